@@ -1,0 +1,116 @@
+// Request to result, in eight stages. Read this file first: it is the only place that
+// knows them all. Each stage has its folder; what is between them is plain data.
+
+import type { Digest } from "./core/digest.ts";
+import type { EventSink } from "./core/events.ts";
+import { BuildError } from "./core/errors.ts";
+import { NamespaceNeeded } from "./core/namespace.ts";
+import { convert } from "./dockerfile/convert/convert.ts";
+import type { Plan } from "./dockerfile/convert/plan.ts";
+import { readDockerfile } from "./dockerfile/instructions.ts";
+import { type Engine, openEngine } from "./engine.ts";
+import type { Vertex } from "./graph/vertex.ts";
+import { topological } from "./graph/vertex.ts";
+import { InputLoader } from "./inputs.ts";
+import type { OpResult } from "./ops/result.ts";
+import { refOperator } from "./ops/operator.ts";
+import { convertOptions } from "./convert-options.ts";
+import { exportAll } from "./outputs.ts";
+import { directoryWanters, imageVertices } from "./demand.ts";
+import type { BuildRequest, BuildResult } from "./request.ts";
+import { RecordedResults } from "./recorded-results.ts";
+import type { Ref } from "./snapshot/ref.ts";
+import { Solver } from "./solver/solver.ts";
+
+/** Builds what is asked for. Throws BuildError; `NamespaceNeeded` when the same request must be made again inside a user namespace. */
+export async function build(request: BuildRequest, signal: AbortSignal): Promise<BuildResult> {
+  await using engine = await openEngine({ root: request.root, requireSandbox: request.requireSandbox });
+  await using inputs = new InputLoader(engine, request, signal);
+
+  // 1, 2: text to instructions
+  const source = await inputs.dockerfile();
+  const dockerfile = readDockerfile(source.bytes, source.name);
+
+  // 3: instructions to a graph and a config draft, for each platform
+  const platforms = request.platforms.length === 0 ? [request.hostPlatform] : request.platforms;
+  const plans: Plan[] = [];
+  for (const platform of platforms) plans.push(await convert(dockerfile, convertOptions(request, platform), inputs, signal));
+  for (const finding of plans[0]?.findings ?? []) request.events(inputs.warning(finding, dockerfile));
+
+  // 4, 5: the graph to results
+  const targets = plans.flatMap((plan) => plan.result ?? []);
+  await enterNamespaceIfNeeded(engine, request, inputs, targets, signal);
+  const results = await solve(engine, request, inputs, targets, request.events, signal);
+
+  // 6, 7, 8: layers to blobs, image, outputs
+  const refs = await refsOf(plans, targets, results, signal);
+  return await exportAll(
+    engine,
+    request,
+    plans.map((plan, at) => ({ plan, ref: refs[at] ?? { layers: [] } })),
+    signal,
+  );
+}
+
+async function solve(engine: Engine, request: BuildRequest, inputs: InputLoader, targets: readonly Vertex[], events: EventSink, signal: AbortSignal): Promise<OpResult[]> {
+  return await solverOf(engine, request, inputs, targets, events, signal).solve(targets);
+}
+
+function solverOf(engine: Engine, request: BuildRequest, inputs: InputLoader, targets: readonly Vertex[], events: EventSink, signal: AbortSignal): Solver<OpResult> {
+  const cache = new RecordedResults(engine.records, engine.layers, request.now);
+  const blobOptions = inputs.blobOptions();
+  const inImage = imageVertices(request, targets);
+  const wanted = directoryWanters(request, targets);
+  const operator = refOperator({
+    layers: engine.layers,
+    snapshotter: engine.snapshotter,
+    executor: () => engine.executor(),
+    sources: inputs.loader(),
+    cacheMounts: engine.cacheMounts,
+    facts: engine.records,
+    session: request.session,
+    events,
+    now: request.now,
+    blobOptions,
+    wantsDirectory: (vertex: Digest) => wanted.has(vertex),
+  });
+  return new Solver({
+    operator,
+    cache,
+    events,
+    now: request.now,
+    jobs: request.jobs,
+    signal,
+    // An image wants the blob: compressing starts while later steps run.
+    onResult: (vertex, result) => {
+      if (inImage.has(vertex.digest)) void packAhead(result, inputs, signal);
+    },
+  });
+}
+
+async function packAhead(result: OpResult, inputs: InputLoader, signal: AbortSignal): Promise<void> {
+  try {
+    const top = (await result.ref(signal)).layers.at(-1);
+    await top?.blob(inputs.blobOptions(), signal);
+  } catch {
+    // Whoever needs the blob asks again and gets the error.
+  }
+}
+
+/** An ordinary user runs steps inside a user namespace; what is known already, or runs nothing, needs none. */
+async function enterNamespaceIfNeeded(engine: Engine, request: BuildRequest, inputs: InputLoader, targets: readonly Vertex[], signal: AbortSignal): Promise<void> {
+  if (engine.privileged || !topological(targets).some((vertex) => vertex.op.kind === "exec")) return;
+  const peek = solverOf(engine, request, inputs, targets, () => {}, signal);
+  if (!(await peek.isKnown(targets))) throw new NamespaceNeeded("running a step");
+}
+
+async function refsOf(plans: readonly Plan[], targets: readonly Vertex[], results: readonly OpResult[], signal: AbortSignal): Promise<Ref[]> {
+  return await Promise.all(
+    plans.map(async (plan) => {
+      if (plan.result === undefined) return { layers: [] };
+      const result = results[targets.indexOf(plan.result)];
+      if (result === undefined) throw new BuildError("INTERNAL", "a target has no result");
+      return await result.ref(signal);
+    }),
+  );
+}

@@ -1,0 +1,34 @@
+// What an image's config and a person's wishes make of a process.
+
+import { BuildError } from "../core/errors.ts";
+import type { RuntimeConfig } from "../core/image-config.ts";
+
+/** What the person says; undefined is the image's. */
+export interface CommandWishes {
+  readonly command: readonly string[] | undefined;
+  /** Drops the image's command as well. */
+  readonly entrypoint: readonly string[] | undefined;
+  readonly env: ReadonlyMap<string, string>;
+  readonly workdir: string | undefined;
+}
+
+export interface ImageCommand {
+  readonly args: readonly string[];
+  /** `K=V`. */
+  readonly env: readonly string[];
+  readonly cwd: string;
+}
+
+const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** Entrypoint and command as docker joins them. Throws `USAGE` when there is nothing to run. */
+export function imageCommand(config: RuntimeConfig, wishes: CommandWishes): ImageCommand {
+  const entrypoint = wishes.entrypoint ?? config.Entrypoint ?? [];
+  const command = wishes.command ?? (wishes.entrypoint === undefined ? (config.Cmd ?? []) : []);
+  const args = [...entrypoint, ...command];
+  if (args.length === 0) throw new BuildError("USAGE", "the image has no command", { hint: "name one after the image" });
+  const env = new Map((config.Env ?? []).map((pair) => [pair.replace(/=.*$/s, ""), pair.replace(/^[^=]*=?/, "")]));
+  for (const [key, value] of wishes.env) env.set(key, value);
+  if (!env.has("PATH")) env.set("PATH", DEFAULT_PATH);
+  return { args, env: [...env].map(([key, value]) => `${key}=${value}`), cwd: wishes.workdir ?? (config.WorkingDir || "/") };
+}

@@ -1,0 +1,20 @@
+// What the engine needs of whoever asked for the build: files, secrets, agents,
+// credentials. This process implements it; a remote client over the API can too.
+
+/** Registry credentials. Never log one. */
+export interface Credentials {
+  readonly username: string;
+  readonly password: string;
+  /** An identity (refresh) token instead of a password. */
+  readonly identityToken?: string;
+}
+
+export interface Session {
+  /** The bytes of `--secret id=…`; undefined when the client has none of that id. */
+  secret(id: string): Promise<Uint8Array | undefined>;
+  /** Path of a unix socket that speaks the SSH agent protocol for `--ssh id`; undefined when there is none. Closed with the session. */
+  sshAgent(id: string): Promise<string | undefined>;
+  /** Credentials for a registry host ("docker.io", "127.0.0.1:5000"); undefined for anonymous. */
+  credentials(registry: string): Promise<Credentials | undefined>;
+}
+

@@ -1,0 +1,244 @@
+// System calls that Node lacks, through koffi: the only file that knows it. It loads on
+// the first call (9 ms, 8 MB), so that a program which needs none does not pay.
+// Paths are byte paths. Failures are errors like Node's own, with the errno's name in `code`.
+
+import { createRequire } from "node:module";
+import { getSystemErrorMap } from "node:util";
+import type * as Koffi from "koffi";
+import type { BytePath } from "./byte-path.ts";
+import { displayPath } from "./byte-path.ts";
+
+/** The value of an extended attribute of the file itself (links are not followed); undefined when it has none or the file system keeps none. */
+export function lgetxattr(path: BytePath, name: string): Uint8Array | undefined {
+  const { calls } = library();
+  const [pathBytes, nameBytes] = [cString(path), cString(name)];
+  for (;;) {
+    const read = calls.lgetxattr(pathBytes, nameBytes, scratch, scratch.length);
+    if (read >= 0) return new Uint8Array(scratch.subarray(0, read));
+    const code = errnoName();
+    if (code === "ENODATA" || code === "ENOTSUP" || code === "EOPNOTSUPP") return undefined;
+    if (code !== "ERANGE" || scratch.length > MAX_XATTR) throw systemError("lgetxattr", code, path, name);
+    scratch = Buffer.allocUnsafeSlow(scratch.length * 4);
+  }
+}
+
+/** Names of the extended attributes of the file itself, sorted. */
+export function llistxattr(path: BytePath): string[] {
+  const { calls } = library();
+  const pathBytes = cString(path);
+  for (;;) {
+    const read = calls.llistxattr(pathBytes, scratch, scratch.length);
+    if (read === 0) return [];
+    if (read > 0)
+      return scratch
+        .toString("latin1", 0, read - 1)
+        .split("\0")
+        .sort();
+    const code = errnoName();
+    if (code === "ENOTSUP" || code === "EOPNOTSUPP") return [];
+    if (code !== "ERANGE" || scratch.length > MAX_XATTR) throw systemError("llistxattr", code, path);
+    scratch = Buffer.allocUnsafeSlow(scratch.length * 4);
+  }
+}
+
+/** Sets an extended attribute of the file itself. */
+export function lsetxattr(path: BytePath, name: string, value: Uint8Array): void {
+  const { calls } = library();
+  check(calls.lsetxattr(cString(path), cString(name), value, value.length, 0), "lsetxattr", path, name);
+}
+
+/** Removes an extended attribute of the file itself. */
+export function lremovexattr(path: BytePath, name: string): void {
+  check(library().calls.lremovexattr(cString(path), cString(name)), "lremovexattr", path, name);
+}
+
+/** Sets the mtime of the file itself, exact to the nanosecond and also before 1970; the atime stays. */
+export function setMtimeNs(path: BytePath, mtimeNs: bigint): void {
+  const times = Buffer.alloc(32);
+  times.writeBigInt64LE(UTIME_OMIT, 8);
+  const seconds = floorDiv(mtimeNs, 1_000_000_000n);
+  times.writeBigInt64LE(seconds, 16);
+  times.writeBigInt64LE(mtimeNs - seconds * 1_000_000_000n, 24);
+  check(library().calls.utimensat(AT_FDCWD, cString(path), times, AT_SYMLINK_NOFOLLOW), "utimensat", path);
+}
+
+/** File type bits of `mknod`. */
+export const S_IF = { char: 0o020000, block: 0o060000, fifo: 0o010000 } as const;
+
+/** Makes a device, a fifo or, as character device 0:0, an overlay whiteout. The umask applies. */
+export function mknod(path: BytePath, typeAndMode: number, major = 0, minor = 0): void {
+  const device = ((minor & 0xff) | ((major & 0xfff) << 8) | ((minor & ~0xff) << 12)) >>> 0;
+  // By number: glibc has had the symbol only since 2.33.
+  const call = process.arch === "arm64" ? 33 : 259;
+  check(library().calls.mknodat(call, AT_FDCWD, cString(path), typeAndMode, device), "mknod", path);
+}
+
+/** The major and minor numbers in a `rdev` of `lstat`. */
+export function deviceNumbers(rdev: bigint): { major: number; minor: number } {
+  return {
+    major: Number(((rdev >> 8n) & 0xfffn) | ((rdev >> 32n) & 0xfffff000n)),
+    minor: Number((rdev & 0xffn) | ((rdev >> 12n) & 0xffffff00n)),
+  };
+}
+
+/** Flags of `mount` (linux/mount.h). */
+export const MS = {
+  rdonly: 1,
+  nosuid: 2,
+  nodev: 4,
+  noexec: 8,
+  remount: 32,
+  bind: 4096,
+  rec: 16384,
+  private: 1 << 18,
+  slave: 1 << 19,
+} as const;
+
+/** mount(2). `data` is limited to a page: use `fsopen` for overlays of many layers. */
+export function mount(source: string, target: BytePath, type: string, flags: number, data: string): void {
+  const { calls } = library();
+  const arguments_ = [cText(source), cString(target), cText(type)] as const;
+  check(calls.mount(...arguments_, flags, cText(data)), "mount", target);
+}
+
+/** umount2(2); a lazy one detaches now and frees when nobody uses it. */
+export function umount(target: BytePath, options: { lazy?: boolean } = {}): void {
+  check(library().calls.umount2(cString(target), options.lazy === true ? MNT_DETACH : 0), "umount2", target);
+}
+
+/**
+ * Mounts a file system by the calls of Linux 5.2: each option is its own call, so there is no limit on their
+ * length; a key may come often (`lowerdir+`, Linux 6.5). Throws `ENOSYS` or `EINVAL` on older kernels.
+ */
+export function mountByOptions(
+  type: string,
+  options: readonly (readonly [key: string, value: string] | readonly [flag: string])[],
+  target: BytePath,
+  attributes = 0,
+): void {
+  const { calls } = library();
+  const context = check(calls.syscall5(SYS.fsopen, cText(type), 1, null, null, 0), "fsopen", type);
+  try {
+    for (const [key, value] of options) {
+      const command = value === undefined ? FSCONFIG.setFlag : FSCONFIG.setString;
+      const bytes = value === undefined ? null : cText(value);
+      check(calls.fsconfig(SYS.fsconfig, context, command, cText(key), bytes, 0), `fsconfig ${key}`, target);
+    }
+    check(calls.fsconfig(SYS.fsconfig, context, FSCONFIG.create, null, null, 0), "fsconfig", target);
+    const mounted = check(calls.fsmount(SYS.fsmount, context, 1, attributes), "fsmount", target);
+    try {
+      const moved = calls.moveMount(SYS.moveMount, mounted, cText(""), AT_FDCWD, cString(target), 4);
+      check(moved, "move_mount", target);
+    } finally {
+      calls.close(mounted);
+    }
+  } finally {
+    calls.close(context);
+  }
+}
+
+/** flock(2): "exclusive" and "shared" wait unless `wait` is false; false when another holds it then. Gone when the file is closed. */
+export function flock(fd: number, kind: "exclusive" | "shared" | "unlock", options: { wait?: boolean } = {}): boolean {
+  const operation = { shared: 1, exclusive: 2, unlock: 8 }[kind] | (options.wait === false ? 4 : 0);
+  for (;;) {
+    if (library().calls.flock(fd, operation) === 0) return true;
+    const code = errnoName();
+    if (code === "EWOULDBLOCK" || code === "EAGAIN") return false;
+    if (code !== "EINTR") throw systemError("flock", code, `fd ${fd}`);
+  }
+}
+
+/** The next byte at or after `offset` that is data ("data") or a hole ("hole"); undefined past the end or when the file system cannot say. */
+export function seek(fd: number, offset: number, to: "data" | "hole"): number | undefined {
+  const found = library().calls.lseek(fd, offset, to === "data" ? 3 : 4);
+  return found < 0 ? undefined : found;
+}
+
+const AT_FDCWD = -100;
+const AT_SYMLINK_NOFOLLOW = 0x100;
+const UTIME_OMIT = (1n << 30n) - 2n;
+const MNT_DETACH = 2;
+const MAX_XATTR = 1 << 20;
+const FSCONFIG = { setFlag: 0, setString: 1, create: 6 } as const;
+/** Numbers from 424 on are the same on every architecture. */
+const SYS = { moveMount: 429, fsopen: 430, fsconfig: 431, fsmount: 432 } as const;
+
+type Bytes = Uint8Array;
+
+interface Calls {
+  lgetxattr(path: Bytes, name: Bytes, value: Bytes, size: number): number;
+  llistxattr(path: Bytes, list: Bytes, size: number): number;
+  lsetxattr(path: Bytes, name: Bytes, value: Bytes, size: number, flags: number): number;
+  lremovexattr(path: Bytes, name: Bytes): number;
+  utimensat(directory: number, path: Bytes, times: Bytes, flags: number): number;
+  mknodat(call: number, directory: number, path: Bytes, mode: number, device: number): number;
+  mount(source: Bytes, target: Bytes, type: Bytes, flags: number, data: Bytes): number;
+  umount2(target: Bytes, flags: number): number;
+  flock(fd: number, operation: number): number;
+  lseek(fd: number, offset: number, whence: number): number;
+  close(fd: number): number;
+  syscall5(call: number, a: Bytes | null, b: number, c: null, d: null, e: number): number;
+  fsconfig(call: number, fd: number, command: number, key: Bytes | null, value: Bytes | null, aux: number): number;
+  fsmount(call: number, fd: number, flags: number, attributes: number): number;
+  moveMount(call: number, from: number, fromPath: Bytes, to: number, toPath: Bytes, flags: number): number;
+}
+
+let scratch = Buffer.allocUnsafeSlow(4096);
+let loaded: { koffi: typeof Koffi; calls: Calls } | undefined;
+
+function library(): { koffi: typeof Koffi; calls: Calls } {
+  if (loaded !== undefined) return loaded;
+  // createRequire, because an import() would make every caller asynchronous.
+  const koffi = createRequire(import.meta.url)("koffi") as typeof Koffi;
+  const libc = koffi.load(null);
+  const p = "const void *";
+  const calls: Calls = {
+    lgetxattr: libc.func("lgetxattr", "long", [p, p, "void *", "ulong"]),
+    llistxattr: libc.func("llistxattr", "long", [p, "void *", "ulong"]),
+    lsetxattr: libc.func("lsetxattr", "int", [p, p, p, "ulong", "int"]),
+    lremovexattr: libc.func("lremovexattr", "int", [p, p]),
+    utimensat: libc.func("utimensat", "int", ["int", p, p, "int"]),
+    mknodat: libc.func("syscall", "long", ["long", "int", p, "uint", "uint"]),
+    mount: libc.func("mount", "int", [p, p, p, "ulong", p]),
+    umount2: libc.func("umount2", "int", [p, "int"]),
+    flock: libc.func("flock", "int", ["int", "int"]),
+    lseek: libc.func("lseek", "long", ["int", "long", "int"]),
+    close: libc.func("close", "int", ["int"]),
+    syscall5: libc.func("syscall", "long", ["long", p, "uint", p, p, "long"]),
+    fsconfig: libc.func("syscall", "long", ["long", "int", "uint", p, p, "int"]),
+    fsmount: libc.func("syscall", "long", ["long", "int", "uint", "uint"]),
+    moveMount: libc.func("syscall", "long", ["long", "int", p, "int", p, "uint"]),
+  };
+  loaded = { koffi, calls };
+  return loaded;
+}
+
+function cString(path: BytePath): Buffer {
+  return Buffer.from(`${path}\0`, "latin1");
+}
+
+function cText(text: string): Buffer {
+  return Buffer.from(`${text}\0`, "utf8");
+}
+
+function check(result: number, call: string, path: BytePath, detail?: string): number {
+  if (result < 0) throw systemError(call, errnoName(), path, detail);
+  return result;
+}
+
+function errnoName(): string {
+  const number = library().koffi.errno();
+  return getSystemErrorMap().get(-number)?.[0] ?? `E${number}`;
+}
+
+function systemError(call: string, code: string, path: BytePath, detail?: string): Error {
+  const why = [...getSystemErrorMap().values()].find(([name]) => name === code)?.[1] ?? "unknown error";
+  const what = detail === undefined ? "" : ` (${detail})`;
+  const error = new Error(`${code}: ${why}, ${call} '${displayPath(path)}'${what}`);
+  return Object.assign(error, { code, syscall: call, path: displayPath(path) });
+}
+
+function floorDiv(a: bigint, b: bigint): bigint {
+  const quotient = a / b;
+  return a % b !== 0n && a < 0n ? quotient - 1n : quotient;
+}

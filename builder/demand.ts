@@ -1,0 +1,38 @@
+// Which form of each result somebody downstream wants, known before anything runs:
+// directories for RUN and folders, blobs for images.
+
+import type { Digest } from "./core/digest.ts";
+import type { Vertex } from "./graph/vertex.ts";
+import { topological } from "./graph/vertex.ts";
+import { builtUpon } from "./ops/keys.ts";
+import type { BuildRequest } from "./request.ts";
+
+/** The vertices whose layers end up in an image that is exported. */
+export function imageVertices(request: BuildRequest, targets: readonly Vertex[]): ReadonlySet<Digest> {
+  const wanted = new Set<Digest>();
+  if (!request.exports.some((output) => output.type === "image" || output.type === "oci" || output.type === "docker")) return wanted;
+  const stack = [...targets];
+  for (let vertex = stack.pop(); vertex !== undefined; vertex = stack.pop()) {
+    if (wanted.has(vertex.digest)) continue;
+    wanted.add(vertex.digest);
+    for (const number of builtUpon(vertex)) {
+      const input = vertex.inputs[number];
+      if (input !== undefined) stack.push(input);
+    }
+  }
+  return wanted;
+}
+
+/** The vertices on whose result a RUN stands, or from which one mounts, or that nobody wants as a blob. */
+export function directoryWanters(request: BuildRequest, targets: readonly Vertex[]): ReadonlySet<Digest> {
+  const inImage = imageVertices(request, targets);
+  const wanted = new Set<Digest>();
+  const order = topological(targets);
+  // Users come after their inputs, so going backwards every user has been seen.
+  for (const vertex of order.toReversed()) {
+    const passOn = vertex.op.kind === "exec" ? vertex.inputs : wanted.has(vertex.digest) ? builtUpon(vertex).flatMap((number) => vertex.inputs[number] ?? []) : [];
+    for (const input of passOn) wanted.add(input.digest);
+  }
+  for (const vertex of order) if (!inImage.has(vertex.digest)) wanted.add(vertex.digest);
+  return wanted;
+}

@@ -1,0 +1,173 @@
+// Base images: what stages begin with. Only those that the target needs are loaded.
+
+import { asBuildError, BuildError, withLocation } from "../../core/errors.ts";
+import type { Platform } from "../../core/platform.ts";
+import { familiarReference, formatReference, parseReference } from "../../core/reference.ts";
+import type { FileOp, SourceOp } from "../../graph/op.ts";
+import type { VertexOptions } from "../../graph/vertex.ts";
+import { vertex } from "../../graph/vertex.ts";
+import type { Conversion } from "./conversion.ts";
+import { SCRATCH, hasNamedContext } from "./from.ts";
+import { draftOf, emptyDraft } from "./image-draft.ts";
+import { nextStepPrefix } from "./names.ts";
+import { formatFullPlatform } from "./platform-args.ts";
+import type { NamedContext, ResolvedImage } from "./plan.ts";
+import { EMPTY_TREE } from "./stage.ts";
+import type { Stage, Tree } from "./stage.ts";
+
+/** Loads what the given stages begin with, all at once; of the others only the names are checked. */
+export async function resolveBases(conversion: Conversion, needed: ReadonlySet<Stage>): Promise<void> {
+  const open = conversion.stages.all.filter((stage) => stage.base === undefined && !stage.isDone && !stage.isResolved);
+  const results = await Promise.allSettled(
+    open.map(async (stage) => {
+      stage.isResolved = needed.has(stage);
+      try {
+        await resolveBase(conversion, stage);
+      } catch (error) {
+        throw withLocation(error, stage.location);
+      }
+      if (stage.isImplicit) stage.isDone = true;
+    }),
+  );
+  for (const result of results) if (result.status === "rejected") throw result.reason;
+}
+
+async function resolveBase(conversion: Conversion, stage: Stage): Promise<void> {
+  const { targetPlatform } = conversion.options;
+  if (stage.baseName === SCRATCH && !stage.isReplaced) {
+    stage.tree = EMPTY_TREE;
+    stage.draft = emptyDraft(targetPlatform);
+    stage.platform = targetPlatform;
+    return;
+  }
+  const reference = checkName(stage.baseName);
+  if (!stage.isResolved) return;
+  const platform = stage.platform ?? targetPlatform;
+  if (stage.isReplaced) {
+    await useContext(conversion, stage, stage.name, platform);
+    stage.platform = stage.draft.platform ?? stage.platform;
+    stage.isDone = true;
+  } else if (hasNamedContext(conversion, stage.baseName, platform)) {
+    await useContext(conversion, stage, stage.baseName, platform);
+    stage.platform = platform;
+  } else {
+    await useImage(conversion, stage, reference, platform);
+  }
+}
+
+/** The full form of an image name. Throws when a name cannot be one. */
+function checkName(name: string): string {
+  try {
+    return formatReference(parseReference(name));
+  } catch (error) {
+    const reason = asBuildError(error);
+    throw new BuildError("DOCKERFILE", `failed to parse stage name "${name}": invalid reference format`, {
+      cause: reason,
+      hint: reason.message,
+    });
+  }
+}
+
+async function useContext(conversion: Conversion, stage: Stage, name: string, platform: Platform): Promise<void> {
+  const context = await conversion.world.namedContext(name, platform);
+  if (context === undefined) throw new BuildError("INTERNAL", `named context "${name}" is gone`);
+  const shown = shortName(name);
+  stage.draft =
+    context.kind === "image" ? draftOf(context.image) : stage.isReplaced ? stage.draft : emptyDraft(platform);
+  stage.tree = contextTree(
+    context,
+    `[context ${shown}] ${context.kind === "image" ? context.image.name : "load from client"}`,
+  );
+}
+
+function shortName(name: string): string {
+  try {
+    return familiarReference(parseReference(name)).replace(/:latest$/, "");
+  } catch {
+    return name;
+  }
+}
+
+async function useImage(conversion: Conversion, stage: Stage, reference: string, platform: Platform): Promise<void> {
+  const { options, world, findings } = conversion;
+  const image = await world.resolveImage(stage.baseName, platform);
+  stage.draft = draftOf(image);
+  stage.platform =
+    stage.platform === undefined && options.implicitPlatform === true
+      ? detectPlatform(image, platform, options.buildPlatform)
+      : platform;
+  const variables = new Map<string, string>();
+  const prefix = image.layers === 0 ? "" : nextStepPrefix(conversion, stage, stage.platform, variables, false);
+  stage.tree = imageTree(image, { name: `${prefix}FROM ${image.name || reference}`, location: stage.location });
+  if (
+    image.layers > 0 &&
+    (image.platform.os !== stage.platform.os || image.platform.architecture !== stage.platform.architecture)
+  ) {
+    findings.basePlatform(
+      stage.baseName,
+      formatFullPlatform(stage.platform),
+      formatFullPlatform(image.platform),
+      stage.location.range,
+    );
+  }
+}
+
+/** Without a wanted platform an image of the build's own platform is taken as what it says it is. */
+function detectPlatform(image: ResolvedImage, wanted: Platform, build: Platform): Platform {
+  const isFor = ({ os, architecture }: Platform): boolean =>
+    os === image.platform.os && architecture === image.platform.architecture;
+  return !isFor(wanted) && isFor(build) ? build : wanted;
+}
+
+function imageTree(image: ResolvedImage, options: VertexOptions): Tree {
+  if (image.layers === 0) return EMPTY_TREE;
+  const op: SourceOp = { kind: "source", source: { type: "image", id: image.id, name: image.name } };
+  return { vertex: vertex(op, [], options), isClient: false, excludes: [] };
+}
+
+/** The files of a context; `name` is what progress shows for loading it. */
+export function contextTree(context: NamedContext, name: string): Tree {
+  switch (context.kind) {
+    case "scratch":
+      return EMPTY_TREE;
+    case "image":
+      return imageTree(context.image, { name });
+    case "local": {
+      const op: SourceOp = {
+        kind: "source",
+        source: { type: "local", name: context.name, excludes: context.excludes },
+      };
+      return { vertex: vertex(op, [], { name }), isClient: true, excludes: context.excludes };
+    }
+    case "source":
+      return { vertex: subdirectory(context.vertex, context.subdir), isClient: false, excludes: [] };
+  }
+}
+
+/** A tree that is one directory of another. */
+function subdirectory(whole: Tree["vertex"] & {}, path: string): Tree["vertex"] {
+  if (path === "" || path === "/" || path === ".") return whole;
+  const op: FileOp = {
+    kind: "file",
+    destination: -1,
+    actions: [
+      {
+        action: "copy",
+        from: 0,
+        source: path.startsWith("/") ? path : `/${path}`,
+        destination: "/",
+        allowWildcard: false,
+        allowEmptyWildcard: false,
+        followSymlinks: true,
+        dirContentsOnly: true,
+        unpack: false,
+        parents: false,
+        excludes: [],
+        createDestinationPath: true,
+        alwaysReplace: false,
+        resetOwner: false,
+      },
+    ],
+  };
+  return vertex(op, [whole], { name: `[internal] load ${path}` });
+}

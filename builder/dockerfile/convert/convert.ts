@@ -1,0 +1,167 @@
+// From a Dockerfile to the graph of one platform and the draft of its image.
+
+import type { Platform } from "../../core/platform.ts";
+import { formatPlatform, normalizePlatform } from "../../core/platform.ts";
+import type { Dockerfile } from "../instruction.ts";
+import { globalScope } from "./args.ts";
+import { contextTree, resolveBases } from "./bases.ts";
+import type { Conversion } from "./conversion.ts";
+import { linkStages } from "./dependencies.ts";
+import { convertStage } from "./dispatch.ts";
+import { setVariable } from "./env.ts";
+import type { Variables } from "./env.ts";
+import { readEpoch } from "./epoch.ts";
+import { Findings } from "./findings.ts";
+import { addStages } from "./from.ts";
+import type { ImageDraft } from "./image-draft.ts";
+import type { ConvertOptions, ConvertWorld, Plan, ResolvedImage } from "./plan.ts";
+import { platformArgs } from "./platform-args.ts";
+import { StageList } from "./stage-list.ts";
+import { fault, reachable } from "./stage.ts";
+import type { Stage, Tree } from "./stage.ts";
+import { withSuggestion } from "./suggest.ts";
+import { readTriggers } from "./triggers.ts";
+
+/**
+ * Converts a Dockerfile for one platform. Only what the target needs is looked up in the
+ * world. Throws `DOCKERFILE`, with the place, for what is wrong in the file; errors of the
+ * world keep their code.
+ */
+export async function convert(
+  dockerfile: Dockerfile,
+  options: ConvertOptions,
+  world: ConvertWorld,
+  signal: AbortSignal,
+): Promise<Plan> {
+  const conversion = await beginConversion(dockerfile, options, world, signal);
+  const { stages, findings } = conversion;
+  addStages(conversion);
+  const target = findTarget(conversion);
+  linkStages(conversion);
+  const needed = await resolve(conversion, target);
+  for (const stage of stages.all) {
+    if (needed.has(stage) && !stage.isDone) await convertStage(conversion, stage);
+  }
+  findings.throwIfAsked();
+  return planOf(conversion, target);
+}
+
+async function beginConversion(
+  dockerfile: Dockerfile,
+  options: ConvertOptions,
+  world: ConvertWorld,
+  signal: AbortSignal,
+): Promise<Conversion> {
+  if (dockerfile.stages.length === 0) throw fault("dockerfile contains no stages to build");
+  const mainContext = loadOnce(world);
+  const given = requestArgs(options);
+  const lastName = dockerfile.stages.at(-1)?.from.stageName ?? "";
+  const automatic = platformArgs(
+    options.buildPlatform,
+    options.targetPlatform,
+    options.target || lastName.toLowerCase(),
+    given,
+  );
+  const findings = new Findings(dockerfile, options);
+  findings.defaultArgs(dockerfile, automatic);
+  const scope = globalScope(dockerfile, automatic, given);
+  const epoch = await readEpoch(given, scope, mainContext);
+  return {
+    dockerfile,
+    options,
+    world: rememberImages(world),
+    signal,
+    findings,
+    stages: new StageList(),
+    buildArgs: epoch.buildArgs,
+    globalArgs: epoch.globalArgs,
+    epochSeconds: epoch.seconds,
+    mainContext,
+  };
+}
+
+/** Build args, with the request's SOURCE_DATE_EPOCH among them. */
+function requestArgs({ buildArgs, epochSeconds }: ConvertOptions): Variables {
+  if (epochSeconds === undefined || buildArgs.has("SOURCE_DATE_EPOCH")) return buildArgs;
+  return setVariable(buildArgs, "SOURCE_DATE_EPOCH", String(epochSeconds));
+}
+
+function loadOnce(world: ConvertWorld): () => Promise<Tree> {
+  let loaded: Promise<Tree> | undefined;
+  return () =>
+    (loaded ??= world.mainContext().then((context) => contextTree(context, "[internal] load build context")));
+}
+
+/** Asks for an image once a platform, however many stages begin with it. */
+function rememberImages(world: ConvertWorld): ConvertWorld {
+  const known = new Map<string, Promise<ResolvedImage>>();
+  return {
+    hasNamedContext: (name, platform) => world.hasNamedContext(name, platform),
+    namedContext: (name, platform) => world.namedContext(name, platform),
+    mainContext: () => world.mainContext(),
+    resolveImage: (name, platform) => {
+      const key = `${name} ${formatPlatform(platform)}`;
+      const image = known.get(key) ?? world.resolveImage(name, platform);
+      known.set(key, image);
+      return image;
+    },
+  };
+}
+
+function findTarget({ options, stages }: Conversion): Stage {
+  if (options.target === undefined || options.target === "") return stages.last();
+  const target = stages.byName(options.target);
+  if (target === undefined) {
+    throw fault(withSuggestion(`target stage "${options.target}" could not be found`, options.target, stages.titles()));
+  }
+  return target;
+}
+
+/** Loads base images and reads their triggers until no trigger needs more. */
+async function resolve(conversion: Conversion, target: Stage): Promise<ReadonlySet<Stage>> {
+  for (;;) {
+    conversion.signal.throwIfAborted();
+    const needed = reachable(target);
+    await resolveBases(conversion, needed);
+    if (!readTriggers(conversion, needed)) return needed;
+  }
+}
+
+function planOf({ options, findings, epochSeconds }: Conversion, target: Stage): Plan {
+  const { draft } = target;
+  const labels =
+    options.labels.size === 0 ? {} : { Labels: { ...draft.config.Labels, ...Object.fromEntries(options.labels) } };
+  const { platform, osVersion, osFeatures } = imagePlatform(draft, options);
+  return {
+    result: target.tree.vertex,
+    platform,
+    ...(draft.author === undefined ? {} : { author: draft.author }),
+    ...(osVersion === undefined ? {} : { osVersion }),
+    ...(osFeatures === undefined ? {} : { osFeatures }),
+    config: { ...draft.config, ...labels },
+    history: draft.history,
+    epochSeconds,
+    findings: findings.list,
+  };
+}
+
+/** The platform that was asked for; without one, that of the base. */
+function imagePlatform(
+  draft: ImageDraft,
+  { targetPlatform: wanted, implicitPlatform }: ConvertOptions,
+): { platform: Platform; osVersion: string | undefined; osFeatures: readonly string[] | undefined } {
+  const { platform: own, osVersion, osFeatures } = draft;
+  if (implicitPlatform === true && own !== undefined)
+    return { platform: normalizePlatform(own), osVersion, osFeatures };
+  const isSame = own !== undefined && own.os === wanted.os && own.architecture === wanted.architecture;
+  const variant = wanted.variant ?? (isSame ? own.variant : undefined);
+  return {
+    platform: normalizePlatform({
+      os: wanted.os,
+      architecture: wanted.architecture,
+      ...(variant === undefined ? {} : { variant }),
+    }),
+    osVersion: wanted.osVersion ?? (isSame ? osVersion : undefined),
+    osFeatures,
+  };
+}

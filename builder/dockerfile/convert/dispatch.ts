@@ -1,0 +1,81 @@
+// One instruction of a stage: what it does to the stage's tree, config and history.
+
+import { withLocation } from "../../core/errors.ts";
+import { applyArg } from "./args.ts";
+import * as config from "./config-state.ts";
+import type { Conversion } from "./conversion.ts";
+import { locate } from "./conversion.ts";
+import { applyCopy } from "./copy.ts";
+import { setVariable, splitVariable } from "./env.ts";
+import { applyExpose } from "./expose.ts";
+import { withDefaultPath } from "./image-draft.ts";
+import { applyRun } from "./run.ts";
+import { inherit } from "./stage.ts";
+import type { Command, Stage } from "./stage.ts";
+import { applyWorkdir, setWorkdir } from "./workdir.ts";
+
+/** Runs a stage's instructions. The stages it reads from come first; an error says the instruction's place. */
+export async function convertStage(conversion: Conversion, stage: Stage): Promise<void> {
+  begin(conversion, stage);
+  for (const command of stage.commands) {
+    conversion.signal.throwIfAborted();
+    conversion.findings.enter(command.instruction.comments);
+    try {
+      await apply(conversion, stage, command);
+    } catch (error) {
+      throw withLocation(error, locate(conversion.dockerfile, command.instruction.range));
+    }
+  }
+}
+
+/** What a stage has before its first instruction: all of its base, and PATH. */
+function begin(conversion: Conversion, stage: Stage): void {
+  inherit(stage);
+  stage.isDone = true;
+  stage.platform ??= conversion.options.targetPlatform;
+  stage.draft = withDefaultPath(stage.draft, stage.platform.os);
+  for (const entry of stage.draft.config.Env ?? []) {
+    stage.variables = setVariable(stage.variables, ...splitVariable(entry));
+  }
+  const { WorkingDir } = stage.draft.config;
+  if (WorkingDir) setWorkdir(stage, WorkingDir);
+}
+
+async function apply(conversion: Conversion, stage: Stage, command: Command): Promise<void> {
+  const { instruction } = command;
+  switch (instruction.kind) {
+    case "arg":
+      return applyArg(conversion, stage, instruction);
+    case "env":
+      return config.applyEnv(conversion, stage, instruction);
+    case "label":
+      return config.applyLabel(conversion, stage, instruction);
+    case "maintainer":
+      return config.applyMaintainer(stage, instruction);
+    case "run":
+      return await applyRun(conversion, stage, command, instruction);
+    case "copy":
+    case "add":
+      return await applyCopy(conversion, stage, command, instruction);
+    case "cmd":
+      return config.applyCmd(conversion, stage, instruction);
+    case "entrypoint":
+      return config.applyEntrypoint(conversion, stage, instruction);
+    case "workdir":
+      return applyWorkdir(conversion, stage, command, instruction);
+    case "user":
+      return config.applyUser(conversion, stage, instruction);
+    case "expose":
+      return applyExpose(conversion, stage, instruction);
+    case "volume":
+      return config.applyVolume(conversion, stage, instruction);
+    case "stopsignal":
+      return config.applyStopSignal(conversion, stage, instruction);
+    case "healthcheck":
+      return config.applyHealthcheck(conversion, stage, instruction);
+    case "shell":
+      return config.applyShell(stage, instruction);
+    case "onbuild":
+      return config.applyOnbuild(stage, instruction);
+  }
+}

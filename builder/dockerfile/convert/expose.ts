@@ -1,0 +1,85 @@
+// EXPOSE: "80", "80/udp", "8000-8010/tcp"; a host part ("127.0.0.1:80:80") is read and dropped.
+
+import { isIP } from "node:net";
+import type { Expose } from "../instruction.ts";
+import type { Conversion } from "./conversion.ts";
+import { plainList } from "./go-text.ts";
+import { withConfig, withHistory } from "./image-draft.ts";
+import { fault } from "./stage.ts";
+import type { Stage } from "./stage.ts";
+import { expandList } from "./words.ts";
+
+export function applyExpose(conversion: Conversion, stage: Stage, instruction: Expose): void {
+  const written = instruction.ports.flatMap((port) => expandList(conversion, stage, port));
+  const ports = written.flatMap((text) => {
+    const spec = readPort(text);
+    if (spec.protocol !== spec.protocol.toLowerCase()) conversion.findings.exposeCasing(text, instruction.range);
+    if (spec.hasHost) conversion.findings.exposeFormat(text, instruction.range);
+    return spec.ports;
+  });
+  const added = Object.fromEntries(ports.map((port) => [port, {}]));
+  stage.draft = withConfig(stage.draft, { ExposedPorts: { ...stage.draft.config.ExposedPorts, ...added } });
+  stage.draft = withHistory(stage.draft, `EXPOSE ${plainList(ports)}`, "empty");
+}
+
+interface PortSpec {
+  /** "80/tcp", one for each of a range. */
+  readonly ports: readonly string[];
+  readonly protocol: string;
+  readonly hasHost: boolean;
+}
+
+/** Reads one port specification. Throws for what is none. */
+export function readPort(text: string): PortSpec {
+  const parts = text.split(":");
+  const container = parts.at(-1) ?? "";
+  const hostPort = parts.length > 1 ? (parts.at(-2) ?? "") : "";
+  const address = parts.slice(0, -2).join(":");
+  const slash = container.indexOf("/");
+  const range = slash < 0 ? container : container.slice(0, slash);
+  const protocol = (slash < 0 ? "" : container.slice(slash + 1)) || "tcp";
+  if (range === "") throw fault(`invalid port: "${text}": no port specified`);
+  if (!["tcp", "udp", "sctp"].includes(protocol.toLowerCase()))
+    throw fault(`invalid port: "${text}": invalid proto: ${protocol}`);
+  checkAddress(address);
+  const ports = readRange(range);
+  if (ports === undefined) throw fault(`invalid containerPort: ${range}`);
+  checkHostPort(hostPort, range, ports);
+  const count = ports.end - ports.start + 1;
+  return {
+    ports: Array.from({ length: count }, (_, index) => `${ports.start + index}/${protocol.toLowerCase()}`),
+    protocol,
+    hasHost: address !== "" || hostPort !== "",
+  };
+}
+
+function checkAddress(address: string): void {
+  const bare = /^\[(.*)\]$/.exec(address)?.[1] ?? address;
+  if (bare !== "" && isIP(bare) === 0) throw fault(`invalid IP address: ${bare}`);
+}
+
+interface Range {
+  readonly start: number;
+  readonly end: number;
+}
+
+function checkHostPort(hostPort: string, range: string, ports: Range): void {
+  if (hostPort === "") return;
+  const host = readRange(hostPort);
+  if (host === undefined) throw fault(`invalid hostPort: ${hostPort}`);
+  if (ports.end !== ports.start && ports.end - ports.start !== host.end - host.start) {
+    throw fault(`invalid ranges specified for container and host Ports: ${range} and ${hostPort}`);
+  }
+}
+
+function readRange(text: string): Range | undefined {
+  const dash = text.indexOf("-");
+  const start = readNumber(dash < 0 ? text : text.slice(0, dash));
+  const end = dash < 0 ? start : readNumber(text.slice(dash + 1));
+  return start === undefined || end === undefined || end < start ? undefined : { start, end };
+}
+
+function readNumber(text: string): number | undefined {
+  const port = /^\+?\d+$/.test(text) ? Number(text) : Number.NaN;
+  return port <= 65535 ? port : undefined;
+}

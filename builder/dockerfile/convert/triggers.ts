@@ -1,0 +1,45 @@
+// ONBUILD triggers: those of a base run before a child's own instructions.
+
+import { withLocation } from "../../core/errors.ts";
+import type { From, Instruction } from "../instruction.ts";
+import { readInstruction } from "../instructions.ts";
+import type { Conversion } from "./conversion.ts";
+import { addCommand } from "./dependencies.ts";
+import { withConfig } from "./image-draft.ts";
+import { inherit } from "./stage.ts";
+import type { Stage } from "./stage.ts";
+
+/** Puts the triggers of the stages' bases in front of their instructions. Returns whether they need stages that were not needed before. */
+export function readTriggers(conversion: Conversion, needed: ReadonlySet<Stage>): boolean {
+  let hasNewSources = false;
+  for (const stage of needed) {
+    inherit(stage);
+    const triggers = [...(stage.draft.config.OnBuild ?? []), ...triggersOfParent(stage)];
+    if (triggers.length === 0) continue;
+    stage.draft = withConfig(stage.draft, { OnBuild: undefined });
+    // An image that is only read from runs none.
+    if (stage.isDone) continue;
+    try {
+      const instructions = triggers.flatMap((text) => readTrigger(stage, text));
+      const commands = instructions.map((instruction) => addCommand(conversion, stage, instruction, true));
+      stage.commands = [...commands, ...stage.commands];
+      stage.stepTotal += commands.length;
+      hasNewSources ||= commands.some((command) => command.sources.length > 0);
+    } catch (error) {
+      throw withLocation(error, stage.location);
+    }
+  }
+  return hasNewSources;
+}
+
+function triggersOfParent(stage: Stage): string[] {
+  if (stage.base === undefined || stage.hasReadTriggers) return [];
+  stage.hasReadTriggers = true;
+  return stage.base.commands.flatMap(({ instruction }) =>
+    instruction.kind === "onbuild" ? [instruction.expression] : [],
+  );
+}
+
+function readTrigger(stage: Stage, text: string): Exclude<Instruction, From>[] {
+  return readInstruction(text, stage.location).filter((instruction) => instruction.kind !== "from");
+}

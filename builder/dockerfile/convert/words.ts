@@ -1,0 +1,52 @@
+// Variables in the words of instructions.
+
+import type { SourceRange } from "../../core/errors.ts";
+import { expandWord, expandWords } from "../expand.ts";
+import type { Conversion } from "./conversion.ts";
+import type { Variables } from "./env.ts";
+import type { Stage } from "./stage.ts";
+
+/** Replaces the variables of a word, and says which it did not know. */
+export function expandIn(conversion: Conversion, stage: Stage, range: SourceRange, word: string): string {
+  const { result, unmatched } = expandWord(word, stage.variables, conversion.dockerfile.directives.escape);
+  reportUnmatched(conversion, stage, range, unmatched);
+  return result;
+}
+
+/** As `expandIn`, for the content of a here-document: quotes stay. */
+export function expandContent(conversion: Conversion, stage: Stage, range: SourceRange, content: string): string {
+  const { result, unmatched } = expandWord(content, stage.variables, "\\", { skipQuotes: true });
+  reportUnmatched(conversion, stage, range, unmatched);
+  return result;
+}
+
+/** Replaces variables and splits at spaces. */
+export function expandList(conversion: Conversion, stage: Stage, word: string): readonly string[] {
+  return expandWords(word, stage.variables, conversion.dockerfile.directives.escape);
+}
+
+/** An instruction's text as progress shows it; left as it is where it cannot be expanded. */
+export function expandForDisplay(
+  conversion: Conversion,
+  text: string,
+  variables: Variables,
+  isCommand: boolean,
+): string {
+  try {
+    const options = isCommand ? { rawQuotes: true, skipUnset: true } : {};
+    return expandWord(text, variables, conversion.dockerfile.directives.escape, options).result;
+  } catch {
+    return text;
+  }
+}
+
+function reportUnmatched(conversion: Conversion, stage: Stage, range: SourceRange, unmatched: Iterable<string>): void {
+  const declared = new Set(stage.args.map((arg) => arg.name));
+  for (const name of unmatched) {
+    if (!declared.has(name) && !NO_VARIABLES.has(name))
+      conversion.findings.undefinedVariable(name, stage.variables.keys(), range);
+  }
+}
+
+/** ARGs that steer the build and are never variables of a RUN. */
+export const NO_VARIABLES: ReadonlySet<string> = new Set(["BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"]);

@@ -1,0 +1,36 @@
+// .dockerignore: text → patterns. What the patterns mean is in core/pattern.ts.
+
+import { bytePath } from "../core/byte-path.ts";
+import { BuildError } from "../core/errors.ts";
+import { compilePatterns } from "../core/pattern.ts";
+import { cleanPath } from "./convert/paths.ts";
+import { trimSpace } from "./space.ts";
+
+const MAX_LINE_BYTES = 65535;
+
+/** The patterns of an ignore file in order, cleaned, "!" first where negated. Throws `CONTEXT` for a line that is too long. */
+export function readIgnore(text: string): string[] {
+  const patterns: string[] = [];
+  const body = text.startsWith("\ufeff") ? text.slice(1) : text;
+  for (const [index, line] of body.split("\n").entries()) {
+    if (line.length * 3 > MAX_LINE_BYTES && Buffer.byteLength(line) > MAX_LINE_BYTES) {
+      throw new BuildError("CONTEXT", `line ${index + 1} of the ignore file is longer than ${MAX_LINE_BYTES} bytes`);
+    }
+    const pattern = trimSpace(line);
+    if (line.startsWith("#") || pattern === "") continue;
+    patterns.push(pattern.startsWith("!") ? `!${cleanPattern(trimSpace(pattern.slice(1)))}` : cleanPattern(pattern));
+  }
+  return patterns;
+}
+
+/** Whether patterns leave out a path (text, cleaned) or a directory above it. Throws `CONTEXT` for a bad pattern. */
+export function isExcluded(patterns: readonly string[], path: string): boolean {
+  return compilePatterns(patterns).matchesPath(bytePath(path));
+}
+
+/** Cleaned as Go's filepath.Clean does, and relative. */
+function cleanPattern(pattern: string): string {
+  if (pattern === "") return "";
+  const clean = cleanPath(pattern);
+  return clean.length > 1 && clean.startsWith("/") ? clean.slice(1) : clean;
+}

@@ -1,0 +1,135 @@
+// Which lint findings count: the rules that `# check=`, BUILDKIT_DOCKERFILE_CHECK and comments above an
+// instruction switch off or on. BuildKit reports some rules while it reads (lint-reading.ts) and the others
+// while it converts a stage that is built; both go through a Linter.
+
+import { BuildError } from "../core/errors.ts";
+import type { SourceRange } from "../core/errors.ts";
+import { parseBool, quote } from "./convert/go-text.ts";
+import { DirectiveReader } from "./directives.ts";
+import type { LintFinding } from "./instruction.ts";
+import type { LintRule } from "./lint-rules.ts";
+import { trimSpace } from "./space.ts";
+
+/** What `check=` says. */
+export interface CheckOptions {
+  readonly skip: "all" | ReadonlySet<string>;
+  readonly experimental: "all" | ReadonlySet<string>;
+  readonly failsBuild: boolean;
+}
+
+/** Reads `skip=A,B;error=true;experimental=all`. Throws `DOCKERFILE`. */
+export function parseCheck(text: string): CheckOptions {
+  let skip: "all" | Set<string> = new Set();
+  let experimental: "all" | Set<string> = new Set();
+  let failsBuild = false;
+  if (trimSpace(text) === "") return { skip, experimental, failsBuild };
+  for (const part of atMostThree(trimSpace(text))) {
+    const at = part.indexOf("=");
+    if (at < 0) throw badOption(`invalid check option ${quote(part)}`);
+    const key = trimSpace(part.slice(0, at));
+    const value = trimSpace(part.slice(at + 1));
+    if (key === "skip") skip = value === "all" ? "all" : ruleNames(value);
+    else if (key === "experimental") experimental = value === "all" ? "all" : ruleNames(value);
+    else if (key === "error") failsBuild = readBool(value, part);
+    else throw badOption(`invalid check option ${quote(key)}`);
+  }
+  return { skip, experimental, failsBuild };
+}
+
+/** Collects the findings that count. */
+export class Linter {
+  readonly #options: CheckOptions;
+  readonly #findings: LintFinding[];
+
+  /** `found`: findings to begin with, which a reader has collected under the same options. */
+  constructor(options: CheckOptions, found: readonly LintFinding[] = []) {
+    this.#options = options;
+    this.#findings = [...found];
+  }
+
+  get findings(): readonly LintFinding[] {
+    return this.#findings;
+  }
+
+  /** A linter for one instruction: a `# check=skip=…` among the comments above it counts as well. */
+  for(comments: readonly string[]): Pick<Linter, "report"> {
+    const local = checkIn(comments);
+    if (local === undefined) return this;
+    const options = {
+      skip: union(this.#options.skip, local.skip),
+      experimental: union(this.#options.experimental, local.experimental),
+    };
+    return { report: (rule, range, ...subject) => this.#add(options, rule, range, subject) };
+  }
+
+  /** Records a finding, unless its rule is switched off. */
+  report<S extends readonly string[]>(rule: LintRule<S>, range: SourceRange | undefined, ...subject: S): void {
+    this.#add(this.#options, rule, range, subject);
+  }
+
+  /** Throws when findings fail the build (`error=true`) and there are any. */
+  throwIfFailing(): void {
+    if (!this.#options.failsBuild || this.#findings.length === 0) return;
+    const rules = new Set(this.#findings.map((finding) => finding.rule));
+    throw new BuildError("DOCKERFILE", `lint violation found for rules: ${[...rules].join(", ")}`, {
+      hint: 'the findings are errors because of "check=error=true"',
+    });
+  }
+
+  #add<S extends readonly string[]>(
+    options: Omit<CheckOptions, "failsBuild">,
+    rule: LintRule<S>,
+    range: SourceRange | undefined,
+    subject: S,
+  ): void {
+    const { name, description, url } = rule;
+    if (rule.experimental === true ? !has(options.experimental, name) : has(options.skip, name)) return;
+    this.#findings.push({ rule: name, description, url, message: rule.message(...subject), range });
+  }
+}
+
+/** The options of the first comment that is a check directive; one that cannot be read is as none. */
+function checkIn(comments: readonly string[]): CheckOptions | undefined {
+  for (const comment of comments) {
+    const directive = new DirectiveReader("").read(comment);
+    if (directive?.name !== "check") continue;
+    try {
+      return parseCheck(directive.value.split(" ", 1)[0] ?? "");
+    } catch {
+      return undefined;
+    }
+  }
+  return undefined;
+}
+
+function union(a: "all" | ReadonlySet<string>, b: "all" | ReadonlySet<string>): "all" | ReadonlySet<string> {
+  return a === "all" || b === "all" ? "all" : new Set([...a, ...b]);
+}
+
+function has(rules: "all" | ReadonlySet<string>, name: string): boolean {
+  return rules === "all" || rules.has(name);
+}
+
+function ruleNames(list: string): Set<string> {
+  return new Set(list.split(",").map(trimSpace));
+}
+
+/** At most three parts; what follows the second semicolon is one. */
+function atMostThree(text: string): string[] {
+  const parts = text.split(";");
+  return parts.length <= 3 ? parts : [...parts.slice(0, 2), parts.slice(2).join(";")];
+}
+
+function readBool(value: string, part: string): boolean {
+  const bool = parseBool(value);
+  if (bool !== undefined) return bool;
+  throw badOption(
+    `failed to parse check option ${quote(part)}: strconv.ParseBool: parsing ${quote(value)}: invalid syntax`,
+  );
+}
+
+function badOption(message: string): BuildError {
+  return new BuildError("DOCKERFILE", `failed to parse check options: ${message}`, {
+    hint: 'write "skip=Rule,Rule;error=true", or "skip=all"',
+  });
+}

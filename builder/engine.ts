@@ -1,0 +1,117 @@
+// Opens the parts of the engine on one root and closes them again. Commands share it;
+// what a single build adds (events, session, sources) is put together in build.ts.
+
+import { mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { availableParallelism } from "node:os";
+import { CacheRecords } from "./cache/records.ts";
+import type { BytePath } from "./core/byte-path.ts";
+import { BuildError, isErrno } from "./core/errors.ts";
+import { chooseExecutor } from "./executor/choose.ts";
+import type { DriverName, Executor } from "./executor/executor.ts";
+import { readHostFacts } from "./executor/host-facts.ts";
+import { isPrivileged } from "./executor/user-namespace.ts";
+import type { SourcedEntry } from "./layer/entry.ts";
+import type { LayerJobs } from "./layer/jobs.ts";
+import { openLayerJobs } from "./layer/pool.ts";
+import { CacheMounts } from "./ops/cache-mounts.ts";
+import { viewOf } from "./ops/result.ts";
+import { wholeTree } from "./ops/file/run-file-op.ts";
+import { LayerStore } from "./snapshot/layer-store.ts";
+import { overlaySnapshotter } from "./snapshot/overlay.ts";
+import type { LayerPlace } from "./snapshot/ports.ts";
+import type { Snapshotter } from "./snapshot/snapshotter.ts";
+import { openStore } from "./store/open.ts";
+import { ownerName } from "./store/owner.ts";
+import type { BlobStore, ImageNames } from "./store/store.ts";
+import { sweepTemporary } from "./store/temporary.ts";
+
+export interface EngineOptions {
+  /** Root of the store, absolute. */
+  readonly root: string;
+  readonly requireSandbox?: DriverName | undefined;
+}
+
+/** The open parts. Disposing it stops the workers and removes this process's temporary files. */
+export interface Engine extends AsyncDisposable {
+  readonly store: BlobStore & { readonly names: ImageNames };
+  readonly layers: LayerStore;
+  readonly jobs: LayerJobs;
+  readonly records: CacheRecords;
+  readonly snapshotter: Snapshotter;
+  readonly cacheMounts: CacheMounts;
+  /** Whether this process may chown, mount and make namespaces. */
+  readonly privileged: boolean;
+  /** The sandbox driver, probed at the first call. Throws `SANDBOX`. */
+  executor(): Promise<Executor>;
+}
+
+/** Opens the store at a root, sweeping what dead processes left there. Throws `STORE`. */
+export async function openEngine(options: EngineOptions): Promise<Engine> {
+  const { root } = options;
+  await using undo = new AsyncDisposableStack();
+  const store = await openStore(root);
+  const own = join(root, "tsbuild");
+  const workDirectory = await openWorkDirectory(join(own, "work"));
+  undo.defer(() => rmSync(workDirectory, { recursive: true, force: true }));
+  const jobs = undo.use(openLayerJobs({ workers: Math.min(4, Math.max(2, availableParallelism())) }));
+  const records = undo.use(new CacheRecords(join(own, "cache.db")));
+  const privileged = isPrivileged();
+  const place: LayerPlace = { layersDirectory: join(own, "layers"), workDirectory, blobs: store, jobs, overlayXattrs: readHostFacts().inUserNamespace ? "user" : "trusted", privileged };
+  const layers = new LayerStore(place);
+  const cacheMounts = new CacheMounts({
+    directory: join(own, "mounts"),
+    privileged,
+    async fill(from, directory, signal) {
+      rmSync(directory, { recursive: true, force: true });
+      const { entries } = await wholeTree(await viewOf(from.ref, signal), signal);
+      await jobs.write({ entries: below(entries, from.selector), directory, overlayXattrs: place.overlayXattrs, hardlinkSources: false }, signal);
+    },
+  });
+  let executor: Promise<Executor> | undefined;
+  const held = undo.move();
+  return {
+    store,
+    layers,
+    jobs,
+    records,
+    snapshotter: overlaySnapshotter(place),
+    cacheMounts,
+    privileged,
+    executor: () => (executor ??= choose(options)),
+    [Symbol.asyncDispose]: () => held.disposeAsync(),
+  };
+}
+
+/** The entries inside a directory, as if it were the root. */
+function below(entries: readonly SourcedEntry[], directory: BytePath): SourcedEntry[] {
+  if (directory === "") return [...entries];
+  const strip = (path: BytePath): BytePath => path.slice(directory.length + 1);
+  return entries
+    .filter(({ entry }) => entry.path.startsWith(`${directory}/`))
+    .map((sourced) => {
+      const { entry } = sourced;
+      const link = entry.type === "hardlink" && entry.link !== undefined ? { link: strip(entry.link) } : {};
+      return { ...sourced, entry: { ...entry, path: strip(entry.path), ...link } };
+    });
+}
+
+async function choose({ requireSandbox }: EngineOptions): Promise<Executor> {
+  const choice = await chooseExecutor(requireSandbox === undefined ? {} : { require: requireSandbox });
+  return choice.executor;
+}
+
+async function openWorkDirectory(parent: string): Promise<string> {
+  const path = join(parent, ownerName());
+  try {
+    mkdirSync(parent, { recursive: true });
+    await sweepTemporary(parent).catch((error: unknown) => {
+      // Files of other ids can only be removed inside the namespace that has them: a later run does it.
+      if (!isErrno(error, "EACCES", "EPERM")) throw error;
+    });
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new BuildError("STORE", `cannot use "${parent}"`, { cause: error, hint: "point --root at a folder you can write" });
+  }
+  return path;
+}

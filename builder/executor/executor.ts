@@ -1,0 +1,106 @@
+// What a sandbox driver takes and gives: mounts and a process, in the words of the
+// OCI runtime-spec, and an exit status. It knows no image, no layer, no Dockerfile.
+
+/** A stack of directories in overlay form (whiteouts are 0:0 character devices), topmost first. */
+export interface OverlayStack {
+  readonly lowers: readonly string[];
+  /** Where changes go; absent for a read-only view. Its file system must be able to be an upper. */
+  readonly upper?: string;
+  /** Empty directory on the upper's file system. Needed with `upper`. */
+  readonly work?: string;
+}
+
+/** How the root of the process comes to be: a plain directory, or an overlay mounted by the driver. */
+export type RootSpec =
+  | { readonly kind: "directory"; readonly path: string; readonly readonly: boolean }
+  | { readonly kind: "overlay"; readonly stack: OverlayStack; readonly readonly: boolean };
+
+/** One mount below the root. Targets are absolute paths in the rootfs; they are created where missing (see `stubs`). */
+export type MountSpec =
+  | { readonly kind: "bind"; readonly source: string; readonly target: string; readonly readonly: boolean }
+  | {
+      readonly kind: "overlay";
+      readonly stack: OverlayStack;
+      /** Directory or file of the stack that is mounted, "" for its root; links are resolved inside the stack. */
+      readonly subPath: string;
+      readonly target: string;
+      readonly readonly: boolean;
+    }
+  | { readonly kind: "tmpfs"; readonly target: string; readonly sizeBytes?: number; readonly mode?: number; readonly readonly?: boolean };
+
+export interface Ulimit {
+  /** "nofile", as docker names it. */
+  readonly name: string;
+  readonly soft: number;
+  readonly hard: number;
+}
+
+/** The process of a step. */
+export interface ProcessSpec {
+  readonly args: readonly string[];
+  /** `K=V`, complete: nothing is inherited. */
+  readonly env: readonly string[];
+  /** Absolute path; must exist or is created by the caller beforehand. */
+  readonly cwd: string;
+  readonly uid: number;
+  readonly gid: number;
+  readonly additionalGids: readonly number[];
+  /** "sandbox": Docker's default capabilities and seccomp; "insecure": all capabilities, no seccomp, writable /sys and /proc. */
+  readonly security: "sandbox" | "insecure";
+  readonly ulimits: readonly Ulimit[];
+}
+
+/** Network of a step: the machine's own, none (loopback only), or the driver's default. */
+export type NetworkMode = "default" | "host" | "none";
+
+export interface StepSpec {
+  /** Names the step in errors and in the cgroup; [a-z0-9-]. */
+  readonly id: string;
+  readonly root: RootSpec;
+  /** In order. /proc, /dev, /sys, /etc/hosts and /etc/resolv.conf are the driver's own business. */
+  readonly mounts: readonly MountSpec[];
+  readonly process: ProcessSpec;
+  readonly network: NetworkMode;
+  readonly hostname: string;
+  /** Lines for /etc/hosts beside localhost's. */
+  readonly extraHosts: readonly { readonly host: string; readonly ip: string }[];
+  /** Size of /dev/shm in bytes. */
+  readonly shmSizeBytes: number;
+  readonly cgroupParent?: string;
+  /** A directory of the caller's for the driver's files of this step (hosts, resolv.conf, runtime bundle); the caller removes it. */
+  readonly scratch: string;
+  /** Output of the process. `inherit` hands over this process's own stdin, stdout and stderr (`tsbuild run`); otherwise stdin is /dev/null. */
+  readonly output: "inherit" | ((stream: 1 | 2, chunk: Uint8Array) => void);
+}
+
+/** How a step ended. `signal` is set when the process died of one (exit code then 128 + number). */
+export interface StepResult {
+  readonly exitCode: number;
+  readonly signal?: string;
+  /** Whether the kernel's out-of-memory killer ended it, where that can be known. */
+  readonly outOfMemory?: boolean;
+}
+
+export type DriverName = "launcher" | "crun" | "runc" | "unshare";
+
+/** What a probe of a driver found. */
+export interface DriverProbe {
+  readonly driver: DriverName;
+  readonly usable: boolean;
+  /** Why not; or what it lacks ("no seccomp"). One line each. */
+  readonly notes: readonly string[];
+}
+
+/** Runs steps. */
+export interface Executor {
+  readonly driver: DriverName;
+  /** Whether the driver mounts OverlayStacks itself in the step's own mount namespace. */
+  readonly notes: readonly string[];
+  /**
+   * Runs one step to its end. When `signal` aborts, every process of the step is killed and everything it mounted is
+   * gone before this rejects. Mount points that had to be made in the root are taken away again if still empty, so
+   * that none of them stays in the upper; the step's own changes to /etc/hosts and /etc/resolv.conf never reach it.
+   * Throws `SANDBOX` when the sandbox cannot be set up, never for the exit code of the process.
+   */
+  run(step: StepSpec, signal: AbortSignal): Promise<StepResult>;
+}

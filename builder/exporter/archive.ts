@@ -1,0 +1,85 @@
+// The archive of an image: one tar that is an OCI layout and, by its manifest.json, what
+// `docker save` writes. So it is taken by docker, podman, skopeo and containerd alike. Its
+// bytes depend on the image and its names alone.
+
+import { formatReference, parseReference } from "../core/reference.ts";
+import { MEDIA } from "../core/descriptor.ts";
+import type { Descriptor } from "../core/descriptor.ts";
+import type { Digest } from "../core/digest.ts";
+import { hexOf } from "../core/digest.ts";
+import { goJson } from "../image/json.ts";
+import type { ValidImage } from "../image/validate.ts";
+import { paddingOf } from "../layer/tar-format.ts";
+import type { TarHeader } from "../layer/tar-format.ts";
+import { encodeTarHeader, TAR_END } from "../layer/tar-writer.ts";
+import { LAYOUT_TEXT } from "../store/layout.ts";
+import type { NamedEntry } from "../store/names.ts";
+import { entryOf } from "../store/names.ts";
+import type { BlobStore } from "../store/store.ts";
+import type { AssembledImage } from "./assemble.ts";
+
+/** The entries for index.json: one a name, or one without. `names` are full references. */
+export function layoutEntries(descriptor: Descriptor, names: readonly string[]): readonly NamedEntry[] {
+  if (names.length === 0) return [{ descriptor }];
+  return names.map((fullName) => ({ descriptor, fullName, refName: parseReference(fullName).tag ?? fullName }));
+}
+
+/** The archive's bytes in order, in large chunks. */
+export async function* archiveBytes(assembled: AssembledImage, names: readonly string[], store: BlobStore, signal: AbortSignal): AsyncIterable<Uint8Array> {
+  yield* directory("blobs/");
+  yield* directory("blobs/sha256/");
+  for (const blob of blobsOf(assembled)) {
+    yield header(`blobs/sha256/${hexOf(blob.digest)}`, blob.size);
+    yield* store.open(blob.digest, signal);
+    yield Buffer.alloc(paddingOf(blob.size));
+  }
+  const index = { schemaVersion: 2, mediaType: MEDIA.ociIndex, manifests: layoutEntries(assembled.top.descriptor, names).map(entryOf) };
+  yield* file("index.json", goJson(index));
+  yield* file("manifest.json", dockerManifest(assembled, names));
+  yield* file("oci-layout", LAYOUT_TEXT);
+  yield TAR_END;
+}
+
+/** Every blob of an image, each once, in the order of digests. */
+export function blobsOf(assembled: AssembledImage): readonly Descriptor[] {
+  const found = new Map<Digest, Descriptor>();
+  const add = (descriptor: Descriptor): unknown => found.set(descriptor.digest, descriptor);
+  add(assembled.top.descriptor);
+  assembled.manifests.forEach(({ descriptor }) => add(descriptor));
+  for (const { manifest } of assembled.images) [manifest.config, ...manifest.layers].forEach(add);
+  return [...found.values()].sort((a, b) => (a.digest < b.digest ? -1 : 1));
+}
+
+// Full names: docker takes them for the short ones, podman would call a short one localhost/…. Of several platforms
+// each is listed; the names go to the first.
+function dockerManifest({ images }: AssembledImage, names: readonly string[]): string {
+  const tags = names.map((name) => parseReference(name)).filter(({ digest }) => digest === undefined).map(formatReference);
+  return goJsonList(images.map((image, place) => dockerEntry(image, place === 0 ? tags : [])));
+}
+
+function dockerEntry({ manifest }: ValidImage, tags: readonly string[]): Record<string, unknown> {
+  const path = (blob: Descriptor): string => `blobs/sha256/${hexOf(blob.digest)}`;
+  return { Config: path(manifest.config), RepoTags: tags.length === 0 ? null : tags, Layers: manifest.layers.map(path) };
+}
+
+function goJsonList(values: readonly Record<string, unknown>[]): string {
+  return `[${values.map((value) => goJson(value)).join(",")}]`;
+}
+
+function* file(name: string, text: string): Iterable<Uint8Array> {
+  const bytes = Buffer.from(text);
+  yield Buffer.concat([header(name, bytes.length), bytes, Buffer.alloc(paddingOf(bytes.length))]);
+}
+
+function* directory(name: string): Iterable<Uint8Array> {
+  yield Buffer.from(encodeTarHeader(tarHeader(name, "dir", 0o755, 0)));
+}
+
+// encodeTarHeader gives the same buffer again and again.
+function header(name: string, size: number): Uint8Array {
+  return Buffer.from(encodeTarHeader(tarHeader(name, "file", 0o644, size)));
+}
+
+function tarHeader(name: string, type: "file" | "dir", mode: number, size: number): TarHeader {
+  return { name, type, mode, uid: 0, gid: 0, size, mtimeNs: 0n, link: "", major: 0, minor: 0 };
+}

@@ -1,0 +1,138 @@
+// From the results of a build to an image in the store: layers as blobs, config and
+// manifest of each platform, an index over several, and all of it validated.
+
+import type { CompressionOptions } from "../layer/jobs.ts";
+import type { Descriptor } from "../core/descriptor.ts";
+import type { Digest } from "../core/digest.ts";
+import { BuildError } from "../core/errors.ts";
+import type { ConfigDraft } from "../core/image-config.ts";
+import type { Platform } from "../core/platform.ts";
+import { formatPlatform } from "../core/platform.ts";
+import { assembleConfig, configDescriptor } from "../image/config.ts";
+import { assembleIndex } from "../image/index.ts";
+import type { Annotations, Document, MediaFamily } from "../image/manifest.ts";
+import { assembleManifest } from "../image/manifest.ts";
+import type { ValidImage } from "../image/validate.ts";
+import { validateImage } from "../image/validate.ts";
+import type { BlobOptions, LayerBlob, Ref } from "../snapshot/ref.ts";
+import type { BlobStore } from "../store/store.ts";
+
+/** What the build made for one platform. */
+export interface PlatformResult {
+  readonly platform: Platform;
+  readonly ref: Ref;
+  readonly draft: ConfigDraft;
+}
+
+/** How layers and manifests of an image look (as the request has it). */
+export interface ImageLook {
+  readonly mediaTypes: MediaFamily;
+  readonly compression: CompressionOptions["compression"];
+  readonly level?: number;
+  readonly encoder?: "native" | "portable";
+  readonly forceCompression: boolean;
+  readonly annotations: readonly {
+    readonly place: "manifest" | "manifest-descriptor" | "index" | "index-descriptor";
+    readonly platform: string;
+    readonly key: string;
+    readonly value: string;
+  }[];
+}
+
+/** When the image was made: `epochSeconds` (SOURCE_DATE_EPOCH) counts before `createdMs`. */
+export interface BuildTime {
+  readonly createdMs: number;
+  readonly epochSeconds?: number | undefined;
+}
+
+/** A whole image in the store, not yet under a name. */
+export interface AssembledImage {
+  /** What names point to: the manifest, or the index of several platforms. Its annotations are those for index.json. */
+  readonly top: Document;
+  readonly images: readonly ValidImage[];
+  readonly manifests: readonly Document[];
+  readonly family: MediaFamily;
+}
+
+/** Makes the blobs that are still missing and stores every document. Throws `ARCHIVE_INVALID` when an identity does not hold. */
+export async function assembleImage(
+  results: readonly PlatformResult[],
+  look: ImageLook,
+  time: BuildTime,
+  store: BlobStore,
+  signal: AbortSignal,
+): Promise<AssembledImage> {
+  const [first] = results;
+  if (first === undefined) throw new BuildError("INTERNAL", "there is no result to make an image of");
+  const family = familyFor(look);
+  const made = await Promise.all(results.map((result) => assemblePlatform(result, look, family, time, store, signal)));
+  const manifests = made.map(({ document }) => document);
+  const isSeveral = results.length > 1;
+  const top = isSeveral
+    ? assembleIndex(manifests.map(({ descriptor }) => descriptor), family, annotationsFor(look, "index"))
+    : (manifests[0] as Document); // there is a first result
+  if (isSeveral) await store.put(top.bytes);
+  const placed = isSeveral ? annotationsFor(look, "index-descriptor") : (top.descriptor.annotations ?? {});
+  const descriptor: Descriptor = { ...top.descriptor, ...(Object.keys(placed).length === 0 ? {} : { annotations: placed }) };
+  return { top: { bytes: top.bytes, descriptor }, images: made.map(({ image }) => image), manifests, family };
+}
+
+// Docker's manifests hold neither annotations nor zstd layers: as BuildKit does, OCI types are taken then.
+function familyFor(look: ImageLook): MediaFamily {
+  const needsOci = look.annotations.length > 0 || look.compression === "zstd";
+  return needsOci ? "oci" : look.mediaTypes;
+}
+
+async function assemblePlatform(
+  { platform, ref, draft }: PlatformResult,
+  look: ImageLook,
+  family: MediaFamily,
+  time: BuildTime,
+  store: BlobStore,
+  signal: AbortSignal,
+): Promise<{ readonly document: Document; readonly image: ValidImage }> {
+  const options = blobOptions(look, time.epochSeconds);
+  const layers = await Promise.all(ref.layers.map((layer) => layer.blob(options, signal)));
+  const config = assembleConfig(draft, layers.map(({ diffId }) => diffId), time.createdMs, time.epochSeconds);
+  await store.put(config.bytes);
+  const name = formatPlatform(platform);
+  const manifest = assembleManifest(
+    configDescriptor(config, family),
+    layers.map((layer) => manifestLayer(layer)),
+    family,
+    annotationsFor(look, "manifest", name),
+  );
+  await store.put(manifest.bytes);
+  const annotations = annotationsFor(look, "manifest-descriptor", name);
+  const descriptor: Descriptor = {
+    ...manifest.descriptor,
+    platform,
+    ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
+  };
+  const diffIds = new Map<Digest, Digest>(layers.map((layer) => [layer.descriptor.digest, layer.diffId]));
+  const image = await validateImage(descriptor, store, { layers: "present", diffIds, signal });
+  return { document: { bytes: manifest.bytes, descriptor }, image };
+}
+
+/** What to ask of a layer: times later than the epoch are lowered, a base's blobs stay as they are unless forced. */
+function blobOptions(look: ImageLook, epochSeconds: number | undefined): BlobOptions {
+  const { compression, level, encoder, forceCompression } = look;
+  return {
+    compression,
+    ...(level === undefined ? {} : { level }),
+    ...(encoder === undefined ? {} : { encoder }),
+    ...(epochSeconds === undefined ? {} : { maxMtimeNs: BigInt(epochSeconds) * 1_000_000_000n }),
+    force: forceCompression,
+  };
+}
+
+// Annotations of a base's layer descriptor (estargz and the like) belong to its blob and stay; a platform does not.
+function manifestLayer({ descriptor }: LayerBlob): Descriptor {
+  const { mediaType, digest, size, annotations } = descriptor;
+  return { mediaType, digest, size, ...(annotations === undefined ? {} : { annotations }) };
+}
+
+function annotationsFor(look: ImageLook, place: ImageLook["annotations"][number]["place"], platform?: string): Annotations {
+  const fitting = look.annotations.filter((one) => one.place === place && (one.platform === "" || platform === undefined || one.platform === platform));
+  return Object.fromEntries(fitting.map(({ key, value }) => [key, value]));
+}

@@ -1,0 +1,115 @@
+// The image outputs: an OCI layout as a tar or a folder, a docker archive, names in the
+// store, a push. The image is assembled once in the store, whatever the output.
+
+import type { Descriptor } from "../core/descriptor.ts";
+import { BuildError } from "../core/errors.ts";
+import { formatReference, parseReference } from "../core/reference.ts";
+import type { Document } from "../image/manifest.ts";
+import type { ValidImage } from "../image/validate.ts";
+import { openLayoutForWriting } from "../store/open.ts";
+import type { BlobStore, ImageNames } from "../store/store.ts";
+import type { StatusSink } from "../transport/pull.ts";
+import type { ImageSink } from "../transport/source.ts";
+import { pushImage } from "../transport/push.ts";
+import { archiveBytes, blobsOf, layoutEntries } from "./archive.ts";
+import type { AssembledImage, BuildTime, ImageLook, PlatformResult } from "./assemble.ts";
+import { assembleImage } from "./assemble.ts";
+import type { FileSink } from "./file-sink.ts";
+import { explainOutput, writeOutput } from "./file-sink.ts";
+
+/** An image output, as the request has it. */
+export type ImageExport =
+  | { readonly type: "image"; readonly image: NamedLook; readonly push: boolean; readonly pushByDigest: boolean; readonly store: boolean }
+  | {
+      readonly type: "oci" | "docker";
+      readonly image: NamedLook;
+      readonly destination: FileSink | { readonly kind: "directory"; readonly path: string };
+    };
+
+type NamedLook = ImageLook & { readonly names: readonly string[] };
+
+export interface ExportContext extends BuildTime {
+  readonly store: BlobStore & { readonly names: ImageNames };
+  /** Opens the registry's side of a repository ("docker.io/library/app"); several names in one repository share it. */
+  readonly openSink: (repository: string) => Promise<ImageSink>;
+  readonly signal: AbortSignal;
+  readonly onStatus?: StatusSink | undefined;
+}
+
+/** What came out. */
+export interface ExportedImage {
+  /** Of each platform, in the order of the results. */
+  readonly images: readonly ValidImage[];
+  /** The manifest, or the index of several platforms. */
+  readonly descriptor: Descriptor;
+  /** Full references it now has there. */
+  readonly names: readonly string[];
+}
+
+/** Exports a build's results as an image. Throws `OUTPUT`, `PUSH`, `STORE`; then no name points to anything new. */
+export async function exportImage(spec: ImageExport, results: readonly PlatformResult[], context: ExportContext): Promise<ExportedImage> {
+  const names = [...new Set(spec.image.names.map((name) => formatReference(parseReference(name))))];
+  const assembled = await assembleImage(results, spec.image, context, context.store, context.signal);
+  switch (spec.type) {
+    case "image":
+      await exportNames(spec, assembled, names, context);
+      break;
+    case "oci":
+    case "docker":
+      if (spec.destination.kind === "directory") await exportDirectory(spec.destination.path, assembled, names, context);
+      else await writeOutput(spec.destination, archiveBytes(assembled, names, context.store, context.signal), context.signal);
+  }
+  return { images: assembled.images, descriptor: assembled.top.descriptor, names };
+}
+
+async function exportNames(
+  spec: Extract<ImageExport, { type: "image" }>,
+  assembled: AssembledImage,
+  names: readonly string[],
+  context: ExportContext,
+): Promise<void> {
+  if (spec.store) for (const name of names) await context.store.names.tag(name, assembled.top.descriptor);
+  if (!spec.push) return;
+  if (names.length === 0) throw new BuildError("USAGE", "there is nothing to push to", { hint: "name the image: -t registry/name:tag, or name=… in --output" });
+  const byRepository = Map.groupBy(names.map(parseReference), ({ registry, repository }) => `${registry}/${repository}`);
+  for (const [repository, references] of byRepository) {
+    const tags = spec.pushByDigest ? [] : references.flatMap(({ tag }) => tag ?? []);
+    try {
+      await using sink = await context.openSink(repository);
+      await pushImage(sink, contentsOf(assembled), tags, context.store, context.signal, context.onStatus);
+    } catch (error) {
+      throw pushError(error);
+    }
+  }
+}
+
+// A layout that is there keeps its other images: blobs are added, then the entries of the same names replaced.
+async function exportDirectory(path: string, assembled: AssembledImage, names: readonly string[], context: ExportContext): Promise<void> {
+  const { store, signal } = context;
+  try {
+    await using layout = await openLayoutForWriting(path);
+    for (const blob of blobsOf(assembled)) {
+      if ((await layout.blobs.sizeOf(blob.digest)) === blob.size) continue;
+      await using writer = await layout.blobs.writer(signal);
+      for await (const chunk of store.open(blob.digest, signal)) await writer.write(chunk);
+      await writer.commit({ digest: blob.digest, size: blob.size });
+    }
+    await layout.names.set(layoutEntries(assembled.top.descriptor, names));
+  } catch (error) {
+    throw explainOutput(error, path);
+  }
+}
+
+/** Everything a place needs of an image, in the order it may come: blobs, manifests, the index. */
+function contentsOf(assembled: AssembledImage): { readonly blobs: readonly Descriptor[]; readonly documents: readonly Document[] } {
+  const { top, manifests, images } = assembled;
+  const blobs = new Map(images.flatMap(({ manifest }) => [...manifest.layers, manifest.config].map((blob) => [blob.digest, blob])));
+  const isIndex = !manifests.some(({ descriptor }) => descriptor.digest === top.descriptor.digest);
+  return { blobs: [...blobs.values()], documents: isIndex ? [...manifests, top] : [top] };
+}
+
+// The image is built and in the store: the exit code says so.
+function pushError(error: unknown): unknown {
+  if (!(error instanceof BuildError) || error.code !== "REGISTRY") return error;
+  return new BuildError("PUSH", error.message, { cause: error, hint: error.hint });
+}

@@ -1,0 +1,71 @@
+// type=tar: a result's files as one tar, in the bytes that layers have.
+
+import { open, rename, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import type { Platform } from "../core/platform.ts";
+import type { FileTree } from "../layer/file-tree.ts";
+import type { LayerJobs } from "../layer/jobs.ts";
+import type { FileSink } from "./file-sink.ts";
+import { explainOutput, isPlainTarget, writeOutput } from "./file-sink.ts";
+import { mergedEntries } from "./merged.ts";
+
+export interface TarOptions {
+  readonly destination: FileSink;
+  /** One folder a platform: "linux_arm64". */
+  readonly platformSplit: boolean;
+  readonly jobs: Pick<LayerJobs, "pack">;
+  /** For a tar that goes to a stream. */
+  readonly workDirectory: string;
+  /** Ceiling of all mtimes in seconds (SOURCE_DATE_EPOCH). */
+  readonly epochSeconds?: number | undefined;
+}
+
+/** Writes the tar. On any failure there is no file. Throws `OUTPUT`. */
+export async function exportTar(
+  trees: readonly { readonly platform: Platform; readonly tree: FileTree }[],
+  options: TarOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const { destination } = options;
+  const entries = await mergedEntries(trees, options.platformSplit, signal);
+  const pack = async (outFile: string, sync: boolean): Promise<void> => {
+    const clamp = options.epochSeconds === undefined ? {} : { maxMtimeNs: BigInt(options.epochSeconds) * 1_000_000_000n };
+    await options.jobs.pack({ entries, outFile, sync, compression: "uncompressed", ...clamp }, signal);
+  };
+  if (destination.kind === "file" && (await isPlainTarget(destination.path))) {
+    await packBeside(destination.path, pack, signal);
+    return;
+  }
+  const outFile = join(options.workDirectory, `export-${process.pid}-${serial++}.tar`);
+  try {
+    await pack(outFile, false);
+    await writeOutput(destination, readChunks(outFile), signal);
+  } finally {
+    await rm(outFile, { force: true });
+  }
+}
+
+let serial = 0;
+
+async function packBeside(path: string, pack: (outFile: string, sync: boolean) => Promise<void>, signal: AbortSignal): Promise<void> {
+  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`);
+  try {
+    await rm(temporary, { force: true });
+    await pack(temporary, true);
+    signal.throwIfAborted();
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => undefined);
+    throw explainOutput(error, path);
+  }
+}
+
+async function* readChunks(path: string): AsyncIterable<Uint8Array> {
+  await using file = await open(path);
+  for (;;) {
+    const buffer = Buffer.allocUnsafeSlow(1 << 20);
+    const { bytesRead } = await file.read(buffer, 0, buffer.length, null);
+    if (bytesRead === 0) return;
+    yield buffer.subarray(0, bytesRead);
+  }
+}

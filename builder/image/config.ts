@@ -1,0 +1,102 @@
+// The image config: from the draft that the Dockerfile gives and the layers that the
+// build made, to the exact bytes whose digest is the image id.
+
+import { formatTime } from "../core/clock.ts";
+import type { Descriptor } from "../core/descriptor.ts";
+import { MEDIA } from "../core/descriptor.ts";
+import type { Digest } from "../core/digest.ts";
+import { digestOf } from "../core/digest.ts";
+import type { ConfigDraft, HealthConfig, HistoryEntry, ImageConfig, RuntimeConfig } from "../core/image-config.ts";
+import type { JsonObject } from "./json.ts";
+import { goJson, isEmpty, omitEmpty, sortedMap } from "./json.ts";
+
+/** A config and its bytes. */
+export interface AssembledConfig {
+  readonly config: ImageConfig;
+  readonly bytes: Uint8Array;
+  /** sha256 of the bytes: the image id. */
+  readonly digest: Digest;
+}
+
+/**
+ * The config of a build's result. Its time is `epochSeconds` (SOURCE_DATE_EPOCH) or else `createdMs`; history entries
+ * of the base image keep theirs. Layers that the history does not mention (bases made without one) get an entry.
+ */
+export function assembleConfig(draft: ConfigDraft, diffIds: readonly Digest[], createdMs: number, epochSeconds?: number): AssembledConfig {
+  const created = formatTime(epochSeconds === undefined ? createdMs : epochSeconds * 1000);
+  const config: ImageConfig = {
+    architecture: draft.architecture,
+    ...(draft.author === undefined ? {} : { author: draft.author }),
+    config: draft.config,
+    created,
+    history: completeHistory(draft.history, diffIds.length, created),
+    os: draft.os,
+    ...(draft.osFeatures === undefined ? {} : { "os.features": draft.osFeatures }),
+    ...(draft.osVersion === undefined ? {} : { "os.version": draft.osVersion }),
+    rootfs: { type: "layers", diff_ids: diffIds },
+    ...(draft.variant === undefined ? {} : { variant: draft.variant }),
+  };
+  const bytes = marshalConfig(config);
+  return { config, bytes, digest: digestOf(bytes) };
+}
+
+/** The descriptor of a config in the OCI or Docker family. */
+export function configDescriptor(assembled: AssembledConfig, family: "oci" | "docker"): Descriptor {
+  return {
+    mediaType: family === "oci" ? MEDIA.ociConfig : MEDIA.dockerConfig,
+    digest: assembled.digest,
+    size: assembled.bytes.length,
+  };
+}
+
+// BuildKit goes through a Go map at the top (sorted keys) and through structs below it.
+function marshalConfig(config: ImageConfig): Uint8Array {
+  const { config: runtime, history = [], rootfs, ...others } = config;
+  const top = {
+    ...omitEmpty(others),
+    config: marshalRuntime(runtime ?? {}),
+    history: history.map(marshalHistory),
+    rootfs: { type: rootfs.type, diff_ids: rootfs.diff_ids },
+  };
+  return Buffer.from(goJson(sortedMap<unknown>(top)));
+}
+
+const RUNTIME_ORDER = ["User", "ExposedPorts", "Env", "Entrypoint", "Cmd", "Volumes", "WorkingDir", "Labels", "StopSignal", "ArgsEscaped", "Healthcheck", "OnBuild", "Shell"];
+const MAP_FIELDS = new Set(["ExposedPorts", "Volumes", "Labels"]);
+
+function marshalRuntime(runtime: RuntimeConfig): JsonObject {
+  const known = new Set(RUNTIME_ORDER);
+  const others = Object.keys(runtime).filter((key) => !known.has(key)).sort();
+  const fields = [...RUNTIME_ORDER, ...others].map((key): [string, unknown] => {
+    const value = runtime[key];
+    if (MAP_FIELDS.has(key) && !isEmpty(value)) return [key, sortedMap(value as Record<string, unknown>)]; // maps by RuntimeConfig's type
+    if (key === "Healthcheck" && runtime.Healthcheck !== undefined) return [key, marshalHealth(runtime.Healthcheck)];
+    return [key, value];
+  });
+  return omitEmpty(Object.fromEntries(fields));
+}
+
+function marshalHealth(health: HealthConfig): JsonObject {
+  const { Test, Interval, Timeout, StartPeriod, StartInterval, Retries } = health;
+  return omitEmpty({ Test, Interval, Timeout, StartPeriod, StartInterval, Retries });
+}
+
+function marshalHistory(entry: HistoryEntry): JsonObject {
+  const { created, created_by, author, comment, empty_layer } = entry;
+  return omitEmpty({ created, created_by, author, comment, empty_layer });
+}
+
+// Missing entries stand first: it is the base image that may lack them. Too many (a squashed
+// base that kept its old history) are made entries without a layer, from the bottom, as BuildKit does.
+function completeHistory(draft: readonly HistoryEntry[], layers: number, created: string): readonly HistoryEntry[] {
+  const history = draft.map((entry) => ({ ...entry, created: entry.created ?? created }));
+  const described = history.filter((entry) => entry.empty_layer !== true).length;
+  const missing = Array.from({ length: Math.max(0, layers - described) }, () => ({ created, comment: "layer without history in the base image" }));
+  let surplus = Math.max(0, described - layers);
+  const fitted = history.map((entry) => {
+    if (surplus === 0 || entry.empty_layer === true) return entry;
+    surplus--;
+    return { ...entry, empty_layer: true };
+  });
+  return [...missing, ...fitted];
+}

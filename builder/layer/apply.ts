@@ -1,0 +1,156 @@
+// Applying: a compressed layer becomes its index and, if one is wanted, a directory. Both
+// and the diffID come out of one pass over the bytes.
+
+import { linkSync, mkdirSync, renameSync } from "node:fs";
+import type { BytePath } from "../core/byte-path.ts";
+import { bytePath, fsPath, joinBytes, parentOf } from "../core/byte-path.ts";
+import { Digester } from "../core/digest.ts";
+import { BuildError } from "../core/errors.ts";
+import { ArchiveReader } from "./archive-reader.ts";
+import type { ArchiveRules } from "./archive-reader.ts";
+import { decompress } from "./decompress.ts";
+import type { SourcedEntry } from "./entry.ts";
+import type { AppliedLayer, ApplyRequest, UnpackRequest } from "./jobs.ts";
+import type { TreeNode } from "./layer-tree.ts";
+import { NoStore, OverlayStore, PlainStore } from "./member-store.ts";
+import type { MemberStore } from "./member-store.ts";
+import { readChunks } from "./read-chunks.ts";
+import { removeTree } from "./remove-tree.ts";
+import { invalidArchive } from "./tar-format.ts";
+import { TarReader } from "./tar-reader.ts";
+
+/** Does `LayerJobs.apply`. `check` throws when the job is to stop. */
+export async function apply(request: ApplyRequest, check: () => void): Promise<AppliedLayer> {
+  const { directory, only } = request;
+  if (directory === undefined) return resultOf(await read(request, new NoStore(), check));
+  if (only !== undefined) return await applyOnly(request, directory, only, check);
+  return resultOf(await read(request, new OverlayStore(directory, request.overlayXattrs, request.lowers ?? []), check));
+}
+
+/** Does `LayerJobs.unpack`. */
+export async function unpack(request: UnpackRequest, check: () => void): Promise<SourcedEntry[]> {
+  const store = new PlainStore(bytePath(request.directory), () => true);
+  const rules = { kind: "archive", maxContentBytes: request.maxUncompressedBytes ?? Number.POSITIVE_INFINITY } as const;
+  const { reader } = await readArchive(request.archiveFile, rules, store, check);
+  const entries = reader.tree.entries();
+  const members = membersByPath(reader.tree.root);
+  return entries.map((entry) => {
+    const member = members.get(entry.path);
+    if (entry.type !== "file" || member === undefined) return { entry };
+    return { entry, source: { kind: "path", path: store.placeOf(member) } };
+  });
+}
+
+interface ReadResult {
+  readonly reader: ArchiveReader;
+  readonly digester: Digester;
+}
+
+async function read(
+  request: ApplyRequest,
+  store: MemberStore,
+  check: () => void,
+): Promise<ReadResult & { diffId: AppliedLayer["diffId"] }> {
+  const rules = { kind: "layer", maxContentBytes: request.maxUncompressedBytes ?? Number.POSITIVE_INFINITY } as const;
+  const result = await readArchive(request.blobFile, rules, store, check);
+  const diffId = result.digester.digest();
+  if (request.diffId !== undefined && request.diffId !== diffId) {
+    store.abandon();
+    throw new BuildError(
+      "ARCHIVE_INVALID",
+      `a layer is not what its image says: ${request.diffId} expected, ${diffId} found`,
+    );
+  }
+  return { ...result, diffId };
+}
+
+async function readArchive(
+  file: string,
+  rules: ArchiveRules,
+  store: MemberStore,
+  check: () => void,
+): Promise<ReadResult> {
+  const reader = new ArchiveReader(rules, store);
+  const tar = new TarReader(reader);
+  const digester = new Digester();
+  try {
+    for await (const chunk of decompress(readChunks(file), rules.kind)) {
+      check();
+      digester.update(chunk);
+      if (digester.sizeBytes > rules.maxContentBytes) throw invalidArchive("it unpacks to more than is allowed");
+      tar.push(chunk);
+    }
+    tar.end();
+    reader.finish();
+    return { reader, digester };
+  } catch (error) {
+    reader.abandon();
+    throw error;
+  }
+}
+
+/** Writes the wanted paths as plain files. A path may be another name of a file that comes under a name nobody asked for: then the archive is read twice. */
+async function applyOnly(
+  request: ApplyRequest,
+  directory: string,
+  only: readonly BytePath[],
+  check: () => void,
+): Promise<AppliedLayer> {
+  const target = bytePath(directory);
+  const store = (isWanted: (path: BytePath, member: number) => boolean): PlainStore =>
+    new PlainStore(`${target}.members`, isWanted);
+  const wanted = new Set(only);
+  let members = store((path) => wanted.has(path));
+  let result = await read(request, members, check);
+  try {
+    const places = new Map([...membersByPath(result.reader.tree.root)].filter(([path]) => wanted.has(path)));
+    const numbers = new Set(places.values());
+    if (![...numbers].every((member) => members.has(member))) {
+      members.abandon();
+      members = store((_path, member) => numbers.has(member));
+      result = await read(request, members, check);
+    }
+    arrange(places, members, target);
+    return resultOf(result);
+  } catch (error) {
+    removeTree(target);
+    throw error;
+  } finally {
+    members.abandon();
+  }
+}
+
+function arrange(places: ReadonlyMap<BytePath, number>, members: PlainStore, directory: BytePath): void {
+  mkdirSync(fsPath(directory), { recursive: true, mode: 0o700 });
+  const placed = new Map<number, BytePath>();
+  for (const [path, member] of places) {
+    const target = joinBytes(directory, path);
+    mkdirSync(fsPath(parentOf(target)), { recursive: true, mode: 0o700 });
+    const first = placed.get(member);
+    if (first === undefined) renameSync(fsPath(members.placeOf(member)), fsPath(target));
+    else linkSync(fsPath(first), fsPath(target));
+    placed.set(member, target);
+  }
+}
+
+function resultOf(result: ReadResult & { diffId: AppliedLayer["diffId"] }): AppliedLayer {
+  const { tree } = result.reader;
+  const implied = tree.directories().filter(({ inode, path }) => inode === undefined && path !== "");
+  return {
+    diffId: result.diffId,
+    uncompressedSize: result.digester.sizeBytes,
+    entries: tree.entries(),
+    impliedDirectories: implied.map(({ path }) => path).sort(),
+  };
+}
+
+/** Every name of every regular file, with the member that has its content. */
+function membersByPath(root: TreeNode): Map<BytePath, number> {
+  const members = new Map<BytePath, number>();
+  const collect = (node: TreeNode): void => {
+    if (node.inode?.entry.type === "file") members.set(node.path, node.inode.member);
+    for (const child of node.children?.values() ?? []) collect(child);
+  };
+  collect(root);
+  return members;
+}

@@ -1,0 +1,131 @@
+// The bulk work on layers. Each function runs synchronously over reused buffers in a
+// worker thread (pool.ts) and is called from the main thread as a promise; whatever an
+// abort or an error leaves half-written is removed before the promise rejects.
+// This file is the room's door: types here, the work in pack.ts, apply.ts, differ.ts, write.ts.
+
+import type { BytePath } from "../core/byte-path.ts";
+import type { Compression } from "../core/descriptor.ts";
+import type { Digest } from "../core/digest.ts";
+import type { Entry, SourcedEntry } from "./entry.ts";
+
+/** How a blob is compressed. */
+export interface CompressionOptions {
+  readonly compression: Compression;
+  /** gzip 0-9 (default 4), zstd 0-22 (default 3). */
+  readonly level?: number;
+  /** "portable" is fflate: bytes that depend on its version alone. gzip only. */
+  readonly encoder?: "native" | "portable";
+}
+
+/** A finished blob of a layer. */
+export interface PackedBlob {
+  readonly diffId: Digest;
+  /** Of the compressed bytes. */
+  readonly digest: Digest;
+  readonly size: number;
+  readonly uncompressedSize: number;
+  /** The entries in tar order, with the content digests. */
+  readonly entries: readonly Entry[];
+}
+
+export interface PackRequest extends CompressionOptions {
+  /** In any order: written sorted by path, parents first; a hard link after its target. */
+  readonly entries: readonly SourcedEntry[];
+  /** Absolute path of a new file that receives the blob (fsync is the caller's choice: `sync`). */
+  readonly outFile: string;
+  readonly sync: boolean;
+  /** Ceiling for every mtime in ns (SOURCE_DATE_EPOCH): later times are lowered to it. */
+  readonly maxMtimeNs?: bigint;
+  /** Keeps fractions of a second. Without it times are cut to whole seconds, as in the layers of BuildKit; they cost 1 KiB of tar a file. */
+  readonly keepNanoseconds?: boolean;
+}
+
+export interface ApplyRequest {
+  /** Absolute path of the blob. */
+  readonly blobFile: string;
+  readonly compression: Compression;
+  /** Verified against what is read; a mismatch throws `ARCHIVE_INVALID`. */
+  readonly diffId?: Digest;
+  /** Directory that receives the layer in overlay form (see write.ts); absent: only the index is made. */
+  readonly directory?: string;
+  /** Names of the overlay's attributes: "trusted" as real root, "user" in a user namespace. */
+  readonly overlayXattrs: "trusted" | "user";
+  /** Only these paths are written (plain files, own owner, for reading); absent: all. */
+  readonly only?: readonly BytePath[];
+  /** Upper bound of the uncompressed size in bytes against bombs. */
+  readonly maxUncompressedBytes?: number;
+  /**
+   * Directories of the layers below, topmost first, in overlay form. A directory that the tar does not list but that
+   * lies around something it lists gets its owner, mode and time from there (else 0755 0:0, which would hide theirs).
+   */
+  readonly lowers?: readonly string[];
+}
+
+export interface AppliedLayer {
+  readonly diffId: Digest;
+  readonly uncompressedSize: number;
+  readonly entries: readonly Entry[];
+  /** Directories that the tar does not list, whose attributes on disk depend on the layers below (see `lowers`). Most layers have none. */
+  readonly impliedDirectories: readonly BytePath[];
+}
+
+/** An archive as ADD unpacks it: of any compression we read, told by its content; `.wh.` names mean nothing in it. */
+export interface UnpackRequest {
+  /** Absolute path of the archive. */
+  readonly archiveFile: string;
+  /** New directory that receives the regular files, flat, under names of our own: needs no privilege. The caller removes it. */
+  readonly directory: string;
+  readonly maxUncompressedBytes?: number;
+}
+
+export interface WriteRequest {
+  readonly entries: readonly SourcedEntry[];
+  /** New directory that receives the entries in overlay form. */
+  readonly directory: string;
+  readonly overlayXattrs: "trusted" | "user";
+  /** Hard-link "path" sources instead of copying where owner, mode, mtime and xattrs all agree and the file system allows. Only for immutable sources. */
+  readonly hardlinkSources: boolean;
+}
+
+export interface DiffRequest {
+  /** The upper directory of a finished step, in overlay form. */
+  readonly upper: string;
+  /** The directories below it, topmost first, in overlay form: what each upper entry is compared with. */
+  readonly lowers: readonly string[];
+  readonly overlayXattrs: "trusted" | "user";
+  /** Absolute paths in the rootfs that never become entries (mount points the runtime made and that are still empty). */
+  readonly ignore?: readonly BytePath[];
+}
+
+/** The same tar in another compression. */
+export interface TranscodeRequest {
+  readonly blobFile: string;
+  readonly from: Compression;
+  /** Verified on the way. */
+  readonly diffId: Digest;
+  readonly to: CompressionOptions;
+  readonly outFile: string;
+}
+
+/** One open pool of workers; closed at the end of the program. */
+export interface LayerJobs {
+  /** Writes a layer's tar, compressed, with both digests. */
+  pack(request: PackRequest, signal: AbortSignal): Promise<PackedBlob>;
+  /** Reads a blob: its index, and the directory if one is wanted. Safe against hostile tars. */
+  apply(request: ApplyRequest, signal: AbortSignal): Promise<AppliedLayer>;
+  /** Reads an archive: its entries, their bytes in plain files. Throws `ARCHIVE_INVALID` when it is none. */
+  unpack(request: UnpackRequest, signal: AbortSignal): Promise<readonly SourcedEntry[]>;
+  /** Writes entries as a directory in overlay form; gives them back with content digests, sorted as `pack` sorts. */
+  write(request: WriteRequest, signal: AbortSignal): Promise<readonly Entry[]>;
+  /**
+   * What a step changed, as sorted entries with parents (never the root), whiteouts per removed path of the layers below,
+   * nothing that is unchanged. Sources of regular files are below `upper`.
+   */
+  diff(request: DiffRequest, signal: AbortSignal): Promise<readonly SourcedEntry[]>;
+  /** Compresses the tar of a blob anew, byte for byte the same tar. */
+  transcode(
+    request: TranscodeRequest,
+    signal: AbortSignal,
+  ): Promise<{ readonly digest: Digest; readonly size: number; readonly uncompressedSize: number }>;
+  [Symbol.asyncDispose](): Promise<void>;
+}

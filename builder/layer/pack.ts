@@ -1,0 +1,167 @@
+// Packing: entries become a tar, the tar becomes a compressed blob, and all three digests
+// (files, tar, blob) come out of the same pass over the bytes.
+
+import { BuildError, isSystemError } from "../core/errors.ts";
+import { displayPath } from "../core/byte-path.ts";
+import { Digester } from "../core/digest.ts";
+import type { Digest } from "../core/digest.ts";
+import { BLOCK_FORMAT, endsBefore } from "./block-cutter.ts";
+import { BlobWriter } from "./compress.ts";
+import type { BlockCache } from "./compress.ts";
+import { checkDigest, checkSize, ContentReader, digestOfBytes, EMPTY_DIGEST } from "./content.ts";
+import type { Entry, SourcedEntry } from "./entry.ts";
+import type { PackedBlob, PackRequest } from "./jobs.ts";
+import { sortEntries } from "./order.ts";
+import { paddingOf } from "./tar-format.ts";
+import { encodeTarHeader, TAR_END } from "./tar-writer.ts";
+import { headerOf } from "./whiteout.ts";
+
+/** Does `LayerJobs.pack`. `check` throws when the job is to stop; it is called for every entry and large block. */
+export async function pack(request: PackRequest, check: () => void, cache?: BlockCache): Promise<PackedBlob> {
+  const blob = await BlobWriter.create(request, request.outFile, cache);
+  try {
+    const tar = new TarPacker(blob, check);
+    const entries: Entry[] = [];
+    // BuildKit's layers never list the root.
+    for (const item of sortEntries(request.entries.filter(({ entry }) => entry.path !== ""))) {
+      check();
+      const entry = asWritten(item.entry, request);
+      const digest = await tar.add(entry === item.entry ? item : { ...item, entry });
+      entries.push(digest === undefined || digest === entry.digest ? entry : { ...entry, digest });
+    }
+    await tar.end();
+    const { digest, size, diffId, uncompressedSize } = await blob.finish(request.sync);
+    return { diffId, digest, size, uncompressedSize, entries };
+  } catch (error) {
+    blob.abandon();
+    throw error;
+  }
+}
+
+/** The entry with the time that its header will say: whole seconds, as in the layers of BuildKit, unless asked otherwise. */
+function asWritten(entry: Entry, request: PackRequest): Entry {
+  const { mtimeNs } = entry;
+  let written = request.maxMtimeNs !== undefined && mtimeNs > request.maxMtimeNs ? request.maxMtimeNs : mtimeNs;
+  if (entry.type === "whiteout" || entry.type === "opaque") written = 0n;
+  else if (request.keepNanoseconds !== true) written -= ((written % SECOND) + SECOND) % SECOND;
+  return written === mtimeNs ? entry : { ...entry, mtimeNs: written };
+}
+
+const SECOND = 1_000_000_000n;
+
+/** Room for the byte that shows a file has grown. */
+const BUFFER_BYTES = BLOCK_FORMAT.mostBytes + 1;
+
+class TarPacker {
+  readonly #blob: BlobWriter;
+  readonly #check: () => void;
+  #block: Buffer;
+  #used = 0;
+
+  constructor(blob: BlobWriter, check: () => void) {
+    this.#blob = blob;
+    this.#check = check;
+    this.#block = blob.buffer(BUFFER_BYTES);
+  }
+
+  /** Writes one member; gives the digest of a file's content. */
+  async add(item: SourcedEntry): Promise<Digest | undefined> {
+    const { entry } = item;
+    const header = encodeTarHeader(headerOf(entry));
+    const content = entry.type === "file" ? entry.size : 0;
+    const wholeSize = header.length + content + paddingOf(content);
+    if (endsBefore(this.#used, entry.path, wholeSize, content)) await this.#cut();
+    if (this.#used + header.length > BLOCK_FORMAT.mostBytes) await this.#append(header);
+    else this.#used += put(this.#block, this.#used, header);
+    if (entry.type !== "file") return undefined;
+    if (content === 0) return EMPTY_DIGEST;
+    if (content >= BLOCK_FORMAT.largeFileBytes || this.#used + content + paddingOf(content) > BLOCK_FORMAT.mostBytes) {
+      return await this.#addLarge(item);
+    }
+    return this.#addSmall(item);
+  }
+
+  async end(): Promise<void> {
+    await this.#append(TAR_END);
+    await this.#cut();
+  }
+
+  #addSmall(item: SourcedEntry): Digest {
+    const { size } = item.entry;
+    const reader = new ContentReader(item);
+    try {
+      const { read } = reader.read(this.#block, this.#used, size + 1);
+      checkSize(item, read);
+    } catch (error) {
+      throw explained(error, item);
+    } finally {
+      reader.close();
+    }
+    const digest = digestOfBytes(this.#block.subarray(this.#used, this.#used + size));
+    checkDigest(item, digest);
+    this.#used += size;
+    const padding = paddingOf(size);
+    this.#block.fill(0, this.#used, this.#used + padding);
+    this.#used += padding;
+    return digest;
+  }
+
+  async #addLarge(item: SourcedEntry): Promise<Digest> {
+    const { size } = item.entry;
+    const digester = new Digester();
+    const reader = new ContentReader(item);
+    try {
+      reader.lookForHoles();
+      for (let left = size; left > 0;) {
+        this.#check();
+        const untilCut = BLOCK_FORMAT.largeFileBytes - ((size - left) % BLOCK_FORMAT.largeFileBytes);
+        const wanted = Math.min(left, untilCut, BLOCK_FORMAT.mostBytes - this.#used);
+        const { read, isHole } = reader.read(this.#block, this.#used, wanted);
+        if (read < wanted) checkSize(item, size - left + read);
+        digester.update(this.#block.subarray(this.#used, this.#used + read));
+        const isZero = isHole && this.#used === 0;
+        this.#used += read;
+        left -= read;
+        if (wanted === untilCut || this.#used === BLOCK_FORMAT.mostBytes) await this.#cut(isZero);
+      }
+      const { read: more } = reader.read(Buffer.alloc(1), 0, 1);
+      checkSize(item, size + more);
+    } catch (error) {
+      throw explained(error, item);
+    } finally {
+      reader.close();
+    }
+    await this.#append(TAR_END.subarray(0, paddingOf(size)));
+    const digest = digester.digest();
+    checkDigest(item, digest);
+    return digest;
+  }
+
+  async #append(bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length;) {
+      if (this.#used === BLOCK_FORMAT.mostBytes) await this.#cut();
+      const taken = Math.min(BLOCK_FORMAT.mostBytes - this.#used, bytes.length - at);
+      this.#used += put(this.#block, this.#used, bytes.subarray(at, at + taken));
+      at += taken;
+    }
+  }
+
+  async #cut(isZero = false): Promise<void> {
+    if (this.#used === 0) return;
+    const [block, used] = [this.#block, this.#used];
+    this.#used = 0;
+    await this.#blob.write(block, used, isZero);
+    this.#block = this.#blob.buffer(BUFFER_BYTES);
+  }
+}
+
+function put(block: Buffer, at: number, bytes: Uint8Array): number {
+  block.set(bytes, at);
+  return bytes.length;
+}
+
+function explained(error: unknown, item: SourcedEntry): unknown {
+  if (!isSystemError(error)) return error;
+  const name = displayPath(item.source?.kind === "path" ? item.source.path : item.entry.path);
+  return new BuildError("INTERNAL", `"${name}" cannot be read: ${error.message}`, { cause: error });
+}

@@ -1,0 +1,155 @@
+// The pool of layer workers. They start when there is work, stay for the next, and keep
+// the process alive only while they work.
+
+import { availableParallelism } from "node:os";
+import { extname } from "node:path";
+import { Worker } from "node:worker_threads";
+import { BuildError } from "../core/errors.ts";
+import type { CompressedBlob } from "./compress.ts";
+import type { Entry, SourcedEntry } from "./entry.ts";
+import type { AppliedLayer, LayerJobs, PackedBlob } from "./jobs.ts";
+import type { Job, JobAnswer, JobMessage } from "./worker-messages.ts";
+
+/** Opens a pool; it costs nothing until the first job. More jobs than workers wait in order. */
+export function openLayerJobs(options: { workers?: number } = {}): LayerJobs {
+  const pool = new Pool(options.workers ?? Math.min(4, Math.max(2, availableParallelism())));
+  // The results cross from `worker.ts`, which runs the function of the same name: their types are the functions'.
+  return {
+    pack: async (request, signal) => (await pool.run({ kind: "pack", request }, signal)) as PackedBlob,
+    apply: async (request, signal) => (await pool.run({ kind: "apply", request }, signal)) as AppliedLayer,
+    unpack: async (request, signal) => (await pool.run({ kind: "unpack", request }, signal)) as SourcedEntry[],
+    write: async (request, signal) => (await pool.run({ kind: "write", request }, signal)) as Entry[],
+    diff: async (request, signal) => (await pool.run({ kind: "diff", request }, signal)) as SourcedEntry[],
+    transcode: async (request, signal) => (await pool.run({ kind: "transcode", request }, signal)) as CompressedBlob,
+    [Symbol.asyncDispose]: () => pool.close(),
+  };
+}
+
+interface Waiting {
+  readonly start: (worker: Worker) => void;
+  readonly fail: (error: BuildError) => void;
+}
+
+class Pool {
+  readonly #most: number;
+  readonly #all = new Set<Worker>();
+  readonly #idle: Worker[] = [];
+  readonly #waiting: Waiting[] = [];
+  #isClosed = false;
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  async run(job: Job, signal: AbortSignal): Promise<unknown> {
+    throwIfAborted(signal);
+    const worker = await this.#acquire(signal);
+    let isUsable = false;
+    try {
+      const result = await runOn(worker, job, signal);
+      isUsable = true;
+      return result;
+    } catch (error) {
+      isUsable = error instanceof BuildError && error.code !== "INTERNAL";
+      throw error;
+    } finally {
+      this.#release(worker, isUsable);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    for (const { fail } of this.#waiting.splice(0)) fail(new BuildError("CANCELLED", "the layer workers are closed"));
+    await Promise.all([...this.#all].map((worker) => worker.terminate()));
+  }
+
+  async #acquire(signal: AbortSignal): Promise<Worker> {
+    if (this.#isClosed) throw new BuildError("INTERNAL", "the layer workers are closed");
+    const idle = this.#idle.pop();
+    if (idle !== undefined) return idle;
+    if (this.#all.size < this.#most) return this.#startWorker();
+    return await new Promise((resolve, reject) => {
+      const waiting: Waiting = {
+        start: (worker) => {
+          signal.removeEventListener("abort", abort);
+          resolve(worker);
+        },
+        fail: reject,
+      };
+      const abort = (): void => {
+        this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
+        reject(cancelled());
+      };
+      signal.addEventListener("abort", abort, { once: true });
+      this.#waiting.push(waiting);
+    });
+  }
+
+  #startWorker(): Worker {
+    // "worker.ts" when the sources run as they are, "worker.js" in dist.
+    const worker = new Worker(new URL(`./worker${extname(import.meta.url)}`, import.meta.url), {
+      name: "layer",
+      // Large data lies outside the heap; a small young generation keeps its garbage from piling up.
+      resourceLimits: { maxYoungGenerationSizeMb: 16 },
+    });
+    this.#all.add(worker);
+    worker.once("exit", () => {
+      this.#all.delete(worker);
+      const at = this.#idle.indexOf(worker);
+      if (at >= 0) this.#idle.splice(at, 1);
+    });
+    return worker;
+  }
+
+  #release(worker: Worker, isUsable: boolean): void {
+    worker.unref();
+    if (!isUsable) {
+      this.#all.delete(worker);
+      void worker.terminate();
+    } else if (this.#waiting.length === 0) {
+      this.#idle.push(worker);
+      return;
+    }
+    const next = this.#waiting.shift();
+    if (next !== undefined) next.start(isUsable ? worker : this.#startWorker());
+  }
+}
+
+async function runOn(worker: Worker, job: Job, signal: AbortSignal): Promise<unknown> {
+  const abortFlag = new SharedArrayBuffer(4);
+  const abort = (): void => void Atomics.store(new Int32Array(abortFlag), 0, 1);
+  worker.ref();
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    const answer = await new Promise<JobAnswer>((resolve, reject) => {
+      const dead = (why: string, cause?: unknown): void => {
+        reject(new BuildError("INTERNAL", `a layer worker ended while it worked: ${why}`, { cause }));
+      };
+      const onMessage = (message: JobAnswer): void => {
+        worker.off("error", onError).off("exit", onExit);
+        resolve(message);
+      };
+      const onError = (error: unknown): void => dead(error instanceof Error ? error.message : String(error), error);
+      const onExit = (code: number): void => dead(`exit code ${code}`);
+      worker.once("message", onMessage).once("error", onError).once("exit", onExit);
+      worker.postMessage({ job, abortFlag } satisfies JobMessage);
+      if (signal.aborted) abort();
+    });
+    if ("result" in answer) return answer.result;
+    throw asThrown(answer.error);
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+}
+
+function asThrown(error: Extract<JobAnswer, { error: unknown }>["error"]): BuildError {
+  return new BuildError(error.code, error.message, { cause: error.cause, hint: error.hint, exitCode: error.exitCode });
+}
+
+function throwIfAborted(signal: AbortSignal): void {
+  if (signal.aborted) throw cancelled();
+}
+
+function cancelled(): BuildError {
+  return new BuildError("CANCELLED", "cancelled");
+}

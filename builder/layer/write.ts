@@ -1,0 +1,207 @@
+// Writing entries as a directory in overlay form (overlay-tree.ts says what that is).
+
+import { lstatSync, writeSync } from "node:fs";
+import type { BigIntStats } from "node:fs";
+import type { BytePath } from "../core/byte-path.ts";
+import { fsPath, parentOf } from "../core/byte-path.ts";
+import type { Digest } from "../core/digest.ts";
+import { Digester } from "../core/digest.ts";
+import { isErrno } from "../core/errors.ts";
+import { lgetxattr, llistxattr } from "../core/syscall.ts";
+import { checkDigest, checkSize, ContentReader, digestOfBytes, digestOfFile } from "./content.ts";
+import type { Entry, SourcedEntry } from "./entry.ts";
+import type { WriteRequest } from "./jobs.ts";
+import { sortEntries } from "./order.ts";
+import { IMPLIED_DIRECTORY, isOverlayXattr, OverlayTree } from "./overlay-tree.ts";
+import type { Attributes } from "./overlay-tree.ts";
+import { invalidArchive } from "./tar-format.ts";
+
+/** Does `LayerJobs.write`. `check` throws when the job is to stop. */
+export function write(request: WriteRequest, check: () => void): Entry[] {
+  const tree = new OverlayTree(request.directory, request.overlayXattrs);
+  try {
+    return new TreeWriter(tree, request.hardlinkSources).write(sortEntries(request.entries), check);
+  } catch (error) {
+    tree.abandon();
+    throw error;
+  }
+}
+
+const BUFFER_BYTES = 256 << 10;
+
+class TreeWriter {
+  readonly #tree: OverlayTree;
+  readonly #buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
+  /** Directories made, and what they will look like. Only below these is anything written. */
+  readonly #directories = new Map<BytePath, Attributes | undefined>([["", undefined]]);
+  readonly #opaque: BytePath[] = [];
+  readonly #kept = new Map<BytePath, Entry>();
+  readonly #linked = new Set<string>();
+  #mayLink: boolean;
+
+  constructor(tree: OverlayTree, mayLink: boolean) {
+    this.#tree = tree;
+    this.#mayLink = mayLink;
+  }
+
+  write(items: readonly SourcedEntry[], check: () => void): Entry[] {
+    const written: Entry[] = [];
+    for (const item of items) {
+      check();
+      written.push(this.#add(item));
+    }
+    // Deepest first: a directory nobody may enter is closed after what it holds.
+    for (const path of this.#opaque) this.#tree.makeOpaque(path);
+    for (const [path, attributes] of [...this.#directories].reverse()) {
+      if (path !== "") this.#tree.setAttributes(path, attributes ?? IMPLIED_DIRECTORY);
+    }
+    return written;
+  }
+
+  #add(item: SourcedEntry): Entry {
+    const { entry } = item;
+    const { path } = entry;
+    if (path === "") {
+      if (entry.type === "opaque") this.#opaque.push(path);
+      return entry;
+    }
+    if (entry.type !== "opaque") this.#ensureDirectory(parentOf(path));
+    switch (entry.type) {
+      case "dir":
+        this.#tree.makeDirectory(path);
+        this.#directories.set(path, entry);
+        return entry;
+      case "opaque":
+        this.#ensureDirectory(path);
+        this.#opaque.push(path);
+        return entry;
+      case "file": {
+        const digest = this.#addFile(item);
+        return digest === entry.digest ? entry : { ...entry, digest };
+      }
+      case "hardlink":
+        this.#tree.makeHardLink(path, this.#targetOf(entry));
+        return entry;
+      case "symlink":
+        this.#tree.makeSymlink(path, entry.link ?? "", entry);
+        this.#kept.set(path, entry);
+        return entry;
+      case "whiteout":
+        this.#tree.makeWhiteout(path);
+        return entry;
+      case "char":
+      case "block":
+      case "fifo":
+        if (this.#tree.makeSpecial(path, entry)) this.#kept.set(path, entry);
+        return entry;
+    }
+  }
+
+  /** A hard link's target must be something this tree made, or the link could lead anywhere. */
+  #targetOf(entry: Entry): BytePath {
+    const target = entry.link ?? "";
+    if (!this.#kept.has(target)) throw invalidArchive("its target is not in the layer", entry.path);
+    return target;
+  }
+
+  #ensureDirectory(path: BytePath): void {
+    if (this.#directories.has(path)) return;
+    this.#ensureDirectory(parentOf(path));
+    this.#tree.makeDirectory(path);
+    this.#directories.set(path, undefined);
+  }
+
+  #addFile(item: SourcedEntry): Digest {
+    this.#kept.set(item.entry.path, item.entry);
+    if (this.#mayLink && this.#linkSource(item)) return item.entry.digest ?? digestOfFile(item, this.#buffer);
+    return this.#copy(item);
+  }
+
+  /** One name for an inode and tree: two files that are alike below are not one file here. */
+  #linkSource(item: SourcedEntry): boolean {
+    const { entry, source } = item;
+    if (source?.kind !== "path") return false;
+    const stat = lstatSync(fsPath(source.path), { bigint: true, throwIfNoEntry: false });
+    if (stat?.isFile() !== true || !isAlike(entry, stat)) return false;
+    const inode = `${stat.dev}:${stat.ino}`;
+    if (this.#linked.has(inode) || !hasXattrs(source.path, entry.xattrs)) return false;
+    try {
+      this.#tree.linkFrom(source.path, entry.path);
+    } catch (error) {
+      // Another file system, or one that has no links, will not do for the next file either; too many links of one file may.
+      if (isErrno(error, "EXDEV", "EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS")) this.#mayLink = false;
+      else if (!isErrno(error, "EMLINK")) throw error;
+      return false;
+    }
+    this.#linked.add(inode);
+    return true;
+  }
+
+  #copy(item: SourcedEntry): Digest {
+    const { entry } = item;
+    const fd = this.#tree.openFile(entry.path, entry.mode);
+    let digest: Digest;
+    try {
+      digest = this.#copyContent(item, fd);
+    } catch (error) {
+      this.#tree.closeFile(fd, entry.path, { ...entry, uid: -1, gid: -1, xattrs: {} });
+      throw error;
+    }
+    this.#tree.closeFile(fd, entry.path, entry);
+    return digest;
+  }
+
+  #copyContent(item: SourcedEntry, fd: number): Digest {
+    const { size } = item.entry;
+    const reader = new ContentReader(item);
+    try {
+      const { read } = reader.read(this.#buffer, 0, Math.min(size + 1, BUFFER_BYTES));
+      if (read < BUFFER_BYTES) {
+        checkSize(item, read);
+        const bytes = this.#buffer.subarray(0, read);
+        writeAll(fd, bytes);
+        const digest = digestOfBytes(bytes);
+        checkDigest(item, digest);
+        return digest;
+      }
+      const digester = new Digester();
+      for (let length = read; length > 0; length = reader.read(this.#buffer, 0, BUFFER_BYTES).read) {
+        const bytes = this.#buffer.subarray(0, length);
+        digester.update(bytes);
+        writeAll(fd, bytes);
+        if (digester.sizeBytes > size) break;
+      }
+      checkSize(item, digester.sizeBytes);
+      const digest = digester.digest();
+      checkDigest(item, digest);
+      return digest;
+    } finally {
+      reader.close();
+    }
+  }
+}
+
+function writeAll(fd: number, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);
+}
+
+function isAlike(entry: Entry, stat: BigIntStats): boolean {
+  return (
+    Number(stat.mode & 0o7777n) === entry.mode &&
+    Number(stat.uid) === entry.uid &&
+    Number(stat.gid) === entry.gid &&
+    Number(stat.size) === entry.size &&
+    stat.mtimeNs === entry.mtimeNs
+  );
+}
+
+function hasXattrs(path: BytePath, wanted: Entry["xattrs"]): boolean {
+  const names = llistxattr(path).filter(
+    (name) => !isOverlayXattr(name) && !name.startsWith("trusted.") && name !== "security.selinux",
+  );
+  if (names.length !== Object.keys(wanted ?? {}).length) return false;
+  return names.every((name) => {
+    const [have, want] = [lgetxattr(path, name), wanted?.[name]];
+    return have !== undefined && want !== undefined && Buffer.compare(have, want) === 0;
+  });
+}

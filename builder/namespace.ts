@@ -1,0 +1,19 @@
+// The program once more, as root of a user namespace: what a door does when the engine
+// says `NamespaceNeeded`.
+
+import { BuildError } from "./core/errors.ts";
+import { enterUserNamespace, isPrivileged, planUserNamespace } from "./executor/user-namespace.ts";
+
+/** Runs `argv` (script and arguments) inside the best user namespace there is; its exit code. Throws `SANDBOX` when there is none. */
+export async function runInNamespace(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+  const plan = await planUserNamespace(env);
+  if (plan.kind === "direct") {
+    throw new BuildError("SANDBOX", "this process may make namespaces, but not change the owners of files", { hint: "run tsbuild as an ordinary user, or as root with its usual capabilities" });
+  }
+  return await enterUserNamespace(argv, env, plan);
+}
+
+/** Whether a request may end in `NamespaceNeeded` here, so that it has to be one that can be made twice. */
+export function mayNeedNamespace(): boolean {
+  return !isPrivileged();
+}

@@ -1,0 +1,44 @@
+// What the ops work with; `builder/engine.ts` puts it together.
+
+import type { Digest } from "../core/digest.ts";
+import type { EventSink } from "../core/events.ts";
+import type { Session } from "../core/session.ts";
+import type { Executor } from "../executor/executor.ts";
+import type { SourceOp } from "../graph/op.ts";
+import type { FileTree } from "../layer/file-tree.ts";
+import type { LayerStore } from "../snapshot/layer-store.ts";
+import type { BlobOptions, Ref } from "../snapshot/ref.ts";
+import type { Snapshotter } from "../snapshot/snapshotter.ts";
+import type { CacheMounts } from "./cache-mounts.ts";
+
+/** What a source op names, loaded. */
+export interface SourceLoader {
+  /** Key of an image: the chain of its layers' diffIDs. */
+  imageKey(id: string): Promise<Digest>;
+  image(id: string, signal: AbortSignal): Promise<Ref>;
+  /** A client's directory, filtered; a download; a checkout. */
+  tree(source: Exclude<SourceOp["source"], { type: "image" }>, vertex: Digest, signal: AbortSignal): Promise<FileTree>;
+}
+
+/** Facts that never go out of date, by key: kept in the cache records. */
+export interface Facts {
+  fact(key: Digest): string | undefined;
+  saveFact(key: Digest, value: string): void;
+}
+
+export interface OpContext {
+  readonly layers: LayerStore;
+  readonly snapshotter: Snapshotter;
+  /** Chosen and probed when the first RUN needs it. */
+  readonly executor: () => Promise<Executor>;
+  readonly sources: SourceLoader;
+  readonly cacheMounts: CacheMounts;
+  readonly facts: Facts;
+  readonly session: Session;
+  readonly events: EventSink;
+  readonly now: () => number;
+  /** How the blobs of this build's layers are made. */
+  readonly blobOptions: BlobOptions;
+  /** Whether a RUN (or something else that needs directories) will stand on the vertex's result. */
+  readonly wantsDirectory: (vertex: Digest) => boolean;
+}

@@ -1,0 +1,60 @@
+// RUN: a rootfs on top of the input's layers, its mounts, a process in the sandbox, and
+// the layer of what it changed.
+
+import { BuildError } from "../core/errors.ts";
+import type { StepResult } from "../executor/executor.ts";
+import type { ExecOp } from "../graph/op.ts";
+import type { Vertex } from "../graph/vertex.ts";
+import { RootfsView } from "../layer/view.ts";
+import type { OpContext } from "./engine-parts.ts";
+import { prepareMounts } from "./mounts.ts";
+import { resolveUser } from "./passwd.ts";
+import type { OpResult } from "./result.ts";
+import { RefResult } from "./result.ts";
+
+/** Runs the op; throws `RUN_FAILED` with the program's exit code, `SANDBOX` when it cannot be run at all. */
+export async function runExec(context: OpContext, vertex: Vertex, op: ExecOp, inputs: readonly OpResult[], signal: AbortSignal): Promise<OpResult> {
+  const executor = await context.executor();
+  const rootInput = inputs[op.rootInput];
+  const below = rootInput === undefined ? { layers: [] } : await rootInput.ref(signal);
+  const view = rootInput === undefined ? new RootfsView([]) : await rootInput.tree(signal);
+  const user = await resolveUser(view, op.user, signal);
+  await using scratch = context.layers.scratch();
+  await using root = await context.snapshotter.prepare(below.layers, true, signal);
+  await using mounts = await prepareMounts(context, op, inputs, scratch.path, signal);
+  const result = await executor.run(
+    {
+      id: vertex.digest.slice("sha256:".length, "sha256:".length + 25),
+      root: root.root,
+      mounts: mounts.specs,
+      process: {
+        args: op.args,
+        env: [...op.env, ...(vertex.options.hiddenEnv ?? []), ...mounts.env],
+        cwd: op.cwd,
+        uid: user.uid,
+        gid: user.gid,
+        additionalGids: user.additionalGids,
+        security: op.security,
+        ulimits: op.ulimits,
+      },
+      network: op.network,
+      hostname: op.hostname,
+      extraHosts: op.extraHosts,
+      shmSizeBytes: op.shmSizeBytes,
+      ...(op.cgroupParent === "" ? {} : { cgroupParent: op.cgroupParent }),
+      scratch: scratch.path,
+      output: (stream, data) => context.events({ kind: "log", vertex: vertex.digest, stream, data, time: context.now() }),
+    },
+    signal,
+  );
+  if (result.exitCode !== 0) throw runFailed(op, result);
+  const frozen = await root.freeze([], signal);
+  return new RefResult({ layers: [...below.layers, context.layers.fromFrozen(frozen, signal)] });
+}
+
+function runFailed(op: ExecOp, result: StepResult): BuildError {
+  const command = op.args.join(" ");
+  const how = result.signal === undefined ? `exit code: ${result.exitCode}` : `killed by ${result.signal} (exit code: ${result.exitCode})`;
+  const hint = result.outOfMemory === true ? "the kernel ended it for want of memory" : undefined;
+  return new BuildError("RUN_FAILED", `process "${command}" did not complete successfully: ${how}`, { exitCode: result.exitCode, hint });
+}

@@ -1,0 +1,105 @@
+// Digests of what an op reads: names, types, modes, link targets and bytes; for images
+// also owners, capabilities and device numbers. Never times, never where it lies.
+
+import type { BytePath } from "../../core/byte-path.ts";
+import { joinBytes } from "../../core/byte-path.ts";
+import type { Digest } from "../../core/digest.ts";
+import { Digester, digestOf } from "../../core/digest.ts";
+import { BuildError } from "../../core/errors.ts";
+import type { FileOp } from "../../graph/op.ts";
+import type { Entry } from "../../layer/entry.ts";
+import type { FileTree } from "../../layer/file-tree.ts";
+import { resolvePath } from "../../layer/resolve-path.ts";
+import { select } from "./select.ts";
+
+/** What the copies of a file op take from their inputs. Throws when something they name is not there. */
+export async function selectionDigest(op: FileOp, trees: readonly FileTree[], signal: AbortSignal): Promise<Digest> {
+  const parts: Digest[] = [];
+  for (const action of op.actions) {
+    if (action.action !== "copy") continue;
+    const tree = trees[action.from];
+    if (tree === undefined) throw new BuildError("INTERNAL", `a copy reads from input ${action.from}, which is not there`);
+    const listing = new Listing(tree, !action.resetOwner);
+    for (const source of select(action, tree)) {
+      const [top] = source.items;
+      // Of a directory whose contents are copied neither the name nor the mode is used.
+      const isContents = action.dirContentsOnly && top?.entry.type === "dir";
+      listing.begin(isContents ? "" : source.name);
+      for (const item of source.items) {
+        if (isContents && item === top) continue;
+        listing.add(item.name, item.path, item.entry, item.isParentOnly);
+      }
+    }
+    parts.push(await listing.digest(signal));
+  }
+  return digestOf(parts.join("\n"));
+}
+
+/** Everything at and below a path, links to it followed; the digest of nothing where nothing is. */
+export async function treeDigest(tree: FileTree, path: BytePath, signal: AbortSignal): Promise<Digest> {
+  const listing = new Listing(tree, true);
+  const start = resolvePath(tree, path, { followLast: true });
+  const walk = (entry: Entry, name: BytePath, at: BytePath): void => {
+    listing.add(name, at, entry, false);
+    if (entry.type !== "dir") return;
+    for (const child of tree.list(at)) {
+      const childPath = joinBytes(at, child);
+      const below = tree.lstat(childPath);
+      if (below !== undefined) walk(below, joinBytes(name, child), childPath);
+    }
+  };
+  if (start.entry !== undefined) walk(start.entry, "", start.path);
+  return await listing.digest(signal);
+}
+
+/** Lines, one an entry, with fields that hold no NUL. */
+class Listing {
+  readonly #tree: FileTree;
+  readonly #withOwners: boolean;
+  readonly #lines: { text: string; file: BytePath | undefined }[] = [];
+  readonly #inodes = new Map<string, number>();
+
+  constructor(tree: FileTree, withOwners: boolean) {
+    this.#tree = tree;
+    this.#withOwners = withOwners && tree.origin === "image";
+  }
+
+  /** Starts another source: names and hard links count from here. */
+  begin(name: BytePath): void {
+    this.#lines.push({ text: `source\0${name}`, file: undefined });
+    this.#inodes.clear();
+  }
+
+  add(name: BytePath, path: BytePath, entry: Entry, isParentOnly: boolean): void {
+    const fields: (string | number)[] = [isParentOnly ? "parent" : entry.type, name];
+    if (entry.type === "symlink") fields.push(entry.link ?? "");
+    else fields.push(entry.mode);
+    if (this.#withOwners) fields.push(entry.uid, entry.gid);
+    if (entry.type === "char" || entry.type === "block") fields.push(entry.major ?? 0, entry.minor ?? 0);
+    const capability = entry.xattrs?.["security.capability"];
+    if (capability !== undefined) fields.push(Buffer.from(capability).toString("hex"));
+    let file: BytePath | undefined;
+    if (entry.type === "file") {
+      const inode = this.#tree.inode(path);
+      const earlier = this.#inodes.get(inode);
+      if (earlier === undefined) {
+        file = path;
+        this.#inodes.set(inode, this.#lines.length);
+      } else fields.push(`=${earlier}`);
+    }
+    this.#lines.push({ text: fields.join("\0"), file });
+  }
+
+  async digest(signal: AbortSignal): Promise<Digest> {
+    const files = this.#lines.flatMap(({ file }) => (file === undefined ? [] : [file]));
+    const digests = await this.#tree.digests(files, signal);
+    const digester = new Digester();
+    for (let at = 0; at < this.#lines.length; at += LINES_AT_ONCE) {
+      const lines = this.#lines.slice(at, at + LINES_AT_ONCE).map(({ text, file }) => `${text}\0${file === undefined ? "" : digests.get(file)}\0\0`);
+      digester.update(Buffer.from(lines.join(""), "latin1"));
+    }
+    return digester.digest();
+  }
+}
+
+const LINES_AT_ONCE = 2000;

@@ -1,0 +1,143 @@
+// A file op becomes a layer: its actions run one after the other on a tree in memory, and
+// what they changed is the layer. No privilege is needed, and no bytes are copied here.
+
+import { bytePath } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/byte-path.ts";
+import { joinBytes } from "../../core/byte-path.ts";
+import { BuildError } from "../../core/errors.ts";
+import type { CopyAction, FileAction, FileOp } from "../../graph/op.ts";
+import type { Entry, SourcedEntry } from "../../layer/entry.ts";
+import type { FileTree } from "../../layer/file-tree.ts";
+import { comparePaths, linkEntry } from "../../layer/order.ts";
+import { RootfsView } from "../../layer/view.ts";
+import type { Owner } from "../passwd.ts";
+import { resolveOwner } from "../passwd.ts";
+import { makeDirectory, makeFile, makeSymlink, remove } from "./actions.ts";
+import { changesOf } from "./changes.ts";
+import { copyMetadata, place } from "./place.ts";
+import type { SelectedSource } from "./select.ts";
+import { select } from "./select.ts";
+import { ScratchFiles, unpackArchive } from "./unpack.ts";
+import { WorkTree } from "./work-tree.ts";
+
+export interface FileOpOptions {
+  /** The build's time: mtime of what the op itself makes, unless the op says another. */
+  readonly nowNs: bigint;
+  /** Receives the files of unpacked archives; must live until the entries' bytes were read. */
+  readonly scratchDirectory: string;
+  readonly signal: AbortSignal;
+}
+
+export interface FileOpPlan {
+  /** The layer, sorted: changes, whiteouts, and the directories above them (never the root). */
+  readonly entries: readonly SourcedEntry[];
+  /** Whether no source can change any more, so that they may be hard-linked. */
+  readonly immutableSources: boolean;
+}
+
+/** Computes the layer of a file op. `trees` are the vertex's inputs. */
+export async function planFileOp(op: FileOp, trees: readonly FileTree[], options: FileOpOptions): Promise<FileOpPlan> {
+  const base = op.destination < 0 ? new RootfsView([]) : treeOf(trees, op.destination);
+  const nowNs = op.createdTimeNs === undefined ? options.nowNs : BigInt(op.createdTimeNs);
+  const tree = new WorkTree(base, nowNs);
+  const scratch = new ScratchFiles(options.scratchDirectory);
+  const used = new Set<FileTree>();
+  for (const action of op.actions) {
+    options.signal.throwIfAborted();
+    const owner = await ownerOf(action, base, options.signal);
+    switch (action.action) {
+      case "copy": {
+        const source = treeOf(trees, action.from);
+        used.add(source);
+        await copy(tree, source, action, owner, scratch, options.signal);
+        break;
+      }
+      case "mkfile":
+        makeFile(tree, action, owner);
+        break;
+      case "mkdir":
+        makeDirectory(tree, action, owner);
+        break;
+      case "rm":
+        remove(tree, action);
+        break;
+      case "symlink":
+        makeSymlink(tree, action, owner);
+        break;
+    }
+  }
+  const entries = await changesOf(tree, options.signal);
+  return { entries, immutableSources: [...used].every((source) => source.immutable) };
+}
+
+/** A whole tree as the entries of one layer. */
+export async function wholeTree(tree: FileTree, signal: AbortSignal): Promise<{ readonly entries: readonly SourcedEntry[] }> {
+  const found: Entry[] = [];
+  const collect = (directory: BytePath): void => {
+    for (const name of tree.list(directory)) {
+      const path = joinBytes(directory, name);
+      const entry = tree.lstat(path);
+      if (entry === undefined) continue;
+      found.push(entry);
+      if (entry.type === "dir") collect(path);
+    }
+  };
+  collect("");
+  found.sort((a, b) => comparePaths(a.path, b.path));
+  const first = new Map<string, BytePath>();
+  const entries = found.map((entry) => {
+    if (entry.type !== "file") return entry;
+    const inode = tree.inode(entry.path);
+    const target = first.get(inode);
+    if (target !== undefined) return linkEntry(entry, entry.path, target);
+    first.set(inode, entry.path);
+    return entry;
+  });
+  const sources = await tree.sources([...first.values()], signal);
+  return {
+    entries: entries.map((entry) => {
+      const source = entry.type === "file" ? sources.get(entry.path) : undefined;
+      return source === undefined ? { entry } : { entry, source };
+    }),
+  };
+}
+
+async function copy(
+  tree: WorkTree,
+  source: FileTree,
+  action: CopyAction,
+  owner: Owner | undefined,
+  scratch: ScratchFiles,
+  signal: AbortSignal,
+): Promise<void> {
+  const metadata = copyMetadata(action, owner);
+  for (const selected of select(action, source)) {
+    if (action.unpack && (await unpack(tree, source, selected, action, { owner, scratch, signal }))) continue;
+    place(tree, source, [selected], action, metadata);
+  }
+}
+
+async function unpack(
+  tree: WorkTree,
+  source: FileTree,
+  selected: SelectedSource,
+  action: CopyAction,
+  options: { owner: Owner | undefined; scratch: ScratchFiles; signal: AbortSignal },
+): Promise<boolean> {
+  const [top] = selected.items;
+  if (top?.entry.type !== "file" || top.entry.size === 0) return false;
+  const content = (await source.sources([top.path], options.signal)).get(top.path);
+  return content !== undefined && (await unpackArchive(tree, content, bytePath(action.destination), options));
+}
+
+/** Names are looked up in the destination as it was before the op. */
+async function ownerOf(action: FileAction, base: FileTree, signal: AbortSignal): Promise<Owner | undefined> {
+  if (action.action === "rm" || action.owner === undefined) return undefined;
+  return await resolveOwner(base, action.owner, signal);
+}
+
+function treeOf(trees: readonly FileTree[], input: number): FileTree {
+  const tree = trees[input];
+  if (tree === undefined) throw new BuildError("INTERNAL", `a file op names input ${input}, which is not there`);
+  return tree;
+}

@@ -1,0 +1,115 @@
+// Cache keys. A key covers the op's definition, the keys of what it builds upon, and the
+// content of exactly what it reads; never names of sources, times, or values of secrets.
+
+import type { BytePath } from "../core/byte-path.ts";
+import { bytePath } from "../core/byte-path.ts";
+import type { Digest } from "../core/digest.ts";
+import { digestOf } from "../core/digest.ts";
+import { BuildError } from "../core/errors.ts";
+import type { ExecOp, FileOp } from "../graph/op.ts";
+import type { Vertex } from "../graph/vertex.ts";
+import { canonicalJson } from "../graph/vertex.ts";
+import type { FileTree } from "../layer/file-tree.ts";
+import type { SolvedInput } from "../solver/operator.ts";
+import type { Facts, SourceLoader } from "./engine-parts.ts";
+import { selectionDigest } from "./file/digest.ts";
+import { treeDigest } from "./file/digest.ts";
+import type { OpResult } from "./result.ts";
+import { RefResult } from "./result.ts";
+
+type Inputs = readonly SolvedInput<OpResult>[];
+
+/** Changes when keys are made another way, so that old records are never taken for new ones. */
+const KEY_FORMAT = "tsbuild-key-1";
+
+/** Numbers of the inputs an op builds upon; all others it only reads from. */
+export function builtUpon(vertex: Vertex): readonly number[] {
+  const { op } = vertex;
+  switch (op.kind) {
+    case "source":
+      return [];
+    case "exec":
+      return op.rootInput < 0 ? [] : [op.rootInput];
+    case "file":
+      return op.destination < 0 ? [] : [op.destination];
+    case "merge":
+    case "diff":
+      return vertex.inputs.map((_, number) => number);
+  }
+}
+
+/** The cache key of a vertex. */
+export async function keyOf(vertex: Vertex, inputs: Inputs, sources: SourceLoader, facts: Facts, signal: AbortSignal): Promise<Digest> {
+  const { op } = vertex;
+  switch (op.kind) {
+    case "source":
+      if (op.source.type === "image") return await sources.imageKey(op.source.id);
+      return combine(["source", await treeDigest(await sources.tree(op.source, vertex.digest, signal), "", signal)]);
+    case "exec":
+      return combine(["exec", definitionOf(op), ...(await execInputs(op, inputs, facts, signal))]);
+    case "file":
+      return combine(["file", op, await keyAt(op.destination, inputs), await fileContent(op, inputs, facts, signal)]);
+    case "merge":
+    case "diff":
+      return combine([op.kind, ...(await Promise.all(inputs.map((input) => input.key())))]);
+  }
+}
+
+function combine(parts: readonly unknown[]): Digest {
+  return digestOf(canonicalJson([KEY_FORMAT, ...parts]));
+}
+
+/** What of an exec decides its result: where its mounts come from is covered by their content. */
+function definitionOf(op: ExecOp): unknown {
+  const { cgroupParent: _group, ulimits: _limits, shmSizeBytes: _shm, ...rest } = op;
+  return rest;
+}
+
+async function keyAt(number: number, inputs: Inputs): Promise<Digest | "scratch"> {
+  const input = inputs[number];
+  return input === undefined ? "scratch" : await input.key();
+}
+
+async function execInputs(op: ExecOp, inputs: Inputs, facts: Facts, signal: AbortSignal): Promise<unknown[]> {
+  const mounted = op.mounts.map(async (mount): Promise<unknown> => {
+    if (mount.type !== "bind" && mount.type !== "cache") return undefined;
+    const input = inputs[mount.input];
+    if (input === undefined) return "scratch";
+    return await remembered(facts, await input.result(), ["mount", mount.selector], async (tree) => await treeDigest(tree, cleaned(mount.selector), signal), signal);
+  });
+  return [await keyAt(op.rootInput, inputs), ...(await Promise.all(mounted))];
+}
+
+async function fileContent(op: FileOp, inputs: Inputs, facts: Facts, signal: AbortSignal): Promise<unknown> {
+  const used = [...new Set(op.actions.flatMap((action) => (action.action === "copy" ? [action.from] : [])))].sort((a, b) => a - b);
+  if (used.length === 0) return undefined;
+  const results = new Map<number, OpResult>();
+  for (const number of used) {
+    const input = inputs[number];
+    if (input === undefined) throw new BuildError("INTERNAL", `a copy reads from input ${number}, which is not there`);
+    results.set(number, await input.result());
+  }
+  const compute = async (): Promise<Digest> => {
+    const trees: FileTree[] = [];
+    for (const [number, result] of results) trees[number] = await result.tree(signal);
+    return await selectionDigest(op, trees, signal);
+  };
+  const single = used.length === 1 ? results.get(used[0] ?? -1) : undefined;
+  return single === undefined ? await compute() : await remembered(facts, single, ["selection", op.actions], compute, signal);
+}
+
+/** A digest of immutable layers is computed once and remembered; of a client's tree every time (its stat cache makes that cheap). */
+async function remembered(facts: Facts, result: OpResult, what: readonly unknown[], compute: (tree: FileTree) => Promise<Digest>, signal: AbortSignal): Promise<Digest | string> {
+  if (!(result instanceof RefResult)) return await compute(await result.tree(signal));
+  const key = combine(["fact", ...what, result.layers.map((layer) => layer.id)]);
+  const known = facts.fact(key);
+  if (known !== undefined) return known;
+  const made = await compute(await result.tree(signal));
+  facts.saveFact(key, made);
+  return made;
+}
+
+/** A mount's selector as a path in a tree. */
+export function cleaned(selector: string): BytePath {
+  return bytePath(selector.replace(/^\/+|\/+$/g, ""));
+}

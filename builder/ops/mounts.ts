@@ -1,0 +1,107 @@
+// RUN --mount: each kind to a mount of the executor, and what must be undone afterwards.
+
+import { chmodSync, chownSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { BuildError } from "../core/errors.ts";
+import type { MountSpec } from "../executor/executor.ts";
+import type { ExecMount, ExecOp } from "../graph/op.ts";
+import type { OpContext } from "./engine-parts.ts";
+import { cleaned } from "./keys.ts";
+import type { OpResult } from "./result.ts";
+import { secretDirectory } from "./secret-files.ts";
+import { proxyAgent } from "./ssh-proxy.ts";
+
+/** The mounts of one step; disposing them takes away secrets, sockets and locks. */
+export interface PreparedMounts extends AsyncDisposable {
+  readonly specs: readonly MountSpec[];
+  /** Variables that carry secrets (`--mount=type=secret,env=…`) and agent sockets. */
+  readonly env: readonly string[];
+}
+
+interface Made {
+  readonly spec?: MountSpec;
+  readonly env?: string;
+}
+
+/** Prepares the mounts in the order they are written. */
+export async function prepareMounts(context: OpContext, op: ExecOp, inputs: readonly OpResult[], scratch: string, signal: AbortSignal): Promise<PreparedMounts> {
+  await using undo = new AsyncDisposableStack();
+  const specs: MountSpec[] = [];
+  const env: string[] = [];
+  for (const [number, mount] of op.mounts.entries()) {
+    const made = await prepare(context, mount, inputs, join(scratch, `mount-${number}`), undo, signal);
+    if (made.spec) specs.push(made.spec);
+    if (made.env !== undefined) env.push(made.env);
+  }
+  const held = undo.move();
+  return { specs, env, [Symbol.asyncDispose]: () => held.disposeAsync() };
+}
+
+async function prepare(context: OpContext, mount: ExecMount, inputs: readonly OpResult[], scratch: string, undo: AsyncDisposableStack, signal: AbortSignal): Promise<Made> {
+  switch (mount.type) {
+    case "bind":
+      return { spec: await bindMount(context, mount, inputs, scratch, undo, signal) };
+    case "cache":
+      return { spec: await cacheMount(context, mount, inputs, undo, signal) };
+    case "tmpfs":
+      return { spec: { kind: "tmpfs", target: mount.target, ...(mount.sizeBytes === undefined ? {} : { sizeBytes: mount.sizeBytes }) } };
+    case "secret":
+      return await secretMount(context, mount, undo);
+    case "ssh":
+      return await sshMount(context, mount, scratch, undo);
+  }
+}
+
+async function bindMount(context: OpContext, mount: Extract<ExecMount, { type: "bind" }>, inputs: readonly OpResult[], scratch: string, undo: AsyncDisposableStack, signal: AbortSignal): Promise<MountSpec> {
+  const input = inputs[mount.input];
+  if (input === undefined) {
+    mkdirSync(scratch, { recursive: true, mode: 0o755 });
+    return { kind: "bind", source: scratch, target: mount.target, readonly: mount.readonly };
+  }
+  const ref = await input.ref(signal);
+  const prepared = undo.use(await context.snapshotter.prepare(ref.layers, !mount.readonly, signal));
+  const subPath = cleaned(mount.selector);
+  const { root } = prepared;
+  if (root.kind === "overlay") return { kind: "overlay", stack: root.stack, subPath, target: mount.target, readonly: mount.readonly };
+  return { kind: "overlay", stack: { lowers: [root.path] }, subPath, target: mount.target, readonly: mount.readonly };
+}
+
+async function cacheMount(context: OpContext, mount: Extract<ExecMount, { type: "cache" }>, inputs: readonly OpResult[], undo: AsyncDisposableStack, signal: AbortSignal): Promise<MountSpec> {
+  const input = inputs[mount.input];
+  const from = input === undefined ? undefined : { ref: await input.ref(signal), selector: cleaned(mount.selector) };
+  const lease = undo.use(await context.cacheMounts.acquire({ ...mount, from }, signal));
+  return { kind: "bind", source: lease.path, target: mount.target, readonly: mount.readonly };
+}
+
+async function secretMount(context: OpContext, mount: Extract<ExecMount, { type: "secret" }>, undo: AsyncDisposableStack): Promise<Made> {
+  const bytes = await context.session.secret(mount.id);
+  if (bytes === undefined) {
+    if (!mount.required) return {};
+    throw new BuildError("INPUT_MISSING", `secret ${mount.id}: not found`, { hint: `give it with --secret id=${mount.id},src=FILE` });
+  }
+  const env = mount.env === undefined ? {} : { env: `${mount.env}=${Buffer.from(bytes).toString("utf8")}` };
+  if (mount.target === undefined) return env;
+  const directory = undo.use(secretDirectory());
+  const file = join(directory.path, "secret");
+  writeFileSync(file, bytes, { mode: 0o600 });
+  own(context, file, mount);
+  return { ...env, spec: { kind: "bind", source: file, target: mount.target, readonly: true } };
+}
+
+async function sshMount(context: OpContext, mount: Extract<ExecMount, { type: "ssh" }>, scratch: string, undo: AsyncDisposableStack): Promise<Made> {
+  const agent = await context.session.sshAgent(mount.id);
+  if (agent === undefined) {
+    if (!mount.required) return {};
+    throw new BuildError("INPUT_MISSING", `unset ssh forward key ${mount.id}`, { hint: mount.id === "default" ? "give it with --ssh default" : `give it with --ssh ${mount.id}=SOCKET` });
+  }
+  mkdirSync(scratch, { recursive: true, mode: 0o755 });
+  const proxy = undo.use(await proxyAgent(agent, scratch));
+  own(context, proxy.socket, mount);
+  return { spec: { kind: "bind", source: proxy.socket, target: mount.target, readonly: true } };
+}
+
+/** Mode and owner of what is mounted; another owner than ourselves only where we may give files away. */
+function own(context: OpContext, path: string, mount: { readonly mode: number; readonly uid: number; readonly gid: number }): void {
+  if (context.layers.place.privileged) chownSync(path, mount.uid, mount.gid);
+  chmodSync(path, mount.mode);
+}

@@ -1,0 +1,70 @@
+// One op to one result: hands each kind to its file.
+
+import { BuildError } from "../core/errors.ts";
+import type { FileOp, SourceOp } from "../graph/op.ts";
+import type { Vertex } from "../graph/vertex.ts";
+import type { FileTree } from "../layer/file-tree.ts";
+import type { Operator } from "../solver/operator.ts";
+import { layerDifference } from "./diff.ts";
+import type { OpContext } from "./engine-parts.ts";
+import { runExec } from "./exec.ts";
+import { planFileOp, wholeTree } from "./file/run-file-op.ts";
+import { builtUpon, keyOf } from "./keys.ts";
+import type { OpResult } from "./result.ts";
+import { RefResult, TreeResult } from "./result.ts";
+
+/** The operator of one build. */
+export function refOperator(context: OpContext): Operator<OpResult> {
+  return {
+    key: (vertex, inputs, signal) => keyOf(vertex, inputs, context.sources, context.facts, signal),
+    builtUpon,
+    isTransient: (vertex) => vertex.op.kind === "source" || vertex.op.kind === "merge",
+    takesSlot: (vertex) => vertex.op.kind === "exec",
+    async run(vertex, inputs, signal) {
+      const { op } = vertex;
+      switch (op.kind) {
+        case "source":
+          return await loadSource(context, vertex, op, signal);
+        case "exec":
+          return await runExec(context, vertex, op, inputs, signal);
+        case "file":
+          return await runFile(context, vertex, op, inputs, signal);
+        case "merge": {
+          const refs = await Promise.all(inputs.map((input) => input.ref(signal)));
+          return new RefResult({ layers: refs.flatMap((ref) => ref.layers) });
+        }
+        case "diff":
+          return new RefResult(layerDifference(await Promise.all(inputs.map((input) => input.ref(signal)))));
+      }
+    },
+  };
+}
+
+async function loadSource(context: OpContext, vertex: Vertex, op: SourceOp, signal: AbortSignal): Promise<OpResult> {
+  if (op.source.type === "image") return new RefResult(await context.sources.image(op.source.id, signal));
+  const tree = await context.sources.tree(op.source, vertex.digest, signal);
+  return new TreeResult(tree, async (whole, toRefSignal) => {
+    const { entries } = await wholeTree(whole, toRefSignal);
+    const layer = await context.layers.fromEntries(entries, { directory: true, hardlinkSources: false, blob: context.blobOptions }, toRefSignal);
+    return { layers: [layer] };
+  });
+}
+
+async function runFile(context: OpContext, vertex: Vertex, op: FileOp, inputs: readonly OpResult[], signal: AbortSignal): Promise<OpResult> {
+  const below = op.destination < 0 ? { layers: [] } : await inputOf(inputs, op.destination).ref(signal);
+  const trees: FileTree[] = await Promise.all(inputs.map((input) => input.tree(signal)));
+  await using scratch = context.layers.scratch();
+  const plan = await planFileOp(op, trees, { nowNs: BigInt(context.now()) * 1_000_000n, scratchDirectory: scratch.path, signal });
+  const layer = await context.layers.fromEntries(
+    plan.entries,
+    { directory: context.wantsDirectory(vertex.digest), hardlinkSources: plan.immutableSources, blob: context.blobOptions },
+    signal,
+  );
+  return new RefResult({ layers: [...below.layers, layer] });
+}
+
+function inputOf(inputs: readonly OpResult[], number: number): OpResult {
+  const input = inputs[number];
+  if (input === undefined) throw new BuildError("INTERNAL", `an op names input ${number}, which is not there`);
+  return input;
+}

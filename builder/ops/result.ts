@@ -1,0 +1,64 @@
+// The result of a vertex, as the ops see it: something to look into (a tree), and
+// something to stand on (a ref). Layers give a tree; a client's tree becomes a layer
+// only when somebody wants to stand on it.
+
+import type { FileTree } from "../layer/file-tree.ts";
+import { RootfsView } from "../layer/view.ts";
+import type { Ref } from "../snapshot/ref.ts";
+
+export interface OpResult {
+  /** To look into; made once. */
+  tree(signal: AbortSignal): Promise<FileTree>;
+  /** To stand on; made once. */
+  ref(signal: AbortSignal): Promise<Ref>;
+}
+
+/** A result that is made of layers. */
+export class RefResult implements OpResult {
+  readonly #ref: Ref;
+  #view: Promise<RootfsView> | undefined;
+
+  constructor(ref: Ref) {
+    this.#ref = ref;
+  }
+
+  get layers(): Ref["layers"] {
+    return this.#ref.layers;
+  }
+
+  ref(): Promise<Ref> {
+    return Promise.resolve(this.#ref);
+  }
+
+  tree(signal: AbortSignal): Promise<RootfsView> {
+    return (this.#view ??= viewOf(this.#ref, signal));
+  }
+}
+
+/** A result that is a tree of the client's or of a download; `toRef` makes a layer of all of it. */
+export class TreeResult implements OpResult {
+  readonly #tree: FileTree;
+  readonly #toRef: (tree: FileTree, signal: AbortSignal) => Promise<Ref>;
+  #ref: Promise<Ref> | undefined;
+
+  constructor(tree: FileTree, toRef: (tree: FileTree, signal: AbortSignal) => Promise<Ref>) {
+    this.#tree = tree;
+    this.#toRef = toRef;
+  }
+
+  tree(): Promise<FileTree> {
+    return Promise.resolve(this.#tree);
+  }
+
+  ref(signal: AbortSignal): Promise<Ref> {
+    return (this.#ref ??= this.#toRef(this.#tree, signal));
+  }
+}
+
+/** A ref's layers as one tree. */
+export async function viewOf(ref: Ref, signal: AbortSignal): Promise<RootfsView> {
+  const layers = await Promise.all(
+    ref.layers.map(async (layer) => ({ entries: await layer.index(signal), sources: (paths: readonly string[]) => layer.sources(paths, signal) })),
+  );
+  return new RootfsView(layers);
+}

@@ -1,0 +1,101 @@
+// Results to outputs: each `-o` in turn, images once in the store. All identities are
+// validated by the assembly.
+
+import type { ConfigDraft } from "./core/image-config.ts";
+import { digestOf } from "./core/digest.ts";
+import type { Plan } from "./dockerfile/convert/plan.ts";
+import type { Engine } from "./engine.ts";
+import { exportImage } from "./exporter/image.ts";
+import { exportLocal } from "./exporter/local.ts";
+import { exportTar } from "./exporter/tar.ts";
+import { viewOf } from "./ops/result.ts";
+import type { BuildRequest, BuildResult, ExportSpec } from "./request.ts";
+import type { Ref } from "./snapshot/ref.ts";
+import { openRegistrySink } from "./transport/registry/sink.ts";
+
+export interface Outcome {
+  readonly plan: Plan;
+  readonly ref: Ref;
+}
+
+/** Writes every output; an image result says what it is, whatever the outputs. */
+export async function exportAll(engine: Engine, request: BuildRequest, outcomes: readonly Outcome[], signal: AbortSignal): Promise<BuildResult> {
+  let result: BuildResult = { images: [], digest: undefined, descriptor: undefined, names: [], warnings: 0 };
+  for (const spec of request.exports) {
+    const started = request.now();
+    const event = { kind: "vertex" as const, vertex: digestOf(JSON.stringify(["export", spec.type, request.exports.indexOf(spec)])), name: nameOf(spec), inputs: [] };
+    request.events({ ...event, started });
+    try {
+      result = (await exportOne(engine, request, spec, outcomes, signal)) ?? result;
+      request.events({ ...event, started, completed: request.now() });
+    } catch (error) {
+      request.events({ ...event, started, completed: request.now(), error: error instanceof Error ? error.message : String(error) });
+      throw error;
+    }
+  }
+  return result;
+}
+
+async function exportOne(engine: Engine, request: BuildRequest, spec: ExportSpec, outcomes: readonly Outcome[], signal: AbortSignal): Promise<BuildResult | undefined> {
+  switch (spec.type) {
+    case "image":
+    case "oci":
+    case "docker": {
+      const epochSeconds = outcomes[0]?.plan.epochSeconds;
+      const exported = await exportImage(
+        spec,
+        outcomes.map(({ plan, ref }) => ({ platform: plan.platform, ref, draft: draftOf(plan) })),
+        {
+          store: engine.store,
+          createdMs: request.now(),
+          epochSeconds,
+          openSink: (repository) => openRegistrySink(repository, { insecure: request.insecureRegistries, credentials: (registry) => request.session.credentials(registry) }),
+          signal,
+        },
+      );
+      const images = exported.images.map((image) => ({ platform: image.platform, imageId: image.imageId, manifestDigest: image.descriptor.digest }));
+      return { images, digest: exported.descriptor.digest, descriptor: exported.descriptor, names: exported.names, warnings: 0 };
+    }
+    case "local":
+    case "tar": {
+      const trees = await Promise.all(outcomes.map(async ({ plan, ref }) => ({ platform: plan.platform, tree: await viewOf(ref, signal) })));
+      const split = spec.platformSplit ?? outcomes.length > 1;
+      if (spec.type === "local") await exportLocal(trees, { path: spec.path, platformSplit: split, deleteExtra: spec.deleteExtra, privileged: engine.privileged }, signal);
+      else await exportTar(trees, { destination: spec.destination, platformSplit: split, jobs: engine.jobs, workDirectory: engine.layers.place.workDirectory }, signal);
+      return undefined;
+    }
+    case "cacheonly":
+      return undefined;
+  }
+}
+
+function nameOf(spec: ExportSpec): string {
+  switch (spec.type) {
+    case "image":
+      return "exporting to image";
+    case "oci":
+      return "exporting to oci image format";
+    case "docker":
+      return "exporting to docker image format";
+    case "local":
+      return "exporting to client directory";
+    case "tar":
+      return "exporting to client tarball";
+    case "cacheonly":
+      return "exporting cache only";
+  }
+}
+
+function draftOf(plan: Plan): ConfigDraft {
+  const { platform, config, history } = plan;
+  return {
+    architecture: platform.architecture,
+    os: platform.os,
+    config,
+    history,
+    ...(platform.variant === undefined ? {} : { variant: platform.variant }),
+    ...(plan.author === undefined ? {} : { author: plan.author }),
+    ...(plan.osVersion === undefined ? {} : { osVersion: plan.osVersion }),
+    ...(plan.osFeatures === undefined ? {} : { osFeatures: plan.osFeatures }),
+  };
+}

@@ -1,0 +1,60 @@
+// The solver's cache on top of the cache records: a key stands for layers, and is known
+// only while every one of them is still there.
+
+import type { CacheRecords } from "./cache/records.ts";
+import type { Digest } from "./core/digest.ts";
+import type { Vertex } from "./graph/vertex.ts";
+import type { OpResult } from "./ops/result.ts";
+import { RefResult } from "./ops/result.ts";
+import type { LayerStore } from "./snapshot/layer-store.ts";
+import type { StoredLayer } from "./snapshot/ref.ts";
+import type { CacheIndex } from "./solver/operator.ts";
+
+/** Results by key, kept in the records and the layer store of one root. */
+export class RecordedResults implements CacheIndex<OpResult> {
+  readonly #records: CacheRecords;
+  readonly #layers: LayerStore;
+  readonly #now: () => number;
+  readonly #pending = new Set<Promise<void>>();
+
+  constructor(records: CacheRecords, layers: LayerStore, now: () => number) {
+    this.#records = records;
+    this.#layers = layers;
+    this.#now = now;
+  }
+
+  lookup(key: Digest): Promise<OpResult | undefined> {
+    const record = this.#records.find(key);
+    if (record === undefined) return Promise.resolve(undefined);
+    const layers: StoredLayer[] = [];
+    for (const id of record.layers) {
+      const layer = this.#layers.get(id);
+      if (layer === undefined) return Promise.resolve(undefined);
+      layers.push(layer);
+    }
+    return Promise.resolve(new RefResult({ layers }));
+  }
+
+  record(key: Digest, vertex: Vertex, result: OpResult): void {
+    const saved = this.#save(key, vertex, result);
+    this.#pending.add(saved);
+    void saved.finally(() => this.#pending.delete(saved));
+  }
+
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#pending);
+  }
+
+  /** A layer whose entries are still being found is recorded when they are; one that fails is not recorded. */
+  async #save(key: Digest, vertex: Vertex, result: OpResult): Promise<void> {
+    try {
+      const { layers } = await result.ref(NEVER);
+      await Promise.all(layers.slice(-1).map((layer) => layer.index(NEVER)));
+      this.#records.save(key, { layers: layers.map((layer) => layer.id) }, vertex.options.name, this.#now());
+    } catch {
+      // Whoever needs the layer sees the error; without a record it is only made again.
+    }
+  }
+}
+
+const NEVER = new AbortController().signal;

@@ -1,0 +1,111 @@
+// What a door asks of the engine. Every door (command line, daemon, job) makes one of
+// these; nothing in the engine reads flags, environment or clock beside it.
+
+import type { Compression } from "./core/descriptor.ts";
+import type { EventSink } from "./core/events.ts";
+import type { Platform } from "./core/platform.ts";
+import type { Session } from "./core/session.ts";
+import type { DriverName } from "./executor/executor.ts";
+
+/** Where a build context (main or named) comes from. */
+export type ContextSpec =
+  | { readonly kind: "directory"; readonly path: string }
+  /** A tar (plain or compressed) on a stream, or a bare Dockerfile: told apart by content. */
+  | { readonly kind: "stream"; readonly open: () => AsyncIterable<Uint8Array> }
+  | { readonly kind: "git"; readonly url: string }
+  | { readonly kind: "http"; readonly url: string }
+  /** Only for named contexts. */
+  | { readonly kind: "image"; readonly reference: string }
+  | { readonly kind: "oci-layout"; readonly path: string; readonly tag?: string; readonly digest?: string }
+  | { readonly kind: "docker-archive"; readonly path: string; readonly tag?: string };
+
+/** Where the Dockerfile comes from. */
+export type DockerfileSpec =
+  /** A path as the person wrote it: from the working directory, else inside the context; default "Dockerfile" in the context. */
+  | { readonly kind: "path"; readonly path: string }
+  | { readonly kind: "default" }
+  | { readonly kind: "stream"; readonly open: () => AsyncIterable<Uint8Array> }
+  | { readonly kind: "http"; readonly url: string };
+
+/** A sink for one output file: a path (written to a temporary file, renamed at the end) or a stream (stdout). */
+export type FileSink = { readonly kind: "file"; readonly path: string } | { readonly kind: "stream"; readonly write: (chunk: Uint8Array) => Promise<void> };
+
+/** How layers and manifests of an image output look. */
+export interface ImageOptions {
+  readonly names: readonly string[];
+  readonly mediaTypes: "oci" | "docker";
+  readonly compression: Compression;
+  readonly level?: number;
+  readonly encoder?: "native" | "portable";
+  /** Also layers that are there in another compression are made anew. */
+  readonly forceCompression: boolean;
+  /** By place, then key; `platform` limits it to one ("" is all). */
+  readonly annotations: readonly { readonly place: "manifest" | "manifest-descriptor" | "index" | "index-descriptor"; readonly platform: string; readonly key: string; readonly value: string }[];
+}
+
+export type ExportSpec =
+  | { readonly type: "image"; readonly image: ImageOptions; readonly push: boolean; readonly pushByDigest: boolean; readonly store: boolean }
+  | { readonly type: "oci" | "docker"; readonly image: ImageOptions; readonly destination: FileSink | { readonly kind: "directory"; readonly path: string } }
+  | { readonly type: "local"; readonly path: string; readonly platformSplit?: boolean; readonly deleteExtra: boolean }
+  | { readonly type: "tar"; readonly destination: FileSink; readonly platformSplit?: boolean }
+  | { readonly type: "cacheonly" };
+
+/** Everything one build is asked for. */
+export interface BuildRequest {
+  /** Root folder of the store, absolute. */
+  readonly root: string;
+  readonly context: ContextSpec;
+  readonly dockerfile: DockerfileSpec;
+  readonly namedContexts: ReadonlyMap<string, ContextSpec>;
+  readonly target: string | undefined;
+  readonly buildArgs: ReadonlyMap<string, string>;
+  readonly labels: ReadonlyMap<string, string>;
+  /** Empty: the host's. */
+  readonly platforms: readonly Platform[];
+  readonly noCache: boolean | readonly string[];
+  readonly pull: boolean;
+  readonly network: "default" | "host" | "none";
+  readonly extraHosts: readonly { readonly host: string; readonly ip: string }[];
+  readonly ulimits: readonly { readonly name: string; readonly soft: number; readonly hard: number }[];
+  readonly shmSizeBytes: number;
+  readonly cgroupParent: string;
+  readonly allow: readonly string[];
+  readonly exports: readonly ExportSpec[];
+  /** RUN steps at a time. */
+  readonly jobs: number;
+  /** SOURCE_DATE_EPOCH in seconds; `--reproducible` without one is 0. */
+  readonly epochSeconds: number | undefined;
+  /** Fail rather than write bytes that another machine could not reproduce. */
+  readonly reproducible: boolean;
+  readonly requireSandbox: DriverName | undefined;
+  readonly session: Session;
+  readonly events: EventSink;
+  /** ms since the epoch; the only clock of the build. */
+  readonly now: () => number;
+  readonly hostPlatform: Platform;
+  /** Registries to reach by plain HTTP or without certificate check. */
+  readonly insecureRegistries: readonly string[];
+  /** The environment that git, proxies and credential helpers may see. */
+  readonly environment: ReadonlyMap<string, string>;
+  readonly check: string | undefined;
+}
+
+/** What one build made. */
+export interface BuildResult {
+  /** Of each platform's image; empty for outputs that are no image. */
+  readonly images: readonly ImageIdentity[];
+  /** The manifest, or the index of several platforms. */
+  readonly digest: string | undefined;
+  readonly descriptor: { readonly mediaType: string; readonly digest: string; readonly size: number } | undefined;
+  readonly names: readonly string[];
+  readonly warnings: number;
+}
+
+/** The identities of one image, all verified by validate(). */
+export interface ImageIdentity {
+  readonly platform: Platform;
+  /** sha256 of the config. */
+  readonly imageId: string;
+  /** sha256 of the manifest. */
+  readonly manifestDigest: string;
+}

@@ -1,0 +1,103 @@
+// The files of one stored layer: `<layers>/<id>/` holds
+//   meta.json   its blobs and identities; its presence makes the layer exist
+//   index       its entries (layer/index-file.ts)
+//   fs/         its directory in overlay form, if there is one
+// Each appears by rename, so a reader sees a file whole or not at all.
+
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { randomUUID } from "node:crypto";
+import { join } from "node:path";
+import type { Descriptor } from "../core/descriptor.ts";
+import type { Digest } from "../core/digest.ts";
+import { BuildError, isErrno } from "../core/errors.ts";
+import type { Entry } from "../layer/entry.ts";
+import { decodeIndex, encodeIndex } from "../layer/index-file.ts";
+import type { LayerBlob } from "./ref.ts";
+
+/** A blob of the layer, and which form it is (`variantOf`). */
+export interface StoredVariant extends LayerBlob {
+  readonly variant: string;
+}
+
+export interface LayerMeta {
+  /** "image": came with an image, its diffID is not ours to change. "built": a result of a step. */
+  readonly origin: "image" | "built";
+  readonly variants: readonly StoredVariant[];
+}
+
+/** Reads and writes the files of one layer. */
+export class LayerFiles {
+  readonly directory: string;
+
+  constructor(layersDirectory: string, id: string) {
+    this.directory = join(layersDirectory, id);
+  }
+
+  get fsDirectory(): string {
+    return join(this.directory, "fs");
+  }
+
+  exists(): boolean {
+    return existsSync(join(this.directory, "meta.json"));
+  }
+
+  hasDirectory(): boolean {
+    return existsSync(this.fsDirectory);
+  }
+
+  readMeta(): LayerMeta {
+    try {
+      return JSON.parse(readFileSync(join(this.directory, "meta.json"), "utf8")) as LayerMeta; // written by us, whole or not at all
+    } catch (error) {
+      throw new BuildError("STORE", `the stored layer in "${this.directory}" cannot be read`, { cause: error, hint: "build once with --no-cache" });
+    }
+  }
+
+  writeMeta(meta: LayerMeta): void {
+    this.#replace("meta.json", JSON.stringify(meta));
+  }
+
+  /** The entries, or undefined when no index is stored or it is damaged (it can be made again). */
+  readIndex(): readonly Entry[] | undefined {
+    let bytes: Buffer;
+    try {
+      bytes = readFileSync(join(this.directory, "index"));
+    } catch (error) {
+      if (isErrno(error, "ENOENT")) return undefined;
+      throw error;
+    }
+    return decodeIndex(bytes);
+  }
+
+  writeIndex(entries: readonly Entry[]): void {
+    this.#replace("index", encodeIndex(entries));
+  }
+
+  /** Puts a finished directory in place; when another process was faster its directory stays and ours goes. */
+  adoptDirectory(from: string): void {
+    mkdirSync(this.directory, { recursive: true });
+    try {
+      renameSync(from, this.fsDirectory);
+    } catch (error) {
+      if (!isErrno(error, "ENOTEMPTY", "EEXIST")) throw error;
+      rmSync(from, { recursive: true, force: true });
+    }
+  }
+
+  /** Removes all traces of a layer that did not come to be. */
+  remove(): void {
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  #replace(name: string, data: string | Uint8Array): void {
+    mkdirSync(this.directory, { recursive: true });
+    const temporary = join(this.directory, `.${name}.${randomUUID()}`);
+    writeFileSync(temporary, data);
+    renameSync(temporary, join(this.directory, name));
+  }
+}
+
+/** A descriptor without what only a manifest says. */
+export function plainDescriptor(mediaType: string, digest: Digest, size: number): Descriptor {
+  return { mediaType, digest, size };
+}

@@ -1,0 +1,111 @@
+// The layers of one store: finds them by id and makes new ones from a base image's
+// blob, from entries (COPY, ADD), or from the upper directory of a finished RUN.
+
+import { mkdirSync, rmSync } from "node:fs";
+import { randomUUID } from "node:crypto";
+import { join } from "node:path";
+import { layerMediaType } from "../core/descriptor.ts";
+import { hexOf } from "../core/digest.ts";
+import type { SourcedEntry } from "../layer/entry.ts";
+import { LayerFiles, plainDescriptor } from "./layer-files.ts";
+import type { FetchBlob, LayerPlace } from "./ports.ts";
+import type { BlobOptions, LayerBlob, StoredLayer } from "./ref.ts";
+import type { Frozen } from "./snapshotter.ts";
+import { DiskLayer, variantOf } from "./stored-layer.ts";
+
+/** The layers below one root. */
+export class LayerStore {
+  readonly place: LayerPlace;
+  readonly #known = new Map<string, DiskLayer>();
+
+  constructor(place: LayerPlace) {
+    this.place = place;
+    mkdirSync(place.layersDirectory, { recursive: true });
+  }
+
+  /** A stored layer, or undefined when it is not (or no longer) there. */
+  get(id: string): StoredLayer | undefined {
+    const known = this.#known.get(id);
+    if (known) return known;
+    const files = new LayerFiles(this.place.layersDirectory, id);
+    if (!files.exists()) return undefined;
+    return this.#add(new DiskLayer({ place: this.place, id, meta: files.readMeta() }));
+  }
+
+  /** The layer of an image: named by its diffID, so images share it. Its blob is fetched when first needed. */
+  ofImage(blob: LayerBlob, fetch: FetchBlob): StoredLayer {
+    const id = hexOf(blob.diffId);
+    const known = this.#known.get(id);
+    const layer = known ?? this.#add(new DiskLayer({ place: this.place, id, meta: this.#imageMeta(id), fetch }));
+    layer.addVariant({ ...blob, variant: `as is ${blob.descriptor.digest}` });
+    return layer;
+  }
+
+  #imageMeta(id: string): { origin: "image"; variants: [] } | ReturnType<LayerFiles["readMeta"]> {
+    const files = new LayerFiles(this.place.layersDirectory, id);
+    return files.exists() ? files.readMeta() : { origin: "image", variants: [] };
+  }
+
+  /** A new layer of the given entries: as a directory when a RUN will stand on it, else as a blob of the wanted form. */
+  async fromEntries(entries: readonly SourcedEntry[], want: { readonly directory: boolean; readonly hardlinkSources: boolean; readonly blob: BlobOptions }, signal: AbortSignal): Promise<StoredLayer> {
+    const id = newId();
+    if (want.directory && this.place.privileged) {
+      const directory = join(this.place.workDirectory, randomUUID());
+      const written = await this.place.jobs.write({ entries, directory, overlayXattrs: this.place.overlayXattrs, hardlinkSources: want.hardlinkSources }, signal);
+      const layer = new DiskLayer({ place: this.place, id, meta: { origin: "built", variants: [] }, pendingIndex: Promise.resolve(written) });
+      layer.files.adoptDirectory(directory);
+      layer.files.writeIndex(written);
+      layer.files.writeMeta({ origin: "built", variants: [] });
+      return this.#add(layer);
+    }
+    await using writer = await this.place.blobs.writer(signal);
+    const { compression, level, encoder, maxMtimeNs } = want.blob;
+    const packed = await this.place.jobs.pack(
+      { entries, outFile: writer.path, sync: true, compression, ...(level === undefined ? {} : { level }), ...(encoder === undefined ? {} : { encoder }), ...(maxMtimeNs === undefined ? {} : { maxMtimeNs }) },
+      signal,
+    );
+    await writer.adopt(packed);
+    const descriptor = plainDescriptor(layerMediaType(compression, "oci"), packed.digest, packed.size);
+    const meta = { origin: "built" as const, variants: [{ descriptor, diffId: packed.diffId, uncompressedSize: packed.uncompressedSize, variant: variantOf(want.blob) }] };
+    const layer = new DiskLayer({ place: this.place, id, meta, pendingIndex: Promise.resolve(packed.entries) });
+    layer.files.writeIndex(packed.entries);
+    layer.files.writeMeta(meta);
+    return this.#add(layer);
+  }
+
+  /** Takes over what a step changed: its directory moves into the store at once, its entries are found in the background. */
+  fromFrozen(frozen: Frozen, signal: AbortSignal): StoredLayer {
+    const id = newId();
+    const files = new LayerFiles(this.place.layersDirectory, id);
+    files.adoptDirectory(frozen.directory);
+    const entries = frozen.entries(files.fsDirectory, signal).then((index) => {
+      files.writeIndex(index);
+      files.writeMeta({ origin: "built", variants: [] });
+      return index;
+    });
+    entries.catch(() => files.remove()); // whoever asks for the index sees the error itself
+    return this.#add(new DiskLayer({ place: this.place, id, meta: { origin: "built", variants: [] }, pendingIndex: entries }));
+  }
+
+  /** An empty folder of this process for somebody's files, on the layers' file system; gone when disposed. */
+  scratch(): AsyncDisposable & { readonly path: string } {
+    const path = join(this.place.workDirectory, randomUUID());
+    mkdirSync(path, { mode: 0o700 });
+    return {
+      path,
+      [Symbol.asyncDispose]: () => {
+        rmSync(path, { recursive: true, force: true });
+        return Promise.resolve();
+      },
+    };
+  }
+
+  #add(layer: DiskLayer): DiskLayer {
+    this.#known.set(layer.id, layer);
+    return layer;
+  }
+}
+
+function newId(): string {
+  return randomUUID().replaceAll("-", "");
+}

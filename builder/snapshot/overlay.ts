@@ -1,0 +1,43 @@
+// The overlay way: an empty upper on top of the layers' directories. The mount itself is
+// the executor's, in the step's own mount namespace, so nothing is ever left mounted.
+
+import { mkdirSync, rmSync } from "node:fs";
+import { randomUUID } from "node:crypto";
+import { join } from "node:path";
+import type { LayerPlace } from "./ports.ts";
+import type { Snapshotter } from "./snapshotter.ts";
+
+/** Makes uppers in the place's work directory, on the layers' file system, so that a frozen upper moves by rename. */
+export function overlaySnapshotter(place: LayerPlace): Snapshotter {
+  return {
+    kind: "overlay",
+    async prepare(layers, writable, signal) {
+      const directories = await Promise.all(layers.map((layer) => layer.directory(signal)));
+      const base = join(place.workDirectory, randomUUID());
+      const [upper, work, empty] = [join(base, "upper"), join(base, "work"), join(base, "empty")];
+      mkdirSync(base, { mode: 0o700 });
+      if (writable) {
+        mkdirSync(upper, { mode: 0o755 });
+        mkdirSync(work, { mode: 0o700 });
+      }
+      // An overlay needs a lower: scratch has none.
+      if (layers.length === 0) mkdirSync(empty, { mode: 0o755 });
+      const lowers = layers.length === 0 ? [empty] : directories.toReversed();
+      return {
+        root: { kind: "overlay", stack: writable ? { lowers, upper, work } : { lowers }, readonly: !writable },
+        freeze: (ignore) =>
+          Promise.resolve({
+            directory: upper,
+            async entries(directory, diffSignal) {
+              const found = await place.jobs.diff({ upper: directory, lowers: directories.toReversed(), overlayXattrs: place.overlayXattrs, ignore }, diffSignal);
+              return found.map((sourced) => sourced.entry);
+            },
+          }),
+        [Symbol.asyncDispose]: () => {
+          rmSync(base, { recursive: true, force: true });
+          return Promise.resolve();
+        },
+      };
+    },
+  };
+}

@@ -1,0 +1,30 @@
+// What this room needs of its neighbours; `builder/engine.ts` plugs them in.
+
+import type { Descriptor } from "../core/descriptor.ts";
+import type { Digest } from "../core/digest.ts";
+import type { LayerJobs } from "../layer/jobs.ts";
+
+/** Where blobs are kept. */
+export interface BlobPort {
+  has(digest: Digest): Promise<boolean>;
+  /** Absolute path of a blob that is there. */
+  pathOf(digest: Digest): Promise<string>;
+  /** A temporary file for a worker to write; disposing it before `adopt` removes it. */
+  writer(signal: AbortSignal): Promise<AsyncDisposable & { readonly path: string; adopt(found: { readonly digest: Digest; readonly size: number }): Promise<void> }>;
+}
+
+/** Where the layers of one store lie, and who works on them. */
+export interface LayerPlace {
+  /** `<root>/tsbuild/layers`: one folder a layer. */
+  readonly layersDirectory: string;
+  /** A folder of this process below `<root>/tsbuild/work`, on the same file system; gone when the process ends. */
+  readonly workDirectory: string;
+  readonly blobs: BlobPort;
+  readonly jobs: LayerJobs;
+  readonly overlayXattrs: "trusted" | "user";
+  /** Whether this process may give files to other owners (root, or root of a user namespace). */
+  readonly privileged: boolean;
+}
+
+/** Brings a blob that is not in the store yet (a lazy pull). */
+export type FetchBlob = (descriptor: Descriptor, signal: AbortSignal) => Promise<void>;

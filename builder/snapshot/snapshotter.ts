@@ -1,0 +1,37 @@
+// How the rootfs of a RUN comes to be and what remains of it. Two ways behind one
+// interface: overlay (the kernel stacks the layers' directories) and copy (one plain
+// tree, compared with itself afterwards), for file systems that cannot hold an upper.
+
+import type { BytePath } from "../core/byte-path.ts";
+import type { Entry } from "../layer/entry.ts";
+import type { StoredLayer } from "./ref.ts";
+
+/** A stack for an overlay mount, topmost first (the same shape as the executor's). */
+export interface Stack {
+  readonly lowers: readonly string[];
+  readonly upper?: string;
+  readonly work?: string;
+}
+
+/** What the executor gets as root, or as source of a mount. */
+export type PreparedRoot = { readonly kind: "overlay"; readonly stack: Stack; readonly readonly: boolean } | { readonly kind: "directory"; readonly path: string; readonly readonly: boolean };
+
+/** What a step changed: a directory in overlay form that the caller now owns, and a way to list it once it is in its final place. */
+export interface Frozen {
+  readonly directory: string;
+  /** Entries of the new layer; `directory` is where the caller moved it. */
+  entries(directory: string, signal: AbortSignal): Promise<readonly Entry[]>;
+}
+
+/** A rootfs in use. Disposing it removes everything but what `freeze` gave away. */
+export interface Prepared extends AsyncDisposable {
+  readonly root: PreparedRoot;
+  /** Ends the use, after the process is gone; call once. `ignore` are paths the runtime made and that never count as changes. */
+  freeze(ignore: readonly BytePath[], signal: AbortSignal): Promise<Frozen>;
+}
+
+export interface Snapshotter {
+  readonly kind: "overlay" | "copy";
+  /** A rootfs of these layers (bottom first). With `writable`, changes are kept until it is disposed; otherwise the tree is read-only. */
+  prepare(layers: readonly StoredLayer[], writable: boolean, signal: AbortSignal): Promise<Prepared>;
+}

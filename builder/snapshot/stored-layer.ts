@@ -1,0 +1,207 @@
+// One stored layer in its three forms. Whoever asks for a form gets it; whoever asks
+// while it is being made waits for the same work.
+
+import { accessSync, constants, mkdirSync } from "node:fs";
+import { randomUUID } from "node:crypto";
+import { join } from "node:path";
+import type { BytePath } from "../core/byte-path.ts";
+import { bytePath, fsPath } from "../core/byte-path.ts";
+import { compressionOf, layerMediaType } from "../core/descriptor.ts";
+import { BuildError } from "../core/errors.ts";
+import { NamespaceNeeded } from "../core/namespace.ts";
+import type { ContentSource, Entry, SourcedEntry } from "../layer/entry.ts";
+import { LayerFiles, type LayerMeta, plainDescriptor, type StoredVariant } from "./layer-files.ts";
+import type { FetchBlob, LayerPlace } from "./ports.ts";
+import type { BlobOptions, LayerBlob, StoredLayer } from "./ref.ts";
+
+/** The name of a blob's form: what its bytes depend on beside the layer itself. */
+export function variantOf(options: BlobOptions): string {
+  const { compression, level = "", encoder = "native", maxMtimeNs = "" } = options;
+  return [compression, level, encoder, maxMtimeNs].join(":");
+}
+
+export interface DiskLayerOptions {
+  readonly place: LayerPlace;
+  readonly id: string;
+  readonly meta: LayerMeta;
+  /** Entries that are still being found (a step's diff). */
+  readonly pendingIndex?: Promise<readonly Entry[]>;
+  readonly fetch?: FetchBlob;
+}
+
+/** A layer on disk. */
+export class DiskLayer implements StoredLayer {
+  readonly id: string;
+  readonly files: LayerFiles;
+  readonly #place: LayerPlace;
+  readonly #fetch: FetchBlob | undefined;
+  #meta: LayerMeta;
+  #index: Promise<readonly Entry[]> | undefined;
+  #directory: Promise<string> | undefined;
+  readonly #blobs = new Map<string, Promise<LayerBlob>>();
+  readonly #extracted = new Map<BytePath, ContentSource>();
+
+  constructor(options: DiskLayerOptions) {
+    this.id = options.id;
+    this.#place = options.place;
+    this.#meta = options.meta;
+    this.#fetch = options.fetch;
+    this.#index = options.pendingIndex;
+    this.files = new LayerFiles(options.place.layersDirectory, options.id);
+  }
+
+  index(signal: AbortSignal): Promise<readonly Entry[]> {
+    return (this.#index ??= forgetOnFailure(this.#makeIndex(signal), () => (this.#index = undefined)));
+  }
+
+  directory(signal: AbortSignal): Promise<string> {
+    return (this.#directory ??= forgetOnFailure(this.#makeDirectory(signal), () => (this.#directory = undefined)));
+  }
+
+  blob(options: BlobOptions, signal: AbortSignal): Promise<LayerBlob> {
+    const variant = this.#meta.origin === "image" && options.force !== true ? "as is" : variantOf(options);
+    let made = this.#blobs.get(variant);
+    if (!made) {
+      made = forgetOnFailure(this.#makeBlob(variant, options, signal), () => void this.#blobs.delete(variant));
+      this.#blobs.set(variant, made);
+    }
+    return made;
+  }
+
+  async sources(paths: readonly BytePath[], signal: AbortSignal): Promise<ReadonlyMap<BytePath, ContentSource>> {
+    if (this.files.hasDirectory() && (this.#place.privileged || this.#areReadable(paths))) {
+      const root = bytePath(this.files.fsDirectory);
+      return new Map(paths.map((path) => [path, { kind: "path", path: `${root}/${path}` }]));
+    }
+    const missing = paths.filter((path) => !this.#extracted.has(path));
+    if (missing.length > 0) await this.#extract(missing, signal);
+    const found = new Map<BytePath, ContentSource>();
+    for (const path of paths) {
+      const source = this.#extracted.get(path);
+      if (source) found.set(path, source);
+    }
+    return found;
+  }
+
+  /** Records another form's blob; the files of the layer are rewritten whole. */
+  addVariant(variant: StoredVariant): void {
+    const same = this.#meta.variants.find((known) => known.variant === variant.variant);
+    if (same?.descriptor.digest === variant.descriptor.digest) return;
+    const others = this.#meta.variants.filter((known) => known.variant !== variant.variant);
+    this.#meta = { ...this.#meta, variants: [...others, variant] };
+    this.files.writeMeta(this.#meta);
+  }
+
+  async #makeIndex(signal: AbortSignal): Promise<readonly Entry[]> {
+    const stored = this.files.readIndex();
+    if (stored) return stored;
+    const { path, variant } = await this.#anyBlob(signal);
+    const applied = await this.#place.jobs.apply({ blobFile: path, compression: compressionOf(variant.descriptor.mediaType) ?? "gzip", diffId: variant.diffId, overlayXattrs: this.#place.overlayXattrs }, signal);
+    this.#keep(applied.entries);
+    return applied.entries;
+  }
+
+  async #makeDirectory(signal: AbortSignal): Promise<string> {
+    if (this.files.hasDirectory()) return this.files.fsDirectory;
+    if (!this.#place.privileged) throw new NamespaceNeeded("unpacking a layer");
+    const { path, variant } = await this.#anyBlob(signal);
+    const directory = join(this.#place.workDirectory, randomUUID());
+    const compression = compressionOf(variant.descriptor.mediaType) ?? "gzip";
+    const applied = await this.#place.jobs.apply({ blobFile: path, compression, diffId: variant.diffId, directory, overlayXattrs: this.#place.overlayXattrs }, signal);
+    this.#keep(applied.entries);
+    this.files.adoptDirectory(directory);
+    return this.files.fsDirectory;
+  }
+
+  async #makeBlob(variant: string, options: BlobOptions, signal: AbortSignal): Promise<LayerBlob> {
+    const known = this.#meta.variants.find((stored) => stored.variant === variant || variant === "as is");
+    if (known && (await this.#isThere(known, signal))) return known;
+    if (this.#meta.origin === "image") return await this.#transcode(variant, options, signal);
+    const entries = await this.index(signal);
+    const packed = await this.#pack(entries, options, signal);
+    const made: StoredVariant = { ...packed, variant };
+    this.addVariant(made);
+    return made;
+  }
+
+  async #pack(entries: readonly Entry[], options: BlobOptions, signal: AbortSignal): Promise<LayerBlob> {
+    const files = entries.filter((entry) => entry.type === "file").map((entry) => entry.path);
+    const sources = await this.sources(files, signal);
+    const sourced = entries.map((entry): SourcedEntry => {
+      const source = entry.type === "file" ? sources.get(entry.path) : undefined;
+      return source === undefined ? { entry } : { entry, source };
+    });
+    await using writer = await this.#place.blobs.writer(signal);
+    const { compression, level, encoder, maxMtimeNs } = options;
+    const packed = await this.#place.jobs.pack(
+      { entries: sourced, outFile: writer.path, sync: true, compression, ...(level === undefined ? {} : { level }), ...(encoder === undefined ? {} : { encoder }), ...(maxMtimeNs === undefined ? {} : { maxMtimeNs }) },
+      signal,
+    );
+    await writer.adopt(packed);
+    if (maxMtimeNs === undefined) this.#keep(packed.entries);
+    return { descriptor: plainDescriptor(layerMediaType(compression, "oci"), packed.digest, packed.size), diffId: packed.diffId, uncompressedSize: packed.uncompressedSize };
+  }
+
+  /** The same tar in another compression: its diffID stays. */
+  async #transcode(variant: string, options: BlobOptions, signal: AbortSignal): Promise<LayerBlob> {
+    const from = await this.#anyBlob(signal);
+    await using writer = await this.#place.blobs.writer(signal);
+    const made = await this.#place.jobs.transcode({ blobFile: from.path, from: compressionOf(from.variant.descriptor.mediaType) ?? "gzip", diffId: from.variant.diffId, to: options, outFile: writer.path }, signal);
+    await writer.adopt(made);
+    const stored: StoredVariant = {
+      descriptor: plainDescriptor(layerMediaType(options.compression, "oci"), made.digest, made.size),
+      diffId: from.variant.diffId,
+      uncompressedSize: made.uncompressedSize,
+      variant,
+    };
+    this.addVariant(stored);
+    return stored;
+  }
+
+  /** A blob that is in the store, fetched if it must be. */
+  async #anyBlob(signal: AbortSignal): Promise<{ path: string; variant: StoredVariant }> {
+    for (const variant of this.#meta.variants) {
+      if (await this.#isThere(variant, signal)) return { path: await this.#place.blobs.pathOf(variant.descriptor.digest), variant };
+    }
+    if (this.files.hasDirectory() && !this.#place.privileged) throw new NamespaceNeeded("reading a layer's files");
+    throw new BuildError("STORE", `the layer ${this.id} has lost its blob`, { hint: "build once with --no-cache, or pull the base image again" });
+  }
+
+  async #isThere(variant: StoredVariant, signal: AbortSignal): Promise<boolean> {
+    if (await this.#place.blobs.has(variant.descriptor.digest)) return true;
+    if (this.#fetch === undefined || this.#meta.origin !== "image") return false;
+    await this.#fetch(variant.descriptor, signal);
+    return true;
+  }
+
+  #keep(entries: readonly Entry[]): void {
+    this.#index = Promise.resolve(entries);
+    this.files.writeIndex(entries);
+  }
+
+  #areReadable(paths: readonly BytePath[]): boolean {
+    const root = bytePath(this.files.fsDirectory);
+    try {
+      for (const path of paths) accessSync(fsPath(`${root}/${path}`), constants.R_OK);
+      return true;
+    } catch {
+      return false; // some file belongs to another id of the namespace
+    }
+  }
+
+  async #extract(paths: readonly BytePath[], signal: AbortSignal): Promise<void> {
+    const { path: blobFile, variant } = await this.#anyBlob(signal);
+    const directory = join(this.#place.workDirectory, randomUUID());
+    mkdirSync(directory);
+    const compression = compressionOf(variant.descriptor.mediaType) ?? "gzip";
+    await this.#place.jobs.apply({ blobFile, compression, diffId: variant.diffId, directory, overlayXattrs: this.#place.overlayXattrs, only: paths }, signal);
+    const root = bytePath(directory);
+    for (const path of paths) this.#extracted.set(path, { kind: "path", path: `${root}/${path}` });
+  }
+}
+
+/** A failed attempt is not remembered: the next one who asks tries again. */
+function forgetOnFailure<T>(promise: Promise<T>, forget: () => void): Promise<T> {
+  promise.catch(forget);
+  return promise;
+}

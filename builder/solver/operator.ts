@@ -1,0 +1,40 @@
+// What the solver asks of whoever knows operations and of whoever remembers results.
+// R is the result of a vertex; the solver hands it on and never looks inside.
+
+import type { Digest } from "../core/digest.ts";
+import type { Vertex } from "../graph/vertex.ts";
+
+/** An input of a vertex while the vertex's own key is being found: nothing of it is made unless somebody asks. */
+export interface SolvedInput<R> {
+  readonly vertex: Vertex;
+  key(): Promise<Digest>;
+  /** Runs the input if its result is not known. */
+  result(): Promise<R>;
+}
+
+/** Knows the operations. */
+export interface Operator<R> {
+  /**
+   * The cache key: a digest of the definition, of the keys of the inputs the op builds upon, and of the
+   * content of what it only reads from. Two vertices with equal keys have results that nobody can tell apart.
+   */
+  key(vertex: Vertex, inputs: readonly SolvedInput<R>[], signal: AbortSignal): Promise<Digest>;
+  /** Numbers of the inputs the op builds upon (and does not only read from): what reruns there reruns this. */
+  builtUpon(vertex: Vertex): readonly number[];
+  /** Does the work. Whatever is half-done is undone before this rejects. */
+  run(vertex: Vertex, inputs: readonly R[], signal: AbortSignal): Promise<R>;
+  /** Whether the result is cheap to make and has no record of its own (sources, merges). */
+  isTransient(vertex: Vertex): boolean;
+  /** Whether running takes one of the build's job slots. */
+  takesSlot(vertex: Vertex): boolean;
+}
+
+/** Remembers results by key. */
+export interface CacheIndex<R> {
+  /** A known and still complete result; undefined is a miss. */
+  lookup(key: Digest, vertex: Vertex): Promise<R | undefined>;
+  /** Remembers a result, once all of it is safely stored; may finish later (`settled`). */
+  record(key: Digest, vertex: Vertex, result: R): void;
+  /** Waits until everything that was recorded is on disk. */
+  settled(): Promise<void>;
+}

@@ -1,0 +1,205 @@
+// Vertices to results. Equal vertices are one; a known key is not run again; what does
+// not depend on each other runs at the same time; the first failure stops the rest.
+//
+// Two questions are asked of a vertex, each answered once: its *key* (needs the keys of
+// its inputs, and the results of those it only reads from) and its *result* (needs its
+// key, and on a miss the results of all inputs). So a vertex under a known one never runs.
+
+import type { Digest } from "../core/digest.ts";
+import { asBuildError, BuildError, withLocation } from "../core/errors.ts";
+import type { EventSink } from "../core/events.ts";
+import type { Vertex } from "../graph/vertex.ts";
+import { topological } from "../graph/vertex.ts";
+import type { CacheIndex, Operator, SolvedInput } from "./operator.ts";
+import { Slots } from "./slots.ts";
+
+export interface SolverOptions<R> {
+  readonly operator: Operator<R>;
+  readonly cache: CacheIndex<R>;
+  readonly events: EventSink;
+  readonly now: () => number;
+  /** Steps that take a slot, at a time. */
+  readonly jobs: number;
+  /** Told of each result as soon as it is there: whoever wants another form of it starts making it. */
+  readonly onResult?: (vertex: Vertex, result: R) => void;
+  readonly signal: AbortSignal;
+}
+
+interface State<R> {
+  key?: Promise<Digest>;
+  result?: Promise<R>;
+  known?: Promise<R | undefined>;
+  /** Whether people have been told of it. */
+  told: boolean;
+  /** Whether it, or something it is built upon, must be made anew in this build. */
+  rerun: boolean;
+}
+
+/** Solves the vertices of one build. */
+export class Solver<R> {
+  readonly #options: SolverOptions<R>;
+  readonly #states = new Map<Digest, State<R>>();
+  readonly #slots: Slots;
+  readonly #stop = new AbortController();
+  readonly #signal: AbortSignal;
+  readonly #running = new Set<Promise<unknown>>();
+
+  constructor(options: SolverOptions<R>) {
+    this.#options = options;
+    this.#slots = new Slots(options.jobs);
+    this.#signal = AbortSignal.any([options.signal, this.#stop.signal]);
+  }
+
+  /** The results of the targets, in order. On failure everything else is stopped before this rejects. */
+  async solve(targets: readonly Vertex[]): Promise<R[]> {
+    try {
+      this.#start(targets);
+      return await Promise.all(targets.map((target) => this.#result(target)));
+    } catch (error) {
+      this.#stop.abort(new BuildError("CANCELLED", "another step failed"));
+      await Promise.allSettled(this.#running);
+      throw error;
+    } finally {
+      await this.#options.cache.settled();
+    }
+  }
+
+  /** Whether the targets' results are known, so that `solve` would run nothing but transient vertices. Runs nothing itself. */
+  async isKnown(targets: readonly Vertex[]): Promise<boolean> {
+    const { operator } = this.#options;
+    // In topological order: an answer needs only the answers of the inputs.
+    const keyIsFree = new Map<Digest, boolean>();
+    const known = new Map<Digest, boolean>();
+    for (const vertex of topological(targets)) {
+      const upon = new Set(operator.builtUpon(vertex));
+      const free = vertex.inputs.every((input, number) => (upon.has(number) ? keyIsFree : known).get(input.digest) === true);
+      keyIsFree.set(vertex.digest, free && vertex.options.ignoreCache !== true);
+      if (operator.isTransient(vertex)) {
+        known.set(
+          vertex.digest,
+          vertex.inputs.every((input) => known.get(input.digest) === true),
+        );
+      } else {
+        known.set(vertex.digest, keyIsFree.get(vertex.digest) === true && (await this.#known(vertex)) !== undefined);
+      }
+    }
+    return targets.every((target) => known.get(target.digest) === true);
+  }
+
+  /** Inputs first, so that no chain of calls grows as deep as a Dockerfile is long. */
+  #start(targets: readonly Vertex[]): void {
+    for (const vertex of topological(targets)) {
+      this.#state(vertex);
+      if (!this.#options.operator.isTransient(vertex)) void this.#key(vertex);
+    }
+  }
+
+  #state(vertex: Vertex): State<R> {
+    let state = this.#states.get(vertex.digest);
+    if (!state) {
+      state = { told: false, rerun: this.#mustRerun(vertex) };
+      this.#states.set(vertex.digest, state);
+    }
+    return state;
+  }
+
+  #key(vertex: Vertex): Promise<Digest> {
+    return (this.#state(vertex).key ??= this.#track(this.#findKey(vertex)));
+  }
+
+  async #findKey(vertex: Vertex): Promise<Digest> {
+    const inputs = vertex.inputs.map((input): SolvedInput<R> => ({ vertex: input, key: () => this.#key(input), result: () => this.#result(input) }));
+    try {
+      return await this.#options.operator.key(vertex, inputs, this.#signal);
+    } catch (error) {
+      throw this.#failed(vertex, error);
+    }
+  }
+
+  #known(vertex: Vertex): Promise<R | undefined> {
+    return (this.#state(vertex).known ??= this.#track(this.#lookup(vertex)));
+  }
+
+  async #lookup(vertex: Vertex): Promise<R | undefined> {
+    const key = await this.#key(vertex);
+    if (this.#state(vertex).rerun) return undefined;
+    return await this.#options.cache.lookup(key, vertex);
+  }
+
+  /** A result that is made anew in this build makes everything built upon it new as well, whatever its key says. */
+  #mustRerun(vertex: Vertex): boolean {
+    if (vertex.options.ignoreCache === true) return true;
+    return this.#options.operator.builtUpon(vertex).some((number) => {
+      const input = vertex.inputs[number];
+      return input !== undefined && this.#state(input).rerun;
+    });
+  }
+
+  #result(vertex: Vertex): Promise<R> {
+    return (this.#state(vertex).result ??= this.#track(this.#make(vertex)));
+  }
+
+  async #make(vertex: Vertex): Promise<R> {
+    const { operator, cache } = this.#options;
+    if (operator.isTransient(vertex)) return await this.#run(vertex);
+    const known = await this.#known(vertex);
+    if (known !== undefined) {
+      this.#tellCached(vertex);
+      this.#options.onResult?.(vertex, known);
+      return known;
+    }
+    const result = await this.#run(vertex);
+    cache.record(await this.#key(vertex), vertex, result);
+    this.#options.onResult?.(vertex, result);
+    return result;
+  }
+
+  /** People expect a CACHED line for every step above a known one, though none of them was asked for. */
+  #tellCached(vertex: Vertex): void {
+    for (const each of topological([vertex])) {
+      const state = this.#state(each);
+      if (state.told || (each !== vertex && state.result !== undefined)) continue;
+      state.told = true;
+      const time = this.#options.now();
+      this.#emit(each, { started: time, completed: time, cached: true });
+    }
+  }
+
+  async #run(vertex: Vertex): Promise<R> {
+    const { operator, now } = this.#options;
+    const inputs = await Promise.all(vertex.inputs.map((input) => this.#result(input)));
+    this.#signal.throwIfAborted();
+    const work = async (): Promise<R> => {
+      const started = now();
+      this.#state(vertex).told = true;
+      this.#emit(vertex, { started });
+      try {
+        const result = await operator.run(vertex, inputs, this.#signal);
+        this.#emit(vertex, { started, completed: now() });
+        return result;
+      } catch (error) {
+        const failure = this.#failed(vertex, error);
+        this.#emit(vertex, { started, completed: now(), error: failure.message });
+        throw failure;
+      }
+    };
+    return operator.takesSlot(vertex) ? await this.#slots.use(this.#signal, work) : await work();
+  }
+
+  #failed(vertex: Vertex, error: unknown): BuildError {
+    if (this.#signal.aborted) return new BuildError("CANCELLED", "cancelled", { cause: error });
+    const location = vertex.options.location;
+    return location === undefined ? asBuildError(error) : withLocation(error, location);
+  }
+
+  #emit(vertex: Vertex, change: { started?: number; completed?: number; cached?: boolean; error?: string }): void {
+    this.#options.events({ kind: "vertex", vertex: vertex.digest, name: vertex.options.name, inputs: vertex.inputs.map((input) => input.digest), ...change });
+  }
+
+  #track<T>(promise: Promise<T>): Promise<T> {
+    this.#running.add(promise);
+    const done = (): void => void this.#running.delete(promise);
+    promise.then(done, done);
+    return promise;
+  }
+}

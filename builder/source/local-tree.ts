@@ -1,0 +1,242 @@
+// A directory of the client as a file tree: read as it is asked for, filtered by the
+// ignore file, never left by a link. Owners mean nothing here: everything is 0:0.
+
+import { lstatSync, readdirSync, readlinkSync } from "node:fs";
+import type { BigIntStats } from "node:fs";
+import type { BytePath } from "../core/byte-path.ts";
+import { baseOf, compareBytes, displayPath, fsPath, joinBytes, parentOf } from "../core/byte-path.ts";
+import type { Digest } from "../core/digest.ts";
+import { BuildError, isErrno, isSystemError } from "../core/errors.ts";
+import type { PatternList, PatternWalk } from "../core/pattern.ts";
+import { compilePatterns } from "../core/pattern.ts";
+import { deviceNumbers } from "../core/syscall.ts";
+import type { ContentSource, Entry } from "../layer/entry.ts";
+import type { FileTree } from "../layer/file-tree.ts";
+import { hashSources } from "../layer/hash-files.ts";
+
+/** Digests of files that did not change since they were hashed; consulted before a file is read. */
+export interface DigestCache {
+  lookup(path: BytePath, stat: BigIntStats): Digest | undefined;
+  store(path: BytePath, stat: BigIntStats, digest: Digest): void;
+}
+
+export interface LocalTreeOptions {
+  /** Patterns of the ignore file, in order, "!" first where negated. */
+  readonly excludes?: readonly string[];
+  /** The ignore file, for messages: its name, and the line of each pattern. */
+  readonly ignoreFile?: { readonly name: string; readonly lines?: readonly number[] };
+  readonly digestCache?: DigestCache;
+}
+
+/** What is known of a path that exists: its entry if it is seen, and how its children are judged. */
+interface Known {
+  readonly entry: Entry | undefined;
+  readonly stat: BigIntStats;
+  /** Of a directory: the patterns with this directory visited last. */
+  readonly walk: PatternWalk | undefined;
+}
+
+export class LocalTree implements FileTree {
+  readonly immutable = false;
+  readonly origin = "client";
+  /** Absolute byte path of the directory. */
+  readonly root: BytePath;
+  readonly #patterns: PatternList | undefined;
+  readonly #options: LocalTreeOptions;
+  readonly #known = new Map<BytePath, Known | undefined>();
+  readonly #lists = new Map<BytePath, readonly BytePath[]>();
+  readonly #digests = new Map<BytePath, Digest>();
+
+  /** Throws `CONTEXT` when a pattern is malformed. */
+  constructor(root: BytePath, options: LocalTreeOptions = {}) {
+    this.root = root;
+    this.#options = options;
+    const excludes = options.excludes ?? [];
+    this.#patterns = excludes.length === 0 ? undefined : compilePatterns(excludes);
+  }
+
+  lstat(path: BytePath): Entry | undefined {
+    return this.#look(path)?.entry;
+  }
+
+  list(path: BytePath): readonly BytePath[] {
+    if (this.lstat(path)?.type !== "dir") return [];
+    let names = this.#lists.get(path);
+    if (names === undefined) {
+      names = this.#read(path);
+      if (this.#patterns !== undefined) names = names.filter((name) => this.lstat(joinBytes(path, name)) !== undefined);
+      this.#lists.set(path, names);
+    }
+    return names;
+  }
+
+  inode(path: BytePath): string {
+    const stat = this.#look(path)?.stat;
+    return stat !== undefined && stat.nlink > 1n && !stat.isDirectory() ? `${stat.dev}:${stat.ino}` : path;
+  }
+
+  async digests(paths: readonly BytePath[], signal: AbortSignal): Promise<ReadonlyMap<BytePath, Digest>> {
+    const found = new Map<BytePath, Digest>();
+    const unknown: BytePath[] = [];
+    for (const path of paths) {
+      const digest = this.#digests.get(path) ?? this.#cached(path);
+      if (digest === undefined) unknown.push(path);
+      else found.set(path, digest);
+    }
+    if (unknown.length > 0) await this.#hash(unknown, found, signal);
+    for (const [path, digest] of found) this.#digests.set(path, digest);
+    return found;
+  }
+
+  sources(paths: readonly BytePath[]): Promise<ReadonlyMap<BytePath, ContentSource>> {
+    return Promise.resolve(this.#sources(paths));
+  }
+
+  whyMissing(path: BytePath): string | undefined {
+    const { excludes = [], ignoreFile } = this.#options;
+    if (path === "" || this.#patterns === undefined || !this.#exists(path)) return undefined;
+    if (this.lstat(path) !== undefined) return undefined;
+    // The last pattern that turned the path from kept to left out.
+    let decisive = -1;
+    let wasOut = false;
+    for (let count = 1; count <= excludes.length; count++) {
+      const isOut = compilePatterns(excludes.slice(0, count)).matchesPath(path);
+      if (isOut && !wasOut) decisive = count - 1;
+      wasOut = isOut;
+    }
+    if (decisive < 0) return undefined;
+    const line = ignoreFile?.lines?.[decisive];
+    const place = `"${ignoreFile?.name ?? ".dockerignore"}"${line === undefined ? "" : ` line ${line}`}`;
+    return `${place} ("${excludes[decisive] ?? ""}") leaves it out`;
+  }
+
+  #cached(path: BytePath): Digest | undefined {
+    const known = this.#look(path);
+    return known && this.#options.digestCache?.lookup(path, known.stat);
+  }
+
+  async #hash(paths: readonly BytePath[], found: Map<BytePath, Digest>, signal: AbortSignal): Promise<void> {
+    const hashed = await hashSources(this.#sources(paths), signal).catch((error: unknown) => {
+      throw this.#unreadable(error);
+    });
+    for (const [path, { digest, size }] of hashed) {
+      const known = this.#look(path);
+      if (known?.entry?.size !== size) {
+        throw new BuildError("CONTEXT", `"${displayPath(path)}" changed while it was read: ${known?.entry?.size ?? 0} bytes expected, ${size} found`, {
+          hint: "let whatever writes to it finish, and build again",
+        });
+      }
+      this.#options.digestCache?.store(path, known.stat, digest);
+      found.set(path, digest);
+    }
+  }
+
+  #sources(paths: readonly BytePath[]): Map<BytePath, ContentSource> {
+    return new Map(
+      paths.map((path): [BytePath, ContentSource] => {
+        // A socket is an empty file to BuildKit: there are no bytes to read.
+        if (this.#look(path)?.stat.isSocket()) return [path, { kind: "bytes", bytes: new Uint8Array() }];
+        return [path, { kind: "path", path: this.#onDisk(path) }];
+      }),
+    );
+  }
+
+  #look(path: BytePath): Known | undefined {
+    if (this.#known.has(path)) return this.#known.get(path);
+    const known = path === "" ? this.#rootKnown() : this.#lookBelow(path);
+    this.#known.set(path, known);
+    return known;
+  }
+
+  #rootKnown(): Known {
+    const stat = this.#stat("");
+    if (!stat?.isDirectory()) throw new BuildError("CONTEXT", `the build context "${displayPath(this.root)}" is not a directory`);
+    // A client's root directory does not travel with its files: it is a plain one.
+    return { entry: { ...entryOf("", stat), mode: 0o755 }, stat, walk: this.#patterns?.walk() };
+  }
+
+  #lookBelow(path: BytePath): Known | undefined {
+    const parent = this.#look(parentOf(path));
+    if (!parent?.stat.isDirectory()) return undefined;
+    const stat = this.#stat(path);
+    if (stat === undefined) return undefined;
+    const isDirectory = stat.isDirectory();
+    const verdict = parent.walk?.visit(path, isDirectory) ?? "kept";
+    const known = { stat, walk: isDirectory ? this.#walkAt(path) : undefined };
+    if (verdict === "kept") return { ...known, entry: this.#entry(path, stat) };
+    if (!isDirectory || verdict === "excluded-tree") return { ...known, entry: undefined };
+    // An excluded directory is seen as the parent of what a "!" pattern takes back.
+    this.#known.set(path, { ...known, entry: undefined });
+    const isParent = this.#read(path).some((name) => this.#look(joinBytes(path, name))?.entry !== undefined);
+    return { ...known, entry: isParent ? this.#entry(path, stat) : undefined };
+  }
+
+  /** The patterns as they are after the directories down to this one: a walk keeps only the branch it is on. */
+  #walkAt(directory: BytePath): PatternWalk | undefined {
+    const walk = this.#patterns?.walk();
+    if (walk === undefined) return undefined;
+    for (let slash = directory.indexOf("/"); slash > 0; slash = directory.indexOf("/", slash + 1)) walk.visit(directory.slice(0, slash), true);
+    walk.visit(directory, true);
+    return walk;
+  }
+
+  #entry(path: BytePath, stat: BigIntStats): Entry {
+    const entry = entryOf(path, stat);
+    if (entry.type !== "symlink") return entry;
+    return { ...entry, link: readlinkSync(fsPath(this.#onDisk(path)), { encoding: "latin1" }) };
+  }
+
+  #exists(path: BytePath): boolean {
+    const parent = this.#look(parentOf(path));
+    return parent?.stat.isDirectory() === true && this.#stat(path) !== undefined;
+  }
+
+  #stat(path: BytePath): BigIntStats | undefined {
+    try {
+      return lstatSync(fsPath(this.#onDisk(path)), { bigint: true, throwIfNoEntry: false });
+    } catch (error) {
+      if (isErrno(error, "ENOTDIR", "ENAMETOOLONG")) return undefined;
+      throw this.#unreadable(error);
+    }
+  }
+
+  #read(path: BytePath): BytePath[] {
+    try {
+      return readdirSync(fsPath(this.#onDisk(path)), { encoding: "latin1" }).sort(compareBytes);
+    } catch (error) {
+      throw this.#unreadable(error);
+    }
+  }
+
+  #onDisk(path: BytePath): BytePath {
+    return path === "" ? this.root : `${this.root}/${path}`;
+  }
+
+  #unreadable(error: unknown): unknown {
+    if (!isSystemError(error) || error.path === undefined) return error;
+    const root = `${displayPath(this.root)}/`;
+    const name = error.path.startsWith(root) ? error.path.slice(root.length) : error.path;
+    const why = isErrno(error, "EACCES", "EPERM") ? "permission denied" : isErrno(error, "ENOENT") ? "it is gone" : error.message;
+    return new BuildError("CONTEXT", `"${name}" in the build context cannot be read: ${why}`, {
+      cause: error,
+      hint: `make it readable, or leave it out with a line "${baseOf(name)}" in ".dockerignore"`,
+    });
+  }
+}
+
+function entryOf(path: BytePath, stat: BigIntStats): Entry {
+  const type = typeOf(stat);
+  const common = { path, type, mode: type === "symlink" ? 0o777 : Number(stat.mode & 0o7777n), uid: 0, gid: 0 };
+  const size = type === "file" ? Number(stat.size) : 0;
+  const devices = type === "char" || type === "block" ? deviceNumbers(stat.rdev) : {};
+  return { ...common, size, mtimeNs: stat.mtimeNs, ...devices };
+}
+
+function typeOf(stat: BigIntStats): Exclude<Entry["type"], "hardlink" | "whiteout" | "opaque"> {
+  if (stat.isDirectory()) return "dir";
+  if (stat.isSymbolicLink()) return "symlink";
+  if (stat.isFIFO()) return "fifo";
+  if (stat.isCharacterDevice()) return "char";
+  if (stat.isBlockDevice()) return "block";
+  return "file";
+}

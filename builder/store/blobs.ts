@@ -1,0 +1,214 @@
+// The blobs of a layout on disk. A blob appears by rename, whole and verified.
+
+import { constants } from "node:fs";
+import { open, rename, rm, stat } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
+import { join } from "node:path";
+import type { Digest } from "../core/digest.ts";
+import { digestOf, Digester, hexOf } from "../core/digest.ts";
+import type { ErrorCode } from "../core/errors.ts";
+import { BuildError, isErrno } from "../core/errors.ts";
+import { explain, explained } from "./layout.ts";
+import type { BlobStore, BlobWriter } from "./store.ts";
+import { temporaryPath } from "./temporary.ts";
+
+const CHUNK_BYTES = 1 << 20;
+const SMALL_BYTES = 16 << 20;
+
+/** Blobs below `layoutPath`; temporary files go to `temporaryDirectory` of the same file system. */
+export class DiskBlobs implements BlobStore {
+  readonly layoutPath: string;
+  readonly #temporary: string;
+  readonly #code: ErrorCode;
+
+  constructor(layoutPath: string, temporaryDirectory: string, code: ErrorCode = "STORE") {
+    this.layoutPath = layoutPath;
+    this.#temporary = temporaryDirectory;
+    this.#code = code;
+  }
+
+  async has(digest: Digest): Promise<boolean> {
+    return (await this.sizeOf(digest)) !== undefined;
+  }
+
+  async pathOf(digest: Digest): Promise<string> {
+    if (!(await this.has(digest))) throw this.#missing(digest);
+    return this.#path(digest);
+  }
+
+  async sizeOf(digest: Digest): Promise<number | undefined> {
+    return await this.#explained(async () => {
+      try {
+        const found = await stat(this.#path(digest));
+        return found.isFile() ? found.size : undefined;
+      } catch (error) {
+        if (isErrno(error, "ENOENT")) return undefined;
+        throw error;
+      }
+    });
+  }
+
+  async read(digest: Digest, maxBytes = SMALL_BYTES): Promise<Uint8Array> {
+    const bytes = await this.#explained(async () => {
+      await using file = await this.#openFile(digest);
+      const { size } = await file.stat();
+      if (size > maxBytes) {
+        throw new BuildError(this.#code, `blob ${digest} is too large to be read at once: ${size} bytes, at most ${maxBytes}`);
+      }
+      return await file.readFile();
+    });
+    const found = digestOf(bytes);
+    if (found !== digest) throw this.#damaged(digest, `its bytes have ${found}`);
+    return bytes;
+  }
+
+  async *open(digest: Digest, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    try {
+      await using file = await this.#openFile(digest);
+      const { size } = await file.stat();
+      let position = 0;
+      while (position < size) {
+        signal.throwIfAborted();
+        // A buffer a chunk: whoever got one may keep it.
+        const buffer = Buffer.allocUnsafeSlow(Math.min(CHUNK_BYTES, size - position));
+        const { bytesRead } = await file.read(buffer, 0, buffer.length, position);
+        if (bytesRead === 0) throw this.#damaged(digest, `it ends after ${position} of ${size} bytes`);
+        position += bytesRead;
+        yield bytesRead === buffer.length ? buffer : buffer.subarray(0, bytesRead);
+      }
+    } catch (error) {
+      throw explain(this.layoutPath, this.#code, error);
+    }
+  }
+
+  async writer(signal: AbortSignal): Promise<BlobWriter> {
+    signal.throwIfAborted();
+    const path = temporaryPath(this.#temporary);
+    return await this.#explained(async () => {
+      const file = await open(path, "wx", 0o644);
+      return new DiskWriter(path, file, this, signal);
+    });
+  }
+
+  async put(bytes: Uint8Array): Promise<{ readonly digest: Digest; readonly size: number }> {
+    const digest = digestOf(bytes);
+    if ((await this.sizeOf(digest)) === bytes.length) return { digest, size: bytes.length };
+    await using writer = await this.writer(new AbortController().signal);
+    await writer.write(bytes);
+    return await writer.commit({ digest, size: bytes.length });
+  }
+
+  /** Moves a finished, synced file to its place; for DiskWriter. */
+  async appearAs(path: string, digest: Digest): Promise<void> {
+    await this.#explained(() => rename(path, this.#path(digest)));
+  }
+
+  /** System errors as this store's errors; for DiskWriter. */
+  async explained<T>(body: () => Promise<T>): Promise<T> {
+    return await this.#explained(body);
+  }
+
+  async #openFile(digest: Digest): Promise<FileHandle> {
+    try {
+      return await open(this.#path(digest), constants.O_RDONLY | constants.O_NOFOLLOW);
+    } catch (error) {
+      if (isErrno(error, "ENOENT")) throw this.#missing(digest);
+      throw error;
+    }
+  }
+
+  #path(digest: Digest): string {
+    return join(this.layoutPath, "blobs/sha256", hexOf(digest));
+  }
+
+  #explained<T>(body: () => Promise<T>): Promise<T> {
+    return explained(this.layoutPath, this.#code, body);
+  }
+
+  #missing(digest: Digest): BuildError {
+    return new BuildError(this.#code, `blob ${digest} is not in "${this.layoutPath}"`);
+  }
+
+  #damaged(digest: Digest, why: string): BuildError {
+    return new BuildError(this.#code, `blob ${digest} in "${this.layoutPath}" is damaged: ${why}`, {
+      hint: "remove the file; it is then fetched or made again",
+    });
+  }
+}
+
+// Hashes what passes through. A worker that writes the file itself uses `path` and `adopt`.
+class DiskWriter implements BlobWriter {
+  readonly path: string;
+  readonly #file: FileHandle;
+  readonly #blobs: DiskBlobs;
+  readonly #signal: AbortSignal;
+  readonly #digester = new Digester();
+  #state: "open" | "closed" | "done" = "open";
+
+  constructor(path: string, file: FileHandle, blobs: DiskBlobs, signal: AbortSignal) {
+    this.path = path;
+    this.#file = file;
+    this.#blobs = blobs;
+    this.#signal = signal;
+  }
+
+  async write(chunk: Uint8Array): Promise<void> {
+    this.#signal.throwIfAborted();
+    this.#digester.update(chunk);
+    await this.#blobs.explained(async () => {
+      let offset = 0;
+      while (offset < chunk.length) {
+        const { bytesWritten } = await this.#file.write(chunk, offset);
+        offset += bytesWritten;
+      }
+    });
+  }
+
+  async commit(expected: { readonly digest?: Digest; readonly size?: number } = {}): Promise<{ readonly digest: Digest; readonly size: number }> {
+    const size = this.#digester.sizeBytes;
+    const digest = this.#digester.digest();
+    if (expected.size !== undefined && expected.size !== size) {
+      throw new BuildError("DIGEST_INVALID", `a blob of ${expected.size} bytes was expected, ${size} came (${expected.digest ?? digest})`);
+    }
+    if (expected.digest !== undefined && expected.digest !== digest) {
+      throw new BuildError("DIGEST_INVALID", `blob ${expected.digest} was expected, ${digest} came`);
+    }
+    await this.#finish(digest, size);
+    return { digest, size };
+  }
+
+  async adopt(found: { readonly digest: Digest; readonly size: number }): Promise<void> {
+    const { size } = await this.#blobs.explained(() => stat(this.path));
+    if (size !== found.size) {
+      throw new BuildError("DIGEST_INVALID", `a file of ${found.size} bytes was to become blob ${found.digest}, it has ${size}`);
+    }
+    await this.#finish(found.digest, size);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#state === "open") await this.#file.close();
+    if (this.#state !== "done") await rm(this.path, { force: true });
+    this.#state = "done";
+  }
+
+  async #finish(digest: Digest, size: number): Promise<void> {
+    this.#signal.throwIfAborted();
+    const isThere = (await this.#blobs.sizeOf(digest)) === size;
+    if (!isThere) await this.#blobs.explained(() => this.#sync());
+    this.#state = "closed";
+    await this.#file.close();
+    if (isThere) await rm(this.path, { force: true });
+    else await this.#blobs.appearAs(this.path, digest);
+    this.#state = "done";
+  }
+
+  // A worker may have written a new file under the name: sync what lies there now.
+  async #sync(): Promise<void> {
+    const file = await open(this.path, "r");
+    try {
+      await file.datasync();
+    } finally {
+      await file.close();
+    }
+  }
+}

@@ -1,0 +1,83 @@
+// Where images come from and where they go: a registry, a layout, an archive, the
+// store. To copy an image is to read one from a source and write it to a sink.
+
+import type { Descriptor } from "../core/descriptor.ts";
+import type { Digest } from "../core/digest.ts";
+import { digestOf } from "../core/digest.ts";
+import { BuildError } from "../core/errors.ts";
+import type { Platform } from "../core/platform.ts";
+import { chooseManifest } from "../image/index.ts";
+import { parseDocument } from "../image/read.ts";
+
+/** One image name of some place. Nothing it gives is verified yet unless it says so. */
+export interface ImageSource extends AsyncDisposable {
+  /** For messages: `docker.io/library/busybox:latest`, `oci-layout "/x"`. */
+  readonly name: string;
+  /** What the name points to: a manifest or an index, with its bytes. Throws `INPUT_MISSING` when there is no such image. */
+  top(signal: AbortSignal): Promise<{ readonly descriptor: Descriptor; readonly bytes: Uint8Array }>;
+  /** A manifest or index that another one names. */
+  document(descriptor: Descriptor, signal: AbortSignal): Promise<Uint8Array>;
+  /** A config or a layer, from its start. */
+  blob(descriptor: Descriptor, signal: AbortSignal): AsyncIterable<Uint8Array>;
+  /** Absolute path of a blob's own file on this machine, where there is one. */
+  pathOf?(descriptor: Descriptor): Promise<string | undefined>;
+}
+
+/** A place that takes images. Blobs come first, then documents, names at the end; what is there already is not sent. */
+export interface ImageSink extends AsyncDisposable {
+  readonly name: string;
+  has(descriptor: Descriptor, signal: AbortSignal): Promise<boolean>;
+  /** Takes a config or a layer; the place verifies digest and size. `open` may be called again for another attempt. */
+  putBlob(descriptor: Descriptor, open: () => AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void>;
+  /** Takes a manifest or an index; with `names` (tags of this sink) it can be had under them. */
+  putDocument(descriptor: Descriptor, bytes: Uint8Array, names: readonly string[], signal: AbortSignal): Promise<void>;
+}
+
+/** The one image of a source for a platform. */
+export interface ResolvedImage {
+  /** What the name points to: an index, or the manifest itself. */
+  readonly top: { readonly descriptor: Descriptor; readonly bytes: Uint8Array };
+  /** The manifest of the platform's image. */
+  readonly manifest: { readonly descriptor: Descriptor; readonly bytes: Uint8Array };
+  /** Every document on the way, top first: what a name in the store needs to be complete. */
+  readonly documents: readonly { readonly descriptor: Descriptor; readonly bytes: Uint8Array }[];
+}
+
+/** Follows indexes (also nested ones) to the image for a platform; every document's digest and size are verified. */
+export async function resolveImage(source: ImageSource, platform: Platform, signal: AbortSignal): Promise<ResolvedImage> {
+  const top = await source.top(signal);
+  verifyBytes(top.descriptor, top.bytes, source.name);
+  const documents = [top];
+  for (let current = top; documents.length <= 4; ) {
+    const what = `${source.name} (${current.descriptor.digest})`;
+    const document = parseDocument(current.bytes, what, current.descriptor.mediaType);
+    if (document.kind === "manifest") return { top, manifest: current, documents };
+    const descriptor = chooseManifest(document.index, platform, source.name);
+    const bytes = await source.document(descriptor, signal);
+    verifyBytes(descriptor, bytes, source.name);
+    current = { descriptor, bytes };
+    documents.push(current);
+  }
+  throw new BuildError("ARCHIVE_INVALID", `${source.name} nests indexes more than four deep`);
+}
+
+/** Throws `DIGEST_INVALID` unless bytes are what a descriptor says; `where` names who gave them. */
+export function verifyBytes(descriptor: Descriptor, bytes: Uint8Array, where: string): void {
+  if (bytes.length !== descriptor.size) {
+    throw new BuildError("DIGEST_INVALID", `${where} gave ${bytes.length} bytes for ${descriptor.digest}, its descriptor says ${descriptor.size}`);
+  }
+  const found: Digest = digestOf(bytes);
+  if (found !== descriptor.digest) throw new BuildError("DIGEST_INVALID", `${where} gave bytes with ${found} for ${descriptor.digest}`);
+}
+
+/** Whole bytes of a stream that may have `maxBytes` at most. */
+export async function collect(chunks: AsyncIterable<Uint8Array>, maxBytes: number, what: string): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of chunks) {
+    size += chunk.length;
+    if (size > maxBytes) throw new BuildError("DIGEST_INVALID", `${what} is larger than ${maxBytes} bytes`);
+    parts.push(chunk);
+  }
+  return Buffer.concat(parts);
+}

@@ -1,0 +1,20 @@
+// The first screen.
+
+import { GLOBAL_FLAGS, VERSION_FLAG } from "./global-flags.ts";
+import { describeFlags } from "./help.ts";
+
+/** `tsbuild --help`. */
+export function mainHelp(commands: readonly { readonly name: string; readonly help: string }[]): string {
+  const rows = commands.map(({ name, help }) => `  ${name.padEnd(10)}${help}\n`).join("");
+  return `Usage:  tsbuild [build] [OPTIONS] PATH | URL | -
+        tsbuild COMMAND [OPTIONS]
+
+Builds OCI images from Dockerfiles, without a daemon and without root.
+
+Commands:
+${rows}
+Options:
+${describeFlags([...GLOBAL_FLAGS, VERSION_FLAG])}
+Run 'tsbuild COMMAND --help' for the options of a command.
+`;
+}

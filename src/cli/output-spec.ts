@@ -1,0 +1,200 @@
+// `-o PATH`, `-o -`, `-o type=T[,key=value…]`: one output as it was written. What it means beside the other flags
+// (tags, --push, the terminal) is decided in commands/build-outputs.ts.
+
+import type { Compression } from "../../builder/core/descriptor.ts";
+import { BuildError } from "../../builder/core/errors.ts";
+import type { AnnotationSpec } from "./annotation-spec.ts";
+import { annotationAttribute } from "./annotation-spec.ts";
+import type { Pair } from "./csv.ts";
+import { parseCsv, parsePairs } from "./csv.ts";
+import { nearest } from "./nearest.ts";
+
+/** How an image output is written; what was not said is undefined. */
+export interface ImageAttributes {
+  readonly names: readonly string[];
+  readonly ociMediaTypes: boolean | undefined;
+  readonly compression: Compression | undefined;
+  readonly level: number | undefined;
+  readonly encoder: "native" | "portable" | undefined;
+  readonly forceCompression: boolean;
+  readonly annotations: readonly AnnotationSpec[];
+  readonly push: boolean | undefined;
+  readonly pushByDigest: boolean;
+  readonly store: boolean | undefined;
+  readonly insecure: boolean;
+}
+
+export type OutputSpec =
+  | { readonly type: "image" | "registry"; readonly image: ImageAttributes }
+  | {
+      readonly type: "oci" | "docker";
+      readonly image: ImageAttributes;
+      readonly destination: string | undefined;
+      /** `tar=false`: a folder instead of an archive. */
+      readonly directory: boolean;
+    }
+  | {
+      readonly type: "local";
+      readonly destination: string;
+      readonly deleteExtra: boolean;
+      readonly platformSplit: boolean | undefined;
+    }
+  | { readonly type: "tar"; readonly destination: string | undefined; readonly platformSplit: boolean | undefined }
+  | { readonly type: "cacheonly" };
+
+const TYPES = ["image", "registry", "oci", "docker", "local", "tar", "cacheonly"] as const;
+
+const IMAGE_KEYS = [
+  "name", "oci-mediatypes", "compression", "compression-level", "force-compression", "encoder", "rewrite-timestamp",
+  "oci-artifact", "attestation-inline", "buildinfo", "buildinfo-attrs", "prefer-nondist-layers",
+]; // prettier-ignore
+const STORE_KEYS = ["push", "push-by-digest", "registry.insecure", "unpack", "store", "name-canonical"];
+const KEYS: Readonly<Record<(typeof TYPES)[number], readonly string[]>> = {
+  image: [...IMAGE_KEYS, ...STORE_KEYS],
+  registry: [...IMAGE_KEYS, ...STORE_KEYS],
+  oci: [...IMAGE_KEYS, "dest", "tar"],
+  docker: [...IMAGE_KEYS, "dest", "tar"],
+  local: ["dest", "mode", "platform-split"],
+  tar: ["dest", "platform-split"],
+  cacheonly: [],
+};
+
+/** Reads one `--output`. Throws `USAGE` for what has no meaning, `UNSUPPORTED` for what has one elsewhere. */
+export function parseOutput(text: string): OutputSpec {
+  const fields = parseCsv(text, "--output");
+  if (fields.length === 1 && fields[0] === text && !/^\s*(type|dest)=/i.test(text)) {
+    if (text === "-") return { type: "tar", destination: "-", platformSplit: undefined };
+    if (text === "") throw new BuildError("USAGE", "--output: the value is empty");
+    return { type: "local", destination: text, deleteExtra: false, platformSplit: undefined };
+  }
+  const pairs = parsePairs(text, "--output");
+  const typeText = pairs.findLast((pair) => pair.key === "type")?.value;
+  if (typeText === undefined || typeText === "") throw new BuildError("USAGE", `--output: type is required for output "${text}"`);
+  const type = TYPES.find((candidate) => candidate === typeText);
+  if (type === undefined) {
+    throw new BuildError("USAGE", `--output: unknown type "${typeText}"`, { hint: `types are ${TYPES.join(", ")}` });
+  }
+  return read(type, new Attributes(type, pairs.filter((pair) => pair.key !== "type")));
+}
+
+function read(type: (typeof TYPES)[number], attributes: Attributes): OutputSpec {
+  switch (type) {
+    case "image":
+    case "registry":
+      return { type, image: readImage(attributes) };
+    case "oci":
+    case "docker":
+      return {
+        type,
+        image: readImage(attributes),
+        destination: attributes.text("dest"),
+        directory: attributes.boolean("tar") === false,
+      };
+    case "local":
+      return {
+        type,
+        destination: attributes.required("dest"),
+        deleteExtra: attributes.choice("mode", ["copy", "delete"]) === "delete",
+        platformSplit: attributes.boolean("platform-split"),
+      };
+    case "tar":
+      return { type, destination: attributes.text("dest"), platformSplit: attributes.boolean("platform-split") };
+    case "cacheonly":
+      return { type };
+  }
+}
+
+function readImage(attributes: Attributes): ImageAttributes {
+  attributes.refuse("prefer-nondist-layers", "true");
+  attributes.refuse("name-canonical", "true");
+  attributes.refuse("oci-artifact", "true");
+  attributes.refuse("compression", "estargz");
+  const compression = attributes.choice("compression", ["uncompressed", "gzip", "zstd"]);
+  return {
+    names: (attributes.text("name") ?? "").split(",").filter((name) => name !== ""),
+    ociMediaTypes: attributes.boolean("oci-mediatypes"),
+    compression,
+    level: attributes.level(compression ?? "gzip"),
+    encoder: attributes.choice("encoder", ["native", "portable"]),
+    forceCompression: attributes.boolean("force-compression") ?? false,
+    annotations: attributes.annotations,
+    push: attributes.boolean("push"),
+    pushByDigest: attributes.boolean("push-by-digest") ?? false,
+    store: attributes.boolean("store"),
+    insecure: attributes.boolean("registry.insecure") ?? false,
+  };
+}
+
+/** The attributes of one output, each checked when it is asked for. */
+class Attributes {
+  readonly annotations: readonly AnnotationSpec[];
+  readonly #values = new Map<string, string>();
+
+  constructor(type: (typeof TYPES)[number], pairs: readonly Pair[]) {
+    const known = KEYS[type];
+    const annotations: AnnotationSpec[] = [];
+    for (const pair of pairs) {
+      const annotation = known.includes("name") ? annotationAttribute(pair.written, pair.value) : undefined;
+      if (annotation !== undefined) {
+        annotations.push(annotation);
+        continue;
+      }
+      if (!known.includes(pair.key)) {
+        const near = nearest(pair.key, known);
+        throw new BuildError("USAGE", `--output: "${pair.written}" is no attribute of type=${type} here`, {
+          hint: near === undefined ? undefined : `did you mean ${near}?`,
+        });
+      }
+      this.#values.set(pair.key, pair.value);
+    }
+    this.annotations = annotations;
+  }
+
+  text(key: string): string | undefined {
+    const value = this.#values.get(key);
+    return value === "" ? undefined : value;
+  }
+
+  required(key: string): string {
+    const value = this.text(key);
+    if (value === undefined) throw new BuildError("USAGE", `--output: ${key} is required for local exporter`);
+    return value;
+  }
+
+  boolean(key: string): boolean | undefined {
+    const value = this.#values.get(key);
+    if (value === undefined) return undefined;
+    if (/^(1|t|true|)$/i.test(value)) return true;
+    if (/^(0|f|false)$/i.test(value)) return false;
+    throw new BuildError("USAGE", `--output: ${key}="${value}" is neither true nor false`);
+  }
+
+  choice<const T extends string>(key: string, choices: readonly T[]): T | undefined {
+    const value = this.#values.get(key);
+    if (value === undefined) return undefined;
+    const found = choices.find((candidate) => candidate === value);
+    if (found === undefined) {
+      throw new BuildError("USAGE", `--output: ${key}="${value}" is none of ${choices.join(", ")}`);
+    }
+    return found;
+  }
+
+  /** gzip 0-9 and zstd 0-22, as BuildKit bounds them. */
+  level(compression: Compression): number | undefined {
+    const value = this.text("compression-level");
+    if (value === undefined) return undefined;
+    const most = compression === "zstd" ? 22 : 9;
+    const level = /^\d+$/.test(value) ? Number(value) : Number.NaN;
+    if (!(level >= 0 && level <= most)) {
+      throw new BuildError("USAGE", `--output: compression-level="${value}" is not between 0 and ${most} (${compression})`);
+    }
+    return level;
+  }
+
+  /** Refuses a value that means something to BuildKit and nothing here yet. */
+  refuse(key: string, value: string): void {
+    if (this.#values.get(key) === value) {
+      throw new BuildError("UNSUPPORTED", `--output: ${key}=${value} is not supported yet`);
+    }
+  }
+}

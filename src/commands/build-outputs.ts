@@ -1,0 +1,157 @@
+// What becomes of the result: --output, --push, --load, --tag and --annotation together make the exports.
+
+import { statSync } from "node:fs";
+import { resolve } from "node:path";
+import { BuildError } from "../../builder/core/errors.ts";
+import { formatReference, parseReference } from "../../builder/core/reference.ts";
+import type { ExportSpec, FileSink, ImageOptions } from "../../builder/request.ts";
+import type { AnnotationSpec } from "../cli/annotation-spec.ts";
+import { parseAnnotation } from "../cli/annotation-spec.ts";
+import type { Arguments } from "../cli/flags.ts";
+import { isOn, listOf } from "../cli/flags.ts";
+import type { ImageAttributes, OutputSpec } from "../cli/output-spec.ts";
+import { parseOutput } from "../cli/output-spec.ts";
+
+/** Standard output, as far as outputs care. */
+export interface Stdout {
+  readonly isTerminal: boolean;
+  readonly write: (chunk: Uint8Array) => Promise<void>;
+}
+
+export interface Outputs {
+  readonly exports: readonly ExportSpec[];
+  /** Registries that an output asked to reach without TLS or its check. */
+  readonly insecureRegistries: readonly string[];
+  /** Whether one of them writes to standard output, which then is for nothing else. */
+  readonly usesStdout: boolean;
+}
+
+const NO_ATTRIBUTES: ImageAttributes = {
+  names: [],
+  ociMediaTypes: undefined,
+  compression: undefined,
+  level: undefined,
+  encoder: undefined,
+  forceCompression: false,
+  annotations: [],
+  push: undefined,
+  pushByDigest: false,
+  store: undefined,
+  insecure: false,
+};
+
+/** The outputs of a build. Without any the image goes to the local store. Throws `USAGE`. */
+export function readOutputs(args: Arguments, stdout: Stdout): Outputs {
+  const tags = listOf(args, "tag").map((tag) => imageName(tag, "invalid tag"));
+  const annotations = listOf(args, "annotation").flatMap(parseAnnotation);
+  const allow = listOf(args, "allow").flatMap((value) => value.split(","));
+  const specs = addShorthands(listOf(args, "output").map(parseOutput), isOn(args, "push"), isOn(args, "load"));
+
+  const insecure: string[] = [];
+  let stdoutUsers = 0;
+  const toStdout = (): FileSink => {
+    stdoutUsers++;
+    return { kind: "stream", write: stdout.write };
+  };
+  const exports = specs.map((spec): ExportSpec => {
+    switch (spec.type) {
+      case "image":
+      case "registry": {
+        const image = imageOptions(spec.image, tags, annotations, "oci");
+        const push = spec.image.push ?? spec.type === "registry";
+        if (push && image.names.length === 0) {
+          throw new BuildError("USAGE", "tag is needed when pushing to registry", { hint: "name the image with -t" });
+        }
+        if (spec.image.insecure) insecure.push(...image.names.map((name) => parseReference(name).registry));
+        return { type: "image", image, push, pushByDigest: spec.image.pushByDigest, store: spec.image.store ?? true };
+      }
+      case "oci":
+      case "docker": {
+        const image = imageOptions(spec.image, tags, annotations, spec.type);
+        // docker would hand it to its daemon; here the store is where images are kept.
+        if (spec.type === "docker" && spec.destination === undefined) {
+          return { type: "image", image, push: false, pushByDigest: false, store: true };
+        }
+        if (!spec.directory) return { type: spec.type, image, destination: fileSink(spec, stdout, toStdout) };
+        if (spec.destination === undefined || spec.destination === "-") {
+          throw new BuildError("USAGE", `--output: type=${spec.type},tar=false needs dest=FOLDER`);
+        }
+        return { type: spec.type, image, destination: { kind: "directory", path: resolve(spec.destination) } };
+      }
+      case "local":
+        if (spec.destination === "-") throw new BuildError("USAGE", "--output: type=local cannot write to standard output", { hint: "use -o - or type=tar" });
+        if (spec.deleteExtra && !allow.includes("buildx.local.delete")) {
+          throw new BuildError("USAGE", `--output: mode=delete removes what else is in "${spec.destination}"`, { hint: "permit it with --allow buildx.local.delete" });
+        }
+        return { type: "local", path: resolve(spec.destination), deleteExtra: spec.deleteExtra, ...split(spec.platformSplit) };
+      case "tar":
+        return { type: "tar", destination: fileSink(spec, stdout, toStdout), ...split(spec.platformSplit) };
+      case "cacheonly":
+        return { type: "cacheonly" };
+    }
+  });
+  if (stdoutUsers > 1) throw new BuildError("USAGE", "--output: only one output can go to standard output");
+  return { exports, insecureRegistries: insecure, usesStdout: stdoutUsers > 0 };
+}
+
+/** --push and --load change an output that is there, or add one. */
+function addShorthands(specs: readonly OutputSpec[], push: boolean, load: boolean): readonly OutputSpec[] {
+  if (specs.length === 0) return [{ type: push ? "registry" : "image", image: NO_ATTRIBUTES }];
+  const changed = specs.map((spec): OutputSpec => {
+    if (spec.type !== "image" && spec.type !== "registry") return spec;
+    return { ...spec, image: { ...spec.image, ...(push ? { push } : {}), ...(load ? { store: true } : {}) } };
+  });
+  const hasImage = changed.some((spec) => spec.type === "image" || spec.type === "registry");
+  return hasImage || !(push || load) ? changed : [...changed, { type: push ? "registry" : "image", image: NO_ATTRIBUTES }];
+}
+
+function imageOptions(attributes: ImageAttributes, tags: readonly string[], annotations: readonly AnnotationSpec[], type: "oci" | "docker"): ImageOptions {
+  const all = [...annotations, ...attributes.annotations];
+  const compression = attributes.compression ?? "gzip";
+  // Docker's own types know neither annotations nor zstd.
+  const needsOci = all.length > 0 ? "annotations" : compression === "zstd" ? "compression=zstd" : undefined;
+  if (attributes.ociMediaTypes === false && needsOci !== undefined) {
+    throw new BuildError("USAGE", `--output: ${needsOci} needs OCI media types, and oci-mediatypes=false was asked for`);
+  }
+  const wantsOci = attributes.ociMediaTypes ?? (type === "oci" || needsOci !== undefined);
+  const names = attributes.names.length > 0 ? attributes.names.map((name) => imageName(name, "--output: invalid name")) : tags;
+  return {
+    names: [...new Set(names)],
+    mediaTypes: wantsOci ? "oci" : "docker",
+    compression,
+    ...(attributes.level === undefined ? {} : { level: attributes.level }),
+    ...(attributes.encoder === undefined ? {} : { encoder: attributes.encoder }),
+    forceCompression: attributes.forceCompression,
+    annotations: all,
+  };
+}
+
+/** The full form of a tag; a digest is nothing one can give an image. */
+function imageName(text: string, what: string): string {
+  let reference;
+  try {
+    reference = parseReference(text);
+  } catch (error) {
+    throw new BuildError("USAGE", `${what}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+  }
+  if (reference.digest !== undefined) throw new BuildError("USAGE", `${what}: "${text}" has a digest, but the digest is what the build makes`);
+  return formatReference(reference);
+}
+
+function fileSink(spec: { readonly type: string; readonly destination: string | undefined }, stdout: Stdout, toStdout: () => FileSink): FileSink {
+  if (spec.destination === undefined || spec.destination === "-") {
+    if (stdout.isTerminal) {
+      throw new BuildError("USAGE", `dest file is required for ${spec.type} exporter. refusing to write to console`);
+    }
+    return toStdout();
+  }
+  const path = resolve(spec.destination);
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) {
+    throw new BuildError("USAGE", `--output: destination file "${spec.destination}" is a directory`);
+  }
+  return { kind: "file", path };
+}
+
+function split(platformSplit: boolean | undefined): { readonly platformSplit?: boolean } {
+  return platformSplit === undefined ? {} : { platformSplit };
+}

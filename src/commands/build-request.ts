@@ -1,0 +1,138 @@
+// `tsbuild build`: the arguments as a request to the engine. The only place where the environment becomes part of it.
+
+import { availableParallelism } from "node:os";
+import { BuildError } from "../../builder/core/errors.ts";
+import type { EventSink } from "../../builder/core/events.ts";
+import type { Platform } from "../../builder/core/platform.ts";
+import { formatPlatform, hostPlatform, parsePlatform } from "../../builder/core/platform.ts";
+import type { DriverName } from "../../builder/executor/executor.ts";
+import type { BuildRequest } from "../../builder/request.ts";
+import { parseExtraHosts } from "../cli/extra-host-spec.ts";
+import type { Arguments } from "../cli/flags.ts";
+import { isOn, listOf, textOf } from "../cli/flags.ts";
+import { parseAssignments, parseLabels } from "../cli/key-value.ts";
+import { parseSecret } from "../cli/secret-spec.ts";
+import { parseCount, parseSize } from "../cli/sizes.ts";
+import { parseSsh } from "../cli/ssh-spec.ts";
+import { parseUlimit } from "../cli/ulimit-spec.ts";
+import type { Environment } from "../config/environment.ts";
+import { localSession } from "../config/session.ts";
+import type { OpenStdin } from "./build-contexts.ts";
+import { dockerfileSpec, mainContext, namedContexts } from "./build-contexts.ts";
+import type { Outputs } from "./build-outputs.ts";
+
+const DEFAULT_SHM_BYTES = 64 * 1024 * 1024;
+const DRIVERS: readonly DriverName[] = ["launcher", "crun", "runc", "unshare"];
+const ENTITLEMENTS = ["network.host", "security.insecure", "buildx.local.delete"];
+
+export interface RequestOptions {
+  readonly args: Arguments;
+  /** PATH, URL or -. */
+  readonly context: string;
+  readonly root: string;
+  readonly outputs: Outputs;
+  readonly environment: Environment;
+  readonly openStdin: OpenStdin;
+  readonly events: EventSink;
+}
+
+/** The whole request. Throws `USAGE` and the like before anything is begun. */
+export async function readRequest(options: RequestOptions): Promise<BuildRequest> {
+  const { args, environment, openStdin } = options;
+  if (options.context === "-" && textOf(args, "file") === "-") {
+    throw new BuildError("USAGE", "invalid argument: can't use stdin for both build context and dockerfile");
+  }
+  const buildArgs = parseAssignments(listOf(args, "build-arg"), "--build-arg", environment);
+  const reproducible = isOn(args, "reproducible");
+  const network = networkMode(textOf(args, "network"));
+  return {
+    root: options.root,
+    context: mainContext(options.context, openStdin),
+    dockerfile: dockerfileSpec(textOf(args, "file"), openStdin),
+    namedContexts: namedContexts(listOf(args, "build-context")),
+    target: textOf(args, "target") || undefined,
+    ...withEpoch(buildArgs, environment["SOURCE_DATE_EPOCH"], reproducible),
+    labels: parseLabels(listOf(args, "label"), "--label"),
+    platforms: platforms(listOf(args, "platform"), environment),
+    noCache: noCache(args),
+    pull: isOn(args, "pull"),
+    network,
+    extraHosts: listOf(args, "add-host").flatMap(parseExtraHosts),
+    ulimits: listOf(args, "ulimit").map(parseUlimit),
+    shmSizeBytes: textOf(args, "shm-size") ? parseSize(textOf(args, "shm-size") ?? "", "--shm-size") : DEFAULT_SHM_BYTES,
+    cgroupParent: textOf(args, "cgroup-parent") ?? "",
+    allow: entitlements(listOf(args, "allow"), network),
+    exports: options.outputs.exports,
+    jobs: textOf(args, "jobs") === undefined ? availableParallelism() : parseCount(textOf(args, "jobs") ?? "", "--jobs", 1),
+    reproducible,
+    requireSandbox: driver(textOf(args, "require-sandbox")),
+    session: await localSession({
+      secrets: listOf(args, "secret").map(parseSecret),
+      ssh: listOf(args, "ssh").map(parseSsh),
+      environment,
+    }),
+    events: options.events,
+    now: Date.now,
+    hostPlatform: hostPlatform(),
+    insecureRegistries: [...listOf(args, "insecure-registry"), ...options.outputs.insecureRegistries],
+    environment: definedOnly(environment),
+    check: undefined,
+  };
+}
+
+/**
+ * SOURCE_DATE_EPOCH of the environment is also the build argument of that name, as buildx sends it. A --build-arg of
+ * that name comes before it, and what it means ("context" is allowed) is for the conversion to say.
+ */
+function withEpoch(buildArgs: Map<string, string>, variable: string | undefined, reproducible: boolean): Pick<BuildRequest, "buildArgs" | "epochSeconds"> {
+  if (buildArgs.has("SOURCE_DATE_EPOCH")) return { buildArgs, epochSeconds: undefined };
+  if (variable === undefined || variable === "") return { buildArgs, epochSeconds: reproducible ? 0 : undefined };
+  const seconds = parseCount(variable, "SOURCE_DATE_EPOCH", 0);
+  return { buildArgs: buildArgs.set("SOURCE_DATE_EPOCH", variable), epochSeconds: seconds };
+}
+
+function platforms(values: readonly string[], environment: Environment): Platform[] {
+  const texts = values.length > 0 ? values : [environment["DOCKER_DEFAULT_PLATFORM"] ?? ""];
+  const found = texts.flatMap((value) => value.split(",")).filter((text) => text.trim() !== "");
+  const byName = new Map(found.map((text) => parsePlatform(text)).map((platform) => [formatPlatform(platform), platform]));
+  return [...byName.values()];
+}
+
+function noCache(args: Arguments): boolean | readonly string[] {
+  const stages = listOf(args, "no-cache-filter").flatMap((value) => value.split(",")).filter((stage) => stage !== "");
+  if (!isOn(args, "no-cache")) return stages.length > 0 ? stages : false;
+  if (stages.length > 0) throw new BuildError("USAGE", "--no-cache and --no-cache-filter cannot currently be used together");
+  return true;
+}
+
+/** `--network`, of builds and runs. Throws `USAGE`. */
+export function networkMode(text: string | undefined): "default" | "host" | "none" {
+  if (text === undefined || text === "" || text === "default") return "default";
+  if (text === "host" || text === "none") return text;
+  throw new BuildError("USAGE", `network mode "${text}" is not supported`, { hint: "modes are default, host and none" });
+}
+
+/** `--require-sandbox`. Throws `USAGE`. */
+export function driver(text: string | undefined): DriverName | undefined {
+  if (text === undefined || text === "") return undefined;
+  const found = DRIVERS.find((name) => name === text);
+  if (found === undefined) throw new BuildError("USAGE", `--require-sandbox: "${text}" is none of ${DRIVERS.join(", ")}`);
+  return found;
+}
+
+/** What --network=host asks for by itself needs no second permission: one person gave both. */
+function entitlements(values: readonly string[], network: string): readonly string[] {
+  const wanted = values.flatMap((value) => value.split(","));
+  for (const name of wanted) {
+    if (/^device(=|$)/.test(name)) throw new BuildError("UNSUPPORTED", `--allow ${name} is not supported yet`);
+    if (!ENTITLEMENTS.includes(name)) throw new BuildError("USAGE", `invalid entitlement: "${name}"`, { hint: `entitlements are ${ENTITLEMENTS.join(", ")}` });
+  }
+  return [...new Set(network === "host" ? [...wanted, "network.host"] : wanted)];
+}
+
+/** The variables that are set. */
+export function definedOnly(environment: Environment): Map<string, string> {
+  const result = new Map<string, string>();
+  for (const [name, value] of Object.entries(environment)) if (value !== undefined) result.set(name, value);
+  return result;
+}

@@ -1,0 +1,113 @@
+// `tsbuild build`: flags to a request, the request to the engine, its events to a display, its result to files.
+
+import { asBuildError, BuildError } from "../../builder/core/errors.ts";
+import { NamespaceNeeded } from "../../builder/core/namespace.ts";
+import type { BuildResult } from "../../builder/request.ts";
+import { BUILD_FLAGS } from "../cli/build-flags.ts";
+import { excerpt } from "../cli/error-text.ts";
+import type { Arguments } from "../cli/flags.ts";
+import { isOn, textOf } from "../cli/flags.ts";
+import type { Environment } from "../config/environment.ts";
+import type { Display, ProgressMode } from "../progress/display.ts";
+import { openDisplay, PROGRESS_MODES } from "../progress/display.ts";
+import { HeldEvents } from "../progress/held-events.ts";
+import type { Outputs } from "./build-outputs.ts";
+import { readOutputs } from "./build-outputs.ts";
+import { readRequest } from "./build-request.ts";
+import { failureMetadata, imageIdOf, metadata, resultLines, writeWhole } from "./build-result.ts";
+import type { Command, CommandContext } from "./command.ts";
+import { exactly, readArguments, rootOf } from "./command.ts";
+import { openStdin } from "./stdin.ts";
+
+const USAGE = `Usage:  tsbuild [build] [OPTIONS] PATH | URL | -
+
+Builds an image from a Dockerfile.`;
+
+const HOLD_MS = 1000;
+
+/** The command. Nothing is begun before all of its flags are understood. */
+export const build: Command = async (context) => {
+  const { environment, outcome } = context;
+  const args = await readArguments(context, BUILD_FLAGS, USAGE);
+  if (args === undefined) return 0;
+  const [path = ""] = exactly(args, 1, "build", "PATH, URL or -");
+  const mode = progressMode(args, environment);
+  const outputs = readOutputs(args, { isTerminal: process.stdout.isTTY, write: context.print });
+  if (textOf(args, "iidfile") !== undefined && !makesImage(outputs)) {
+    throw new BuildError("USAGE", "--iidfile needs an output that is an image");
+  }
+  for (const note of args.notes) if (mode !== "rawjson" && mode !== "none") process.stderr.write(`WARNING: ${note}\n`);
+
+  const { mayNeedNamespace } = await import("../../builder/namespace.ts");
+  const display = await openDisplay({
+    mode,
+    stream: process.stderr,
+    colours: !environment["NO_COLOR"],
+    debug: outcome.debug,
+    now: Date.now,
+    excerpt,
+  });
+  // An ordinary user's build may begin anew inside a user namespace: what it said until then is not said twice.
+  const repeatable = mayNeedNamespace();
+  const events = new HeldEvents(display.sink, repeatable ? HOLD_MS : 0);
+  try {
+    const request = await readRequest({
+      args,
+      context: path,
+      root: rootOf(context, args),
+      outputs,
+      environment,
+      openStdin: (what) => openStdin(what, repeatable),
+      events: events.sink,
+    });
+    // The engine is loaded when there is something for it to do.
+    const engine = await import("../../builder/build.ts");
+    const result = await engine.build(request, context.signal);
+    events.release();
+    display.close();
+    await report(context, args, result, mode === "quiet", outputs.usesStdout);
+    return 0;
+  } catch (error) {
+    if (error instanceof NamespaceNeeded) events.drop();
+    else await reportFailure(context, args, asBuildError(error), events, display);
+    throw error;
+  }
+};
+
+async function report(context: CommandContext, args: Arguments, result: BuildResult, quiet: boolean, stdoutIsTaken: boolean): Promise<void> {
+  const id = imageIdOf(result);
+  const idFile = textOf(args, "iidfile");
+  const metadataFile = textOf(args, "metadata-file");
+  if (idFile && id !== undefined) await writeWhole(idFile, id);
+  if (metadataFile) await writeWhole(metadataFile, `${JSON.stringify(metadata(result), null, 2)}\n`);
+  if (stdoutIsTaken) return;
+  const text = quiet ? (id === undefined ? "" : `${id}\n`) : resultLines(result);
+  if (text !== "") await context.print(text);
+}
+
+async function reportFailure({ outcome }: CommandContext, args: Arguments, error: BuildError, events: HeldEvents, display: Display): Promise<void> {
+  events.release();
+  display.close(error);
+  outcome.told = display.tellsErrors;
+  const metadataFile = textOf(args, "metadata-file");
+  // What failed is what counts, not that it could not be written down as well.
+  if (metadataFile) await writeWhole(metadataFile, `${JSON.stringify(failureMetadata(error), null, 2)}\n`).catch(() => undefined);
+}
+
+function progressMode(args: Arguments, environment: Environment): ProgressMode {
+  const text = textOf(args, "progress") ?? (environment["BUILDKIT_PROGRESS"] || "auto");
+  const mode = PROGRESS_MODES.find((candidate) => candidate === text);
+  if (mode === undefined) throw new BuildError("USAGE", `invalid progress mode "${text}"`, { hint: `modes are ${PROGRESS_MODES.join(", ")}` });
+  if (isOn(args, "quiet")) {
+    if (textOf(args, "progress") !== undefined && mode !== "auto" && mode !== "quiet") {
+      throw new BuildError("USAGE", `progress=${mode} and quiet cannot be used together`);
+    }
+    return "quiet";
+  }
+  if (mode === "tty" && !process.stderr.isTTY) throw new BuildError("USAGE", "--progress=tty: standard error is not a terminal");
+  return mode;
+}
+
+function makesImage({ exports }: Outputs): boolean {
+  return exports.some(({ type }) => type === "image" || type === "oci" || type === "docker");
+}

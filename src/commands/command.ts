@@ -1,0 +1,67 @@
+// What every command is given, and what it gives back.
+
+import { BuildError } from "../../builder/core/errors.ts";
+import type { Arguments, Flag, GrammarOptions } from "../cli/flags.ts";
+import { isOn, parseArguments, textOf } from "../cli/flags.ts";
+import { describeFlags } from "../cli/help.ts";
+import { dataRoot } from "../config/data-root.ts";
+import type { Environment } from "../config/environment.ts";
+
+export interface CommandContext {
+  /** The words after the command's name. */
+  readonly args: readonly string[];
+  /** Values of the global flags that stood before the command. */
+  readonly globals: Arguments;
+  readonly environment: Environment;
+  /** Aborted by the first SIGINT or SIGTERM. */
+  readonly signal: AbortSignal;
+  /** Writes to standard output and waits until it has taken it. */
+  readonly print: (data: string | Uint8Array) => Promise<void>;
+  /** What main should know when the command fails. */
+  readonly outcome: Outcome;
+}
+
+/** Filled in by a command while it runs. */
+export interface Outcome {
+  /** Show stacks and causes. */
+  debug: boolean;
+  /** The error has been told (as JSON): no text. */
+  told: boolean;
+}
+
+/** Runs a command to its end; the number is the exit code. */
+export type Command = (context: CommandContext) => Promise<number>;
+
+/** Reads a command's flags. Undefined when the help was asked for, which is then printed. */
+export async function readArguments(
+  context: CommandContext,
+  table: readonly Flag[],
+  usage: string,
+  options?: GrammarOptions,
+): Promise<Arguments | undefined> {
+  const args = parseArguments(table, context.args, options);
+  context.outcome.debug ||= isOn(args, "debug") || isOn(context.globals, "debug");
+  if (!isOn(args, "help") && !isOn(context.globals, "help")) return args;
+  await context.print(`${usage}\n\nOptions:\n${describeFlags(table)}`);
+  return undefined;
+}
+
+/** The store's folder for this command. */
+export function rootOf(context: CommandContext, args: Arguments): string {
+  const flag = textOf(args, "root") ?? textOf(context.globals, "root");
+  const root = dataRoot(flag, context.environment, process.getuid?.() ?? 0);
+  // Run once more inside a user namespace this program is root, and must not look for another place then.
+  process.env["TSBUILD_ROOT"] = root;
+  return root;
+}
+
+/** Checks the number of positionals. Throws `USAGE`. */
+export function exactly(args: Arguments, count: number, command: string, what: string): readonly string[] {
+  if (args.positionals.length !== count) {
+    const found = args.positionals.length === 0 ? "" : `, not ${args.positionals.length}`;
+    throw new BuildError("USAGE", `"tsbuild ${command}" requires exactly ${count} argument${count === 1 ? "" : "s"} (${what})${found}`, {
+      hint: `See 'tsbuild ${command} --help'.`,
+    });
+  }
+  return args.positionals;
+}

@@ -1,0 +1,170 @@
+// The program's entry: finds the command, runs it, and turns what comes of it into an exit code. The only place with
+// exit codes and process.exit, and the only one that writes errors. Everything a command needs is imported when it runs.
+
+import { basename } from "node:path";
+import type { BuildError, ErrorCode } from "../builder/core/errors.ts";
+import type { Arguments } from "./cli/flags.ts";
+import type { Command, Outcome } from "./commands/command.ts";
+
+/** sysexits(3) where they fit; docs/manual, "Exit codes". */
+const EXIT = { usage: 125, data: 65, input: 66, unavailable: 69, internal: 70, output: 73, push: 76, sandbox: 77, config: 78 } as const;
+const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
+
+interface CommandEntry {
+  readonly name: string;
+  readonly help: string;
+  readonly load: () => Promise<Command>;
+}
+
+const COMMANDS: readonly CommandEntry[] = [
+  { name: "build", help: "Build an image (the command when none is named)", load: async () => (await import("./commands/build.ts")).build },
+  { name: "run", help: "Run a program in an image", load: async () => (await import("./commands/run.ts")).run },
+  { name: "images", help: "List the images in the local store", load: async () => (await import("./commands/images.ts")).images },
+  { name: "tag", help: "Give an image one more name", load: async () => (await import("./commands/images.ts")).tag },
+  { name: "rmi", help: "Take names of images away", load: async () => (await import("./commands/images.ts")).rmi },
+  { name: "doctor", help: "Say what this machine can do for RUN", load: async () => (await import("./commands/doctor.ts")).doctor },
+  { name: "version", help: "Show versions", load: async () => (await import("./commands/version.ts")).version },
+]; // prettier-ignore
+
+/** Names of other programs and commands that will have a meaning; a folder of that name is reached as "./executor". */
+const LATER = new Set(["executor", "warmer", "bud", "buildx", "buildctl", "bake", "daemon", "push", "pull", "login", "prune", "du", "inspect", "registry", "sync"]);
+
+const outcome: Outcome = { debug: false, told: false };
+const stop = new AbortController();
+let stoppedBy: keyof typeof SIGNALS | undefined;
+let stdoutIsClosed = false;
+
+process.on("SIGINT", () => onSignal("SIGINT"));
+process.on("SIGTERM", () => onSignal("SIGTERM"));
+process.on("uncaughtException", (error) => void fail(error));
+process.on("unhandledRejection", (error) => void fail(error));
+process.stdout.on("error", (error: NodeJS.ErrnoException) => void onStdoutError(error));
+// Nobody watches any more: the build goes on.
+process.stderr.on("error", () => {});
+
+try {
+  const code = await main(process.argv.slice(2));
+  process.exit(stdoutIsClosed ? EXIT.output : code);
+} catch (error) {
+  await fail(error);
+}
+
+/** Runs the command that the words name. */
+async function main(words: readonly string[]): Promise<number> {
+  const { flags, command, args } = await splitWords(words);
+  const { isOn } = await import("./cli/flags.ts");
+  outcome.debug = isOn(flags, "debug");
+  if (isOn(flags, "version")) {
+    const { VERSION } = await import("./version.ts");
+    await print(`tsbuild ${VERSION}\n`);
+    return 0;
+  }
+  if (command === undefined) {
+    const { mainHelp } = await import("./cli/main-help.ts");
+    await print(mainHelp(COMMANDS));
+    return 0;
+  }
+  const run = await command.load();
+  return await run({ args, globals: flags, environment: process.env, signal: stop.signal, print, outcome });
+}
+
+/** Global flags, then a command's name; with any other word, or a flag that is not global, all of it is build's. */
+async function splitWords(words: readonly string[]): Promise<{ flags: Arguments; command: CommandEntry | undefined; args: readonly string[] }> {
+  const { parseArguments } = await import("./cli/flags.ts");
+  const { GLOBAL_FLAGS, VERSION_FLAG } = await import("./cli/global-flags.ts");
+  const globals = [...GLOBAL_FLAGS, VERSION_FLAG];
+  const startedAs = basename(process.argv[1] ?? "").replace(/\.(js|ts)$/, "");
+  if (LATER.has(startedAs)) await refuseLater(startedAs);
+
+  let at = 0;
+  for (let word = words[at]; word !== undefined && word.startsWith("-") && word !== "-" && word !== "--"; word = words[at]) {
+    const name = word.replace(/^--?/, "").replace(/=.*$/s, "");
+    const flag = globals.find((candidate) => (word.startsWith("--") ? candidate.name : candidate.short) === name);
+    if (flag === undefined) break;
+    at += flag.kind === "boolean" || word.includes("=") ? 1 : 2;
+  }
+  const flags = parseArguments(globals, words.slice(0, at));
+  const word = words[at];
+  if (word === undefined) return { flags, command: undefined, args: [] };
+  if (LATER.has(word)) await refuseLater(word);
+  const named = COMMANDS.find(({ name }) => name === word);
+  if (named !== undefined) return { flags, command: named, args: words.slice(at + 1) };
+  if (word === "help") return { flags, command: undefined, args: [] };
+  return { flags, command: COMMANDS[0], args: words.slice(at) };
+}
+
+async function refuseLater(name: string): Promise<never> {
+  const { BuildError } = await import("../builder/core/errors.ts");
+  throw new BuildError("UNSUPPORTED", `"${name}" is not supported yet`, { hint: `a build context of that name is written ./${name}` });
+}
+
+/** Ends the program for an error: as text, with its exit code; or once more inside a user namespace. */
+async function fail(thrown: unknown): Promise<never> {
+  const { NamespaceNeeded } = await import("../builder/core/namespace.ts");
+  if (thrown instanceof NamespaceNeeded) {
+    try {
+      const { runInNamespace } = await import("../builder/namespace.ts");
+      process.exit(await runInNamespace(process.argv.slice(1), process.env));
+    } catch (error) {
+      return await fail(error);
+    }
+  }
+  const { asBuildError } = await import("../builder/core/errors.ts");
+  const { errorText } = await import("./cli/error-text.ts");
+  const error = asBuildError(thrown);
+  if (!outcome.told) process.stderr.write(errorText(error, outcome.debug));
+  process.exit(exitCodeOf(error));
+}
+
+function exitCodeOf(error: BuildError): number {
+  if (stoppedBy !== undefined) return SIGNALS[stoppedBy];
+  if (stdoutIsClosed) return EXIT.output;
+  // What a flag said wrongly is usage; what a Dockerfile said wrongly is its fault.
+  const said = error.location === undefined ? EXIT.usage : EXIT.data;
+  const codes: Record<ErrorCode, number> = {
+    USAGE: EXIT.usage,
+    UNSUPPORTED: said,
+    REFERENCE_INVALID: said,
+    DOCKERFILE: EXIT.data,
+    DIGEST_INVALID: EXIT.data,
+    ARCHIVE_INVALID: EXIT.data,
+    CONTEXT: EXIT.input,
+    INPUT_MISSING: EXIT.input,
+    REGISTRY: EXIT.unavailable,
+    RUN_FAILED: error.exitCode ?? 1,
+    SANDBOX: EXIT.sandbox,
+    OUTPUT: EXIT.output,
+    STORE: EXIT.output,
+    PUSH: EXIT.push,
+    CONFIG: EXIT.config,
+    CANCELLED: SIGNALS.SIGINT,
+    INTERNAL: EXIT.internal,
+  };
+  return codes[error.code];
+}
+
+/** The first one asks for an orderly end, the second one does not wait for it. */
+function onSignal(name: keyof typeof SIGNALS): void {
+  if (stoppedBy !== undefined) process.exit(SIGNALS[name]);
+  stoppedBy = name;
+  void import("../builder/core/errors.ts").then(({ BuildError }) => {
+    stop.abort(new BuildError("CANCELLED", `stopped by ${name}`));
+  });
+}
+
+/** A reader that went away is no failure to shout about, but the work for it ends. */
+async function onStdoutError(cause: NodeJS.ErrnoException): Promise<void> {
+  stdoutIsClosed = true;
+  const { BuildError } = await import("../builder/core/errors.ts");
+  const why = cause.code === "EPIPE" ? "its reader has gone" : cause.message;
+  stop.abort(new BuildError("OUTPUT", `cannot write to standard output: ${why}`, { cause }));
+}
+
+async function print(data: string | Uint8Array): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    process.stdout.write(data, (cause) => {
+      if (cause === null || cause === undefined) resolve();
+      else void import("../builder/core/errors.ts").then(({ BuildError }) => reject(new BuildError("OUTPUT", "cannot write to standard output", { cause })));
+    });
+  });
+}

@@ -1,0 +1,38 @@
+// Events held back for a moment, for a build that may begin anew somewhere else.
+
+import type { BuildEvent, EventSink } from "../../builder/core/events.ts";
+
+/** Passes events on after a while, or when told to; until then they can be dropped as if they had never been. */
+export class HeldEvents {
+  readonly #target: EventSink;
+  readonly #timer: NodeJS.Timeout | undefined;
+  #held: BuildEvent[] | undefined;
+
+  /** `holdMs` 0 holds nothing. */
+  constructor(target: EventSink, holdMs: number) {
+    this.#target = target;
+    if (holdMs === 0) return;
+    this.#held = [];
+    this.#timer = setTimeout(() => this.release(), holdMs);
+    this.#timer.unref();
+  }
+
+  readonly sink: EventSink = (event) => {
+    if (this.#held === undefined) this.#target(event);
+    else this.#held.push(event);
+  };
+
+  /** Passes on what is held, and from now on everything at once. */
+  release(): void {
+    clearTimeout(this.#timer);
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const event of held) this.#target(event);
+  }
+
+  /** Forgets what is held, and takes no more. */
+  drop(): void {
+    clearTimeout(this.#timer);
+    this.#held = [];
+  }
+}

@@ -1,0 +1,80 @@
+// Events as JSON lines of the shape of BuildKit's client.SolveStatus, so that what reads `--progress=rawjson` of
+// buildx reads ours. A failed build ends with one line of ours: {"error":{"code","message","exitCode"}}.
+
+import type { BuildError } from "../../builder/core/errors.ts";
+import type { BuildEvent, WarningEvent } from "../../builder/core/events.ts";
+
+/** One event, as one line with its line feed; `now` is the time of a status. */
+export function rawJsonLine(event: BuildEvent, now: number): string {
+  return `${JSON.stringify(solveStatus(event, now))}\n`;
+}
+
+/** The last line of a build that failed. */
+export function rawJsonError(error: BuildError): string {
+  const { code, message, exitCode, location, hint } = error;
+  const place = location && { file: location.file, startLine: location.range.startLine, endLine: location.range.endLine };
+  return `${JSON.stringify({ error: { code, message, exitCode, hint, location: place } })}\n`;
+}
+
+// Fields that are undefined do not appear, as Go's omitempty leaves out what is empty.
+function solveStatus(event: BuildEvent, now: number): object {
+  switch (event.kind) {
+    case "vertex":
+      return {
+        vertexes: [
+          {
+            digest: event.vertex,
+            inputs: event.inputs.length === 0 ? undefined : event.inputs,
+            name: event.name,
+            started: time(event.started),
+            completed: time(event.completed),
+            cached: event.cached === true ? true : undefined,
+            error: event.error,
+          },
+        ],
+      };
+    case "status":
+      return {
+        statuses: [
+          {
+            id: event.id,
+            vertex: event.vertex,
+            name: event.name === "" ? undefined : event.name,
+            total: event.total === 0 ? undefined : event.total,
+            current: event.current,
+            timestamp: time(event.completed ?? now),
+            started: time(event.started),
+            completed: time(event.completed),
+          },
+        ],
+      };
+    case "log":
+      return {
+        logs: [
+          { vertex: event.vertex, stream: event.stream, data: base64(event.data), timestamp: time(event.time) },
+        ],
+      };
+    case "warning":
+      return { warnings: [warning(event)] };
+  }
+}
+
+function warning({ vertex, rule, message, detail, url, location }: WarningEvent): object {
+  return {
+    vertex,
+    level: 1,
+    short: base64(rule === undefined ? message : `${rule}: ${message}`),
+    detail: detail === undefined ? undefined : [base64(detail)],
+    url,
+    sourceInfo: location && { filename: location.file, data: base64(location.text ?? ""), language: "Dockerfile" },
+    range: location && [{ start: { line: location.range.startLine }, end: { line: location.range.endLine } }],
+  };
+}
+
+function time(ms: number | undefined): string | undefined {
+  return ms === undefined ? undefined : new Date(ms).toISOString();
+}
+
+function base64(data: string | Uint8Array): string {
+  return Buffer.from(data).toString("base64");
+}

@@ -1,0 +1,79 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { TraceFold } from "../../src/progress/trace.ts";
+import { Repainter } from "../../src/progress/tty-screen.ts";
+import { paintLine, renderTty } from "../../src/progress/tty.ts";
+import { at, ends, moves, says, starts } from "./events.ts";
+
+const A = "[1/2] FROM alpine";
+const B = "[2/2] RUN make";
+
+function picture(trace: TraceFold, seconds: number, size: { columns: number; rows: number }, final = false): string[] {
+  return renderTty(trace, { size, now: at(seconds), final }).map(({ text }) => text);
+}
+
+test("finished steps are one line each, running ones show their parts and their last lines", () => {
+  const trace = new TraceFold();
+  for (const event of [
+    starts(A, 0),
+    moves(A, "sha256:aa", 3_000_000, 3_000_000, 0, 1),
+    ends(A, 0, 1.2),
+    starts(B, 1.2),
+    moves(B, "upload", 500, 1000, 1.2),
+    says(B, 1.3, Array.from({ length: 9 }, (_, index) => `line ${index}\n`).join("")),
+    says(B, 1.4, "prompt> "),
+  ]) trace.take(event);
+  assert.deepEqual(picture(trace, 3, { columns: 51, rows: 24 }), [
+    "[+] Building 3.0s (1/2)",
+    " => [1/2] FROM alpine                         1.2s",
+    " => [2/2] RUN make                            1.8s",
+    " => => upload 500B / 1.00kB                   1.8s",
+    " => => # line 4",
+    " => => # line 5",
+    " => => # line 6",
+    " => => # line 7",
+    " => => # line 8",
+    " => => # prompt> ",
+  ]);
+});
+
+test("no line is wider than the screen and no picture higher, whatever its output", () => {
+  const trace = new TraceFold();
+  for (let step = 0; step < 40; step++) {
+    trace.take(starts(`step ${step} ${"x".repeat(100)}`, 0));
+    if (step < 35) trace.take(ends(`step ${step} ${"x".repeat(100)}`, 0, 1));
+    else trace.take(says(`step ${step} ${"x".repeat(100)}`, 0.5, `\x1b[31m漢字${"y".repeat(200)}\x1b[9A\x1b[H\n`));
+  }
+  const lines = renderTty(trace, { size: { columns: 40, rows: 12 }, now: at(2), final: false });
+  assert.ok(lines.length <= 11, String(lines.length));
+  for (const { text } of lines) assert.ok(text.length <= 39 && !text.includes("\x1b"), text);
+  assert.equal(lines.filter(({ text }) => / step 3[5-9] /.test(text)).length, 5, "running steps are never hidden");
+});
+
+test("a program's colours stay, its cursor movements go", () => {
+  const trace = new TraceFold();
+  for (const event of [starts(B, 0), says(B, 0.1, "\x1b[32mok\x1b[0m\x1b[2K\x1b[1A\n")]) trace.take(event);
+  const line = renderTty(trace, { size: { columns: 80, rows: 24 }, now: at(1), final: false }).at(-1);
+  assert.ok(line);
+  assert.equal(paintLine(line, true), "\x1b[2m => => # \x1b[32mok\x1b[0m\x1b[0m\x1b[0m");
+  assert.equal(paintLine(line, false), " => => # ok");
+});
+
+test("the last picture shows every step and says how it ended", () => {
+  const trace = new TraceFold();
+  for (const event of [ends(A, 0, 0, { cached: true }), starts(B, 0), says(B, 0.1, "x\n"), ends(B, 0, 1, { error: "exit code: 1" })]) trace.take(event);
+  assert.deepEqual(picture(trace, 1, { columns: 51, rows: 2 }, true), [
+    "[+] Building 1.0s (2/2) FINISHED",
+    " => CACHED [1/2] FROM alpine                  0.0s",
+    " => ERROR [2/2] RUN make                      1.0s",
+  ]);
+});
+
+test("a repaint goes up by the rows that the last picture takes, also after the window got narrower", () => {
+  const screen = new Repainter(false);
+  const lines = [{ text: "a".repeat(30), paint: "none" }, { text: "b", paint: "done" }] as const;
+  assert.equal(screen.paint(lines, 80), `\x1b[?25l\r${"a".repeat(30)}\x1b[K\nb\x1b[K\n\x1b[J`);
+  assert.ok(screen.paint(lines, 80).startsWith("\x1b[?25l\x1b[2A\r"));
+  assert.ok(screen.paint(lines, 10).startsWith("\x1b[?25l\x1b[4A\r"));
+  assert.equal(screen.close(), "\x1b[?25h");
+});

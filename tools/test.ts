@@ -1,0 +1,101 @@
+// Runs the test suite: node's own runner over test/**/*.test.ts, or over the files and patterns given. Every skip is
+// named at the end with its reason, so that a machine that lacks something does not look like one where all is well;
+// with CI=true a skip that test/skips.json does not allow fails the run. The last lines are the runner's own summary.
+//
+// TEST_SUMMARY=file also writes {passed, failed, skipped} there, for whoever adds several runs up.
+
+import { globSync, readFileSync, writeFileSync } from "node:fs";
+import { type EventData, run } from "node:test";
+import { spec } from "node:test/reporters";
+import path from "node:path";
+import process from "node:process";
+import { pipeline } from "node:stream/promises";
+
+import { findUnexpectedSkips, parseSkipList, type Skip } from "./test-skips.ts";
+
+const ROOT = path.join(import.meta.dirname, "..");
+const FILES_AT_ONCE = 2;
+const TEST_TIMEOUT_MS = 10 * 60 * 1000;
+
+type Summary = EventData.TestSummary;
+
+const patterns = process.argv.slice(2);
+const files = globSync(patterns.length > 0 ? patterns : ["test/**/*.test.ts"], { cwd: ROOT })
+  .map((file) => path.resolve(ROOT, file))
+  .toSorted();
+if (files.length === 0) {
+  console.error(`no test file matches ${patterns.join(" ")}`);
+  process.exit(1);
+}
+
+const skips: Skip[] = [];
+let total: Summary | undefined;
+
+console.log(`${files.length} test files on Node ${process.version} (${process.execPath})`);
+const events = run({ files, concurrency: FILES_AT_ONCE, timeout: TEST_TIMEOUT_MS, cwd: ROOT });
+events.on("test:pass", (data) => {
+  if (data.skip !== undefined && data.skip !== false) {
+    skips.push({
+      file: data.file === undefined ? "" : path.relative(ROOT, data.file),
+      name: data.name,
+      reason: typeof data.skip === "string" ? data.skip : "",
+    });
+  }
+});
+events.on("test:summary", (data) => {
+  if (data.file === undefined) total = data;
+});
+
+await pipeline(events, new spec(), writeToTerminal);
+
+const unexpected = reportSkips();
+if (total === undefined) throw new Error("node's test runner ended without a summary");
+const { counts } = total;
+const nothingRan = counts.tests - counts.skipped === 0;
+if (nothingRan) console.log("✖ no test ran");
+writeCounts(total);
+printSummary(total);
+process.exitCode = total.success && unexpected === 0 && !nothingRan ? 0 : 1;
+
+/** Standard output stays open: the summary follows. */
+async function writeToTerminal(text: AsyncIterable<string | Buffer>): Promise<void> {
+  for await (const piece of text) process.stdout.write(piece);
+}
+
+/** Prints every skip; returns how many the list does not allow, when it counts. */
+function reportSkips(): number {
+  if (skips.length === 0) return 0;
+  console.log(`\n⚠ ${skips.length} SKIPPED, so not shown to work here:`);
+  for (const skip of skips) {
+    console.log(`  ${skip.file}: ${skip.name}\n      ${skip.reason || "no reason given"}`);
+  }
+  const listFile = path.join(ROOT, "test/skips.json");
+  const list = parseSkipList(readFileSync(listFile, "utf8"));
+  const unexpected = findUnexpectedSkips(skips, list, process.getuid?.() === 0 ? "root" : "user");
+  if (unexpected.length === 0 || process.env["CI"] !== "true") return 0;
+  console.log("\n✖ test/skips.json does not allow these skips in CI:");
+  for (const skip of unexpected) console.log(`  ${skip.file}: ${skip.name}: ${skip.reason}`);
+  return unexpected.length;
+}
+
+function writeCounts(summary: Summary): void {
+  const file = process.env["TEST_SUMMARY"];
+  if (file === undefined || file === "") return;
+  const { passed, skipped, cancelled } = summary.counts;
+  const failed = countFailed(summary) + cancelled;
+  writeFileSync(file, `${JSON.stringify({ passed, failed, skipped })}\n`);
+}
+
+/** What node's TAP reporter ends with. */
+function printSummary(summary: Summary): void {
+  const { tests, suites, passed, cancelled, skipped, todo } = summary.counts;
+  const failed = countFailed(summary);
+  const lines = { tests, suites, pass: passed, fail: failed, cancelled, skipped, todo };
+  console.log();
+  for (const [name, count] of Object.entries(lines)) console.log(`# ${name} ${count}`);
+  console.log(`# duration_ms ${summary.duration_ms}`);
+}
+
+function countFailed({ counts }: Summary): number {
+  return counts.tests - counts.passed - counts.cancelled - counts.skipped - counts.todo;
+}
