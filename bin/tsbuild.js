@@ -8,8 +8,9 @@ import path from "path";
 import { fileURLToPath } from "url";
 
 const NEEDED_MAJOR = 24;
-/** sysexits(3) EX_CONFIG. */
+/** sysexits(3): EX_CONFIG and EX_SOFTWARE. */
 const EXIT_CONFIGURATION = 78;
+const EXIT_INTERNAL = 70;
 
 if (Number(process.versions.node.split(".")[0]) < NEEDED_MAJOR) {
   fail(
@@ -20,9 +21,15 @@ if (Number(process.versions.node.split(".")[0]) < NEEDED_MAJOR) {
   enableCompileCache();
   const main = new URL("../dist/src/main.js", import.meta.url);
   if (fs.existsSync(main)) {
+    // The program always ends by process.exit. Where it runs out of things to wait for instead, something it waited for
+    // can no longer happen, and Node alone would call that a success.
+    process.once("beforeExit", function () {
+      console.error("tsbuild: internal error: stopped with work unfinished");
+      process.exit(EXIT_INTERNAL);
+    });
     import(main).catch(function (error) {
       console.error(error);
-      process.exitCode = 70;
+      process.exit(EXIT_INTERNAL);
     });
   } else {
     fail("tsbuild is not built: " + fileURLToPath(main) + " is missing", "run `make` in the checkout first");

@@ -75,7 +75,9 @@ async function imagesOf(store: BlobStore, descriptor: Descriptor): Promise<Omit<
 }
 
 function unknownName(name: string): BuildError {
-  return new BuildError("INPUT_MISSING", `no image "${name}" in the store`, { hint: "`tsbuild images` lists what is there" });
+  return new BuildError("INPUT_MISSING", `no image "${name}" in the store`, {
+    hint: "`tsbuild images` lists what is there",
+  });
 }
 
 function compare(a: string, b: string): number {

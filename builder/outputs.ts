@@ -2,7 +2,7 @@
 // validated by the assembly.
 
 import type { ConfigDraft } from "./core/image-config.ts";
-import { digestOf } from "./core/digest.ts";
+import { type Digest, digestOf } from "./core/digest.ts";
 import type { Plan } from "./dockerfile/convert/plan.ts";
 import type { Engine } from "./engine.ts";
 import { exportImage } from "./exporter/image.ts";
@@ -23,7 +23,7 @@ export async function exportAll(engine: Engine, request: BuildRequest, outcomes:
   let result: BuildResult = { images: [], digest: undefined, descriptor: undefined, names: [], warnings: 0 };
   for (const spec of request.exports) {
     const started = request.now();
-    const event = { kind: "vertex" as const, vertex: digestOf(JSON.stringify(["export", spec.type, request.exports.indexOf(spec)])), name: nameOf(spec), inputs: [] };
+    const event = { kind: "vertex" as const, vertex: exportVertex(request, spec), name: nameOf(spec), inputs: [] };
     request.events({ ...event, started });
     try {
       result = (await exportOne(engine, request, spec, outcomes, signal)) ?? result;
@@ -37,20 +37,24 @@ export async function exportAll(engine: Engine, request: BuildRequest, outcomes:
 }
 
 async function exportOne(engine: Engine, request: BuildRequest, spec: ExportSpec, outcomes: readonly Outcome[], signal: AbortSignal): Promise<BuildResult | undefined> {
+  const epochSeconds = outcomes[0]?.plan.epochSeconds;
   switch (spec.type) {
     case "image":
     case "oci":
     case "docker": {
-      const epochSeconds = outcomes[0]?.plan.epochSeconds;
+      const createdAt = request.now();
       const exported = await exportImage(
         spec,
         outcomes.map(({ plan, ref }) => ({ platform: plan.platform, ref, draft: draftOf(plan) })),
         {
           store: engine.store,
-          createdMs: request.now(),
+          createdMs: createdAt,
           epochSeconds,
-          openSink: (repository) => openRegistrySink(repository, { insecure: request.insecureRegistries, credentials: (registry) => request.session.credentials(registry) }),
+          openSink: (repository) =>
+            openRegistrySink(repository, { insecure: request.insecureRegistries, credentials: (registry) => request.session.credentials(registry), environment: request.environment }),
           signal,
+          onStatus: ({ digest, current, total, done }) =>
+            request.events({ kind: "status", vertex: exportVertex(request, spec), id: digest, name: `pushing ${digest}`, current, total, started: createdAt, ...(done ? { completed: request.now() } : {}) }),
         },
       );
       const images = exported.images.map((image) => ({ platform: image.platform, imageId: image.imageId, manifestDigest: image.descriptor.digest }));
@@ -60,13 +64,21 @@ async function exportOne(engine: Engine, request: BuildRequest, spec: ExportSpec
     case "tar": {
       const trees = await Promise.all(outcomes.map(async ({ plan, ref }) => ({ platform: plan.platform, tree: await viewOf(ref, signal) })));
       const split = spec.platformSplit ?? outcomes.length > 1;
-      if (spec.type === "local") await exportLocal(trees, { path: spec.path, platformSplit: split, deleteExtra: spec.deleteExtra, privileged: engine.privileged }, signal);
-      else await exportTar(trees, { destination: spec.destination, platformSplit: split, jobs: engine.jobs, workDirectory: engine.layers.place.workDirectory }, signal);
+      if (spec.type === "tar") {
+        await exportTar(trees, { destination: spec.destination, platformSplit: split, jobs: engine.jobs, workDirectory: engine.layers.place.workDirectory, epochSeconds }, signal);
+        return undefined;
+      }
+      const skipped = await exportLocal(trees, { path: spec.path, platformSplit: split, deleteExtra: spec.deleteExtra, privileged: engine.privileged, epochSeconds }, signal);
+      if (skipped.length > 0) request.events({ kind: "warning", message: `left out of "${spec.path}": device nodes that only root can make (${skipped.join(", ")})` });
       return undefined;
     }
     case "cacheonly":
       return undefined;
   }
+}
+
+function exportVertex(request: BuildRequest, spec: ExportSpec): Digest {
+  return digestOf(`export ${spec.type} ${request.exports.indexOf(spec)}`);
 }
 
 function nameOf(spec: ExportSpec): string {

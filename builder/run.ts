@@ -5,7 +5,7 @@ import { BaseImages } from "./base-images.ts";
 import { imageCommand } from "./bundle/command.ts";
 import { openEngine } from "./engine.ts";
 import { NamespaceNeeded } from "./core/namespace.ts";
-import { resolveUser } from "./ops/passwd.ts";
+import { homeVariable, resolveUser } from "./ops/passwd.ts";
 import { viewOf } from "./ops/result.ts";
 import type { RunRequest, RunResult } from "./run-request.ts";
 
@@ -24,7 +24,9 @@ export async function runImage(request: RunRequest, ready: () => void, signal: A
   const image = await images.byName(request.image, request.platform, signal);
   const ref = images.ref(image.id);
   const command = imageCommand(image.config, request);
-  const user = await resolveUser(await viewOf(ref, signal), request.user ?? image.config.User ?? "", signal);
+  const view = await viewOf(ref, signal);
+  const user = await resolveUser(view, request.user ?? image.config.User ?? "", signal);
+  const env = [...command.env, ...(await homeVariable(view, user.uid, command.env, signal))];
   const executor = await engine.executor();
   await using scratch = engine.layers.scratch();
   await using root = await engine.snapshotter.prepare(ref.layers, true, signal);
@@ -34,7 +36,7 @@ export async function runImage(request: RunRequest, ready: () => void, signal: A
       id: `run-${process.pid}`,
       root: root.root,
       mounts: [],
-      process: { args: command.args, env: command.env, cwd: command.cwd, uid: user.uid, gid: user.gid, additionalGids: user.additionalGids, security: "sandbox", ulimits: [] },
+      process: { args: command.args, env, cwd: command.cwd, uid: user.uid, gid: user.gid, additionalGids: user.additionalGids, security: "sandbox", ulimits: [] },
       network: request.network,
       hostname: "tsbuild",
       extraHosts: request.extraHosts,

@@ -7,7 +7,17 @@ import type { Arguments } from "./cli/flags.ts";
 import type { Command, Outcome } from "./commands/command.ts";
 
 /** sysexits(3) where they fit; docs/manual, "Exit codes". */
-const EXIT = { usage: 125, data: 65, input: 66, unavailable: 69, internal: 70, output: 73, push: 76, sandbox: 77, config: 78 } as const;
+const EXIT = {
+  usage: 125,
+  data: 65,
+  input: 66,
+  unavailable: 69,
+  internal: 70,
+  output: 73,
+  push: 76,
+  sandbox: 77,
+  config: 78,
+} as const;
 const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
 
 interface CommandEntry {
@@ -16,6 +26,7 @@ interface CommandEntry {
   readonly load: () => Promise<Command>;
 }
 
+// prettier-ignore
 const COMMANDS: readonly CommandEntry[] = [
   { name: "build", help: "Build an image (the command when none is named)", load: async () => (await import("./commands/build.ts")).build },
   { name: "run", help: "Run a program in an image", load: async () => (await import("./commands/run.ts")).run },
@@ -24,10 +35,26 @@ const COMMANDS: readonly CommandEntry[] = [
   { name: "rmi", help: "Take names of images away", load: async () => (await import("./commands/images.ts")).rmi },
   { name: "doctor", help: "Say what this machine can do for RUN", load: async () => (await import("./commands/doctor.ts")).doctor },
   { name: "version", help: "Show versions", load: async () => (await import("./commands/version.ts")).version },
-]; // prettier-ignore
+];
 
 /** Names of other programs and commands that will have a meaning; a folder of that name is reached as "./executor". */
-const LATER = new Set(["executor", "warmer", "bud", "buildx", "buildctl", "bake", "daemon", "push", "pull", "login", "prune", "du", "inspect", "registry", "sync"]);
+const LATER = new Set([
+  "executor",
+  "warmer",
+  "bud",
+  "buildx",
+  "buildctl",
+  "bake",
+  "daemon",
+  "push",
+  "pull",
+  "login",
+  "prune",
+  "du",
+  "inspect",
+  "registry",
+  "sync",
+]);
 
 const outcome: Outcome = { debug: false, told: false };
 const stop = new AbortController();
@@ -69,7 +96,9 @@ async function main(words: readonly string[]): Promise<number> {
 }
 
 /** Global flags, then a command's name; with any other word, or a flag that is not global, all of it is build's. */
-async function splitWords(words: readonly string[]): Promise<{ flags: Arguments; command: CommandEntry | undefined; args: readonly string[] }> {
+async function splitWords(
+  words: readonly string[],
+): Promise<{ flags: Arguments; command: CommandEntry | undefined; args: readonly string[] }> {
   const { parseArguments } = await import("./cli/flags.ts");
   const { GLOBAL_FLAGS, VERSION_FLAG } = await import("./cli/global-flags.ts");
   const globals = [...GLOBAL_FLAGS, VERSION_FLAG];
@@ -77,7 +106,11 @@ async function splitWords(words: readonly string[]): Promise<{ flags: Arguments;
   if (LATER.has(startedAs)) await refuseLater(startedAs);
 
   let at = 0;
-  for (let word = words[at]; word !== undefined && word.startsWith("-") && word !== "-" && word !== "--"; word = words[at]) {
+  for (
+    let word = words[at];
+    word !== undefined && word.startsWith("-") && word !== "-" && word !== "--";
+    word = words[at]
+  ) {
     const name = word.replace(/^--?/, "").replace(/=.*$/s, "");
     const flag = globals.find((candidate) => (word.startsWith("--") ? candidate.name : candidate.short) === name);
     if (flag === undefined) break;
@@ -95,7 +128,9 @@ async function splitWords(words: readonly string[]): Promise<{ flags: Arguments;
 
 async function refuseLater(name: string): Promise<never> {
   const { BuildError } = await import("../builder/core/errors.ts");
-  throw new BuildError("UNSUPPORTED", `"${name}" is not supported yet`, { hint: `a build context of that name is written ./${name}` });
+  throw new BuildError("UNSUPPORTED", `"${name}" is not supported yet`, {
+    hint: `a build context of that name is written ./${name}`,
+  });
 }
 
 /** Ends the program for an error: as text, with its exit code; or once more inside a user namespace. */
@@ -164,7 +199,10 @@ async function print(data: string | Uint8Array): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     process.stdout.write(data, (cause) => {
       if (cause === null || cause === undefined) resolve();
-      else void import("../builder/core/errors.ts").then(({ BuildError }) => reject(new BuildError("OUTPUT", "cannot write to standard output", { cause })));
+      else
+        void import("../builder/core/errors.ts").then(({ BuildError }) =>
+          reject(new BuildError("OUTPUT", "cannot write to standard output", { cause })),
+        );
     });
   });
 }

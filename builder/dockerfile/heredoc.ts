@@ -21,7 +21,7 @@ export function heredocsOf(line: string): HeredocStart[] {
 }
 
 /** Reads one word as the start of a here-document. Throws `DOCKERFILE`. */
-export function parseHeredoc(word: string): HeredocStart | undefined {
+function parseHeredoc(word: string): HeredocStart | undefined {
   const [match, fd, dash, rest] = START.exec(word) ?? [];
   if (match === undefined || rest === undefined || rest === "") return undefined;
   const words = expandWords(rest, NO_VARIABLES, "\\", { skipUnset: true });

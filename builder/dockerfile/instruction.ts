@@ -16,12 +16,6 @@ export interface Heredoc {
   readonly fd: number;
 }
 
-/** One flag `--name=value` as written; `value` is undefined for a bare `--name`. */
-export interface Flag {
-  readonly name: string;
-  readonly value: string | undefined;
-}
-
 interface Base {
   readonly range: SourceRange;
   /** The instruction's name as written: "FROM", "from". */

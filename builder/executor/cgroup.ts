@@ -23,10 +23,14 @@ export function joinStepCgroup(step: StepSpec, host: HostFacts): StepCgroup {
   try {
     mkdirSync(directory, { recursive: true });
   } catch (cause) {
-    throw new BuildError("SANDBOX", `cannot make a cgroup for step ${step.id} below "${step.cgroupParent}": ${String(cause)}`, {
-      cause,
-      hint: "leave --cgroup-parent out, or have that cgroup delegated to this user",
-    });
+    throw new BuildError(
+      "SANDBOX",
+      `cannot make a cgroup for step ${step.id} below "${step.cgroupParent}": ${String(cause)}`,
+      {
+        cause,
+        hint: "leave --cgroup-parent out, or have that cgroup delegated to this user",
+      },
+    );
   }
   return {
     directory,

@@ -29,9 +29,15 @@ export async function chooseExecutor(options: { readonly require?: DriverName } 
     if (probe.usable) return { executor: openDriver(driver, probe.notes), probes };
   }
   const reasons = probes.map(({ driver, notes }) => `${driver}: ${notes.join("; ")}`).join("\n  ");
-  const what = options.require === undefined ? "no sandbox for RUN can be set up here" : `the sandbox "${options.require}" cannot be used here`;
+  const what =
+    options.require === undefined
+      ? "no sandbox for RUN can be set up here"
+      : `the sandbox "${options.require}" cannot be used here`;
   throw new BuildError("SANDBOX", `${what}\n  ${reasons}`, {
-    hint: options.require === undefined ? "run `tsbuild doctor`" : "leave --require-sandbox out to take the best one there is",
+    hint:
+      options.require === undefined
+        ? "run `tsbuild doctor`"
+        : "leave --require-sandbox out to take the best one there is",
   });
 }
 

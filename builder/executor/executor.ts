@@ -26,7 +26,13 @@ export type MountSpec =
       readonly target: string;
       readonly readonly: boolean;
     }
-  | { readonly kind: "tmpfs"; readonly target: string; readonly sizeBytes?: number; readonly mode?: number; readonly readonly?: boolean };
+  | {
+      readonly kind: "tmpfs";
+      readonly target: string;
+      readonly sizeBytes?: number;
+      readonly mode?: number;
+      readonly readonly?: boolean;
+    };
 
 export interface Ulimit {
   /** "nofile", as docker names it. */

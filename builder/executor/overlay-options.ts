@@ -10,6 +10,8 @@ import type { HostFacts } from "./host-facts.ts";
  * that a crash interrupts is thrown away whole.
  */
 export function overlayOptions(stack: OverlayStack, host: HostFacts): string {
-  const marks = host.inUserNamespace ? ["userxattr", "index=off"] : ["metacopy=off", "redirect_dir=nofollow", "index=off"];
+  const marks = host.inUserNamespace
+    ? ["userxattr", "index=off"]
+    : ["metacopy=off", "redirect_dir=nofollow", "index=off"];
   return [...marks, ...(stack.upper === undefined ? [] : ["volatile"])].join(",");
 }

@@ -6,7 +6,14 @@ import type { HostFacts } from "./host-facts.ts";
 import { hasId } from "./host-facts.ts";
 import type { HostFiles } from "./host-files.ts";
 import type { Capability } from "./sandbox-policy.ts";
-import { capabilitiesOf, DEFAULT_CAPABILITIES, INSECURE_DEVICES, MASKED_PATHS, READONLY_PATHS, RESOURCE_LIMITS } from "./sandbox-policy.ts";
+import {
+  capabilitiesOf,
+  DEFAULT_CAPABILITIES,
+  INSECURE_DEVICES,
+  MASKED_PATHS,
+  READONLY_PATHS,
+  RESOURCE_LIMITS,
+} from "./sandbox-policy.ts";
 import { runtimeSeccomp } from "./seccomp/runtime.ts";
 import { BuildError } from "../core/errors.ts";
 
@@ -40,7 +47,9 @@ export function runtimeSpec(input: RuntimeSpecInput): object {
   const { process } = step;
   const insecure = process.security === "insecure";
   const available = capabilitiesOf(permitted);
-  const capabilities: readonly Capability[] = insecure ? available : DEFAULT_CAPABILITIES.filter((name) => available.includes(name));
+  const capabilities: readonly Capability[] = insecure
+    ? available
+    : DEFAULT_CAPABILITIES.filter((name) => available.includes(name));
   const kept = insecure ? capabilities : [];
   return {
     ociVersion: "1.0.2",
@@ -53,7 +62,13 @@ export function runtimeSpec(input: RuntimeSpecInput): object {
       env: process.env,
       cwd: process.cwd,
       noNewPrivileges: false,
-      capabilities: { bounding: capabilities, permitted: capabilities, effective: capabilities, inheritable: kept, ambient: kept },
+      capabilities: {
+        bounding: capabilities,
+        permitted: capabilities,
+        effective: capabilities,
+        inheritable: kept,
+        ambient: kept,
+      },
       rlimits: process.ulimits.map(({ name, soft, hard }) => {
         if (!RESOURCE_LIMITS.has(name)) throw new BuildError("USAGE", `"${name}" is not a ulimit`);
         return { type: `RLIMIT_${name.toUpperCase()}`, soft: limit(soft), hard: limit(hard) };
@@ -61,7 +76,14 @@ export function runtimeSpec(input: RuntimeSpecInput): object {
     },
     mounts: [...systemMounts(input, insecure), ...input.mounts.map(ownMount)],
     linux: {
-      namespaces: ["pid", "ipc", "uts", "mount", ...(step.network === "none" ? ["network"] : []), ...(host.cgroup === "v2" ? ["cgroup"] : [])].map((type) => ({ type })),
+      namespaces: [
+        "pid",
+        "ipc",
+        "uts",
+        "mount",
+        ...(step.network === "none" ? ["network"] : []),
+        ...(host.cgroup === "v2" ? ["cgroup"] : []),
+      ].map((type) => ({ type })),
       maskedPaths: insecure ? [] : MASKED_PATHS,
       readonlyPaths: insecure ? [] : READONLY_PATHS,
       ...(insecure ? {} : { seccomp: runtimeSeccomp() }),
@@ -76,14 +98,31 @@ function systemMounts(input: RuntimeSpecInput, insecure: boolean): RuntimeMount[
   const ownNetwork = step.network === "none";
   return [
     { destination: "/proc", type: "proc", source: "proc", options: quiet },
-    { destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["nosuid", "strictatime", "mode=755", "size=65536k"] },
+    {
+      destination: "/dev",
+      type: "tmpfs",
+      source: "tmpfs",
+      options: ["nosuid", "strictatime", "mode=755", "size=65536k"],
+    },
     {
       destination: "/dev/pts",
       type: "devpts",
       source: "devpts",
-      options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", ...(hasId(host.gids, 5) ? ["gid=5"] : [])],
+      options: [
+        "nosuid",
+        "noexec",
+        "newinstance",
+        "ptmxmode=0666",
+        "mode=0620",
+        ...(hasId(host.gids, 5) ? ["gid=5"] : []),
+      ],
     },
-    { destination: "/dev/shm", type: "tmpfs", source: "shm", options: [...quiet, "mode=1777", `size=${step.shmSizeBytes}`] },
+    {
+      destination: "/dev/shm",
+      type: "tmpfs",
+      source: "shm",
+      options: [...quiet, "mode=1777", `size=${step.shmSizeBytes}`],
+    },
     { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: quiet },
     host.inUserNamespace && !ownNetwork
       ? { destination: "/sys", type: "none", source: "/sys", options: ["rbind", ...quiet, ...readonly] }
@@ -101,10 +140,16 @@ function systemMounts(input: RuntimeSpecInput, insecure: boolean): RuntimeMount[
 
 function ownMount(mount: Exclude<MountSpec, { kind: "overlay" }>): RuntimeMount {
   const readonly = mount.readonly === true ? ["ro"] : [];
-  if (mount.kind === "bind") return { destination: mount.target, type: "bind", source: mount.source, options: ["rbind", ...readonly] };
+  if (mount.kind === "bind")
+    return { destination: mount.target, type: "bind", source: mount.source, options: ["rbind", ...readonly] };
   const size = mount.sizeBytes === undefined || mount.sizeBytes === 0 ? [] : [`size=${mount.sizeBytes}`];
   const mode = mount.mode === undefined ? [] : [`mode=${mount.mode.toString(8)}`];
-  return { destination: mount.target, type: "tmpfs", source: "tmpfs", options: ["nosuid", ...size, ...mode, ...readonly] };
+  return {
+    destination: mount.target,
+    type: "tmpfs",
+    source: "tmpfs",
+    options: ["nosuid", ...size, ...mode, ...readonly],
+  };
 }
 
 /** JSON has no 64-bit infinity that both runtimes read; the largest exact integer means as much. */

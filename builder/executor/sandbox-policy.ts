@@ -95,7 +95,13 @@ export const MASKED_PATHS: readonly string[] = [
 ];
 
 /** Read-only for a sandboxed step. */
-export const READONLY_PATHS: readonly string[] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+export const READONLY_PATHS: readonly string[] = [
+  "/proc/bus",
+  "/proc/fs",
+  "/proc/irq",
+  "/proc/sys",
+  "/proc/sysrq-trigger",
+];
 
 export interface Device {
   /** Name below /dev. */

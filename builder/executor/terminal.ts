@@ -14,7 +14,12 @@ export function wantsTerminal(step: StepSpec): boolean {
 }
 
 /** Runs the launcher on a new pseudo terminal, joined to this process's own until the step ends. Throws `UNSUPPORTED` without node-pty. */
-export async function runOnTerminal(launcher: string, spec: Buffer, step: StepSpec, signal: AbortSignal): Promise<Report[]> {
+export async function runOnTerminal(
+  launcher: string,
+  spec: Buffer,
+  step: StepSpec,
+  signal: AbortSignal,
+): Promise<Report[]> {
   const specFile = join(step.scratch, "spec");
   const reportFile = join(step.scratch, "report");
   writeFileSync(specFile, spec, { mode: 0o600 });

@@ -16,7 +16,12 @@ export const NAMESPACE_VARIABLE = "TSBUILD_USERNS";
 /** How RUN steps get the rights they need. */
 export type NamespacePlan =
   | { readonly kind: "direct"; readonly notes: readonly string[] }
-  | { readonly kind: "subordinate"; readonly uids: readonly IdMapping[]; readonly gids: readonly IdMapping[]; readonly notes: readonly string[] }
+  | {
+      readonly kind: "subordinate";
+      readonly uids: readonly IdMapping[];
+      readonly gids: readonly IdMapping[];
+      readonly notes: readonly string[];
+    }
   | { readonly kind: "single"; readonly notes: readonly string[] };
 
 /** Whether this process has CAP_SYS_ADMIN in its user namespace: real root, or root of one. A quick look; `planUserNamespace` tries. */
@@ -58,10 +63,15 @@ const SINGLE_ID_NOTE =
  * execve it *becomes* that program, so signals, terminal and exit code need no relay and this never returns; without, it
  * stays as the parent and resolves with the exit code.
  */
-export async function enterUserNamespace(argv: readonly string[], env: NodeJS.ProcessEnv, plan: NamespacePlan): Promise<number> {
+export async function enterUserNamespace(
+  argv: readonly string[],
+  env: NodeJS.ProcessEnv,
+  plan: NamespacePlan,
+): Promise<number> {
   if (plan.kind === "direct") throw new BuildError("INTERNAL", "no user namespace is needed here");
   const marked: Record<string, string> = { [NAMESPACE_VARIABLE]: plan.kind };
-  for (const [name, value] of Object.entries(env)) if (value !== undefined && name !== NAMESPACE_VARIABLE) marked[name] = value;
+  for (const [name, value] of Object.entries(env))
+    if (value !== undefined && name !== NAMESPACE_VARIABLE) marked[name] = value;
   const program = [process.execPath, ...process.execArgv, ...argv];
   const [file, ...args] = namespaceCommand(plan, program);
   if (typeof process.execve === "function") process.execve(file, [file, ...args], marked);
@@ -69,13 +79,25 @@ export async function enterUserNamespace(argv: readonly string[], env: NodeJS.Pr
 }
 
 /** The command that starts `program` as root of a namespace; unshare(1) stands in for the launcher, with one range of ids. */
-export function namespaceCommand(plan: Exclude<NamespacePlan, { kind: "direct" }>, program: readonly string[]): [string, ...string[]] {
+export function namespaceCommand(
+  plan: Exclude<NamespacePlan, { kind: "direct" }>,
+  program: readonly string[],
+): [string, ...string[]] {
   const launcher = findLauncher();
   const uids = plan.kind === "subordinate" ? formatMappings(plan.uids, " ") : `0 ${ownUid()} 1`;
   const gids = plan.kind === "subordinate" ? formatMappings(plan.gids, " ") : `0 ${ownGid()} 1`;
-  if (launcher !== undefined) return [launcher, "userns", plan.kind === "subordinate" ? "helpers" : "self", uids, gids, ...program];
+  if (launcher !== undefined)
+    return [launcher, "userns", plan.kind === "subordinate" ? "helpers" : "self", uids, gids, ...program];
   const unshare = findProgram("unshare", process.env) ?? "unshare";
-  return [unshare, "--user", "--mount", "--map-root-user", ...(plan.kind === "subordinate" ? ["--map-auto"] : []), "--", ...program];
+  return [
+    unshare,
+    "--user",
+    "--mount",
+    "--map-root-user",
+    ...(plan.kind === "subordinate" ? ["--map-auto"] : []),
+    "--",
+    ...program,
+  ];
 }
 
 async function runAsParent(file: string, args: readonly string[], env: Record<string, string>): Promise<number> {
@@ -87,7 +109,9 @@ async function runAsParent(file: string, args: readonly string[], env: Record<st
   process.on("SIGTERM", pass);
   try {
     return await new Promise<number>((resolve, reject) => {
-      child.on("error", (cause) => reject(new BuildError("SANDBOX", `cannot start "${file}": ${cause.message}`, { cause })));
+      child.on("error", (cause) =>
+        reject(new BuildError("SANDBOX", `cannot start "${file}": ${cause.message}`, { cause })),
+      );
       child.on("close", (code, signal) => resolve(code ?? 128 + (signal === null ? 0 : osConstants.signals[signal])));
     });
   } finally {
@@ -108,17 +132,41 @@ interface Attempt {
 async function attempt(namespace: readonly string[]): Promise<Attempt> {
   const launcher = findLauncher();
   if (launcher === undefined) {
-    const mode = namespace.length === 0 ? [] : ["--user", "--map-root-user", ...(namespace[0] === "helpers" ? ["--map-auto"] : [])];
-    const tried = await capture("unshare", [...mode, "--mount", "--pid", "--fork", "--ipc", "--uts", "mount", "-t", "tmpfs", "tmpfs", "/tmp"]);
+    const mode =
+      namespace.length === 0
+        ? []
+        : ["--user", "--map-root-user", ...(namespace[0] === "helpers" ? ["--map-auto"] : [])];
+    const tried = await capture("unshare", [
+      ...mode,
+      "--mount",
+      "--pid",
+      "--fork",
+      "--ipc",
+      "--uts",
+      "mount",
+      "-t",
+      "tmpfs",
+      "tmpfs",
+      "/tmp",
+    ]);
     return { works: tried.code === 0, reason: tried.stderr, checks: new Map() };
   }
   const command = namespace.length === 0 ? ["probe"] : ["userns", ...namespace, launcher, "probe"];
   const tried = await capture(launcher, command);
-  const checks = new Map(tried.stdout.split("\n").map((line): [string, number] => [line.split(" ")[0] ?? "", Number(line.split(" ")[1])]));
-  return { works: tried.code === 0 && (checks.get("everything") === 0 || checks.get("mount") === 0), reason: tried.stderr, checks };
+  const checks = new Map(
+    tried.stdout.split("\n").map((line): [string, number] => [line.split(" ")[0] ?? "", Number(line.split(" ")[1])]),
+  );
+  return {
+    works: tried.code === 0 && (checks.get("everything") === 0 || checks.get("mount") === 0),
+    reason: tried.stderr,
+    checks,
+  };
 }
 
-async function capture(file: string, args: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+async function capture(
+  file: string,
+  args: readonly string[],
+): Promise<{ code: number; stdout: string; stderr: string }> {
   const child = spawn(file, args, { stdio: ["ignore", "pipe", "pipe"] });
   let stdout = "";
   let stderr = "";
@@ -143,13 +191,19 @@ function subordinatePlan(env: NodeJS.ProcessEnv): SubordinatePlan | { readonly p
   const gidRanges = readSubordinateIds("/etc/subgid", user, ownUid());
   if (uidRanges.length === 0 || gidRanges.length === 0) {
     const free = freeRange(["/etc/subuid", "/etc/subgid"]);
-    return { problems: [`"${user}" has no subordinate ids; as root: usermod --add-subuids ${free} --add-subgids ${free} ${user}`] };
+    return {
+      problems: [
+        `"${user}" has no subordinate ids; as root: usermod --add-subuids ${free} --add-subgids ${free} ${user}`,
+      ],
+    };
   }
   if (findProgram("newuidmap", env) === undefined || findProgram("newgidmap", env) === undefined) {
     return { problems: ["newuidmap and newgidmap are missing; as root: apt-get install uidmap"] };
   }
   if (/^NoNewPrivs:\s*1/m.test(readText("/proc/self/status"))) {
-    return { problems: ["no_new_privs is set (a container's allowPrivilegeEscalation: false), so newuidmap cannot work"] };
+    return {
+      problems: ["no_new_privs is set (a container's allowPrivilegeEscalation: false), so newuidmap cannot work"],
+    };
   }
   return { uids: mappingsFor(ownUid(), uidRanges), gids: mappingsFor(ownGid(), gidRanges), problems: [] };
 }
@@ -158,18 +212,28 @@ function subordinatePlan(env: NodeJS.ProcessEnv): SubordinatePlan | { readonly p
 function refusal(tried: Attempt): BuildError {
   const said = tried.reason === "" ? "" : ` (${tried.reason})`;
   const setting = (name: string): string => readText(`/proc/sys/${name.replaceAll(".", "/")}`).trim();
-  const error = (message: string, hint: string): BuildError => new BuildError("SANDBOX", `RUN needs namespaces, but ${message}${said}`, { hint });
+  const error = (message: string, hint: string): BuildError =>
+    new BuildError("SANDBOX", `RUN needs namespaces, but ${message}${said}`, { hint });
   if (setting("user.max_user_namespaces") === "0") {
     return error("this machine allows no user namespaces", "as root: sysctl -w user.max_user_namespaces=15000");
   }
   if (setting("kernel.unprivileged_userns_clone") === "0") {
-    return error("ordinary users may not make user namespaces here", "as root: sysctl -w kernel.unprivileged_userns_clone=1");
+    return error(
+      "ordinary users may not make user namespaces here",
+      "as root: sysctl -w kernel.unprivileged_userns_clone=1",
+    );
   }
   if (setting("kernel.apparmor_restrict_unprivileged_userns") === "1") {
-    return error("AppArmor forbids mounts in ordinary users' namespaces here", "as root: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0");
+    return error(
+      "AppArmor forbids mounts in ordinary users' namespaces here",
+      "as root: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
+    );
   }
   if (isChrooted()) {
-    return error("this process lives in a chroot, where the kernel allows no user namespaces", "start it outside, or in a container with a root of its own");
+    return error(
+      "this process lives in a chroot, where the kernel allows no user namespaces",
+      "start it outside, or in a container with a root of its own",
+    );
   }
   return error(
     "this process may not make any",
@@ -188,15 +252,19 @@ function isChrooted(): boolean {
 }
 
 function findProgram(name: string, env: NodeJS.ProcessEnv): string | undefined {
-  const directories = [...(env["PATH"] ?? "").split(delimiter), "/usr/bin", "/usr/sbin", "/bin", "/sbin"].filter((directory) => directory !== "");
-  return directories.map((directory) => join(directory, name)).find((path) => {
-    try {
-      accessSync(path, constants.X_OK);
-      return existsSync(path);
-    } catch {
-      return false;
-    }
-  });
+  const directories = [...(env["PATH"] ?? "").split(delimiter), "/usr/bin", "/usr/sbin", "/bin", "/sbin"].filter(
+    (directory) => directory !== "",
+  );
+  return directories
+    .map((directory) => join(directory, name))
+    .find((path) => {
+      try {
+        accessSync(path, constants.X_OK);
+        return existsSync(path);
+      } catch {
+        return false;
+      }
+    });
 }
 
 function userName(): string {

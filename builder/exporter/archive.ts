@@ -25,7 +25,12 @@ export function layoutEntries(descriptor: Descriptor, names: readonly string[]):
 }
 
 /** The archive's bytes in order, in large chunks. */
-export async function* archiveBytes(assembled: AssembledImage, names: readonly string[], store: BlobStore, signal: AbortSignal): AsyncIterable<Uint8Array> {
+export async function* archiveBytes(
+  assembled: AssembledImage,
+  names: readonly string[],
+  store: BlobStore,
+  signal: AbortSignal,
+): AsyncIterable<Uint8Array> {
   yield* directory("blobs/");
   yield* directory("blobs/sha256/");
   for (const blob of blobsOf(assembled)) {
@@ -33,7 +38,11 @@ export async function* archiveBytes(assembled: AssembledImage, names: readonly s
     yield* store.open(blob.digest, signal);
     yield Buffer.alloc(paddingOf(blob.size));
   }
-  const index = { schemaVersion: 2, mediaType: MEDIA.ociIndex, manifests: layoutEntries(assembled.top.descriptor, names).map(entryOf) };
+  const index = {
+    schemaVersion: 2,
+    mediaType: MEDIA.ociIndex,
+    manifests: layoutEntries(assembled.top.descriptor, names).map(entryOf),
+  };
   yield* file("index.json", goJson(index));
   yield* file("manifest.json", dockerManifest(assembled, names));
   yield* file("oci-layout", LAYOUT_TEXT);
@@ -53,13 +62,20 @@ export function blobsOf(assembled: AssembledImage): readonly Descriptor[] {
 // Full names: docker takes them for the short ones, podman would call a short one localhost/…. Of several platforms
 // each is listed; the names go to the first.
 function dockerManifest({ images }: AssembledImage, names: readonly string[]): string {
-  const tags = names.map((name) => parseReference(name)).filter(({ digest }) => digest === undefined).map(formatReference);
+  const tags = names
+    .map((name) => parseReference(name))
+    .filter(({ digest }) => digest === undefined)
+    .map(formatReference);
   return goJsonList(images.map((image, place) => dockerEntry(image, place === 0 ? tags : [])));
 }
 
 function dockerEntry({ manifest }: ValidImage, tags: readonly string[]): Record<string, unknown> {
   const path = (blob: Descriptor): string => `blobs/sha256/${hexOf(blob.digest)}`;
-  return { Config: path(manifest.config), RepoTags: tags.length === 0 ? null : tags, Layers: manifest.layers.map(path) };
+  return {
+    Config: path(manifest.config),
+    RepoTags: tags.length === 0 ? null : tags,
+    Layers: manifest.layers.map(path),
+  };
 }
 
 function goJsonList(values: readonly Record<string, unknown>[]): string {

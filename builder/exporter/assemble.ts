@@ -64,16 +64,28 @@ export async function assembleImage(
 ): Promise<AssembledImage> {
   const [first] = results;
   if (first === undefined) throw new BuildError("INTERNAL", "there is no result to make an image of");
+  const isSeveral = results.length > 1;
+  if (!isSeveral && look.annotations.some(({ place }) => place.startsWith("index"))) {
+    throw new BuildError("USAGE", "there is no index to annotate: the image has one platform", {
+      hint: "annotate the manifest",
+    });
+  }
   const family = familyFor(look);
   const made = await Promise.all(results.map((result) => assemblePlatform(result, look, family, time, store, signal)));
   const manifests = made.map(({ document }) => document);
-  const isSeveral = results.length > 1;
   const top = isSeveral
-    ? assembleIndex(manifests.map(({ descriptor }) => descriptor), family, annotationsFor(look, "index"))
+    ? assembleIndex(
+        manifests.map(({ descriptor }) => descriptor),
+        family,
+        annotationsFor(look, "index"),
+      )
     : (manifests[0] as Document); // there is a first result
   if (isSeveral) await store.put(top.bytes);
   const placed = isSeveral ? annotationsFor(look, "index-descriptor") : (top.descriptor.annotations ?? {});
-  const descriptor: Descriptor = { ...top.descriptor, ...(Object.keys(placed).length === 0 ? {} : { annotations: placed }) };
+  const descriptor: Descriptor = {
+    ...top.descriptor,
+    ...(Object.keys(placed).length === 0 ? {} : { annotations: placed }),
+  };
   return { top: { bytes: top.bytes, descriptor }, images: made.map(({ image }) => image), manifests, family };
 }
 
@@ -93,7 +105,12 @@ async function assemblePlatform(
 ): Promise<{ readonly document: Document; readonly image: ValidImage }> {
   const options = blobOptions(look, time.epochSeconds);
   const layers = await Promise.all(ref.layers.map((layer) => layer.blob(options, signal)));
-  const config = assembleConfig(draft, layers.map(({ diffId }) => diffId), time.createdMs, time.epochSeconds);
+  const config = assembleConfig(
+    draft,
+    layers.map(({ diffId }) => diffId),
+    time.createdMs,
+    time.epochSeconds,
+  );
   await store.put(config.bytes);
   const name = formatPlatform(platform);
   const manifest = assembleManifest(
@@ -132,7 +149,13 @@ function manifestLayer({ descriptor }: LayerBlob): Descriptor {
   return { mediaType, digest, size, ...(annotations === undefined ? {} : { annotations }) };
 }
 
-function annotationsFor(look: ImageLook, place: ImageLook["annotations"][number]["place"], platform?: string): Annotations {
-  const fitting = look.annotations.filter((one) => one.place === place && (one.platform === "" || platform === undefined || one.platform === platform));
+function annotationsFor(
+  look: ImageLook,
+  place: ImageLook["annotations"][number]["place"],
+  platform?: string,
+): Annotations {
+  const fitting = look.annotations.filter(
+    (one) => one.place === place && (one.platform === "" || platform === undefined || one.platform === platform),
+  );
   return Object.fromEntries(fitting.map(({ key, value }) => [key, value]));
 }

@@ -11,7 +11,11 @@ export type FileSink =
   | { readonly kind: "stream"; readonly write: (chunk: Uint8Array) => Promise<void> };
 
 /** Writes an output file. On any failure there is none, and one that was there before stays. Throws `OUTPUT`. */
-export async function writeOutput(sink: FileSink, chunks: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void> {
+export async function writeOutput(
+  sink: FileSink,
+  chunks: AsyncIterable<Uint8Array>,
+  signal: AbortSignal,
+): Promise<void> {
   if (sink.kind === "stream") {
     for await (const chunk of chunks) {
       signal.throwIfAborted();
@@ -48,7 +52,8 @@ export function explainOutput(error: unknown, path: string): unknown {
 export async function isPlainTarget(path: string): Promise<boolean> {
   try {
     const found = await stat(path);
-    if (found.isDirectory()) throw new BuildError("OUTPUT", `cannot write "${path}": it is a directory`, { hint: "name a file in it" });
+    if (found.isDirectory())
+      throw new BuildError("OUTPUT", `cannot write "${path}": it is a directory`, { hint: "name a file in it" });
     return found.isFile();
   } catch (error) {
     if (isErrno(error, "ENOENT")) return true;

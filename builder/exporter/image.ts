@@ -19,7 +19,13 @@ import { explainOutput, writeOutput } from "./file-sink.ts";
 
 /** An image output, as the request has it. */
 export type ImageExport =
-  | { readonly type: "image"; readonly image: NamedLook; readonly push: boolean; readonly pushByDigest: boolean; readonly store: boolean }
+  | {
+      readonly type: "image";
+      readonly image: NamedLook;
+      readonly push: boolean;
+      readonly pushByDigest: boolean;
+      readonly store: boolean;
+    }
   | {
       readonly type: "oci" | "docker";
       readonly image: NamedLook;
@@ -47,7 +53,11 @@ export interface ExportedImage {
 }
 
 /** Exports a build's results as an image. Throws `OUTPUT`, `PUSH`, `STORE`; then no name points to anything new. */
-export async function exportImage(spec: ImageExport, results: readonly PlatformResult[], context: ExportContext): Promise<ExportedImage> {
+export async function exportImage(
+  spec: ImageExport,
+  results: readonly PlatformResult[],
+  context: ExportContext,
+): Promise<ExportedImage> {
   const names = [...new Set(spec.image.names.map((name) => formatReference(parseReference(name))))];
   const assembled = await assembleImage(results, spec.image, context, context.store, context.signal);
   switch (spec.type) {
@@ -56,8 +66,14 @@ export async function exportImage(spec: ImageExport, results: readonly PlatformR
       break;
     case "oci":
     case "docker":
-      if (spec.destination.kind === "directory") await exportDirectory(spec.destination.path, assembled, names, context);
-      else await writeOutput(spec.destination, archiveBytes(assembled, names, context.store, context.signal), context.signal);
+      if (spec.destination.kind === "directory")
+        await exportDirectory(spec.destination.path, assembled, names, context);
+      else
+        await writeOutput(
+          spec.destination,
+          archiveBytes(assembled, names, context.store, context.signal),
+          context.signal,
+        );
   }
   return { images: assembled.images, descriptor: assembled.top.descriptor, names };
 }
@@ -70,8 +86,14 @@ async function exportNames(
 ): Promise<void> {
   if (spec.store) for (const name of names) await context.store.names.tag(name, assembled.top.descriptor);
   if (!spec.push) return;
-  if (names.length === 0) throw new BuildError("USAGE", "there is nothing to push to", { hint: "name the image: -t registry/name:tag, or name=… in --output" });
-  const byRepository = Map.groupBy(names.map(parseReference), ({ registry, repository }) => `${registry}/${repository}`);
+  if (names.length === 0)
+    throw new BuildError("USAGE", "there is nothing to push to", {
+      hint: "name the image: -t registry/name:tag, or name=… in --output",
+    });
+  const byRepository = Map.groupBy(
+    names.map(parseReference),
+    ({ registry, repository }) => `${registry}/${repository}`,
+  );
   for (const [repository, references] of byRepository) {
     const tags = spec.pushByDigest ? [] : references.flatMap(({ tag }) => tag ?? []);
     try {
@@ -84,7 +106,12 @@ async function exportNames(
 }
 
 // A layout that is there keeps its other images: blobs are added, then the entries of the same names replaced.
-async function exportDirectory(path: string, assembled: AssembledImage, names: readonly string[], context: ExportContext): Promise<void> {
+async function exportDirectory(
+  path: string,
+  assembled: AssembledImage,
+  names: readonly string[],
+  context: ExportContext,
+): Promise<void> {
   const { store, signal } = context;
   try {
     await using layout = await openLayoutForWriting(path);
@@ -101,9 +128,14 @@ async function exportDirectory(path: string, assembled: AssembledImage, names: r
 }
 
 /** Everything a place needs of an image, in the order it may come: blobs, manifests, the index. */
-function contentsOf(assembled: AssembledImage): { readonly blobs: readonly Descriptor[]; readonly documents: readonly Document[] } {
+function contentsOf(assembled: AssembledImage): {
+  readonly blobs: readonly Descriptor[];
+  readonly documents: readonly Document[];
+} {
   const { top, manifests, images } = assembled;
-  const blobs = new Map(images.flatMap(({ manifest }) => [...manifest.layers, manifest.config].map((blob) => [blob.digest, blob])));
+  const blobs = new Map(
+    images.flatMap(({ manifest }) => [...manifest.layers, manifest.config].map((blob) => [blob.digest, blob])),
+  );
   const isIndex = !manifests.some(({ descriptor }) => descriptor.digest === top.descriptor.digest);
   return { blobs: [...blobs.values()], documents: isIndex ? [...manifests, top] : [top] };
 }

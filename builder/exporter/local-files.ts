@@ -21,7 +21,12 @@ export interface LocalRequest {
 /** What the thread says at its end. `skipped` are devices that it may not make. */
 export type LocalAnswer =
   | { readonly kind: "done"; readonly skipped: readonly string[] }
-  | { readonly kind: "failed"; readonly message: string; readonly code: string | undefined; readonly path: string | undefined };
+  | {
+      readonly kind: "failed";
+      readonly message: string;
+      readonly code: string | undefined;
+      readonly path: string | undefined;
+    };
 
 const BUFFER = Buffer.allocUnsafeSlow(256 << 10);
 
@@ -46,7 +51,12 @@ export function writeLocal(request: LocalRequest): LocalAnswer {
     return { kind: "done", skipped };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    return { kind: "failed", message, code: isSystemError(error) ? error.code : undefined, path: path === "" ? undefined : displayPath(path) };
+    return {
+      kind: "failed",
+      message,
+      code: isSystemError(error) ? error.code : undefined,
+      path: path === "" ? undefined : displayPath(path),
+    };
   }
 }
 
@@ -98,7 +108,11 @@ function makeDirectory(path: BytePath): void {
 function writeFile(item: SourcedEntry, path: BytePath, request: LocalRequest): void {
   const temporary = joinBytes(parentOf(path), `.tsbuild-${process.pid}.tmp`);
   remove(temporary);
-  const fd = fs.openSync(fsPath(temporary), fs.constants.O_WRONLY | fs.constants.O_CREAT | fs.constants.O_EXCL | fs.constants.O_NOFOLLOW, 0o600);
+  const fd = fs.openSync(
+    fsPath(temporary),
+    fs.constants.O_WRONLY | fs.constants.O_CREAT | fs.constants.O_EXCL | fs.constants.O_NOFOLLOW,
+    0o600,
+  );
   try {
     try {
       copyContent(item, fd);
@@ -117,7 +131,10 @@ function writeFile(item: SourcedEntry, path: BytePath, request: LocalRequest): v
 function copyContent({ entry, source }: SourcedEntry, fd: number): void {
   const size = source === undefined ? 0 : source.kind === "bytes" ? writeAll(fd, source.bytes) : copyFile(source, fd);
   if (size !== entry.size) {
-    throw new BuildError("INTERNAL", `"${displayPath(entry.path)}" has ${size} bytes where its entry says ${entry.size}`);
+    throw new BuildError(
+      "INTERNAL",
+      `"${displayPath(entry.path)}" has ${size} bytes where its entry says ${entry.size}`,
+    );
   }
 }
 
@@ -125,7 +142,8 @@ function copyFile(source: Extract<ContentSource, { kind: "path" }>, to: number):
   const from = fs.openSync(fsPath(source.path), fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW);
   try {
     let size = 0;
-    for (let read: number; (read = fs.readSync(from, BUFFER, 0, BUFFER.length, null)) > 0; ) size += writeAll(to, BUFFER.subarray(0, read));
+    for (let read: number; (read = fs.readSync(from, BUFFER, 0, BUFFER.length, null)) > 0;)
+      size += writeAll(to, BUFFER.subarray(0, read));
     return size;
   } finally {
     fs.closeSync(from);
@@ -133,7 +151,7 @@ function copyFile(source: Extract<ContentSource, { kind: "path" }>, to: number):
 }
 
 function writeAll(fd: number, bytes: Uint8Array): number {
-  for (let offset = 0; offset < bytes.length; ) offset += fs.writeSync(fd, bytes, offset);
+  for (let offset = 0; offset < bytes.length;) offset += fs.writeSync(fd, bytes, offset);
   return bytes.length;
 }
 

@@ -33,7 +33,11 @@ export interface LocalOptions {
  * Writes the files; gives the paths of devices that only root could have made. Owners are kept by real root alone: for
  * anybody else, also inside a user namespace, the files are his. Throws `OUTPUT`.
  */
-export async function exportLocal(trees: readonly PlatformTree[], options: LocalOptions, signal: AbortSignal): Promise<readonly string[]> {
+export async function exportLocal(
+  trees: readonly PlatformTree[],
+  options: LocalOptions,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
   const entries = await mergedEntries(trees, options.platformSplit, signal);
   const request: LocalRequest = {
     entries,
@@ -51,14 +55,22 @@ export async function exportLocal(trees: readonly PlatformTree[], options: Local
 async function inThread(request: LocalRequest, signal: AbortSignal): Promise<LocalAnswer> {
   signal.throwIfAborted();
   // Beside this file, as source or compiled.
-  const worker = new Worker(new URL(`./local-worker${extname(import.meta.url)}`, import.meta.url), { workerData: request });
+  const worker = new Worker(new URL(`./local-worker${extname(import.meta.url)}`, import.meta.url), {
+    workerData: request,
+  });
   const stop = (): void => void worker.terminate();
   signal.addEventListener("abort", stop);
   try {
     return await new Promise<LocalAnswer>((resolve, reject) => {
       worker.on("message", resolve);
       worker.on("error", reject);
-      worker.on("exit", () => reject(signal.aborted ? signal.reason : new BuildError("INTERNAL", "the thread that wrote the files ended without an answer")));
+      worker.on("exit", () =>
+        reject(
+          signal.aborted
+            ? signal.reason
+            : new BuildError("INTERNAL", "the thread that wrote the files ended without an answer"),
+        ),
+      );
     });
   } finally {
     signal.removeEventListener("abort", stop);

@@ -15,7 +15,9 @@ export async function mergedEntries(
   signal: AbortSignal,
 ): Promise<readonly SourcedEntry[]> {
   if (trees.length > 1 && !platformSplit) {
-    throw new BuildError("USAGE", "the files of several platforms need a folder each", { hint: "leave out platform-split=false" });
+    throw new BuildError("USAGE", "the files of several platforms need a folder each", {
+      hint: "leave out platform-split=false",
+    });
   }
   const all: SourcedEntry[] = [];
   for (const { platform, tree } of trees) {

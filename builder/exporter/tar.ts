@@ -29,7 +29,8 @@ export async function exportTar(
   const { destination } = options;
   const entries = await mergedEntries(trees, options.platformSplit, signal);
   const pack = async (outFile: string, sync: boolean): Promise<void> => {
-    const clamp = options.epochSeconds === undefined ? {} : { maxMtimeNs: BigInt(options.epochSeconds) * 1_000_000_000n };
+    const clamp =
+      options.epochSeconds === undefined ? {} : { maxMtimeNs: BigInt(options.epochSeconds) * 1_000_000_000n };
     await options.jobs.pack({ entries, outFile, sync, compression: "uncompressed", ...clamp }, signal);
   };
   if (destination.kind === "file" && (await isPlainTarget(destination.path))) {
@@ -47,7 +48,11 @@ export async function exportTar(
 
 let serial = 0;
 
-async function packBeside(path: string, pack: (outFile: string, sync: boolean) => Promise<void>, signal: AbortSignal): Promise<void> {
+async function packBeside(
+  path: string,
+  pack: (outFile: string, sync: boolean) => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
   const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`);
   try {
     await rm(temporary, { force: true });

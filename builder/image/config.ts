@@ -22,7 +22,12 @@ export interface AssembledConfig {
  * The config of a build's result. Its time is `epochSeconds` (SOURCE_DATE_EPOCH) or else `createdMs`; history entries
  * of the base image keep theirs. Layers that the history does not mention (bases made without one) get an entry.
  */
-export function assembleConfig(draft: ConfigDraft, diffIds: readonly Digest[], createdMs: number, epochSeconds?: number): AssembledConfig {
+export function assembleConfig(
+  draft: ConfigDraft,
+  diffIds: readonly Digest[],
+  createdMs: number,
+  epochSeconds?: number,
+): AssembledConfig {
   const created = formatTime(epochSeconds === undefined ? createdMs : epochSeconds * 1000);
   const config: ImageConfig = {
     architecture: draft.architecture,
@@ -61,12 +66,28 @@ function marshalConfig(config: ImageConfig): Uint8Array {
   return Buffer.from(goJson(sortedMap<unknown>(top)));
 }
 
-const RUNTIME_ORDER = ["User", "ExposedPorts", "Env", "Entrypoint", "Cmd", "Volumes", "WorkingDir", "Labels", "StopSignal", "ArgsEscaped", "Healthcheck", "OnBuild", "Shell"];
+const RUNTIME_ORDER = [
+  "User",
+  "ExposedPorts",
+  "Env",
+  "Entrypoint",
+  "Cmd",
+  "Volumes",
+  "WorkingDir",
+  "Labels",
+  "StopSignal",
+  "ArgsEscaped",
+  "Healthcheck",
+  "OnBuild",
+  "Shell",
+];
 const MAP_FIELDS = new Set(["ExposedPorts", "Volumes", "Labels"]);
 
 function marshalRuntime(runtime: RuntimeConfig): JsonObject {
   const known = new Set(RUNTIME_ORDER);
-  const others = Object.keys(runtime).filter((key) => !known.has(key)).sort();
+  const others = Object.keys(runtime)
+    .filter((key) => !known.has(key))
+    .sort();
   const fields = [...RUNTIME_ORDER, ...others].map((key): [string, unknown] => {
     const value = runtime[key];
     if (MAP_FIELDS.has(key) && !isEmpty(value)) return [key, sortedMap(value as Record<string, unknown>)]; // maps by RuntimeConfig's type
@@ -91,7 +112,10 @@ function marshalHistory(entry: HistoryEntry): JsonObject {
 function completeHistory(draft: readonly HistoryEntry[], layers: number, created: string): readonly HistoryEntry[] {
   const history = draft.map((entry) => ({ ...entry, created: entry.created ?? created }));
   const described = history.filter((entry) => entry.empty_layer !== true).length;
-  const missing = Array.from({ length: Math.max(0, layers - described) }, () => ({ created, comment: "layer without history in the base image" }));
+  const missing = Array.from({ length: Math.max(0, layers - described) }, () => ({
+    created,
+    comment: "layer without history in the base image",
+  }));
   let surplus = Math.max(0, described - layers);
   const fitted = history.map((entry) => {
     if (surplus === 0 || entry.empty_layer === true) return entry;

@@ -17,10 +17,16 @@ export interface ImageIndex {
 }
 
 /** The index over manifests; their descriptors bear platform and annotations. */
-export function assembleIndex(manifests: readonly Descriptor[], family: MediaFamily, annotations: Annotations = {}): Document {
+export function assembleIndex(
+  manifests: readonly Descriptor[],
+  family: MediaFamily,
+  annotations: Annotations = {},
+): Document {
   const mediaType = family === "oci" ? MEDIA.ociIndex : MEDIA.dockerIndex;
   if (family === "docker" && !isEmpty(annotations)) {
-    throw new BuildError("UNSUPPORTED", "Docker's manifest lists have no annotations", { hint: "use OCI media types: oci-mediatypes=true" });
+    throw new BuildError("UNSUPPORTED", "Docker's manifest lists have no annotations", {
+      hint: "use OCI media types: oci-mediatypes=true",
+    });
   }
   const index = {
     schemaVersion: 2,
@@ -43,7 +49,9 @@ export function chooseManifest(index: ImageIndex, platform: Platform, name: stri
     if (rank > bestRank) [best, bestRank] = [entry, rank];
   }
   if (best !== undefined) return best;
-  const offered = index.manifests.flatMap((entry) => (entry.platform === undefined || entry.platform.os === "unknown" ? [] : [formatPlatform(entry.platform)]));
+  const offered = index.manifests.flatMap((entry) =>
+    entry.platform === undefined || entry.platform.os === "unknown" ? [] : [formatPlatform(entry.platform)],
+  );
   throw new BuildError("INPUT_MISSING", `${name} has no image for ${formatPlatform(platform)}`, {
     hint: offered.length === 0 ? undefined : `it has ${offered.join(", ")}`,
   });

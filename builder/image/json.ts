@@ -5,7 +5,10 @@ export type JsonObject = { readonly [key: string]: unknown };
 
 /** As `json.Marshal`: `<`, `>`, `&`, U+2028 and U+2029 are escaped. `indent` as `json.MarshalIndent` takes it. */
 export function goJson(value: JsonObject, indent?: string): string {
-  return JSON.stringify(value, undefined, indent).replace(/[<>&\u2028\u2029]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return JSON.stringify(value, undefined, indent).replace(
+    /[<>&\u2028\u2029]/g,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }
 
 /** A Go map: keys sorted by their bytes. */

@@ -30,10 +30,17 @@ export interface Document {
 }
 
 /** The manifest of an image. Layers get the media type of the family; Docker's manifests have no annotations. */
-export function assembleManifest(config: Descriptor, layers: readonly Descriptor[], family: MediaFamily, annotations: Annotations = {}): Document {
+export function assembleManifest(
+  config: Descriptor,
+  layers: readonly Descriptor[],
+  family: MediaFamily,
+  annotations: Annotations = {},
+): Document {
   const mediaType = family === "oci" ? MEDIA.ociManifest : MEDIA.dockerManifest;
   if (family === "docker" && !isEmpty(annotations)) {
-    throw new BuildError("UNSUPPORTED", "Docker's manifests have no annotations", { hint: "use OCI media types: oci-mediatypes=true" });
+    throw new BuildError("UNSUPPORTED", "Docker's manifests have no annotations", {
+      hint: "use OCI media types: oci-mediatypes=true",
+    });
   }
   const manifest = {
     schemaVersion: 2,
@@ -68,10 +75,13 @@ export function marshalDescriptor(descriptor: Descriptor): JsonObject {
 }
 
 /** A layer's descriptor with the media type that a family has for its compression; throws `UNSUPPORTED` for what is no layer. */
-export function inFamily(layer: Descriptor, family: MediaFamily): Descriptor {
+function inFamily(layer: Descriptor, family: MediaFamily): Descriptor {
   const compression = compressionOf(layer.mediaType);
   if (compression === undefined) {
-    throw new BuildError("UNSUPPORTED", `layer ${layer.digest} has the media type "${layer.mediaType}", which no image of ours can hold`);
+    throw new BuildError(
+      "UNSUPPORTED",
+      `layer ${layer.digest} has the media type "${layer.mediaType}", which no image of ours can hold`,
+    );
   }
   return { ...layer, mediaType: layerMediaType(compression, family) };
 }

@@ -13,7 +13,10 @@ import { normalizePlatform } from "../core/platform.ts";
 import type { ImageIndex } from "./index.ts";
 import type { ImageManifest } from "./manifest.ts";
 
-const DigestSchema = v.custom<Digest>((input) => typeof input === "string" && isDigest(input), (issue) => `${issue.received} is not a sha256 digest`);
+const DigestSchema = v.custom<Digest>(
+  (input) => typeof input === "string" && isDigest(input),
+  (issue) => `${issue.received} is not a sha256 digest`,
+);
 const SizeSchema = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const TextMap = v.record(v.string(), v.string());
 const Texts = v.array(v.string());
@@ -118,15 +121,26 @@ export type ImageDocument =
  */
 export function parseDocument(bytes: Uint8Array, what: string, mediaType?: string): ImageDocument {
   const json = parseJson(bytes, what);
-  const field = (name: string): unknown => (typeof json === "object" && json !== null ? Object.getOwnPropertyDescriptor(json, name)?.value : undefined);
+  const field = (name: string): unknown =>
+    typeof json === "object" && json !== null ? Object.getOwnPropertyDescriptor(json, name)?.value : undefined;
   refuseSchema1(field("schemaVersion"), field("mediaType") ?? mediaType, what);
   // A document that is both could be read one way here and the other way elsewhere (CVE-2021-41190).
-  const [hasManifests, hasLayers] = [field("manifests") !== undefined, field("layers") !== undefined || field("config") !== undefined];
+  const [hasManifests, hasLayers] = [
+    field("manifests") !== undefined,
+    field("layers") !== undefined || field("config") !== undefined,
+  ];
   if (hasManifests && hasLayers) throw new BuildError("ARCHIVE_INVALID", `${what} is a manifest and an index at once`);
   if (hasManifests) {
     const index = check(IndexSchema, json, what);
     const type = sureType(index.mediaType, mediaType, [MEDIA.ociIndex, MEDIA.dockerIndex], what);
-    return { kind: "index", index: { mediaType: type, manifests: index.manifests.map(descriptorOf), ...given("annotations", index.annotations) } };
+    return {
+      kind: "index",
+      index: {
+        mediaType: type,
+        manifests: index.manifests.map(descriptorOf),
+        ...given("annotations", index.annotations),
+      },
+    };
   }
   const manifest = check(ManifestSchema, json, what);
   const type = sureType(manifest.mediaType, mediaType, [MEDIA.ociManifest, MEDIA.dockerManifest], what);
@@ -146,10 +160,14 @@ export function parseDocument(bytes: Uint8Array, what: string, mediaType?: strin
 /** Reads a manifest of an image that can be used: an image config, and layers in forms we read. */
 export function parseImageManifest(bytes: Uint8Array, what: string, mediaType?: string): ImageManifest {
   const document = parseDocument(bytes, what, mediaType);
-  if (document.kind === "index") throw new BuildError("ARCHIVE_INVALID", `${what} is an index where a manifest was expected`);
+  if (document.kind === "index")
+    throw new BuildError("ARCHIVE_INVALID", `${what} is an index where a manifest was expected`);
   const { manifest } = document;
   if (manifest.config.mediaType !== MEDIA.ociConfig && manifest.config.mediaType !== MEDIA.dockerConfig) {
-    throw new BuildError("UNSUPPORTED", `${what} is no container image but an artifact: its config is "${manifest.config.mediaType}"`);
+    throw new BuildError(
+      "UNSUPPORTED",
+      `${what} is no container image but an artifact: its config is "${manifest.config.mediaType}"`,
+    );
   }
   for (const layer of manifest.layers) refuseForeignLayer(layer, what);
   return manifest;
@@ -214,8 +232,14 @@ function given<K extends string, T>(key: K, value: T | undefined): { [P in K]?: 
   return (value === undefined ? {} : { [key]: value }) as { [P in K]?: T }; // one field, or none
 }
 
-function sureType(inside: string | undefined, outside: string | undefined, allowed: readonly string[], what: string): string {
-  if (inside !== undefined && !allowed.includes(inside)) throw new BuildError("ARCHIVE_INVALID", `${what} calls itself "${inside}", but its content is another kind`);
+function sureType(
+  inside: string | undefined,
+  outside: string | undefined,
+  allowed: readonly string[],
+  what: string,
+): string {
+  if (inside !== undefined && !allowed.includes(inside))
+    throw new BuildError("ARCHIVE_INVALID", `${what} calls itself "${inside}", but its content is another kind`);
   if (inside !== undefined) return inside;
   if (outside !== undefined && allowed.includes(outside)) return outside;
   return allowed[0] ?? ""; // OCI documents need not say it
@@ -243,5 +267,7 @@ function refuseForeignLayer(layer: Descriptor, what: string): void {
 function withoutNulls(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutNulls);
   if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(Object.entries(value).flatMap(([key, inner]) => (inner === null ? [] : [[key, withoutNulls(inner)]])));
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([key, inner]) => (inner === null ? [] : [[key, withoutNulls(inner)]])),
+  );
 }

@@ -41,9 +41,17 @@ export interface ValidImage {
 }
 
 /** Checks the image that a manifest's descriptor names. Throws `ARCHIVE_INVALID` (or what the reader throws) at the first thing that does not hold. */
-export async function validateImage(descriptor: Descriptor, blobs: BlobReader, options: ValidateOptions): Promise<ValidImage> {
+export async function validateImage(
+  descriptor: Descriptor,
+  blobs: BlobReader,
+  options: ValidateOptions,
+): Promise<ValidImage> {
   const what = `image ${descriptor.digest}`;
-  const manifest = parseImageManifest(await readChecked(descriptor, blobs, what), `manifest of ${what}`, descriptor.mediaType);
+  const manifest = parseImageManifest(
+    await readChecked(descriptor, blobs, what),
+    `manifest of ${what}`,
+    descriptor.mediaType,
+  );
   const config = parseConfig(await readChecked(manifest.config, blobs, what), `config of ${what}`);
   checkPlatform(descriptor, config, what);
   checkCounts(manifest, config, what);
@@ -60,7 +68,8 @@ export async function validateImage(descriptor: Descriptor, blobs: BlobReader, o
 
 async function readChecked(descriptor: Descriptor, blobs: BlobReader, what: string): Promise<Uint8Array> {
   const bytes = await blobs.read(descriptor.digest);
-  if (bytes.length !== descriptor.size) throw invalid(what, `${descriptor.digest} has ${bytes.length} bytes, its descriptor says ${descriptor.size}`);
+  if (bytes.length !== descriptor.size)
+    throw invalid(what, `${descriptor.digest} has ${bytes.length} bytes, its descriptor says ${descriptor.size}`);
   const found = digestOf(bytes);
   if (found !== descriptor.digest) throw invalid(what, `the bytes of ${descriptor.digest} have ${found}`);
   return bytes;
@@ -84,7 +93,13 @@ function checkCounts(manifest: ImageManifest, config: ImageConfig, what: string)
   if (described > layers) throw invalid(what, `the history tells of ${described} layers, the manifest has ${layers}`);
 }
 
-async function checkLayer(layer: Descriptor, diffId: Digest | undefined, blobs: BlobReader, options: ValidateOptions, what: string): Promise<void> {
+async function checkLayer(
+  layer: Descriptor,
+  diffId: Digest | undefined,
+  blobs: BlobReader,
+  options: ValidateOptions,
+  what: string,
+): Promise<void> {
   const size = await blobs.sizeOf(layer.digest);
   if (size === undefined && options.layers === "absent") return;
   if (size === undefined) throw invalid(what, `${layer.digest} is missing`);
@@ -92,7 +107,13 @@ async function checkLayer(layer: Descriptor, diffId: Digest | undefined, blobs: 
   if (options.layers === "deep") await checkBytes(layer, diffId, blobs, options.signal, what);
 }
 
-async function checkBytes(layer: Descriptor, diffId: Digest | undefined, blobs: BlobReader, signal: AbortSignal, what: string): Promise<void> {
+async function checkBytes(
+  layer: Descriptor,
+  diffId: Digest | undefined,
+  blobs: BlobReader,
+  signal: AbortSignal,
+  what: string,
+): Promise<void> {
   const outer = new Digester();
   const inner = new Digester();
   const hash = async function* (chunks: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {

@@ -16,6 +16,7 @@ import { isOverlayXattr } from "./overlay-tree.ts";
 import type { TarHeader } from "./tar-format.ts";
 import { invalidArchive } from "./tar-format.ts";
 import type { TarSink } from "./tar-reader.ts";
+import type { NameMeaning } from "./whiteout.ts";
 import { meaningOf } from "./whiteout.ts";
 
 export interface ArchiveRules {
@@ -52,7 +53,7 @@ export class ArchiveReader implements TarSink {
       if (header.type === "dir") this.tree.root.inode = this.#inode(entryOf(header, ""), member);
       return;
     }
-    const meaning = this.#rules.kind === "layer" ? meaningOf(path) : ({ kind: "plain" } as const);
+    const meaning = this.#meaningOf(header, path);
     switch (meaning.kind) {
       case "reserved":
         return;
@@ -99,6 +100,13 @@ export class ArchiveReader implements TarSink {
     } finally {
       this.#store.abandon();
     }
+  }
+
+  #meaningOf(header: TarHeader, path: BytePath): NameMeaning {
+    if (this.#rules.kind === "archive") return { kind: "plain" };
+    // Overlayfs would take this device for a whiteout: so do we, that the index says what the disk shows.
+    const isDevice = header.type === "char" && header.major === 0 && header.minor === 0;
+    return isDevice ? { kind: "whiteout", hides: path } : meaningOf(path);
   }
 
   #addPlain(header: TarHeader, path: BytePath, member: number): void {

@@ -3,14 +3,15 @@
 // differences in the user's favour: content is compared whenever the rest agrees, so a
 // rewrite within a clock tick is not lost; and a file that a socket replaced is deleted.
 
-import { lstatSync, readdirSync, readlinkSync } from "node:fs";
+import { lstatSync } from "node:fs";
 import type { BigIntStats } from "node:fs";
 import type { BytePath } from "../core/byte-path.ts";
 import { bytePath, compareBytes, displayPath, fsPath, joinBytes } from "../core/byte-path.ts";
 import { BuildError } from "../core/errors.ts";
-import { deviceNumbers, lgetxattr } from "../core/syscall.ts";
+import { lgetxattr } from "../core/syscall.ts";
 import { ContentComparer } from "./compare-content.ts";
-import type { Entry, EntryType, SourcedEntry } from "./entry.ts";
+import { capabilityOf, entryOf, entryOnDisk, hasSameCapability, isSameDirectory, isWhiteout, readLink, readNames, whiteoutOf } from "./disk-entry.ts";
+import type { Entry, SourcedEntry } from "./entry.ts";
 import type { DiffRequest } from "./jobs.ts";
 import { linkEntry } from "./order.ts";
 
@@ -63,7 +64,7 @@ class Differ {
       this.#check();
       const child = joinBytes(path, name);
       if (names.has(name)) this.#compare(child, joinBytes(directory, name), lowers, name, isReplaced);
-      else if (find(lowers, name) !== undefined) this.#add({ entry: whiteout(child) });
+      else if (find(lowers, name) !== undefined) this.#add({ entry: whiteoutOf(child) });
     }
   }
 
@@ -76,7 +77,7 @@ class Differ {
     }
     if (this.#ignore.has(path)) return;
     if (isWhiteout(stat) || stat.isSocket()) {
-      if (below !== undefined) this.#add({ entry: whiteout(path) });
+      if (below !== undefined) this.#add({ entry: whiteoutOf(path) });
       return;
     }
     if (below !== undefined && this.#isSame(absolute, stat, below)) return;
@@ -123,30 +124,16 @@ class Differ {
     if (stat.rdev !== other.rdev || stat.size !== other.size || stat.mtimeNs !== other.mtimeNs) return false;
     if (stat.isSymbolicLink()) return readLink(absolute) === readLink(below.path);
     if (!stat.isFile()) return true;
-    const [ours, theirs] = [lgetxattr(absolute, CAPABILITY), lgetxattr(below.path, CAPABILITY)];
-    if (Buffer.compare(ours ?? NO_BYTES, theirs ?? NO_BYTES) !== 0) return false;
-    return this.#content.isEqual(absolute, below.path);
+    return hasSameCapability(capabilityOf(absolute), capabilityOf(below.path)) && this.#content.isEqual(absolute, below.path);
   }
 
   #sourced(path: BytePath, absolute: BytePath, stat: BigIntStats): SourcedEntry {
     const inode = stat.nlink > 1n ? `${stat.dev}:${stat.ino}` : undefined;
     const first = inode === undefined ? undefined : this.#inodes.get(inode);
     if (first !== undefined) return { entry: linkEntry(first, path, first.path) };
-    const entry = this.#entry(path, absolute, stat);
+    const entry = entryOnDisk(path, absolute, stat);
     if (inode !== undefined) this.#inodes.set(inode, entry);
     return entry.type === "file" ? { entry, source: { kind: "path", path: absolute } } : { entry };
-  }
-
-  #entry(path: BytePath, absolute: BytePath, stat: BigIntStats): Entry {
-    if (stat.isSymbolicLink()) return { ...entryOf(path, "symlink", stat), link: readLink(absolute) };
-    if (stat.isFIFO()) return entryOf(path, "fifo", stat);
-    if (stat.isCharacterDevice() || stat.isBlockDevice()) {
-      return { ...entryOf(path, stat.isBlockDevice() ? "block" : "char", stat), ...deviceNumbers(stat.rdev) };
-    }
-    // Of all attributes only this one reaches the layers of a RUN, as in BuildKit.
-    const capability = lgetxattr(absolute, CAPABILITY);
-    const entry = { ...entryOf(path, "file", stat), size: Number(stat.size) };
-    return capability === undefined ? entry : { ...entry, xattrs: { [CAPABILITY]: capability } };
   }
 
   #add(item: SourcedEntry): void {
@@ -165,9 +152,6 @@ class Differ {
   }
 }
 
-const CAPABILITY = "security.capability";
-const NO_BYTES = new Uint8Array(0);
-
 interface Found {
   readonly path: BytePath;
   readonly stat: BigIntStats;
@@ -185,30 +169,4 @@ function find(lowers: LowerDirectories, name: BytePath): Found | undefined {
 
 function namesBelow(lowers: LowerDirectories): BytePath[] {
   return lowers.flatMap(readNames);
-}
-
-function readNames(directory: BytePath): BytePath[] {
-  return readdirSync(fsPath(directory), { encoding: "latin1" });
-}
-
-function readLink(path: BytePath): BytePath {
-  return readlinkSync(fsPath(path), { encoding: "latin1" });
-}
-
-function isWhiteout(stat: BigIntStats): boolean {
-  return stat.isCharacterDevice() && stat.rdev === 0n;
-}
-
-/** Times do not count: they change with every file made and removed. */
-function isSameDirectory(stat: BigIntStats, below: BigIntStats): boolean {
-  return below.isDirectory() && stat.mode === below.mode && stat.uid === below.uid && stat.gid === below.gid;
-}
-
-function entryOf(path: BytePath, type: EntryType, stat: BigIntStats): Entry {
-  const mode = Number(stat.mode & 0o7777n);
-  return { path, type, mode, uid: Number(stat.uid), gid: Number(stat.gid), size: 0, mtimeNs: stat.mtimeNs };
-}
-
-function whiteout(path: BytePath): Entry {
-  return { path, type: "whiteout", mode: 0, uid: 0, gid: 0, size: 0, mtimeNs: 0n };
 }

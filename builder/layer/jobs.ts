@@ -97,6 +97,27 @@ export interface DiffRequest {
   readonly ignore?: readonly BytePath[];
 }
 
+/** A rootfs as one plain directory, for those who have no overlay. */
+export interface PlainRequest {
+  readonly entries: readonly SourcedEntry[];
+  /** New directory that receives the entries. */
+  readonly directory: string;
+  readonly overlayXattrs: "trusted" | "user";
+  /** New file that receives what every path looked like; for `changes`. */
+  readonly baselineFile: string;
+}
+
+export interface ChangesRequest {
+  /** The directory of `plain` after a step. What changed is moved out of it, so it is of no more use. */
+  readonly directory: string;
+  readonly baselineFile: string;
+  /** New directory of the same file system that receives what changed, in overlay form. */
+  readonly outDirectory: string;
+  readonly overlayXattrs: "trusted" | "user";
+  /** As for `diff`. */
+  readonly ignore?: readonly BytePath[];
+}
+
 /** The same tar in another compression. */
 export interface TranscodeRequest {
   readonly blobFile: string;
@@ -122,6 +143,10 @@ export interface LayerJobs {
    * nothing that is unchanged. Sources of regular files are below `upper`.
    */
   diff(request: DiffRequest, signal: AbortSignal): Promise<readonly SourcedEntry[]>;
+  /** Writes entries as a plain directory that `changes` will look through. */
+  plain(request: PlainRequest, signal: AbortSignal): Promise<void>;
+  /** What a step changed in a plain directory: the same entries as `diff` finds above an overlay. */
+  changes(request: ChangesRequest, signal: AbortSignal): Promise<readonly Entry[]>;
   /** Compresses the tar of a blob anew, byte for byte the same tar. */
   transcode(
     request: TranscodeRequest,

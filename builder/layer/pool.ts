@@ -20,6 +20,8 @@ export function openLayerJobs(options: { workers?: number } = {}): LayerJobs {
     unpack: async (request, signal) => (await pool.run({ kind: "unpack", request }, signal)) as SourcedEntry[],
     write: async (request, signal) => (await pool.run({ kind: "write", request }, signal)) as Entry[],
     diff: async (request, signal) => (await pool.run({ kind: "diff", request }, signal)) as SourcedEntry[],
+    plain: async (request, signal) => void (await pool.run({ kind: "plain", request }, signal)),
+    changes: async (request, signal) => (await pool.run({ kind: "changes", request }, signal)) as Entry[],
     transcode: async (request, signal) => (await pool.run({ kind: "transcode", request }, signal)) as CompressedBlob,
     [Symbol.asyncDispose]: () => pool.close(),
   };
@@ -89,6 +91,8 @@ class Pool {
     // "worker.ts" when the sources run as they are, "worker.js" in dist.
     const worker = new Worker(new URL(`./worker${extname(import.meta.url)}`, import.meta.url), {
       name: "layer",
+      // Not the flags of whoever started us: `-e` or `--test` are not for workers.
+      execArgv: [],
       // Large data lies outside the heap; a small young generation keeps its garbage from piling up.
       resourceLimits: { maxYoungGenerationSizeMb: 16 },
     });

@@ -1,7 +1,7 @@
 // What the pool and its workers say to each other. All of it is plain data: it is cloned on the way.
 
 import type { ErrorCode } from "../core/errors.ts";
-import type { ApplyRequest, DiffRequest, PackRequest, TranscodeRequest, UnpackRequest, WriteRequest } from "./jobs.ts";
+import type { ApplyRequest, ChangesRequest, DiffRequest, PackRequest, PlainRequest, TranscodeRequest, UnpackRequest, WriteRequest } from "./jobs.ts";
 
 export type Job =
   | { readonly kind: "pack"; readonly request: PackRequest }
@@ -9,6 +9,8 @@ export type Job =
   | { readonly kind: "unpack"; readonly request: UnpackRequest }
   | { readonly kind: "write"; readonly request: WriteRequest }
   | { readonly kind: "diff"; readonly request: DiffRequest }
+  | { readonly kind: "plain"; readonly request: PlainRequest }
+  | { readonly kind: "changes"; readonly request: ChangesRequest }
   | { readonly kind: "transcode"; readonly request: TranscodeRequest };
 
 export interface JobMessage {

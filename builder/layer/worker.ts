@@ -6,6 +6,7 @@ import { asBuildError, BuildError } from "../core/errors.ts";
 import { apply, unpack } from "./apply.ts";
 import { diff } from "./differ.ts";
 import { pack } from "./pack.ts";
+import { changes, plain } from "./plain-tree.ts";
 import { transcode } from "./transcode.ts";
 import type { Job, JobAnswer, JobMessage } from "./worker-messages.ts";
 import { write } from "./write.ts";
@@ -42,6 +43,10 @@ async function run(job: Job, check: () => void): Promise<unknown> {
       return write(job.request, check);
     case "diff":
       return diff(job.request, check);
+    case "plain":
+      return plain(job.request, check);
+    case "changes":
+      return changes(job.request, check);
     case "transcode":
       return await transcode(job.request, check);
   }

@@ -8,7 +8,7 @@ import type { Vertex } from "../graph/vertex.ts";
 import { RootfsView } from "../layer/view.ts";
 import type { OpContext } from "./engine-parts.ts";
 import { prepareMounts } from "./mounts.ts";
-import { resolveUser } from "./passwd.ts";
+import { homeVariable, resolveUser } from "./passwd.ts";
 import type { OpResult } from "./result.ts";
 import { RefResult } from "./result.ts";
 
@@ -22,6 +22,7 @@ export async function runExec(context: OpContext, vertex: Vertex, op: ExecOp, in
   await using scratch = context.layers.scratch();
   await using root = await context.snapshotter.prepare(below.layers, true, signal);
   await using mounts = await prepareMounts(context, op, inputs, scratch.path, signal);
+  const env = [...op.env, ...(vertex.options.hiddenEnv ?? []), ...mounts.env];
   const result = await executor.run(
     {
       id: vertex.digest.slice("sha256:".length, "sha256:".length + 25),
@@ -29,7 +30,7 @@ export async function runExec(context: OpContext, vertex: Vertex, op: ExecOp, in
       mounts: mounts.specs,
       process: {
         args: op.args,
-        env: [...op.env, ...(vertex.options.hiddenEnv ?? []), ...mounts.env],
+        env: [...env, ...(await homeVariable(view, user.uid, env, signal))],
         cwd: op.cwd,
         uid: user.uid,
         gid: user.gid,

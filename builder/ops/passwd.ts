@@ -21,6 +21,7 @@ interface PasswdLine {
   readonly name: string;
   readonly uid: number;
   readonly gid: number;
+  readonly home: string;
 }
 
 interface GroupLine {
@@ -69,6 +70,14 @@ export async function resolveOwner(tree: FileTree, spec: OwnerSpec, signal: Abor
   return known === undefined ? owner : { ...owner, gid: known.gid };
 }
 
+/** `HOME=…` as runc adds it to an environment that has none or an empty one: the user's in passwd, else "/". Nothing to add gives []. */
+export async function homeVariable(tree: FileTree, uid: number, env: readonly string[], signal: AbortSignal): Promise<string[]> {
+  const set = env.findLast((variable) => variable.startsWith("HOME="));
+  if (set !== undefined && set !== "HOME=") return [];
+  const home = (await readPasswd(tree, signal)).find((line) => line.uid === uid)?.home;
+  return [`HOME=${home === undefined || home === "" ? "/" : Buffer.from(home, "latin1").toString("utf8")}`];
+}
+
 function bothNumbers(user: string): Owner | undefined {
   const colon = user.indexOf(":");
   if (colon < 0) return undefined;
@@ -101,8 +110,8 @@ function groupId(groups: readonly GroupLine[], text: string): number {
 
 async function readPasswd(tree: FileTree, signal: AbortSignal): Promise<PasswdLine[]> {
   return (await readLines(tree, "etc/passwd", signal)).map((line) => {
-    const [name = "", , uid = "", gid = ""] = line.split(":");
-    return { name, uid: numberOf(uid), gid: numberOf(gid) };
+    const [name = "", , uid = "", gid = "", , home = ""] = line.split(":");
+    return { name, uid: numberOf(uid), gid: numberOf(gid), home };
   });
 }
 

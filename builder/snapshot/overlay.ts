@@ -1,7 +1,7 @@
 // The overlay way: an empty upper on top of the layers' directories. The mount itself is
 // the executor's, in the step's own mount namespace, so nothing is ever left mounted.
 
-import { mkdirSync, rmSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import type { LayerPlace } from "./ports.ts";
@@ -17,7 +17,7 @@ export function overlaySnapshotter(place: LayerPlace): Snapshotter {
       const [upper, work, empty] = [join(base, "upper"), join(base, "work"), join(base, "empty")];
       mkdirSync(base, { mode: 0o700 });
       if (writable) {
-        mkdirSync(upper, { mode: 0o755 });
+        makeRoot(upper, directories.at(-1));
         mkdirSync(work, { mode: 0o700 });
       }
       // An overlay needs a lower: scratch has none.
@@ -40,4 +40,13 @@ export function overlaySnapshotter(place: LayerPlace): Snapshotter {
       };
     },
   };
+}
+
+/** The root directory is in no layer. As containerd's, a new one has the owner of the one below it and mode 0755. */
+function makeRoot(upper: string, below: string | undefined): void {
+  mkdirSync(upper);
+  chmodSync(upper, 0o755); // whatever the umask
+  if (below === undefined) return;
+  const { uid, gid } = statSync(below);
+  if (uid !== process.geteuid?.() || gid !== process.getegid?.()) chownSync(upper, uid, gid);
 }

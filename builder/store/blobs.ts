@@ -5,9 +5,10 @@ import { open, rename, rm, stat } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import type { Digest } from "../core/digest.ts";
-import { digestOf, Digester, hexOf } from "../core/digest.ts";
+import { digestOf, hexOf } from "../core/digest.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import { BuildError, isErrno } from "../core/errors.ts";
+import { HashedFile } from "./hashed-file.ts";
 import { explain, explained } from "./layout.ts";
 import type { BlobStore, BlobWriter } from "./store.ts";
 import { temporaryPath } from "./temporary.ts";
@@ -53,7 +54,10 @@ export class DiskBlobs implements BlobStore {
       await using file = await this.#openFile(digest);
       const { size } = await file.stat();
       if (size > maxBytes) {
-        throw new BuildError(this.#code, `blob ${digest} is too large to be read at once: ${size} bytes, at most ${maxBytes}`);
+        throw new BuildError(
+          this.#code,
+          `blob ${digest} is too large to be read at once: ${size} bytes, at most ${maxBytes}`,
+        );
       }
       return await file.readFile();
     });
@@ -142,33 +146,31 @@ class DiskWriter implements BlobWriter {
   readonly #file: FileHandle;
   readonly #blobs: DiskBlobs;
   readonly #signal: AbortSignal;
-  readonly #digester = new Digester();
+  readonly #content: HashedFile;
   #state: "open" | "closed" | "done" = "open";
 
   constructor(path: string, file: FileHandle, blobs: DiskBlobs, signal: AbortSignal) {
     this.path = path;
     this.#file = file;
+    this.#content = new HashedFile(file);
     this.#blobs = blobs;
     this.#signal = signal;
   }
 
   async write(chunk: Uint8Array): Promise<void> {
     this.#signal.throwIfAborted();
-    this.#digester.update(chunk);
-    await this.#blobs.explained(async () => {
-      let offset = 0;
-      while (offset < chunk.length) {
-        const { bytesWritten } = await this.#file.write(chunk, offset);
-        offset += bytesWritten;
-      }
-    });
+    await this.#blobs.explained(() => this.#content.write(chunk));
   }
 
-  async commit(expected: { readonly digest?: Digest; readonly size?: number } = {}): Promise<{ readonly digest: Digest; readonly size: number }> {
-    const size = this.#digester.sizeBytes;
-    const digest = this.#digester.digest();
+  async commit(
+    expected: { readonly digest?: Digest; readonly size?: number } = {},
+  ): Promise<{ readonly digest: Digest; readonly size: number }> {
+    const { digest, size } = await this.#blobs.explained(() => this.#content.end());
     if (expected.size !== undefined && expected.size !== size) {
-      throw new BuildError("DIGEST_INVALID", `a blob of ${expected.size} bytes was expected, ${size} came (${expected.digest ?? digest})`);
+      throw new BuildError(
+        "DIGEST_INVALID",
+        `a blob of ${expected.size} bytes was expected, ${size} came (${expected.digest ?? digest})`,
+      );
     }
     if (expected.digest !== undefined && expected.digest !== digest) {
       throw new BuildError("DIGEST_INVALID", `blob ${expected.digest} was expected, ${digest} came`);
@@ -180,12 +182,16 @@ class DiskWriter implements BlobWriter {
   async adopt(found: { readonly digest: Digest; readonly size: number }): Promise<void> {
     const { size } = await this.#blobs.explained(() => stat(this.path));
     if (size !== found.size) {
-      throw new BuildError("DIGEST_INVALID", `a file of ${found.size} bytes was to become blob ${found.digest}, it has ${size}`);
+      throw new BuildError(
+        "DIGEST_INVALID",
+        `a file of ${found.size} bytes was to become blob ${found.digest}, it has ${size}`,
+      );
     }
     await this.#finish(found.digest, size);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#content.settle();
     if (this.#state === "open") await this.#file.close();
     if (this.#state !== "done") await rm(this.path, { force: true });
     this.#state = "done";

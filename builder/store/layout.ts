@@ -44,13 +44,21 @@ export async function layoutVersion(root: string, code: ErrorCode): Promise<stri
   const version = versionIn(text);
   if (version === undefined) throw new BuildError(code, `"${join(root, "oci-layout")}" names no layout version`);
   if (!version.startsWith("1.")) {
-    throw new BuildError(code, `"${root}" is an image layout of version "${version}"; this tsbuild reads ${LAYOUT_VERSION}`);
+    throw new BuildError(
+      code,
+      `"${root}" is an image layout of version "${version}"; this tsbuild reads ${LAYOUT_VERSION}`,
+    );
   }
   return version;
 }
 
 /** A file that is there whole or not at all. "keep" leaves a file that is already there. */
-export async function appear(path: string, content: string | Uint8Array, temporaryDirectory: string, existing: "keep" | "replace"): Promise<void> {
+export async function appear(
+  path: string,
+  content: string | Uint8Array,
+  temporaryDirectory: string,
+  existing: "keep" | "replace",
+): Promise<void> {
   if (existing === "keep") {
     const there = await readFile(path).catch(() => undefined);
     if (there !== undefined) return;
@@ -86,10 +94,16 @@ export function explain(root: string, code: ErrorCode, error: unknown): unknown 
   if (!isSystemError(error)) return error;
   const what = code === "STORE" ? "the store" : "the layout";
   const reasons: Record<string, readonly [string, string | undefined]> = {
-    ENOSPC: ["the disk is full", code === "STORE" ? "free some space, or point --root at another file system" : "free some space"],
+    ENOSPC: [
+      "the disk is full",
+      code === "STORE" ? "free some space, or point --root at another file system" : "free some space",
+    ],
     EDQUOT: ["the disk quota is used up", undefined],
     EROFS: ["the file system is read-only", code === "STORE" ? "point --root at a writable one" : undefined],
-    EACCES: [`no permission for "${error.path ?? root}"`, code === "STORE" ? "point --root at a folder of yours" : undefined],
+    EACCES: [
+      `no permission for "${error.path ?? root}"`,
+      code === "STORE" ? "point --root at a folder of yours" : undefined,
+    ],
     EPERM: [`no permission for "${error.path ?? root}"`, undefined],
     ENOTDIR: [`"${error.path ?? root}" is not a directory`, undefined],
     EEXIST: [`"${error.path ?? root}" is not a directory`, undefined],
@@ -115,7 +129,12 @@ async function syncDirectory(path: string): Promise<void> {
 function versionIn(text: string): string | undefined {
   try {
     const value: unknown = JSON.parse(text);
-    if (typeof value === "object" && value !== null && "imageLayoutVersion" in value && typeof value.imageLayoutVersion === "string") {
+    if (
+      typeof value === "object" &&
+      value !== null &&
+      "imageLayoutVersion" in value &&
+      typeof value.imageLayoutVersion === "string"
+    ) {
       return value.imageLayoutVersion;
     }
   } catch {
@@ -131,9 +150,18 @@ async function refuseForeign(root: string, own: string, code: ErrorCode): Promis
     if (isErrno(error, "ENOENT")) return [];
     throw error;
   });
-  const ours = new Set(["blobs", "index.json", own.slice(root.length).split("/").find((part) => part !== "")]);
+  const ours = new Set([
+    "blobs",
+    "index.json",
+    own
+      .slice(root.length)
+      .split("/")
+      .find((part) => part !== ""),
+  ]);
   const foreign = names.find((name) => !ours.has(name) && !name.startsWith(".") && name !== "lost+found");
   if (foreign !== undefined) {
-    throw new BuildError(code, `"${root}" is not an image layout and not empty: it holds "${foreign}"`, { hint: "name an empty or a new folder" });
+    throw new BuildError(code, `"${root}" is not an image layout and not empty: it holds "${foreign}"`, {
+      hint: "name an empty or a new folder",
+    });
   }
 }

@@ -15,7 +15,9 @@ export async function takeLock(path: string): Promise<AsyncDisposable> {
     const start = performance.now();
     for (let attempt = 0; !flock(file.fd, "exclusive", { wait: false }); attempt++) {
       if (performance.now() - start > PATIENCE_MS) {
-        throw new BuildError("STORE", `another process has held the lock on "${path}" for a minute`, { hint: `fuser "${path}" names it` });
+        throw new BuildError("STORE", `another process has held the lock on "${path}" for a minute`, {
+          hint: `fuser "${path}" names it`,
+        });
       }
       // Asked again and again: a wait in the kernel would stop this whole process.
       await sleep(1 + Math.min(20, attempt));

@@ -23,7 +23,12 @@ const EntrySchema = v.looseObject({
   size: v.number(),
   annotations: v.exactOptional(v.record(v.string(), v.string())),
   platform: v.exactOptional(
-    v.looseObject({ architecture: v.string(), os: v.string(), variant: v.exactOptional(v.string()), "os.version": v.exactOptional(v.string()) }),
+    v.looseObject({
+      architecture: v.string(),
+      os: v.string(),
+      variant: v.exactOptional(v.string()),
+      "os.version": v.exactOptional(v.string()),
+    }),
   ),
 });
 const IndexSchema = v.looseObject({ schemaVersion: v.literal(2), manifests: v.array(EntrySchema) });
@@ -55,7 +60,9 @@ export class IndexNames implements ImageNames {
 
   async resolve(name: string): Promise<Descriptor | undefined> {
     const { manifests } = await this.#read();
-    const found = manifests.findLast((entry) => entry.annotations?.[CONTAINERD_NAME] === name || entry.annotations?.[REF_NAME] === name);
+    const found = manifests.findLast(
+      (entry) => entry.annotations?.[CONTAINERD_NAME] === name || entry.annotations?.[REF_NAME] === name,
+    );
     return found === undefined ? undefined : this.#descriptorOf(found);
   }
 
@@ -73,7 +80,9 @@ export class IndexNames implements ImageNames {
 
   async untag(name: string): Promise<boolean> {
     return await this.#change((index) => {
-      const kept = index.manifests.filter((entry) => entry.annotations?.[CONTAINERD_NAME] !== name && entry.annotations?.[REF_NAME] !== name);
+      const kept = index.manifests.filter(
+        (entry) => entry.annotations?.[CONTAINERD_NAME] !== name && entry.annotations?.[REF_NAME] !== name,
+      );
       return { index: { ...index, manifests: kept }, result: kept.length !== index.manifests.length };
     });
   }
@@ -96,7 +105,11 @@ export class IndexNames implements ImageNames {
     try {
       return v.parse(IndexSchema, JSON.parse(text));
     } catch (error) {
-      throw new BuildError(this.#code, `"${path}" is not an image index: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+      throw new BuildError(
+        this.#code,
+        `"${path}" is not an image index: ${error instanceof Error ? error.message : String(error)}`,
+        { cause: error },
+      );
     }
   }
 
@@ -116,7 +129,11 @@ export class IndexNames implements ImageNames {
 
   #descriptorOf(entry: Entry): Descriptor {
     const { mediaType, digest, size, platform, annotations } = entry;
-    if (!isDigest(digest)) throw new BuildError(this.#code, `"${this.#layoutPath}/index.json" names "${digest}", which is not a sha256 digest`);
+    if (!isDigest(digest))
+      throw new BuildError(
+        this.#code,
+        `"${this.#layoutPath}/index.json" names "${digest}", which is not a sha256 digest`,
+      );
     const { [REF_NAME]: _ref, [CONTAINERD_NAME]: _full, ...others } = annotations ?? {};
     return {
       mediaType,

@@ -10,7 +10,10 @@ export interface BlobWriter extends AsyncDisposable {
   readonly path: string;
   write(chunk: Uint8Array): Promise<void>;
   /** Makes the blob visible under its digest (fsync, rename). Throws `DIGEST_INVALID` when `expected` differs from what was written. */
-  commit(expected?: { readonly digest?: Digest; readonly size?: number }): Promise<{ readonly digest: Digest; readonly size: number }>;
+  commit(expected?: {
+    readonly digest?: Digest;
+    readonly size?: number;
+  }): Promise<{ readonly digest: Digest; readonly size: number }>;
   /** The same for a file that a worker wrote and digested at `path`. */
   adopt(found: { readonly digest: Digest; readonly size: number }): Promise<void>;
 }

@@ -49,7 +49,8 @@ export async function openArchiveFile(path: string, temporaryDirectory = tmpdir(
       return undefined;
     },
     async read(member, maxBytes) {
-      if (member.size > maxBytes) throw new BuildError("ARCHIVE_INVALID", `"${path}" holds a description of ${member.size} bytes`);
+      if (member.size > maxBytes)
+        throw new BuildError("ARCHIVE_INVALID", `"${path}" holds a description of ${member.size} bytes`);
       const buffer = Buffer.alloc(member.size);
       await readFully(plain, buffer, member.offset, path);
       return buffer;
@@ -66,13 +67,20 @@ async function openGiven(path: string): Promise<FileHandle> {
     if (!found.isDirectory()) return file;
     await file.close();
   } catch (error) {
-    if (isErrno(error, "ENOENT")) throw new BuildError("INPUT_MISSING", `there is no archive "${path}"`, { cause: error });
+    if (isErrno(error, "ENOENT"))
+      throw new BuildError("INPUT_MISSING", `there is no archive "${path}"`, { cause: error });
     throw error;
   }
-  throw new BuildError("INPUT_MISSING", `"${path}" is a directory, not an archive`, { hint: "oci-layout:// names a directory" });
+  throw new BuildError("INPUT_MISSING", `"${path}" is a directory, not an archive`, {
+    hint: "oci-layout:// names a directory",
+  });
 }
 
-async function inTheClear(file: FileHandle, temporaryDirectory: string, undo: AsyncDisposableStack): Promise<FileHandle> {
+async function inTheClear(
+  file: FileHandle,
+  temporaryDirectory: string,
+  undo: AsyncDisposableStack,
+): Promise<FileHandle> {
   const head = Buffer.alloc(SNIFF_BYTES);
   await file.read(head, 0, head.length, 0);
   if (sniff(head) === "plain") return file;
@@ -98,7 +106,8 @@ async function readTable(file: FileHandle, path: string): Promise<Table> {
   const reader = new TarReader({
     begin(header) {
       current = header;
-      if (files.size + links.size > MAX_MEMBERS) throw new BuildError("ARCHIVE_INVALID", `"${path}" has more than ${MAX_MEMBERS} members`);
+      if (files.size + links.size > MAX_MEMBERS)
+        throw new BuildError("ARCHIVE_INVALID", `"${path}" has more than ${MAX_MEMBERS} members`);
       const name = cleanName(header.name);
       if (header.type === "file") files.set(name, { offset: 0, size: 0 });
       // docker save of old: a layer that occurs twice is a link to "../<id>/layer.tar".
@@ -107,7 +116,10 @@ async function readTable(file: FileHandle, path: string): Promise<Table> {
     },
     data(bytes, offset) {
       if (offset !== 0 || current === undefined) return;
-      files.set(cleanName(current.name), { offset: position + (bytes.byteOffset - chunk.byteOffset), size: current.size });
+      files.set(cleanName(current.name), {
+        offset: position + (bytes.byteOffset - chunk.byteOffset),
+        size: current.size,
+      });
     },
     end() {
       current = undefined;
@@ -126,7 +138,7 @@ function cleanName(name: string): string {
 }
 
 async function* chunksOf(file: FileHandle): AsyncIterable<Uint8Array> {
-  for (let position = 0; ; ) {
+  for (let position = 0; ;) {
     const buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES);
     const { bytesRead } = await file.read(buffer, 0, buffer.length, position);
     if (bytesRead === 0) return;
@@ -135,8 +147,13 @@ async function* chunksOf(file: FileHandle): AsyncIterable<Uint8Array> {
   }
 }
 
-async function* streamMember(file: FileHandle, member: Member, path: string, signal: AbortSignal): AsyncIterable<Uint8Array> {
-  for (let done = 0; done < member.size; ) {
+async function* streamMember(
+  file: FileHandle,
+  member: Member,
+  path: string,
+  signal: AbortSignal,
+): AsyncIterable<Uint8Array> {
+  for (let done = 0; done < member.size;) {
     signal.throwIfAborted();
     const buffer = Buffer.allocUnsafeSlow(Math.min(CHUNK_BYTES, member.size - done));
     await readFully(file, buffer, member.offset + done, path);
@@ -146,7 +163,7 @@ async function* streamMember(file: FileHandle, member: Member, path: string, sig
 }
 
 async function readFully(file: FileHandle, buffer: Buffer, offset: number, path: string): Promise<void> {
-  for (let done = 0; done < buffer.length; ) {
+  for (let done = 0; done < buffer.length;) {
     const { bytesRead } = await file.read(buffer, done, buffer.length - done, offset + done);
     if (bytesRead === 0) throw new BuildError("ARCHIVE_INVALID", `"${path}" became shorter while it was read`);
     done += bytesRead;

@@ -8,13 +8,12 @@ import { MEDIA } from "../core/descriptor.ts";
 import type { Digest } from "../core/digest.ts";
 import { digestOf, Digester, hexOf } from "../core/digest.ts";
 import { BuildError } from "../core/errors.ts";
-import { formatReference, parseReference } from "../core/reference.ts";
 import { assembleManifest } from "../image/manifest.ts";
 import { parseConfig, parseDocument } from "../image/read.ts";
 import { sniff, SNIFF_BYTES } from "../layer/decompress.ts";
 import type { ArchiveFile, Member } from "./archive-file.ts";
 import { openArchiveFile } from "./archive-file.ts";
-import { chooseEntry, withoutNames } from "./oci-layout.ts";
+import { chooseEntry, fullName, withoutNames } from "./oci-layout.ts";
 import type { ImageSource } from "./source.ts";
 
 const DOCUMENT_BYTES = 16 << 20;
@@ -44,7 +43,8 @@ export async function openDockerArchive(path: string, choice: ArchiveChoice = {}
   const find = (signal: AbortSignal): Promise<Found> => (found ??= findImage(archive, choice.tag, name, signal));
   const memberOf = async (descriptor: Descriptor, signal: AbortSignal): Promise<Member> => {
     const member = archive.member(blobName(descriptor.digest)) ?? (await find(signal)).blobs.get(descriptor.digest);
-    if (member === undefined) throw new BuildError("ARCHIVE_INVALID", `${name}: ${descriptor.digest} is not in the archive`);
+    if (member === undefined)
+      throw new BuildError("ARCHIVE_INVALID", `${name}: ${descriptor.digest} is not in the archive`);
     return member;
   };
   return {
@@ -54,7 +54,10 @@ export async function openDockerArchive(path: string, choice: ArchiveChoice = {}
     async *blob(descriptor, signal) {
       const member = await memberOf(descriptor, signal);
       if (member.size !== descriptor.size) {
-        throw new BuildError("DIGEST_INVALID", `${name}: ${descriptor.digest} has ${member.size} bytes, the manifest says ${descriptor.size}`);
+        throw new BuildError(
+          "DIGEST_INVALID",
+          `${name}: ${descriptor.digest} has ${member.size} bytes, the manifest says ${descriptor.size}`,
+        );
       }
       yield* archive.stream(member, signal);
     },
@@ -62,31 +65,55 @@ export async function openDockerArchive(path: string, choice: ArchiveChoice = {}
   };
 }
 
-async function findImage(archive: ArchiveFile, tag: string | undefined, name: string, signal: AbortSignal): Promise<Found> {
+async function findImage(
+  archive: ArchiveFile,
+  tag: string | undefined,
+  name: string,
+  signal: AbortSignal,
+): Promise<Found> {
   const index = archive.member("index.json");
-  if (index !== undefined && archive.member("oci-layout") !== undefined) return await findInLayout(archive, index, tag, name);
+  if (index !== undefined && archive.member("oci-layout") !== undefined)
+    return await findInLayout(archive, index, tag, name);
   const manifest = archive.member("manifest.json");
   if (manifest !== undefined) return await findOld(archive, manifest, tag, name, signal);
-  const why = archive.member("repositories") === undefined ? "it has neither index.json nor manifest.json" : "it is of a docker before 1.10";
+  const why =
+    archive.member("repositories") === undefined
+      ? "it has neither index.json nor manifest.json"
+      : "it is of a docker before 1.10";
   throw new BuildError("ARCHIVE_INVALID", `${name} is not an image archive: ${why}`);
 }
 
-async function findInLayout(archive: ArchiveFile, member: Member, tag: string | undefined, name: string): Promise<Found> {
+async function findInLayout(
+  archive: ArchiveFile,
+  member: Member,
+  tag: string | undefined,
+  name: string,
+): Promise<Found> {
   const document = parseDocument(await archive.read(member, DOCUMENT_BYTES), `index.json of ${name}`);
   if (document.kind !== "index") throw new BuildError("ARCHIVE_INVALID", `index.json of ${name} is not an index`);
   const descriptor = withoutNames(chooseEntry(document.index, tag, name));
   const blob = archive.member(blobName(descriptor.digest));
-  if (blob === undefined) throw new BuildError("ARCHIVE_INVALID", `${name}: ${descriptor.digest} is not in the archive`);
+  if (blob === undefined)
+    throw new BuildError("ARCHIVE_INVALID", `${name}: ${descriptor.digest} is not in the archive`);
   return { top: { descriptor, bytes: await archive.read(blob, DOCUMENT_BYTES) }, blobs: new Map() };
 }
 
-async function findOld(archive: ArchiveFile, member: Member, tag: string | undefined, name: string, signal: AbortSignal): Promise<Found> {
+async function findOld(
+  archive: ArchiveFile,
+  member: Member,
+  tag: string | undefined,
+  name: string,
+  signal: AbortSignal,
+): Promise<Found> {
   const entry = chooseOld(parseDockerManifest(await archive.read(member, DOCUMENT_BYTES), name), tag, name);
   const configMember = memberNamed(archive, entry.Config, name);
   const configBytes = await archive.read(configMember, DOCUMENT_BYTES);
   const { rootfs } = parseConfig(configBytes, `config "${entry.Config}" of ${name}`);
   if (rootfs.diff_ids.length !== entry.Layers.length) {
-    throw new BuildError("ARCHIVE_INVALID", `${name}: manifest.json has ${entry.Layers.length} layers, the config ${rootfs.diff_ids.length} diff_ids`);
+    throw new BuildError(
+      "ARCHIVE_INVALID",
+      `${name}: manifest.json has ${entry.Layers.length} layers, the config ${rootfs.diff_ids.length} diff_ids`,
+    );
   }
   const blobs = new Map<Digest, Member>();
   const layers: Descriptor[] = [];
@@ -103,14 +130,24 @@ async function findOld(archive: ArchiveFile, member: Member, tag: string | undef
 }
 
 // A plain layer's digest is its diffID (checked when its bytes come); of a compressed one it must be taken.
-async function describeLayer(archive: ArchiveFile, layer: Member, diffId: Digest, signal: AbortSignal): Promise<Descriptor> {
+async function describeLayer(
+  archive: ArchiveFile,
+  layer: Member,
+  diffId: Digest,
+  signal: AbortSignal,
+): Promise<Descriptor> {
   const head = await archive.read({ offset: layer.offset, size: Math.min(SNIFF_BYTES, layer.size) }, SNIFF_BYTES);
   const format = sniff(head);
   if (format === "plain") return { mediaType: MEDIA.dockerLayer, digest: diffId, size: layer.size };
-  if (format !== "gzip" && format !== "zstd") throw new BuildError("UNSUPPORTED", `"${archive.path}" has a layer compressed with ${format}`);
+  if (format !== "gzip" && format !== "zstd")
+    throw new BuildError("UNSUPPORTED", `"${archive.path}" has a layer compressed with ${format}`);
   const digester = new Digester();
   for await (const chunk of archive.stream(layer, signal)) digester.update(chunk);
-  return { mediaType: format === "gzip" ? MEDIA.dockerLayerGzip : MEDIA.dockerLayerZstd, digest: digester.digest(), size: layer.size };
+  return {
+    mediaType: format === "gzip" ? MEDIA.dockerLayerGzip : MEDIA.dockerLayerZstd,
+    digest: digester.digest(),
+    size: layer.size,
+  };
 }
 
 function chooseOld(entries: readonly DockerEntry[], tag: string | undefined, name: string): DockerEntry {
@@ -119,32 +156,35 @@ function chooseOld(entries: readonly DockerEntry[], tag: string | undefined, nam
   const tags = entries.flatMap(({ RepoTags }) => RepoTags ?? []);
   if (tag === undefined) {
     if (entries.length === 1) return only;
-    throw new BuildError("INPUT_MISSING", `${name} holds ${entries.length} images`, { hint: `name one: ${tags.join(", ")}` });
+    throw new BuildError("INPUT_MISSING", `${name} holds ${entries.length} images`, {
+      hint: `name one: ${tags.join(", ")}`,
+    });
   }
-  const found = entries.find(({ RepoTags }) => (RepoTags ?? []).some((one) => one === tag || one.endsWith(`:${tag}`) || fullName(one) === fullName(tag)));
+  const found = entries.find(({ RepoTags }) =>
+    (RepoTags ?? []).some((one) => one === tag || one.endsWith(`:${tag}`) || fullName(one) === fullName(tag)),
+  );
   if (found !== undefined) return found;
-  throw new BuildError("INPUT_MISSING", `${name} has no image "${tag}"`, { hint: tags.length === 0 ? "its images have no names" : `it has ${tags.join(", ")}` });
-}
-
-function fullName(name: string): string {
-  try {
-    return formatReference(parseReference(name));
-  } catch {
-    return name;
-  }
+  throw new BuildError("INPUT_MISSING", `${name} has no image "${tag}"`, {
+    hint: tags.length === 0 ? "its images have no names" : `it has ${tags.join(", ")}`,
+  });
 }
 
 function parseDockerManifest(bytes: Uint8Array, name: string): readonly DockerEntry[] {
   try {
     return v.parse(DockerManifestSchema, JSON.parse(Buffer.from(bytes).toString("utf8")));
   } catch (error) {
-    throw new BuildError("ARCHIVE_INVALID", `manifest.json of ${name} is not valid: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    throw new BuildError(
+      "ARCHIVE_INVALID",
+      `manifest.json of ${name} is not valid: ${error instanceof Error ? error.message : String(error)}`,
+      { cause: error },
+    );
   }
 }
 
 function memberNamed(archive: ArchiveFile, member: string, name: string): Member {
   const found = archive.member(member);
-  if (found === undefined) throw new BuildError("ARCHIVE_INVALID", `${name}: manifest.json names "${member}", which is not in the archive`);
+  if (found === undefined)
+    throw new BuildError("ARCHIVE_INVALID", `${name}: manifest.json names "${member}", which is not in the archive`);
   return found;
 }
 

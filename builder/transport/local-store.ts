@@ -10,7 +10,8 @@ export function storeSource(store: BlobStore & { readonly names: ImageNames }, r
     name: reference,
     async top() {
       const descriptor = await store.names.resolve(reference);
-      if (descriptor === undefined) throw new BuildError("INPUT_MISSING", `"${reference}" is not in the store "${store.layoutPath}"`);
+      if (descriptor === undefined)
+        throw new BuildError("INPUT_MISSING", `"${reference}" is not in the store "${store.layoutPath}"`);
       return { descriptor, bytes: await store.read(descriptor.digest) };
     },
     document: (descriptor) => store.read(descriptor.digest),

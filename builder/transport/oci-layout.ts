@@ -7,6 +7,7 @@ import { join } from "node:path";
 import type { Descriptor } from "../core/descriptor.ts";
 import { hexOf, parseDigest } from "../core/digest.ts";
 import { BuildError, isErrno } from "../core/errors.ts";
+import { formatReference, parseReference } from "../core/reference.ts";
 import type { ImageIndex } from "../image/index.ts";
 import { parseDocument } from "../image/read.ts";
 import { CONTAINERD_NAME, REF_NAME } from "../store/names.ts";
@@ -35,7 +36,8 @@ export async function openOciLayout(path: string, choice: LayoutChoice = {}): Pr
     name,
     async top() {
       const index = parseDocument(await readIndex(path), `"${join(path, "index.json")}"`);
-      if (index.kind !== "index") throw new BuildError("ARCHIVE_INVALID", `"${join(path, "index.json")}" is not an index`);
+      if (index.kind !== "index")
+        throw new BuildError("ARCHIVE_INVALID", `"${join(path, "index.json")}" is not an index`);
       const descriptor = await chooseTop(index.index, choice, path, name);
       return { descriptor, bytes: await document(descriptor) };
     },
@@ -53,10 +55,16 @@ export async function openOciLayout(path: string, choice: LayoutChoice = {}): Pr
 /** The entry of a layout's index.json that a tag or digest names. */
 export function chooseEntry(index: ImageIndex, tag: string | undefined, name: string): Descriptor {
   const { manifests } = index;
-  const refs = (entry: Descriptor): readonly (string | undefined)[] => [entry.annotations?.[REF_NAME], entry.annotations?.[CONTAINERD_NAME]];
+  const refs = (entry: Descriptor): readonly (string | undefined)[] => [
+    entry.annotations?.[REF_NAME],
+    entry.annotations?.[CONTAINERD_NAME],
+  ];
   const named = (wanted: string): Descriptor | undefined => manifests.findLast((entry) => refs(entry).includes(wanted));
   if (tag !== undefined) {
-    const found = named(tag) ?? manifests.findLast((entry) => refs(entry).some((ref) => ref?.endsWith(`:${tag}`)));
+    const found =
+      named(tag) ??
+      named(fullName(tag)) ??
+      manifests.findLast((entry) => refs(entry).some((ref) => ref?.endsWith(`:${tag}`)));
     if (found !== undefined) return found;
     const known = [...new Set(manifests.flatMap(refs).filter((ref) => ref !== undefined))];
     throw new BuildError("INPUT_MISSING", `${name} has no image "${tag}"`, {
@@ -71,6 +79,15 @@ export function chooseEntry(index: ImageIndex, tag: string | undefined, name: st
   throw new BuildError("INPUT_MISSING", `${name} holds ${digests.size} images and none is called "latest"`, {
     hint: `name one: ${manifests.map((entry) => refs(entry).find((ref) => ref !== undefined) ?? entry.digest).join(", ")}`,
   });
+}
+
+/** An image name in its full form; what is none stays as it is. */
+export function fullName(name: string): string {
+  try {
+    return formatReference(parseReference(name));
+  } catch {
+    return name;
+  }
 }
 
 /** A descriptor without the names that index.json put on it. */
@@ -100,7 +117,8 @@ async function readIndex(path: string): Promise<Uint8Array> {
   try {
     return await readFile(join(path, "index.json"));
   } catch (error) {
-    if (isErrno(error, "ENOENT")) throw new BuildError("ARCHIVE_INVALID", `the image layout "${path}" has no index.json`, { cause: error });
+    if (isErrno(error, "ENOENT"))
+      throw new BuildError("ARCHIVE_INVALID", `the image layout "${path}" has no index.json`, { cause: error });
     throw error;
   }
 }
@@ -108,13 +126,19 @@ async function readIndex(path: string): Promise<Uint8Array> {
 async function readBlob(path: string, descriptor: Descriptor, name: string): Promise<Uint8Array> {
   await using file = await openBlob(path, descriptor.digest, name);
   const { size } = await file.stat();
-  if (size > DOCUMENT_BYTES) throw new BuildError("ARCHIVE_INVALID", `${name}: ${descriptor.digest} is no manifest: it has ${size} bytes`);
+  if (size > DOCUMENT_BYTES)
+    throw new BuildError("ARCHIVE_INVALID", `${name}: ${descriptor.digest} is no manifest: it has ${size} bytes`);
   return await file.readFile();
 }
 
-async function* streamBlob(path: string, descriptor: Descriptor, name: string, signal: AbortSignal): AsyncIterable<Uint8Array> {
+async function* streamBlob(
+  path: string,
+  descriptor: Descriptor,
+  name: string,
+  signal: AbortSignal,
+): AsyncIterable<Uint8Array> {
   await using file = await openBlob(path, descriptor.digest, name);
-  for (let position = 0; ; ) {
+  for (let position = 0; ;) {
     signal.throwIfAborted();
     const buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES);
     const { bytesRead } = await file.read(buffer, 0, buffer.length, position);
@@ -128,7 +152,8 @@ async function openBlob(path: string, digest: Descriptor["digest"], name: string
   try {
     return await open(blobPath(path, { digest }), constants.O_RDONLY);
   } catch (error) {
-    if (isErrno(error, "ENOENT")) throw new BuildError("INPUT_MISSING", `${name}: blob ${digest} is not in the layout`, { cause: error });
+    if (isErrno(error, "ENOENT"))
+      throw new BuildError("INPUT_MISSING", `${name}: blob ${digest} is not in the layout`, { cause: error });
     throw error;
   }
 }

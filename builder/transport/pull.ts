@@ -13,7 +13,12 @@ import type { ImageSource } from "./source.ts";
 import { resolveImage } from "./source.ts";
 
 /** Progress of one blob: bytes so far, of how many. `done` once, at its end. */
-export type StatusSink = (status: { readonly digest: Digest; readonly current: number; readonly total: number; readonly done: boolean }) => void;
+export type StatusSink = (status: {
+  readonly digest: Digest;
+  readonly current: number;
+  readonly total: number;
+  readonly done: boolean;
+}) => void;
 
 /** An image whose manifest and config are in the store. */
 export interface PulledImage {
@@ -39,7 +44,11 @@ export async function pullImage(
 ): Promise<PulledImage> {
   const resolved = await resolveImage(source, platform, signal);
   const { descriptor } = resolved.manifest;
-  const manifest = parseImageManifest(resolved.manifest.bytes, `manifest ${descriptor.digest} of ${source.name}`, descriptor.mediaType);
+  const manifest = parseImageManifest(
+    resolved.manifest.bytes,
+    `manifest ${descriptor.digest} of ${source.name}`,
+    descriptor.mediaType,
+  );
   await fetchBlob(source, manifest.config, store, signal);
   for (const document of resolved.documents) await store.put(document.bytes);
   const image = await validateImage(descriptor, store, { layers: "absent", signal });
@@ -55,7 +64,7 @@ export async function pullImage(
 }
 
 /** Copies one blob of a source into the store, verified; nothing happens when it is there. */
-export async function fetchBlob(
+async function fetchBlob(
   source: ImageSource,
   descriptor: Descriptor,
   store: BlobStore,
@@ -68,7 +77,8 @@ export async function fetchBlob(
     let current = 0;
     for await (const chunk of source.blob(descriptor, signal)) {
       current += chunk.length;
-      if (current > size) throw new BuildError("DIGEST_INVALID", `${source.name} gives more than the ${size} bytes that ${digest} has`);
+      if (current > size)
+        throw new BuildError("DIGEST_INVALID", `${source.name} gives more than the ${size} bytes that ${digest} has`);
       await writer.write(chunk);
       onStatus({ digest, current, total: size, done: false });
     }
@@ -78,7 +88,12 @@ export async function fetchBlob(
 }
 
 /** Brings a whole image into the store: every document and blob below what the name points to, all platforms. */
-export async function pullAll(source: ImageSource, store: BlobStore, signal: AbortSignal, onStatus?: StatusSink): Promise<Descriptor> {
+export async function pullAll(
+  source: ImageSource,
+  store: BlobStore,
+  signal: AbortSignal,
+  onStatus?: StatusSink,
+): Promise<Descriptor> {
   const top = await source.top(signal);
   const visit = async (descriptor: Descriptor, bytes: Uint8Array): Promise<void> => {
     const document = parseDocument(bytes, `${source.name} (${descriptor.digest})`, descriptor.mediaType);
@@ -95,7 +110,11 @@ export async function pullAll(source: ImageSource, store: BlobStore, signal: Abo
 }
 
 /** Does `work` for every item, `limit` at a time; throws what failed first, once all under way have ended. */
-export async function inParallel<T>(items: readonly T[], limit: number, work: (item: T) => Promise<void>): Promise<void> {
+export async function inParallel<T>(
+  items: readonly T[],
+  limit: number,
+  work: (item: T) => Promise<void>,
+): Promise<void> {
   const queue = items.values();
   const failures: unknown[] = [];
   const worker = async (): Promise<void> => {
@@ -125,7 +144,9 @@ function diffIdAt(config: ImageConfig, place: number): Digest {
   return diffId;
 }
 
-function sharedByDigest(work: (layer: Descriptor, signal: AbortSignal) => Promise<void>): (layer: Descriptor, signal: AbortSignal) => Promise<void> {
+function sharedByDigest(
+  work: (layer: Descriptor, signal: AbortSignal) => Promise<void>,
+): (layer: Descriptor, signal: AbortSignal) => Promise<void> {
   const running = new Map<Digest, Promise<void>>();
   return (layer, signal) => {
     const known = running.get(layer.digest);

@@ -27,7 +27,8 @@ export async function pushImage(
   await inParallel(contents.blobs, 4, async (blob) => {
     const { digest, size } = blob;
     try {
-      if (!(await sink.has(blob, both))) await sink.putBlob(blob, () => counted(store.open(digest, both), blob, onStatus), both);
+      if (!(await sink.has(blob, both)))
+        await sink.putBlob(blob, () => counted(store.open(digest, both), blob, onStatus), both);
     } catch (error) {
       failed.abort();
       throw error;
@@ -40,7 +41,11 @@ export async function pushImage(
   }
 }
 
-async function* counted(chunks: AsyncIterable<Uint8Array>, { digest, size }: Descriptor, onStatus: StatusSink): AsyncIterable<Uint8Array> {
+async function* counted(
+  chunks: AsyncIterable<Uint8Array>,
+  { digest, size }: Descriptor,
+  onStatus: StatusSink,
+): AsyncIterable<Uint8Array> {
   let current = 0;
   for await (const chunk of chunks) {
     current += chunk.length;

@@ -44,11 +44,15 @@ export interface ResolvedImage {
 }
 
 /** Follows indexes (also nested ones) to the image for a platform; every document's digest and size are verified. */
-export async function resolveImage(source: ImageSource, platform: Platform, signal: AbortSignal): Promise<ResolvedImage> {
+export async function resolveImage(
+  source: ImageSource,
+  platform: Platform,
+  signal: AbortSignal,
+): Promise<ResolvedImage> {
   const top = await source.top(signal);
   verifyBytes(top.descriptor, top.bytes, source.name);
   const documents = [top];
-  for (let current = top; documents.length <= 4; ) {
+  for (let current = top; documents.length <= 4;) {
     const what = `${source.name} (${current.descriptor.digest})`;
     const document = parseDocument(current.bytes, what, current.descriptor.mediaType);
     if (document.kind === "manifest") return { top, manifest: current, documents };
@@ -64,10 +68,14 @@ export async function resolveImage(source: ImageSource, platform: Platform, sign
 /** Throws `DIGEST_INVALID` unless bytes are what a descriptor says; `where` names who gave them. */
 export function verifyBytes(descriptor: Descriptor, bytes: Uint8Array, where: string): void {
   if (bytes.length !== descriptor.size) {
-    throw new BuildError("DIGEST_INVALID", `${where} gave ${bytes.length} bytes for ${descriptor.digest}, its descriptor says ${descriptor.size}`);
+    throw new BuildError(
+      "DIGEST_INVALID",
+      `${where} gave ${bytes.length} bytes for ${descriptor.digest}, its descriptor says ${descriptor.size}`,
+    );
   }
   const found: Digest = digestOf(bytes);
-  if (found !== descriptor.digest) throw new BuildError("DIGEST_INVALID", `${where} gave bytes with ${found} for ${descriptor.digest}`);
+  if (found !== descriptor.digest)
+    throw new BuildError("DIGEST_INVALID", `${where} gave bytes with ${found} for ${descriptor.digest}`);
 }
 
 /** Whole bytes of a stream that may have `maxBytes` at most. */

@@ -32,7 +32,10 @@ export function parseAnnotation(text: string): AnnotationSpec[] {
     .map((type) => {
       const match = /^([a-z-]+)(?:\[([A-Za-z0-9_/.-]+)\])?$/.exec(type);
       if (match === null) {
-        throw new BuildError("USAGE", `invalid annotation type "${type}", expected type and optional platform in square brackets`);
+        throw new BuildError(
+          "USAGE",
+          `invalid annotation type "${type}", expected type and optional platform in square brackets`,
+        );
       }
       return { place: readPlace(match[1] ?? ""), platform: readPlatform(match[2]), key, value };
     });

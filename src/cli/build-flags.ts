@@ -8,6 +8,7 @@ const OFF = /^(false|0|f|F|FALSE|False|disabled=true)$/;
 const LIMITS = "limit the whole build with a cgroup or a systemd scope instead";
 const CACHE = "the local build cache is always used; share it with --root";
 
+// prettier-ignore
 export const BUILD_FLAGS: readonly Flag[] = [
   { name: "add-host", kind: "list", value: "HOST:IP", state: "works", help: "Add a line to /etc/hosts of RUN (IP or host-gateway)" },
   { name: "allow", kind: "list", value: "ENTITLEMENT", state: "works", help: "Permit network.host, security.insecure or buildx.local.delete" },
@@ -67,4 +68,4 @@ export const BUILD_FLAGS: readonly Flag[] = [
   { name: "security-opt", kind: "list", state: "ignored", help: "Security options", note: "ignored, as buildx does" },
   { name: "squash", kind: "boolean", state: "ignored", help: "Squash layers", note: "ignored, it was removed from docker build" },
   ...GLOBAL_FLAGS,
-]; // prettier-ignore
+];

@@ -37,7 +37,7 @@ export function excerpt(location: SourceLocation): string {
 function causes(error: BuildError): string {
   let text = `\n[${error.code}] ${error.stack ?? ""}\n`;
   const seen = new Set<unknown>([error]);
-  for (let cause = error.cause; cause !== undefined && !seen.has(cause); ) {
+  for (let cause = error.cause; cause !== undefined && !seen.has(cause);) {
     seen.add(cause);
     text += `caused by: ${cause instanceof Error ? (cause.stack ?? cause.message) : String(cause)}\n`;
     cause = cause instanceof Error ? cause.cause : undefined;

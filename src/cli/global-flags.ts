@@ -2,11 +2,18 @@
 
 import type { Flag } from "./flags.ts";
 
+// prettier-ignore
 export const GLOBAL_FLAGS: readonly Flag[] = [
   { name: "root", kind: "string", value: "DIR", state: "works", help: "Folder of images, layers and build cache" },
   { name: "debug", short: "D", kind: "boolean", state: "works", help: "Show stacks and causes of errors, and details of warnings" },
   { name: "help", short: "h", kind: "boolean", state: "works", help: "Show this help" },
-]; // prettier-ignore
+];
 
 /** Only before a command. */
-export const VERSION_FLAG: Flag = { name: "version", short: "v", kind: "boolean", state: "works", help: "Show the version" };
+export const VERSION_FLAG: Flag = {
+  name: "version",
+  short: "v",
+  kind: "boolean",
+  state: "works",
+  help: "Show the version",
+};

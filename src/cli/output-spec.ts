@@ -44,10 +44,11 @@ export type OutputSpec =
 
 const TYPES = ["image", "registry", "oci", "docker", "local", "tar", "cacheonly"] as const;
 
+// prettier-ignore
 const IMAGE_KEYS = [
   "name", "oci-mediatypes", "compression", "compression-level", "force-compression", "encoder", "rewrite-timestamp",
   "oci-artifact", "attestation-inline", "buildinfo", "buildinfo-attrs", "prefer-nondist-layers",
-]; // prettier-ignore
+];
 const STORE_KEYS = ["push", "push-by-digest", "registry.insecure", "unpack", "store", "name-canonical"];
 const KEYS: Readonly<Record<(typeof TYPES)[number], readonly string[]>> = {
   image: [...IMAGE_KEYS, ...STORE_KEYS],
@@ -69,12 +70,19 @@ export function parseOutput(text: string): OutputSpec {
   }
   const pairs = parsePairs(text, "--output");
   const typeText = pairs.findLast((pair) => pair.key === "type")?.value;
-  if (typeText === undefined || typeText === "") throw new BuildError("USAGE", `--output: type is required for output "${text}"`);
+  if (typeText === undefined || typeText === "")
+    throw new BuildError("USAGE", `--output: type is required for output "${text}"`);
   const type = TYPES.find((candidate) => candidate === typeText);
   if (type === undefined) {
     throw new BuildError("USAGE", `--output: unknown type "${typeText}"`, { hint: `types are ${TYPES.join(", ")}` });
   }
-  return read(type, new Attributes(type, pairs.filter((pair) => pair.key !== "type")));
+  return read(
+    type,
+    new Attributes(
+      type,
+      pairs.filter((pair) => pair.key !== "type"),
+    ),
+  );
 }
 
 function read(type: (typeof TYPES)[number], attributes: Attributes): OutputSpec {
@@ -186,7 +194,10 @@ class Attributes {
     const most = compression === "zstd" ? 22 : 9;
     const level = /^\d+$/.test(value) ? Number(value) : Number.NaN;
     if (!(level >= 0 && level <= most)) {
-      throw new BuildError("USAGE", `--output: compression-level="${value}" is not between 0 and ${most} (${compression})`);
+      throw new BuildError(
+        "USAGE",
+        `--output: compression-level="${value}" is not between 0 and ${most} (${compression})`,
+      );
     }
     return level;
   }

@@ -5,6 +5,7 @@ import { GLOBAL_FLAGS } from "./global-flags.ts";
 
 const LATER = "tsbuild run is for trying an image; a container engine has the rest";
 
+// prettier-ignore
 export const RUN_FLAGS: readonly Flag[] = [
   { name: "add-host", kind: "list", value: "HOST:IP", state: "works", help: "Add a line to /etc/hosts" },
   { name: "entrypoint", kind: "string", value: "COMMAND", state: "works", help: "Replace the image's entrypoint (and drop its command)" },
@@ -25,4 +26,4 @@ export const RUN_FLAGS: readonly Flag[] = [
   { name: "volume", short: "v", kind: "list", state: "later", help: "Mount a folder", note: LATER },
   { name: "mount", kind: "list", state: "later", help: "Mount a folder", note: LATER },
   ...GLOBAL_FLAGS,
-]; // prettier-ignore
+];

@@ -23,7 +23,9 @@ export function parseSecret(text: string): SecretSpec {
         break;
       case "type":
         if (value !== "file" && value !== "env") {
-          throw new BuildError("USAGE", `--secret: unsupported secret type "${value}"`, { hint: "types are file and env" });
+          throw new BuildError("USAGE", `--secret: unsupported secret type "${value}"`, {
+            hint: "types are file and env",
+          });
         }
         type = value;
         break;

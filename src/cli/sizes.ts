@@ -8,7 +8,9 @@ const POWERS: Readonly<Record<string, number>> = { "": 0, b: 0, k: 1, m: 2, g: 3
 export function parseSize(text: string, flag: string): number {
   const match = /^(\d+(?:\.\d+)?)\s*(?:([kmgtp])(?:i?b)?|b)?$/i.exec(text.trim());
   if (match === null) {
-    throw new BuildError("USAGE", `${flag}: invalid size: "${text}"`, { hint: "write a number and a unit, as 64m or 1g" });
+    throw new BuildError("USAGE", `${flag}: invalid size: "${text}"`, {
+      hint: "write a number and a unit, as 64m or 1g",
+    });
   }
   const power = POWERS[(match[2] ?? "").toLowerCase()] ?? 0;
   return Math.floor(Number(match[1]) * 1024 ** power);

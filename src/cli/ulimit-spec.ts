@@ -10,16 +10,19 @@ export interface UlimitSpec {
 }
 
 // setrlimit(2), by docker's names (docker/go-units, ulimit.go).
+// prettier-ignore
 const NAMES = new Set([
   "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio", "rttime",
   "sigpending", "stack",
-]); // prettier-ignore
+]);
 
 /** Reads one ulimit. Throws `USAGE`. */
 export function parseUlimit(text: string): UlimitSpec {
   const match = /^([^=]+)=(-?\d+)(?::(-?\d+))?$/.exec(text);
   if (match === null) {
-    throw new BuildError("USAGE", `invalid ulimit argument: "${text}"`, { hint: "write type=soft[:hard], as nofile=1024:2048" });
+    throw new BuildError("USAGE", `invalid ulimit argument: "${text}"`, {
+      hint: "write type=soft[:hard], as nofile=1024:2048",
+    });
   }
   const name = match[1] ?? "";
   if (!NAMES.has(name)) throw new BuildError("USAGE", `invalid ulimit type: "${name}"`);

@@ -60,7 +60,8 @@ function namedContext(text: string): ContextSpec {
   if (layout !== undefined) return { kind: "oci-layout", ...splitLayout(layout) };
   const archive = after(text, "docker-archive:");
   if (archive !== undefined) return { kind: "docker-archive", path: resolve(archive) };
-  if (/^(target|input|local):/.test(text)) throw new BuildError("UNSUPPORTED", `--build-context: "${text}" is not supported yet`);
+  if (/^(target|input|local):/.test(text))
+    throw new BuildError("UNSUPPORTED", `--build-context: "${text}" is not supported yet`);
   if (isDirectory(text)) return { kind: "directory", path: resolve(text) };
   const remote = remoteContext(text);
   if (remote !== undefined) return remote;
@@ -92,7 +93,10 @@ function isDirectory(path: string): boolean {
     return statSync(path).isDirectory();
   } catch (error) {
     if (isErrno(error, "ENOENT", "ENOTDIR", "ENAMETOOLONG")) return false;
-    throw new BuildError("CONTEXT", `unable to prepare context: cannot look at "${path}"`, { cause: error, hint: String(error) });
+    throw new BuildError("CONTEXT", `unable to prepare context: cannot look at "${path}"`, {
+      cause: error,
+      hint: String(error),
+    });
   }
 }
 

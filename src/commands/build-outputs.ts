@@ -79,11 +79,21 @@ export function readOutputs(args: Arguments, stdout: Stdout): Outputs {
         return { type: spec.type, image, destination: { kind: "directory", path: resolve(spec.destination) } };
       }
       case "local":
-        if (spec.destination === "-") throw new BuildError("USAGE", "--output: type=local cannot write to standard output", { hint: "use -o - or type=tar" });
+        if (spec.destination === "-")
+          throw new BuildError("USAGE", "--output: type=local cannot write to standard output", {
+            hint: "use -o - or type=tar",
+          });
         if (spec.deleteExtra && !allow.includes("buildx.local.delete")) {
-          throw new BuildError("USAGE", `--output: mode=delete removes what else is in "${spec.destination}"`, { hint: "permit it with --allow buildx.local.delete" });
+          throw new BuildError("USAGE", `--output: mode=delete removes what else is in "${spec.destination}"`, {
+            hint: "permit it with --allow buildx.local.delete",
+          });
         }
-        return { type: "local", path: resolve(spec.destination), deleteExtra: spec.deleteExtra, ...split(spec.platformSplit) };
+        return {
+          type: "local",
+          path: resolve(spec.destination),
+          deleteExtra: spec.deleteExtra,
+          ...split(spec.platformSplit),
+        };
       case "tar":
         return { type: "tar", destination: fileSink(spec, stdout, toStdout), ...split(spec.platformSplit) };
       case "cacheonly":
@@ -102,19 +112,30 @@ function addShorthands(specs: readonly OutputSpec[], push: boolean, load: boolea
     return { ...spec, image: { ...spec.image, ...(push ? { push } : {}), ...(load ? { store: true } : {}) } };
   });
   const hasImage = changed.some((spec) => spec.type === "image" || spec.type === "registry");
-  return hasImage || !(push || load) ? changed : [...changed, { type: push ? "registry" : "image", image: NO_ATTRIBUTES }];
+  return hasImage || !(push || load)
+    ? changed
+    : [...changed, { type: push ? "registry" : "image", image: NO_ATTRIBUTES }];
 }
 
-function imageOptions(attributes: ImageAttributes, tags: readonly string[], annotations: readonly AnnotationSpec[], type: "oci" | "docker"): ImageOptions {
+function imageOptions(
+  attributes: ImageAttributes,
+  tags: readonly string[],
+  annotations: readonly AnnotationSpec[],
+  type: "oci" | "docker",
+): ImageOptions {
   const all = [...annotations, ...attributes.annotations];
   const compression = attributes.compression ?? "gzip";
   // Docker's own types know neither annotations nor zstd.
   const needsOci = all.length > 0 ? "annotations" : compression === "zstd" ? "compression=zstd" : undefined;
   if (attributes.ociMediaTypes === false && needsOci !== undefined) {
-    throw new BuildError("USAGE", `--output: ${needsOci} needs OCI media types, and oci-mediatypes=false was asked for`);
+    throw new BuildError(
+      "USAGE",
+      `--output: ${needsOci} needs OCI media types, and oci-mediatypes=false was asked for`,
+    );
   }
   const wantsOci = attributes.ociMediaTypes ?? (type === "oci" || needsOci !== undefined);
-  const names = attributes.names.length > 0 ? attributes.names.map((name) => imageName(name, "--output: invalid name")) : tags;
+  const names =
+    attributes.names.length > 0 ? attributes.names.map((name) => imageName(name, "--output: invalid name")) : tags;
   return {
     names: [...new Set(names)],
     mediaTypes: wantsOci ? "oci" : "docker",
@@ -132,13 +153,20 @@ function imageName(text: string, what: string): string {
   try {
     reference = parseReference(text);
   } catch (error) {
-    throw new BuildError("USAGE", `${what}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    throw new BuildError("USAGE", `${what}: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    });
   }
-  if (reference.digest !== undefined) throw new BuildError("USAGE", `${what}: "${text}" has a digest, but the digest is what the build makes`);
+  if (reference.digest !== undefined)
+    throw new BuildError("USAGE", `${what}: "${text}" has a digest, but the digest is what the build makes`);
   return formatReference(reference);
 }
 
-function fileSink(spec: { readonly type: string; readonly destination: string | undefined }, stdout: Stdout, toStdout: () => FileSink): FileSink {
+function fileSink(
+  spec: { readonly type: string; readonly destination: string | undefined },
+  stdout: Stdout,
+  toStdout: () => FileSink,
+): FileSink {
   if (spec.destination === undefined || spec.destination === "-") {
     if (stdout.isTerminal) {
       throw new BuildError("USAGE", `dest file is required for ${spec.type} exporter. refusing to write to console`);

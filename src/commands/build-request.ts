@@ -59,11 +59,14 @@ export async function readRequest(options: RequestOptions): Promise<BuildRequest
     network,
     extraHosts: listOf(args, "add-host").flatMap(parseExtraHosts),
     ulimits: listOf(args, "ulimit").map(parseUlimit),
-    shmSizeBytes: textOf(args, "shm-size") ? parseSize(textOf(args, "shm-size") ?? "", "--shm-size") : DEFAULT_SHM_BYTES,
+    shmSizeBytes: textOf(args, "shm-size")
+      ? parseSize(textOf(args, "shm-size") ?? "", "--shm-size")
+      : DEFAULT_SHM_BYTES,
     cgroupParent: textOf(args, "cgroup-parent") ?? "",
     allow: entitlements(listOf(args, "allow"), network),
     exports: options.outputs.exports,
-    jobs: textOf(args, "jobs") === undefined ? availableParallelism() : parseCount(textOf(args, "jobs") ?? "", "--jobs", 1),
+    jobs:
+      textOf(args, "jobs") === undefined ? availableParallelism() : parseCount(textOf(args, "jobs") ?? "", "--jobs", 1),
     reproducible,
     requireSandbox: driver(textOf(args, "require-sandbox")),
     session: await localSession({
@@ -84,7 +87,11 @@ export async function readRequest(options: RequestOptions): Promise<BuildRequest
  * SOURCE_DATE_EPOCH of the environment is also the build argument of that name, as buildx sends it. A --build-arg of
  * that name comes before it, and what it means ("context" is allowed) is for the conversion to say.
  */
-function withEpoch(buildArgs: Map<string, string>, variable: string | undefined, reproducible: boolean): Pick<BuildRequest, "buildArgs" | "epochSeconds"> {
+function withEpoch(
+  buildArgs: Map<string, string>,
+  variable: string | undefined,
+  reproducible: boolean,
+): Pick<BuildRequest, "buildArgs" | "epochSeconds"> {
   if (buildArgs.has("SOURCE_DATE_EPOCH")) return { buildArgs, epochSeconds: undefined };
   if (variable === undefined || variable === "") return { buildArgs, epochSeconds: reproducible ? 0 : undefined };
   const seconds = parseCount(variable, "SOURCE_DATE_EPOCH", 0);
@@ -94,14 +101,19 @@ function withEpoch(buildArgs: Map<string, string>, variable: string | undefined,
 function platforms(values: readonly string[], environment: Environment): Platform[] {
   const texts = values.length > 0 ? values : [environment["DOCKER_DEFAULT_PLATFORM"] ?? ""];
   const found = texts.flatMap((value) => value.split(",")).filter((text) => text.trim() !== "");
-  const byName = new Map(found.map((text) => parsePlatform(text)).map((platform) => [formatPlatform(platform), platform]));
+  const byName = new Map(
+    found.map((text) => parsePlatform(text)).map((platform) => [formatPlatform(platform), platform]),
+  );
   return [...byName.values()];
 }
 
 function noCache(args: Arguments): boolean | readonly string[] {
-  const stages = listOf(args, "no-cache-filter").flatMap((value) => value.split(",")).filter((stage) => stage !== "");
+  const stages = listOf(args, "no-cache-filter")
+    .flatMap((value) => value.split(","))
+    .filter((stage) => stage !== "");
   if (!isOn(args, "no-cache")) return stages.length > 0 ? stages : false;
-  if (stages.length > 0) throw new BuildError("USAGE", "--no-cache and --no-cache-filter cannot currently be used together");
+  if (stages.length > 0)
+    throw new BuildError("USAGE", "--no-cache and --no-cache-filter cannot currently be used together");
   return true;
 }
 
@@ -109,14 +121,17 @@ function noCache(args: Arguments): boolean | readonly string[] {
 export function networkMode(text: string | undefined): "default" | "host" | "none" {
   if (text === undefined || text === "" || text === "default") return "default";
   if (text === "host" || text === "none") return text;
-  throw new BuildError("USAGE", `network mode "${text}" is not supported`, { hint: "modes are default, host and none" });
+  throw new BuildError("USAGE", `network mode "${text}" is not supported`, {
+    hint: "modes are default, host and none",
+  });
 }
 
 /** `--require-sandbox`. Throws `USAGE`. */
 export function driver(text: string | undefined): DriverName | undefined {
   if (text === undefined || text === "") return undefined;
   const found = DRIVERS.find((name) => name === text);
-  if (found === undefined) throw new BuildError("USAGE", `--require-sandbox: "${text}" is none of ${DRIVERS.join(", ")}`);
+  if (found === undefined)
+    throw new BuildError("USAGE", `--require-sandbox: "${text}" is none of ${DRIVERS.join(", ")}`);
   return found;
 }
 
@@ -125,7 +140,10 @@ function entitlements(values: readonly string[], network: string): readonly stri
   const wanted = values.flatMap((value) => value.split(","));
   for (const name of wanted) {
     if (/^device(=|$)/.test(name)) throw new BuildError("UNSUPPORTED", `--allow ${name} is not supported yet`);
-    if (!ENTITLEMENTS.includes(name)) throw new BuildError("USAGE", `invalid entitlement: "${name}"`, { hint: `entitlements are ${ENTITLEMENTS.join(", ")}` });
+    if (!ENTITLEMENTS.includes(name))
+      throw new BuildError("USAGE", `invalid entitlement: "${name}"`, {
+        hint: `entitlements are ${ENTITLEMENTS.join(", ")}`,
+      });
   }
   return [...new Set(network === "host" ? [...wanted, "network.host"] : wanted)];
 }

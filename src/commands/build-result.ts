@@ -32,7 +32,9 @@ export function failureMetadata({ code, message, exitCode }: BuildError): object
 export function resultLines(result: BuildResult): string {
   if (result.digest === undefined) return "";
   const several = result.images.length > 1;
-  const ids = result.images.map(({ platform, imageId }) => `image id ${imageId}${several ? ` (${formatPlatform(platform)})` : ""}\n`);
+  const ids = result.images.map(
+    ({ platform, imageId }) => `image id ${imageId}${several ? ` (${formatPlatform(platform)})` : ""}\n`,
+  );
   return `${ids.join("")}digest   ${result.digest}\n`;
 }
 

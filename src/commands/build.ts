@@ -23,7 +23,8 @@ const USAGE = `Usage:  tsbuild [build] [OPTIONS] PATH | URL | -
 
 Builds an image from a Dockerfile.`;
 
-const HOLD_MS = 1000;
+/** A slow registry should not look like a program that hangs. */
+const HOLD_MS = 5000;
 
 /** The command. Nothing is begun before all of its flags are understood. */
 export const build: Command = async (context) => {
@@ -74,7 +75,13 @@ export const build: Command = async (context) => {
   }
 };
 
-async function report(context: CommandContext, args: Arguments, result: BuildResult, quiet: boolean, stdoutIsTaken: boolean): Promise<void> {
+async function report(
+  context: CommandContext,
+  args: Arguments,
+  result: BuildResult,
+  quiet: boolean,
+  stdoutIsTaken: boolean,
+): Promise<void> {
   const id = imageIdOf(result);
   const idFile = textOf(args, "iidfile");
   const metadataFile = textOf(args, "metadata-file");
@@ -85,26 +92,37 @@ async function report(context: CommandContext, args: Arguments, result: BuildRes
   if (text !== "") await context.print(text);
 }
 
-async function reportFailure({ outcome }: CommandContext, args: Arguments, error: BuildError, events: HeldEvents, display: Display): Promise<void> {
+async function reportFailure(
+  { outcome }: CommandContext,
+  args: Arguments,
+  error: BuildError,
+  events: HeldEvents,
+  display: Display,
+): Promise<void> {
   events.release();
   display.close(error);
   outcome.told = display.tellsErrors;
   const metadataFile = textOf(args, "metadata-file");
   // What failed is what counts, not that it could not be written down as well.
-  if (metadataFile) await writeWhole(metadataFile, `${JSON.stringify(failureMetadata(error), null, 2)}\n`).catch(() => undefined);
+  if (metadataFile)
+    await writeWhole(metadataFile, `${JSON.stringify(failureMetadata(error), null, 2)}\n`).catch(() => undefined);
 }
 
 function progressMode(args: Arguments, environment: Environment): ProgressMode {
   const text = textOf(args, "progress") ?? (environment["BUILDKIT_PROGRESS"] || "auto");
   const mode = PROGRESS_MODES.find((candidate) => candidate === text);
-  if (mode === undefined) throw new BuildError("USAGE", `invalid progress mode "${text}"`, { hint: `modes are ${PROGRESS_MODES.join(", ")}` });
+  if (mode === undefined)
+    throw new BuildError("USAGE", `invalid progress mode "${text}"`, {
+      hint: `modes are ${PROGRESS_MODES.join(", ")}`,
+    });
   if (isOn(args, "quiet")) {
     if (textOf(args, "progress") !== undefined && mode !== "auto" && mode !== "quiet") {
       throw new BuildError("USAGE", `progress=${mode} and quiet cannot be used together`);
     }
     return "quiet";
   }
-  if (mode === "tty" && !process.stderr.isTTY) throw new BuildError("USAGE", "--progress=tty: standard error is not a terminal");
+  if (mode === "tty" && !process.stderr.isTTY)
+    throw new BuildError("USAGE", "--progress=tty: standard error is not a terminal");
   return mode;
 }
 

@@ -59,9 +59,13 @@ export function rootOf(context: CommandContext, args: Arguments): string {
 export function exactly(args: Arguments, count: number, command: string, what: string): readonly string[] {
   if (args.positionals.length !== count) {
     const found = args.positionals.length === 0 ? "" : `, not ${args.positionals.length}`;
-    throw new BuildError("USAGE", `"tsbuild ${command}" requires exactly ${count} argument${count === 1 ? "" : "s"} (${what})${found}`, {
-      hint: `See 'tsbuild ${command} --help'.`,
-    });
+    throw new BuildError(
+      "USAGE",
+      `"tsbuild ${command}" requires exactly ${count} argument${count === 1 ? "" : "s"} (${what})${found}`,
+      {
+        hint: `See 'tsbuild ${command} --help'.`,
+      },
+    );
   }
   return args.positionals;
 }

@@ -14,7 +14,11 @@ const WAYS = {
 
 /** Exit code 1 when no RUN can work. The drivers are examined where they will run: inside the namespace. */
 export const doctor: Command = async (context) => {
-  const args = await readArguments(context, GLOBAL_FLAGS, "Usage:  tsbuild doctor\n\nSays what this machine can do for RUN.");
+  const args = await readArguments(
+    context,
+    GLOBAL_FLAGS,
+    "Usage:  tsbuild doctor\n\nSays what this machine can do for RUN.",
+  );
   if (args === undefined) return 0;
   exactly(args, 0, "doctor", "none");
   const root = rootOf(context, args);

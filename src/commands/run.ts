@@ -25,7 +25,9 @@ export const run: Command = async (context) => {
   if (args === undefined) return 0;
   const [image, ...command] = args.positionals;
   if (image === undefined) {
-    throw new BuildError("USAGE", '"tsbuild run" requires at least 1 argument (IMAGE)', { hint: "See 'tsbuild run --help'." });
+    throw new BuildError("USAGE", '"tsbuild run" requires at least 1 argument (IMAGE)', {
+      hint: "See 'tsbuild run --help'.",
+    });
   }
   const tty = isOn(args, "tty");
   if (tty && !process.stdin.isTTY) throw new BuildError("USAGE", "-t: standard input is not a terminal");

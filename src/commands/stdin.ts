@@ -1,7 +1,16 @@
 // Standard input as a build input. It can be read twice: once now, and once more by the same program inside a user
 // namespace, where a build may turn out to belong only after its context was read.
 
-import { closeSync, createReadStream, fstatSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  createReadStream,
+  fstatSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { BuildError } from "../../builder/core/errors.ts";
@@ -16,7 +25,9 @@ export function openStdin(what: string, repeatable: boolean): () => AsyncIterabl
   const copy = process.env[COPY_VARIABLE];
   if (copy !== undefined) return () => readCopy(copy);
   if (process.stdin.isTTY) {
-    throw new BuildError("USAGE", `refusing to read ${what} from a terminal`, { hint: "pipe it in, as in: tsbuild build - < context.tar" });
+    throw new BuildError("USAGE", `refusing to read ${what} from a terminal`, {
+      hint: "pipe it in, as in: tsbuild build - < context.tar",
+    });
   }
   return () => readOriginal(repeatable);
 }
@@ -40,7 +51,7 @@ async function* copying(input: AsyncIterable<unknown>): AsyncIterable<Uint8Array
   const file = openSync(path, "wx", 0o600);
   try {
     for await (const chunk of chunks(input)) {
-      for (let at = 0; at < chunk.length; ) at += writeSync(file, chunk, at);
+      for (let at = 0; at < chunk.length;) at += writeSync(file, chunk, at);
       yield chunk;
     }
   } finally {

@@ -9,6 +9,8 @@ import { VERSION } from "../version.ts";
 export const version: Command = async (context) => {
   const args = await readArguments(context, GLOBAL_FLAGS, "Usage:  tsbuild version");
   if (args === undefined) return 0;
-  await context.print(`tsbuild ${VERSION}\nNode ${process.versions.node} (zlib ${process.versions.zlib}, zstd ${process.versions["zstd"] ?? "none"})\n`);
+  await context.print(
+    `tsbuild ${VERSION}\nNode ${process.versions.node} (zlib ${process.versions.zlib}, zstd ${process.versions["zstd"] ?? "none"})\n`,
+  );
   return 0;
 };

@@ -68,7 +68,11 @@ async function readFiles(environment: Environment): Promise<AuthFile[]> {
   const runtime = environment["XDG_RUNTIME_DIR"];
   const config = environment["XDG_CONFIG_HOME"] || join(home, ".config");
   if (environment["REGISTRY_AUTH_FILE"]) await read(environment["REGISTRY_AUTH_FILE"]);
-  if (inline) files.push({ where: "DOCKER_AUTH_CONFIG", content: parseJsonObject(inline, "the environment variable DOCKER_AUTH_CONFIG") });
+  if (inline)
+    files.push({
+      where: "DOCKER_AUTH_CONFIG",
+      content: parseJsonObject(inline, "the environment variable DOCKER_AUTH_CONFIG"),
+    });
   await read(join(environment["DOCKER_CONFIG"] || join(home, ".docker"), "config.json"));
   if (runtime) await read(join(runtime, "containers", "auth.json"));
   await read(join(config, "containers", "auth.json"));
@@ -119,8 +123,12 @@ function textField(content: Readonly<Record<string, unknown>>, name: string): st
 
 function refuseHelper(helper: string, host: string): Promise<never> {
   return Promise.reject(
-    new BuildError("UNSUPPORTED", `the credentials of "${host}" are in the credential helper "${helper}", which is not supported yet`, {
-      hint: `put them into the "auths" of a config.json and point DOCKER_CONFIG to its folder`,
-    }),
+    new BuildError(
+      "UNSUPPORTED",
+      `the credentials of "${host}" are in the credential helper "${helper}", which is not supported yet`,
+      {
+        hint: `put them into the "auths" of a config.json and point DOCKER_CONFIG to its folder`,
+      },
+    ),
   );
 }

@@ -91,13 +91,17 @@ async function locateAgent({ id, paths }: OfferedAgent, environment: Environment
   const [first] = paths;
   const path = first ?? environment["SSH_AUTH_SOCK"];
   if (path === undefined || path === "") {
-    throw new BuildError("INPUT_MISSING", `--ssh ${id}: invalid empty ssh agent socket: make sure SSH_AUTH_SOCK is set`);
+    throw new BuildError(
+      "INPUT_MISSING",
+      `--ssh ${id}: invalid empty ssh agent socket: make sure SSH_AUTH_SOCK is set`,
+    );
   }
   const found = await stat(path).catch((error: unknown) => {
     throw new BuildError("INPUT_MISSING", `--ssh ${id}: there is no "${path}"`, { cause: error });
   });
   if (found.isSocket() && paths.length <= 1) return resolve(path);
-  if (found.isSocket()) throw new BuildError("USAGE", `--ssh ${id}: a socket stands alone, it cannot be joined with keys`);
+  if (found.isSocket())
+    throw new BuildError("USAGE", `--ssh ${id}: a socket stands alone, it cannot be joined with keys`);
   throw new BuildError("UNSUPPORTED", `--ssh ${id}: key files are not supported yet`, {
     hint: `run: eval "$(ssh-agent)" && ssh-add ${path}   and then use --ssh ${id}=$SSH_AUTH_SOCK`,
   });

@@ -120,7 +120,7 @@ async function ttyDisplay({ stream, now, colours, debug, excerpt }: DisplayOptio
     const size = { columns: stream.columns || 80, rows: stream.rows || 24 };
     stream.write(screen.paint(renderTty(trace, { size, now: now(), final }), size.columns));
   };
-  let isDirty = true;
+  let isDirty = false;
   const repaint = (): void => paint(false);
   // Elapsed times move even when nothing happens, so the view is painted at a steady pace while steps run.
   const timer = setInterval(() => {

@@ -2,11 +2,15 @@
 
 import type { BuildEvent, EventSink } from "../../builder/core/events.ts";
 
-/** Passes events on after a while, or when told to; until then they can be dropped as if they had never been. */
+/**
+ * Passes events on after a while, when told to, or when the first step of the Dockerfile begins (then it is decided where
+ * the build goes on); until then they can be dropped as if they had never been.
+ */
 export class HeldEvents {
   readonly #target: EventSink;
   readonly #timer: NodeJS.Timeout | undefined;
   #held: BuildEvent[] | undefined;
+  #isDropped = false;
 
   /** `holdMs` 0 holds nothing. */
   constructor(target: EventSink, holdMs: number) {
@@ -18,12 +22,14 @@ export class HeldEvents {
   }
 
   readonly sink: EventSink = (event) => {
+    if (event.kind === "vertex" && !event.name.startsWith("[internal]")) this.release();
     if (this.#held === undefined) this.#target(event);
     else this.#held.push(event);
   };
 
   /** Passes on what is held, and from now on everything at once. */
   release(): void {
+    if (this.#isDropped) return;
     clearTimeout(this.#timer);
     const held = this.#held ?? [];
     this.#held = undefined;
@@ -33,6 +39,7 @@ export class HeldEvents {
   /** Forgets what is held, and takes no more. */
   drop(): void {
     clearTimeout(this.#timer);
+    this.#isDropped = true;
     this.#held = [];
   }
 }

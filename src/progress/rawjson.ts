@@ -12,7 +12,11 @@ export function rawJsonLine(event: BuildEvent, now: number): string {
 /** The last line of a build that failed. */
 export function rawJsonError(error: BuildError): string {
   const { code, message, exitCode, location, hint } = error;
-  const place = location && { file: location.file, startLine: location.range.startLine, endLine: location.range.endLine };
+  const place = location && {
+    file: location.file,
+    startLine: location.range.startLine,
+    endLine: location.range.endLine,
+  };
   return `${JSON.stringify({ error: { code, message, exitCode, hint, location: place } })}\n`;
 }
 
@@ -50,9 +54,7 @@ function solveStatus(event: BuildEvent, now: number): object {
       };
     case "log":
       return {
-        logs: [
-          { vertex: event.vertex, stream: event.stream, data: base64(event.data), timestamp: time(event.time) },
-        ],
+        logs: [{ vertex: event.vertex, stream: event.stream, data: base64(event.data), timestamp: time(event.time) }],
       };
     case "warning":
       return { warnings: [warning(event)] };

@@ -93,9 +93,15 @@ function fit(steps: readonly Step[], blocks: readonly (readonly ScreenLine[])[],
   };
   const isRunning = (step: Step): boolean => step.completed === undefined;
   grant(isRunning, () => 1);
-  grant((step) => step.error !== undefined, () => 1); // prettier-ignore
+  grant(
+    (step) => step.error !== undefined,
+    () => 1,
+  );
   grant(isRunning, (block) => block.length);
-  grant((step) => !isRunning(step), () => 1); // prettier-ignore
+  grant(
+    (step) => !isRunning(step),
+    () => 1,
+  );
   return blocks.flatMap((block, at) => head(block, lengths[at] ?? 0));
 }
 

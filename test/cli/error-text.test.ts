@@ -31,7 +31,10 @@ test("an excerpt stays inside the file", () => {
     excerpt({ file: "Dockerfile", range: { startLine: 1, endLine: 1 }, text: "FROM x\r\n" }),
     "--------------------\n   1 | >>> FROM x\n--------------------\n",
   );
-  assert.equal(excerpt({ file: "Dockerfile", range: { startLine: 9, endLine: 9 }, text: "FROM x" }).includes(">>>"), false);
+  assert.equal(
+    excerpt({ file: "Dockerfile", range: { startLine: 9, endLine: 9 }, text: "FROM x" }).includes(">>>"),
+    false,
+  );
 });
 
 test("stacks and causes are shown only when asked for", () => {

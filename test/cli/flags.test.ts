@@ -113,7 +113,11 @@ test("whatever the spelling, values and positionals come back as they were meant
   const spelled = fc.oneof(
     fc.tuple(fc.constant("tag"), value, fc.constantFrom("long", "long=", "short", "short=")),
     fc.tuple(fc.constant("quiet"), fc.constantFrom("true", "false"), fc.constantFrom("long=", "short=")),
-    fc.tuple(fc.constant(""), value.filter((text) => text === "-" || !text.startsWith("-")), fc.constant("positional")),
+    fc.tuple(
+      fc.constant(""),
+      value.filter((text) => text === "-" || !text.startsWith("-")),
+      fc.constant("positional"),
+    ),
   );
   fc.assert(
     fc.property(fc.array(spelled, { maxLength: 8 }), fc.array(value, { maxLength: 3 }), (parts, rest) => {
@@ -127,17 +131,29 @@ test("whatever the spelling, values and positionals come back as they were meant
         else words.push(text);
       }
       const args = parseArguments(TABLE, [...words, "--", ...rest]);
-      assert.deepEqual(listOf(args, "tag"), parts.filter(([name]) => name === "tag").map(([, text]) => text));
+      assert.deepEqual(
+        listOf(args, "tag"),
+        parts.filter(([name]) => name === "tag").map(([, text]) => text),
+      );
       assert.equal(textOf(args, "quiet"), parts.findLast(([name]) => name === "quiet")?.[1]);
       assert.deepEqual(args.positionals, [...parts.filter(([name]) => name === "").map(([, text]) => text), ...rest]);
     }),
   );
 });
 
-for (const [command, table] of [["build", BUILD_FLAGS], ["run", RUN_FLAGS]] as const) {
+for (const [command, table] of [
+  ["build", BUILD_FLAGS],
+  ["run", RUN_FLAGS],
+] as const) {
   test(`the help of ${command} lists every flag that works and no other`, () => {
     const listed = [...describeFlags(table).matchAll(/^  (?:-\w, |    )--([a-z-]+)/gm)].map((match) => match[1]);
-    assert.deepEqual(listed, table.filter(({ state }) => state === "works").map(({ name }) => name).toSorted());
+    assert.deepEqual(
+      listed,
+      table
+        .filter(({ state }) => state === "works")
+        .map(({ name }) => name)
+        .toSorted(),
+    );
   });
 
   test(`no name or shorthand of ${command} stands for two flags`, () => {
@@ -149,6 +165,11 @@ for (const [command, table] of [["build", BUILD_FLAGS], ["run", RUN_FLAGS]] as c
 }
 
 test("every flag of docker build is known", () => {
-  const docker = "add-host allow annotation attest build-arg build-context builder cache-from cache-to call cgroup-parent check file iidfile label load metadata-file network no-cache no-cache-filter output platform policy progress provenance pull push quiet resource sbom secret shm-size ssh tag target ulimit memory memory-swap cpu-shares cpu-period cpu-quota cpuset-cpus cpuset-mems compress isolation security-opt squash rm force-rm print disable-content-trust debug";
-  for (const name of docker.split(" ")) assert.ok(BUILD_FLAGS.some((flag) => flag.name === name), name);
+  const docker =
+    "add-host allow annotation attest build-arg build-context builder cache-from cache-to call cgroup-parent check file iidfile label load metadata-file network no-cache no-cache-filter output platform policy progress provenance pull push quiet resource sbom secret shm-size ssh tag target ulimit memory memory-swap cpu-shares cpu-period cpu-quota cpuset-cpus cpuset-mems compress isolation security-opt squash rm force-rm print disable-content-trust debug";
+  for (const name of docker.split(" "))
+    assert.ok(
+      BUILD_FLAGS.some((flag) => flag.name === name),
+      name,
+    );
 });

@@ -21,7 +21,11 @@ test("a CSV record keeps quoted commas and doubled quotes", () => {
 });
 
 test("CSV records are read back as they were written", () => {
-  fc.assert(fc.property(fc.array(fc.string(), { minLength: 1 }), (fields) => assert.deepEqual(parseCsv(formatCsv(fields), "--x"), fields)));
+  fc.assert(
+    fc.property(fc.array(fc.string(), { minLength: 1 }), (fields) =>
+      assert.deepEqual(parseCsv(formatCsv(fields), "--x"), fields),
+    ),
+  );
 });
 
 test("a bare quote and an open one are errors", () => {
@@ -31,12 +35,19 @@ test("a bare quote and an open one are errors", () => {
 });
 
 test("an output that is only a path is a folder, and - a tar on standard output", () => {
-  assert.deepEqual(parseOutput("out"), { type: "local", destination: "out", deleteExtra: false, platformSplit: undefined });
+  assert.deepEqual(parseOutput("out"), {
+    type: "local",
+    destination: "out",
+    deleteExtra: false,
+    platformSplit: undefined,
+  });
   assert.deepEqual(parseOutput("-"), { type: "tar", destination: "-", platformSplit: undefined });
 });
 
 test("an image output has all of its attributes", () => {
-  const spec = parseOutput('type=image,"name=a,b",push=true,compression=zstd,compression-level=19,force-compression=true,oci-mediatypes=true,annotation.Some.Key=v,annotation-index[linux/arm64].k=w');
+  const spec = parseOutput(
+    'type=image,"name=a,b",push=true,compression=zstd,compression-level=19,force-compression=true,oci-mediatypes=true,annotation.Some.Key=v,annotation-index[linux/arm64].k=w',
+  );
   assert.ok(spec.type === "image");
   assert.deepEqual(spec.image.names, ["a", "b"]);
   assert.equal(spec.image.compression, "zstd");
@@ -104,7 +115,20 @@ test("ssh, annotations, ulimits, sizes and hosts", () => {
 });
 
 test("a bare build argument is the environment's and stays unset where that has none; a bare label is empty", () => {
-  assert.deepEqual([...parseAssignments(["A=1", "B", "C", "D="], "--build-arg", { B: "env" })], [["A", "1"], ["B", "env"], ["D", ""]]);
-  assert.deepEqual([...parseLabels(["a", "b=c=d"], "--label")], [["a", ""], ["b", "c=d"]]);
+  assert.deepEqual(
+    [...parseAssignments(["A=1", "B", "C", "D="], "--build-arg", { B: "env" })],
+    [
+      ["A", "1"],
+      ["B", "env"],
+      ["D", ""],
+    ],
+  );
+  assert.deepEqual(
+    [...parseLabels(["a", "b=c=d"], "--label")],
+    [
+      ["a", ""],
+      ["b", "c=d"],
+    ],
+  );
   refuses(() => parseLabels(["=x"], "--label"), /no name/);
 });

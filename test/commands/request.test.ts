@@ -23,7 +23,11 @@ function outputsOf(words: readonly string[], isTerminal = false): Outputs {
   return readOutputs(parseArguments(BUILD_FLAGS, words), { isTerminal, write: () => Promise.resolve() });
 }
 
-async function requestOf(words: readonly string[], environment: Environment = {}, context = folder): Promise<BuildRequest> {
+async function requestOf(
+  words: readonly string[],
+  environment: Environment = {},
+  context = folder,
+): Promise<BuildRequest> {
   const args = parseArguments(BUILD_FLAGS, words);
   return await readRequest({
     args,
@@ -47,11 +51,15 @@ test("without an output the image goes to the store, under the full form of its 
   const [only] = outputsOf(["-t", "foo", "-t", "localhost:5000/a/b:1"]).exports;
   assert.ok(only?.type === "image");
   assert.deepEqual(only.image.names, ["docker.io/library/foo:latest", "localhost:5000/a/b:1"]);
-  assert.deepEqual([only.push, only.store, only.image.mediaTypes, only.image.compression], [false, true, "oci", "gzip"]);
+  assert.deepEqual(
+    [only.push, only.store, only.image.mediaTypes, only.image.compression],
+    [false, true, "oci", "gzip"],
+  );
 });
 
 test("--push pushes the image output that is there, or adds one", () => {
-  const pushes = (words: string[]): boolean[] => outputsOf(["-t", "foo", "--push", ...words]).exports.map((spec) => spec.type === "image" && spec.push);
+  const pushes = (words: string[]): boolean[] =>
+    outputsOf(["-t", "foo", "--push", ...words]).exports.map((spec) => spec.type === "image" && spec.push);
   assert.deepEqual(pushes([]), [true]);
   assert.deepEqual(pushes(["-o", "type=image"]), [true]);
   assert.deepEqual(pushes(["-o", "out"]), [false, true]);
@@ -69,11 +77,15 @@ test("archives: - and nothing mean standard output, which a terminal is not", ()
 });
 
 test("docker's media types are for type=docker, unless what is asked for needs OCI's", () => {
-  const types = (words: string[]): string[] => outputsOf(words).exports.map((spec) => ("image" in spec ? spec.image.mediaTypes : ""));
+  const types = (words: string[]): string[] =>
+    outputsOf(words).exports.map((spec) => ("image" in spec ? spec.image.mediaTypes : ""));
   assert.deepEqual(types(["-o", "type=docker,dest=x"]), ["docker"]);
   assert.deepEqual(types(["-o", "type=docker,dest=x,compression=zstd"]), ["oci"]);
   assert.deepEqual(types(["-o", "type=docker,dest=x", "--annotation", "a=b"]), ["oci"]);
-  assert.throws(() => outputsOf(["-o", "type=image,oci-mediatypes=false", "--annotation", "a=b"]), /annotations needs OCI/);
+  assert.throws(
+    () => outputsOf(["-o", "type=image,oci-mediatypes=false", "--annotation", "a=b"]),
+    /annotations needs OCI/,
+  );
 });
 
 test("outputs that cannot be are refused", () => {
@@ -86,26 +98,60 @@ test("outputs that cannot be are refused", () => {
 
 test("a request holds what the flags and the environment say", async () => {
   const request = await requestOf(
-    ["--build-arg", "A=1", "--build-arg", "B", "--build-arg", "C", "--label", "l", "--target", "t", "--platform", "linux/arm64,linux/amd64", "--network", "host", "--shm-size", "1m", "--jobs", "3", "--no-cache-filter", "x,y", "--add-host", "h:1.2.3.4"],
+    [
+      "--build-arg",
+      "A=1",
+      "--build-arg",
+      "B",
+      "--build-arg",
+      "C",
+      "--label",
+      "l",
+      "--target",
+      "t",
+      "--platform",
+      "linux/arm64,linux/amd64",
+      "--network",
+      "host",
+      "--shm-size",
+      "1m",
+      "--jobs",
+      "3",
+      "--no-cache-filter",
+      "x,y",
+      "--add-host",
+      "h:1.2.3.4",
+    ],
     { B: "b", SOURCE_DATE_EPOCH: "17", DOCKER_DEFAULT_PLATFORM: "linux/386" },
   );
   assert.deepEqual(Object.fromEntries(request.buildArgs), { A: "1", B: "b", SOURCE_DATE_EPOCH: "17" });
   assert.equal(request.epochSeconds, 17);
-  assert.deepEqual(request.platforms.map(({ architecture }) => architecture), ["arm64", "amd64"]);
+  assert.deepEqual(
+    request.platforms.map(({ architecture }) => architecture),
+    ["arm64", "amd64"],
+  );
   assert.deepEqual(request.noCache, ["x", "y"]);
-  assert.deepEqual([request.network, request.allow, request.shmSizeBytes, request.jobs], ["host", ["network.host"], 1048576, 3]);
+  assert.deepEqual(
+    [request.network, request.allow, request.shmSizeBytes, request.jobs],
+    ["host", ["network.host"], 1048576, 3],
+  );
   assert.deepEqual(request.context, { kind: "directory", path: folder });
 });
 
 test("the epoch: a build argument comes before the environment, --reproducible alone is 0", async () => {
-  assert.equal((await requestOf(["--build-arg", "SOURCE_DATE_EPOCH=5"], { SOURCE_DATE_EPOCH: "6" })).epochSeconds, undefined);
+  assert.equal(
+    (await requestOf(["--build-arg", "SOURCE_DATE_EPOCH=5"], { SOURCE_DATE_EPOCH: "6" })).epochSeconds,
+    undefined,
+  );
   assert.equal((await requestOf(["--reproducible"])).epochSeconds, 0);
   assert.equal((await requestOf([])).epochSeconds, undefined);
   await assert.rejects(requestOf([], { SOURCE_DATE_EPOCH: "yesterday" }), /SOURCE_DATE_EPOCH/);
 });
 
 test("the default platform comes from the environment", async () => {
-  assert.deepEqual((await requestOf([], { DOCKER_DEFAULT_PLATFORM: "linux/arm/v7" })).platforms, [{ os: "linux", architecture: "arm", variant: "v7" }]);
+  assert.deepEqual((await requestOf([], { DOCKER_DEFAULT_PLATFORM: "linux/arm/v7" })).platforms, [
+    { os: "linux", architecture: "arm", variant: "v7" },
+  ]);
 });
 
 test("contexts are folders, standard input, repositories and files on the web", async () => {
@@ -123,7 +169,14 @@ test("contexts are folders, standard input, repositories and files on the web", 
 
 test("named contexts have docker's kinds and names", async () => {
   const layout = `oci-layout://${folder}:tag@sha256:${"a".repeat(64)}`;
-  const { namedContexts } = await requestOf(["--build-context", `docker.io/library/alpine:latest=${folder}`, "--build-context", "b=docker-image://busybox", "--build-context", `c=${layout}`]);
+  const { namedContexts } = await requestOf([
+    "--build-context",
+    `docker.io/library/alpine:latest=${folder}`,
+    "--build-context",
+    "b=docker-image://busybox",
+    "--build-context",
+    `c=${layout}`,
+  ]);
   assert.deepEqual(Object.fromEntries(namedContexts), {
     alpine: { kind: "directory", path: folder },
     b: { kind: "image", reference: "busybox" },

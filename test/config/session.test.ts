@@ -17,7 +17,10 @@ before(async () => {
 after(() => rm(folder, { recursive: true }));
 
 async function refuses(body: Promise<unknown>, code: ErrorCode, pattern: RegExp): Promise<void> {
-  await assert.rejects(body, (error) => error instanceof BuildError && error.code === code && pattern.test(error.message));
+  await assert.rejects(
+    body,
+    (error) => error instanceof BuildError && error.code === code && pattern.test(error.message),
+  );
 }
 
 test("the store is where the flag, TSBUILD_ROOT, root's rule or XDG says, in this order", () => {
@@ -51,7 +54,11 @@ test("a secret is a file or a variable; without a type the variable comes first"
 
 test("a secret that is missing or too big is refused before the build begins", async () => {
   const options = { ssh: [], environment: {} };
-  await refuses(localSession({ ...options, secrets: [{ id: "x", path: join(folder, "none") }] }), "INPUT_MISSING", /is not there/);
+  await refuses(
+    localSession({ ...options, secrets: [{ id: "x", path: join(folder, "none") }] }),
+    "INPUT_MISSING",
+    /is not there/,
+  );
   const big = join(folder, "big");
   await writeFile(big, Buffer.alloc(500 * 1024 + 1));
   await refuses(localSession({ ...options, secrets: [{ id: "x", path: big }] }), "USAGE", /too big/);
@@ -63,32 +70,57 @@ test("an SSH agent is a socket; keys and missing sockets are refused by name", a
   await new Promise<void>((resolve) => server.listen(socket, resolve));
   try {
     const environment = { SSH_AUTH_SOCK: socket };
-    const session = await localSession({ secrets: [], ssh: [{ id: "default", paths: [] }, { id: "x", paths: [socket] }], environment });
+    const session = await localSession({
+      secrets: [],
+      ssh: [
+        { id: "default", paths: [] },
+        { id: "x", paths: [socket] },
+      ],
+      environment,
+    });
     assert.equal(await session.sshAgent("default"), socket);
     assert.equal(await session.sshAgent("x"), socket);
     assert.equal(await session.sshAgent("y"), undefined);
   } finally {
     server.close();
   }
-  await refuses(localSession({ secrets: [], ssh: [{ id: "default", paths: [] }], environment: {} }), "INPUT_MISSING", /SSH_AUTH_SOCK/);
+  await refuses(
+    localSession({ secrets: [], ssh: [{ id: "default", paths: [] }], environment: {} }),
+    "INPUT_MISSING",
+    /SSH_AUTH_SOCK/,
+  );
   const key = join(folder, "id_ed25519");
   await writeFile(key, "key");
-  await refuses(localSession({ secrets: [], ssh: [{ id: "k", paths: [key] }], environment: {} }), "UNSUPPORTED", /key files/);
+  await refuses(
+    localSession({ secrets: [], ssh: [{ id: "k", paths: [key] }], environment: {} }),
+    "UNSUPPORTED",
+    /key files/,
+  );
 });
 
 test("credentials are found under every name of Docker Hub, and the first file that has some wins", async () => {
   const auth = (pair: string): string => Buffer.from(pair).toString("base64");
-  await writeFile(join(folder, "config.json"), JSON.stringify({
-    auths: { "https://index.docker.io/v1/": { auth: auth("hub:pa:ss") }, "r.example:5000": { auth: auth("u:p"), identitytoken: "t" } },
-    credHelpers: { "ecr.example": "ecr" },
-  }));
+  await writeFile(
+    join(folder, "config.json"),
+    JSON.stringify({
+      auths: {
+        "https://index.docker.io/v1/": { auth: auth("hub:pa:ss") },
+        "r.example:5000": { auth: auth("u:p"), identitytoken: "t" },
+      },
+      credHelpers: { "ecr.example": "ecr" },
+    }),
+  );
   const files = new CredentialFiles({ DOCKER_CONFIG: folder, HOME: folder });
   assert.deepEqual(await files.find("docker.io"), { username: "hub", password: "pa:ss" });
   assert.deepEqual(await files.find("registry-1.docker.io"), { username: "hub", password: "pa:ss" });
   assert.deepEqual(await files.find("r.example:5000"), { username: "u", password: "p", identityToken: "t" });
   assert.equal(await files.find("ghcr.io"), undefined);
   await refuses(files.find("ecr.example"), "UNSUPPORTED", /credential helper "ecr"/);
-  const inline = new CredentialFiles({ DOCKER_CONFIG: folder, HOME: folder, DOCKER_AUTH_CONFIG: JSON.stringify({ auths: { "docker.io": { username: "i", password: "j" } } }) });
+  const inline = new CredentialFiles({
+    DOCKER_CONFIG: folder,
+    HOME: folder,
+    DOCKER_AUTH_CONFIG: JSON.stringify({ auths: { "docker.io": { username: "i", password: "j" } } }),
+  });
   assert.deepEqual(await inline.find("docker.io"), { username: "i", password: "j" });
 });
 

@@ -29,6 +29,12 @@ const CASES: readonly Refused[] = [
     code: "REGISTRY",
   },
   {
+    what: "a base that is nearly a stage",
+    file: "FROM plain AS build\nFROM biuld",
+    says: '2: there is no image "biuld" (did you mean build?)',
+    code: "REGISTRY",
+  },
+  {
     what: "a platform that expands to nothing",
     file: "ARG PLAT=\nFROM --platform=$PLAT plain",
     says: "2: empty platform value from expression $PLAT",

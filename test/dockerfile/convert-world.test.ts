@@ -34,6 +34,7 @@ suite("a conversion asks for", () => {
   });
 
   test("images that triggers of a base name", async () => {
+    assert.deepEqual(await askedFor("FROM plain AS side\nCOPY --from=full a /\nFROM late"), ["full", "late", "plain"]);
     assert.deepEqual(await askedFor("FROM triggers\nARG x"), ["main context", "plain", "triggers"]);
   });
 });
@@ -44,6 +45,12 @@ test("equal steps of different stages are one vertex", async () => {
   );
   const [first, second] = [plan.result?.inputs[0]?.inputs[0], plan.result?.inputs[1]];
   assert.equal(first?.digest, second?.digest);
+});
+
+test("a copy always has a tree to read, even from scratch", async () => {
+  const plan = await convertText("FROM scratch AS none\nFROM plain\nCOPY --from=none a* /\nCOPY --from=scratch b* /");
+  const op = plan.result?.op;
+  assert.ok(op?.kind === "file" && op.actions.every((action) => action.action === "copy" && action.from >= 0));
 });
 
 test("names and hidden variables are no part of a step's identity", async () => {

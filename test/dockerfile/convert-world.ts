@@ -27,6 +27,7 @@ const CONFIGS: Readonly<Record<string, RuntimeConfig>> = {
     Labels: { from: "base" },
     Shell: ["/bin/bash", "-c"],
   },
+  late: { OnBuild: ["COPY --from=side x /"] },
   triggers: { OnBuild: ["ARG TAG=none", "COPY $TAG /t", "RUN --mount=from=plain,target=/p use $TAG"] },
 };
 

@@ -38,7 +38,8 @@ export async function insideSandboxUser(file: string): Promise<boolean> {
     Reflect.deleteProperty(env, "NODE_TEST_CONTEXT");
     const inner = spawnSync(program, args, { encoding: "utf8", env });
     if (inner.status !== 0) throw new Error(`${inner.stdout}\n${inner.stderr}`);
-    for (const line of inner.stdout.split("\n").filter((text) => /^(# |ℹ )(tests|pass|skipped)|SKIP/.test(text))) console.log(line);
+    for (const line of inner.stdout.split("\n").filter((text) => /^(# |ℹ )(tests|pass|skipped)|SKIP/.test(text)))
+      console.log(line);
   });
   return false;
 }

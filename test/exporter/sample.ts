@@ -16,7 +16,18 @@ import type { BlobStore } from "../../builder/store/store.ts";
 export function tarOf(files: Readonly<Record<string, string>>): Buffer {
   const parts = Object.entries(files).flatMap(([name, text]) => {
     const body = Buffer.from(text);
-    const header = encodeTarHeader({ name, type: "file", mode: 0o644, uid: 0, gid: 0, size: body.length, mtimeNs: 0n, link: "", major: 0, minor: 0 });
+    const header = encodeTarHeader({
+      name,
+      type: "file",
+      mode: 0o644,
+      uid: 0,
+      gid: 0,
+      size: body.length,
+      mtimeNs: 0n,
+      link: "",
+      major: 0,
+      minor: 0,
+    });
     return [Buffer.from(header), body, Buffer.alloc(paddingOf(body.length))];
   });
   return Buffer.concat([...parts, TAR_END]);
@@ -43,8 +54,15 @@ export async function sampleLayer(store: BlobStore, files: Readonly<Record<strin
 export const AMD64: Platform = { os: "linux", architecture: "amd64" };
 
 /** One platform's result with two layers; `text` makes it differ from others. */
-export async function sampleResult(store: BlobStore, text = "hello", platform: Platform = AMD64): Promise<PlatformResult> {
-  const layers = [await sampleLayer(store, { "base.txt": "base\n" }), await sampleLayer(store, { "app.txt": `${text}\n` })];
+export async function sampleResult(
+  store: BlobStore,
+  text = "hello",
+  platform: Platform = AMD64,
+): Promise<PlatformResult> {
+  const layers = [
+    await sampleLayer(store, { "base.txt": "base\n" }),
+    await sampleLayer(store, { "app.txt": `${text}\n` }),
+  ];
   const draft: ConfigDraft = {
     architecture: platform.architecture,
     os: platform.os,

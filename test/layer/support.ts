@@ -1,7 +1,6 @@
 // What the tests of this room share: temporary folders, tars built member by member, a pool.
 
-import { mkdtempSync, rmSync } from "node:fs";
-import { lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { lstatSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";

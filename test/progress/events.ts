@@ -19,7 +19,12 @@ export function starts(name: string, seconds: number): VertexEvent {
   return { kind: "vertex", vertex: id(name), name, inputs: [], started: at(seconds) };
 }
 
-export function ends(name: string, from: number, to: number, how: { cached?: boolean; error?: string } = {}): VertexEvent {
+export function ends(
+  name: string,
+  from: number,
+  to: number,
+  how: { cached?: boolean; error?: string } = {},
+): VertexEvent {
   return { ...starts(name, from), completed: at(to), ...how };
 }
 
@@ -27,8 +32,24 @@ export function says(name: string, seconds: number, text: string | Uint8Array, s
   return { kind: "log", vertex: id(name), stream, data: Buffer.from(text), time: at(seconds) };
 }
 
-export function moves(name: string, part: string, current: number, total: number, from: number, to?: number): StatusEvent {
-  return { kind: "status", vertex: id(name), id: part, name: part, current, total, started: at(from), ...(to === undefined ? {} : { completed: at(to) }) };
+export function moves(
+  name: string,
+  part: string,
+  current: number,
+  total: number,
+  from: number,
+  to?: number,
+): StatusEvent {
+  return {
+    kind: "status",
+    vertex: id(name),
+    id: part,
+    name: part,
+    current,
+    total,
+    started: at(from),
+    ...(to === undefined ? {} : { completed: at(to) }),
+  };
 }
 
 export const LINT: BuildEvent = {

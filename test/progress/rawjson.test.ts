@@ -9,13 +9,31 @@ import { at, ends, LINT, moves, says, starts } from "./events.ts";
 test("each event is one line of BuildKit's SolveStatus", () => {
   const vertex = digestOf("x");
   assert.deepEqual(JSON.parse(rawJsonLine(ends("x", 1, 2.5, { cached: true }), at(3))), {
-    vertexes: [{ digest: vertex, name: "x", started: "2026-01-01T00:00:01.000Z", completed: "2026-01-01T00:00:02.500Z", cached: true }],
+    vertexes: [
+      {
+        digest: vertex,
+        name: "x",
+        started: "2026-01-01T00:00:01.000Z",
+        completed: "2026-01-01T00:00:02.500Z",
+        cached: true,
+      },
+    ],
   });
   assert.deepEqual(JSON.parse(rawJsonLine(says("x", 1, "a\n", 2), at(3))), {
     logs: [{ vertex, stream: 2, data: "YQo=", timestamp: "2026-01-01T00:00:01.000Z" }],
   });
   assert.deepEqual(JSON.parse(rawJsonLine(moves("x", "part", 5, 10, 1), at(3))), {
-    statuses: [{ id: "part", vertex, name: "part", total: 10, current: 5, timestamp: "2026-01-01T00:00:03.000Z", started: "2026-01-01T00:00:01.000Z" }],
+    statuses: [
+      {
+        id: "part",
+        vertex,
+        name: "part",
+        total: 10,
+        current: 5,
+        timestamp: "2026-01-01T00:00:03.000Z",
+        started: "2026-01-01T00:00:01.000Z",
+      },
+    ],
   });
   assert.deepEqual(JSON.parse(rawJsonLine(LINT, at(3))).warnings[0].range, [{ start: { line: 1 }, end: { line: 1 } }]);
 });
@@ -28,13 +46,17 @@ test("a failure ends the stream with its kind", () => {
 
 test("held events come in order when released, and never when dropped", () => {
   const seen = new Array<string>();
-  const take = (held: HeldEvents): void => held.sink(starts("x", 0));
+  const take = (held: HeldEvents): void => held.sink(starts("[internal] x", 0));
   const kept = new HeldEvents(() => seen.push("kept"), 10_000);
   take(kept);
   assert.equal(seen.length, 0);
   kept.release();
   take(kept);
   assert.deepEqual(seen, ["kept", "kept"]);
+  const ready = new HeldEvents(({ kind }) => seen.push(kind), 10_000);
+  take(ready);
+  ready.sink(starts("[1/1] RUN x", 0));
+  assert.deepEqual(seen.splice(2), ["vertex", "vertex"]);
   const dropped = new HeldEvents(() => seen.push("dropped"), 10_000);
   take(dropped);
   dropped.drop();

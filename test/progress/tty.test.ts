@@ -22,7 +22,8 @@ test("finished steps are one line each, running ones show their parts and their 
     moves(B, "upload", 500, 1000, 1.2),
     says(B, 1.3, Array.from({ length: 9 }, (_, index) => `line ${index}\n`).join("")),
     says(B, 1.4, "prompt> "),
-  ]) trace.take(event);
+  ])
+    trace.take(event);
   assert.deepEqual(picture(trace, 3, { columns: 51, rows: 24 }), [
     "[+] Building 3.0s (1/2)",
     " => [1/2] FROM alpine                         1.2s",
@@ -61,7 +62,13 @@ test("a program's colours stay, its cursor movements go", () => {
 
 test("the last picture shows every step and says how it ended", () => {
   const trace = new TraceFold();
-  for (const event of [ends(A, 0, 0, { cached: true }), starts(B, 0), says(B, 0.1, "x\n"), ends(B, 0, 1, { error: "exit code: 1" })]) trace.take(event);
+  for (const event of [
+    ends(A, 0, 0, { cached: true }),
+    starts(B, 0),
+    says(B, 0.1, "x\n"),
+    ends(B, 0, 1, { error: "exit code: 1" }),
+  ])
+    trace.take(event);
   assert.deepEqual(picture(trace, 1, { columns: 51, rows: 2 }, true), [
     "[+] Building 1.0s (2/2) FINISHED",
     " => CACHED [1/2] FROM alpine                  0.0s",
@@ -71,7 +78,10 @@ test("the last picture shows every step and says how it ended", () => {
 
 test("a repaint goes up by the rows that the last picture takes, also after the window got narrower", () => {
   const screen = new Repainter(false);
-  const lines = [{ text: "a".repeat(30), paint: "none" }, { text: "b", paint: "done" }] as const;
+  const lines = [
+    { text: "a".repeat(30), paint: "none" },
+    { text: "b", paint: "done" },
+  ] as const;
   assert.equal(screen.paint(lines, 80), `\x1b[?25l\r${"a".repeat(30)}\x1b[K\nb\x1b[K\n\x1b[J`);
   assert.ok(screen.paint(lines, 80).startsWith("\x1b[?25l\x1b[2A\r"));
   assert.ok(screen.paint(lines, 10).startsWith("\x1b[?25l\x1b[4A\r"));

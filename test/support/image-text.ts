@@ -4,9 +4,10 @@
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import path from "node:path";
 import { Readable } from "node:stream";
+import { buffer } from "node:stream/consumers";
 import { gunzipSync, zstdDecompressSync } from "node:zlib";
 
 import { extract, type Header } from "tar-stream";
@@ -27,9 +28,10 @@ export interface LayerText {
   readonly lines: readonly string[];
 }
 
-/** Reads the only image of an OCI layout folder. Throws where any digest, size or count is not what it claims. */
-export async function readImageText(layout: string): Promise<readonly LayerText[]> {
-  const index = v.parse(Index, JSON.parse(readFileSync(path.join(layout, "index.json"), "utf8")));
+/** Reads the only image of an OCI layout, a folder or a tar. Throws where a digest, size or count is not what it claims. */
+export async function readImageText(source: string): Promise<readonly LayerText[]> {
+  const layout = await openLayout(source);
+  const index = v.parse(Index, JSON.parse(layout("index.json").toString()));
   const [only] = index.manifests;
   assert.ok(only !== undefined && index.manifests.length === 1, "the layout holds one image");
   const manifest = v.parse(Manifest, JSON.parse(readBlob(layout, only).toString()));
@@ -53,12 +55,24 @@ export function formatLayers(layers: readonly LayerText[], base: readonly LayerT
   return layers
     .map((layer, at) => ({ ...layer, number: at + 1 }))
     .filter((layer) => !shared.has(layer.diffId))
-    .map((layer) => [`layer ${layer.number}  ${layer.step}`, ...layer.lines.map((line) => `  ${line}`)].join("\n") + "\n")
+    .map(
+      (layer) => [`layer ${layer.number}  ${layer.step}`, ...layer.lines.map((line) => `  ${line}`)].join("\n") + "\n",
+    )
     .join("");
 }
 
-function readBlob(layout: string, { digest, size }: v.InferOutput<typeof Descriptor>): Buffer {
-  const bytes = readFileSync(path.join(layout, "blobs", digest.replace(":", "/")));
+/** A file of the layout by its name in it. */
+type Layout = (name: string) => Buffer;
+
+async function openLayout(source: string): Promise<Layout> {
+  if (statSync(source).isDirectory()) return (name) => readFileSync(path.join(source, name));
+  const files = new Map<string, Buffer>();
+  await eachEntry(readFileSync(source), ({ name }, content) => void files.set(name, content));
+  return (name) => files.get(name) ?? assert.fail(`${source} has no ${name}`);
+}
+
+function readBlob(layout: Layout, { digest, size }: v.InferOutput<typeof Descriptor>): Buffer {
+  const bytes = layout(`blobs/${digest.replace(":", "/")}`);
   assert.equal(digestOf(bytes), digest, "digest of a blob");
   assert.equal(bytes.length, size, `size of ${digest}`);
   return bytes;
@@ -80,14 +94,15 @@ function readableStep(createdBy: string): string {
 }
 
 async function readEntries(tar: Buffer): Promise<string[]> {
+  const lines: string[] = [];
+  await eachEntry(tar, (header) => void lines.push(describe(header)));
+  return lines;
+}
+
+async function eachEntry(tar: Buffer, visit: (header: Header, content: Buffer) => void): Promise<void> {
   const entries = extract();
   Readable.from([tar]).pipe(entries);
-  const lines: string[] = [];
-  for await (const entry of entries) {
-    lines.push(describe(entry.header));
-    entry.resume();
-  }
-  return lines;
+  for await (const entry of entries) visit(entry.header, await buffer(entry));
 }
 
 function describe(header: Header): string {

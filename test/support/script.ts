@@ -9,7 +9,7 @@
 //   stdin FILE               what the next tsbuild or exec reads
 //   stdout REGEXP, stderr REGEXP    what the last one wrote matches; `! stdout .` for nothing
 //   cmp A B                  equal text; A may be stdout or stderr; in B, $WORK stands for the folder
-//   image-text FOLDER        the image of an OCI layout as text, on stdout, without its base's layers
+//   image-text PATH          the image of an OCI layout (folder or tar) as text, on stdout, without its base's layers
 //   exists PATH…             and `! exists PATH…`
 //   mkdir PATH…, rm PATH…, cp A B, chmod MODE PATH, symlink TARGET PATH, env NAME=VALUE, cd PATH
 //   skip REASON…             the rest is not for this machine
@@ -50,9 +50,12 @@ export async function runScript(script: string, options: ScriptOptions): Promise
       await state.run(text);
     } catch (error) {
       if (error instanceof SkipScript) throw error;
-      throw new Error(`line ${at + 1}: ${text}\n${error instanceof Error ? error.message : String(error)}\n${state.output()}`, {
-        cause: error,
-      });
+      throw new Error(
+        `line ${at + 1}: ${text}\n${error instanceof Error ? error.message : String(error)}\n${state.output()}`,
+        {
+          cause: error,
+        },
+      );
     }
   }
 }

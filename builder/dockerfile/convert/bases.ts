@@ -14,6 +14,7 @@ import { formatFullPlatform } from "./platform-args.ts";
 import type { NamedContext, ResolvedImage } from "./plan.ts";
 import { EMPTY_TREE } from "./stage.ts";
 import type { Stage, Tree } from "./stage.ts";
+import { withSuggestion } from "./suggest.ts";
 
 /** Loads what the given stages begin with, all at once; of the others only the names are checked. */
 export async function resolveBases(conversion: Conversion, needed: ReadonlySet<Stage>): Promise<void> {
@@ -26,7 +27,7 @@ export async function resolveBases(conversion: Conversion, needed: ReadonlySet<S
       } catch (error) {
         throw withLocation(error, stage.location);
       }
-      if (stage.isImplicit) stage.isDone = true;
+      if (stage.isImplicit && stage.isResolved) stage.isDone = true;
     }),
   );
   for (const result of results) if (result.status === "rejected") throw result.reason;
@@ -89,8 +90,8 @@ function shortName(name: string): string {
 }
 
 async function useImage(conversion: Conversion, stage: Stage, reference: string, platform: Platform): Promise<void> {
-  const { options, world, findings } = conversion;
-  const image = await world.resolveImage(stage.baseName, platform);
+  const { options, findings } = conversion;
+  const image = await resolveImage(conversion, stage.baseName, platform);
   stage.draft = draftOf(image);
   stage.platform =
     stage.platform === undefined && options.implicitPlatform === true
@@ -109,6 +110,19 @@ async function useImage(conversion: Conversion, stage: Stage, reference: string,
       formatFullPlatform(image.platform),
       stage.location.range,
     );
+  }
+}
+
+const COMMON_IMAGES = ["alpine", "busybox", "centos", "debian", "golang", "ubuntu", "fedora"];
+
+/** Resolves an image; when there is none, its name may be a stage's, misspelled. */
+async function resolveImage({ world, stages }: Conversion, name: string, platform: Platform): Promise<ResolvedImage> {
+  try {
+    return await world.resolveImage(name, platform);
+  } catch (error) {
+    const { code, message, hint, exitCode } = asBuildError(error);
+    const said = withSuggestion(message, name, [...stages.titles(), ...COMMON_IMAGES]);
+    throw said === message ? error : new BuildError(code, said, { cause: error, hint, exitCode });
   }
 }
 

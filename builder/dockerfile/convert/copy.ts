@@ -3,6 +3,7 @@
 
 import type { CopyAction, FileOp, ModeSpec, OwnerSpec } from "../../graph/op.ts";
 import { vertex } from "../../graph/vertex.ts";
+import type { Vertex } from "../../graph/vertex.ts";
 import type { Add, Copy } from "../instruction.ts";
 import { isRemote, remoteSource } from "./add-source.ts";
 import type { Conversion } from "./conversion.ts";
@@ -11,17 +12,28 @@ import { withHistory } from "./image-draft.ts";
 import { modeSpec, ownerSpec } from "./owner.ts";
 import { copyDestination, fromRoot } from "./paths.ts";
 import { fault, workingDir } from "./stage.ts";
-import type { Command, Stage, Tree } from "./stage.ts";
+import type { Command, Stage } from "./stage.ts";
 import { fileStep } from "./step.ts";
+import type { Step } from "./step.ts";
 import { expandContent, expandIn } from "./words.ts";
 
 /** An instruction's words with their variables replaced. */
-export interface ExpandedCopy {
+interface ExpandedCopy {
   readonly sources: readonly string[];
   readonly destination: string;
   readonly chown: string;
   readonly chmod: string;
   readonly checksum: string;
+}
+
+/** A COPY or ADD while its file op is put together. */
+interface CopyStep {
+  readonly conversion: Conversion;
+  readonly command: Command;
+  readonly instruction: Copy | Add;
+  readonly words: ExpandedCopy;
+  readonly step: Step;
+  readonly inputs: Inputs;
 }
 
 export async function applyCopy(
@@ -31,51 +43,27 @@ export async function applyCopy(
   instruction: Copy | Add,
 ): Promise<void> {
   const words = expandCopy(conversion, stage, instruction);
-  const contents = instruction.inline.map((file) => ({
-    path: file.path,
-    data: file.expand ? expandContent(conversion, stage, instruction.range, file.content) : file.content,
-  }));
+  const contents = inlineContents(conversion, stage, instruction);
   checkSource(stage, command, instruction);
-  const mode = words.chmod === "" ? undefined : modeSpec(words.chmod);
   checkChecksum(words);
+  const mode = words.chmod === "" ? undefined : modeSpec(words.chmod);
   const step = fileStep(conversion, stage, command);
 
   // BuildKit ignores --link where --chmod is given.
   const isLinked = instruction.link && words.chmod === "";
   const inputs = new Inputs();
-  const below = isLinked ? undefined : stage.tree.vertex;
-  const destination = inputs.add(below);
+  const destination = inputs.add(isLinked ? undefined : stage.tree.vertex);
   const owner = words.chown === "" ? undefined : ownerSpec(words.chown, destination < 0);
   const common = commonFields(copyDestination(workingDir(stage), words.destination), owner, mode, instruction.excludes);
+  const parts: CopyStep = { conversion, command, instruction, words, step, inputs };
   const actions: CopyAction[] = [];
-  for (const source of words.sources) {
-    if (isRemote(source)) {
-      const remote = remoteSource(instruction, source, words.checksum, step.options);
-      actions.push({ ...common, ...remote.fields, from: inputs.add(remote.vertex) });
-    } else {
-      const tree = await sourceTree(conversion, command);
-      if (command.sources.length === 0)
-        conversion.findings.ignoredSource(instruction.kind, source, tree.excludes, instruction.range);
-      actions.push({
-        ...common,
-        ...localFields(instruction, source),
-        from: inputs.add(tree.vertex),
-        resetOwner: tree.isClient,
-      });
-    }
-  }
-  for (const file of contents) {
-    const path = fromRoot(file.path);
-    actions.push({ ...common, source: path, from: inputs.add(inlineFile(path, file.data, 0o644)) });
-  }
+  for (const source of words.sources) actions.push({ ...common, ...(await sourceFields(parts, source)) });
+  for (const file of contents) actions.push({ ...common, ...inlineFields(inputs, file) });
 
   const op: FileOp = { kind: "file", destination, actions };
   const copied = vertex(op, inputs.list, step.options);
-  stage.tree = {
-    vertex: isLinked ? linked(stage, copied, `${step.prefix}LINK ${step.text}`) : copied,
-    isClient: false,
-    excludes: [],
-  };
+  const result = isLinked ? linked(stage, copied, `${step.prefix}LINK ${step.text}`) : copied;
+  stage.tree = { vertex: result, isClient: false, excludes: [] };
   stage.draft = withHistory(stage.draft, `${historyText(instruction, words)} # buildkit`, "layer");
 }
 
@@ -109,9 +97,34 @@ function checkChecksum({ checksum, sources }: ExpandedCopy): void {
   if (!sources.every(isRemote)) throw fault("checksum requires HTTP(S) or Git sources");
 }
 
-/** The tree COPY reads: of `--from`, or the main context. */
-async function sourceTree(conversion: Conversion, command: Command): Promise<Tree> {
-  return command.sources[0]?.tree ?? (await conversion.mainContext());
+interface InlineContent {
+  readonly path: string;
+  readonly data: string;
+}
+
+function inlineContents(conversion: Conversion, stage: Stage, { inline, range }: Copy | Add): InlineContent[] {
+  return inline.map(({ path, content, expand }) => ({
+    path: fromRoot(path),
+    data: expand ? expandContent(conversion, stage, range, content) : content,
+  }));
+}
+
+function inlineFields(inputs: Inputs, { path, data }: InlineContent): Pick<CopyAction, "from" | "source"> {
+  return { source: path, from: inputs.add(inlineFile(path, data, 0o644)) };
+}
+
+/** Where one source is, and what is special to it. */
+async function sourceFields(parts: CopyStep, source: string): Promise<Partial<CopyAction>> {
+  const { conversion, command, instruction, words, step, inputs } = parts;
+  if (isRemote(source)) {
+    const remote = remoteSource(instruction, source, words.checksum, step.options);
+    return { ...remote.fields, from: inputs.add(remote.vertex) };
+  }
+  const [stage] = command.sources;
+  const tree = stage === undefined ? await conversion.mainContext() : stage.tree;
+  if (stage === undefined)
+    conversion.findings.ignoredSource(instruction.kind, source, tree.excludes, instruction.range);
+  return { ...localFields(instruction, source), from: inputs.add(tree.vertex ?? noFiles()), resetOwner: tree.isClient };
 }
 
 function commonFields(
@@ -167,13 +180,18 @@ function pivotedSource(source: string): string {
   return `${base === "/" ? "" : base}/.${fromRoot(source.slice(pivot + 3))}`;
 }
 
+/** The empty tree as something to copy from: what is named there is not found. */
+function noFiles(): Vertex {
+  return vertex({ kind: "file", destination: -1, actions: [] }, [], { name: "[internal] empty file system" });
+}
+
 /** A tree with one file, written in the Dockerfile. */
-export function inlineFile(path: string, data: string, mode: number): ReturnType<typeof vertex> {
+export function inlineFile(path: string, data: string, mode: number): Vertex {
   const op: FileOp = { kind: "file", destination: -1, actions: [{ action: "mkfile", path, mode, data }] };
   return vertex(op, [], { name: "[internal] preparing inline document" });
 }
 
-function linked(stage: Stage, copied: ReturnType<typeof vertex>, name: string): ReturnType<typeof vertex> {
+function linked(stage: Stage, copied: Vertex, name: string): Vertex {
   if (stage.tree.vertex === undefined) return copied;
   return vertex({ kind: "merge" }, [stage.tree.vertex, copied], { ...copied.options, name });
 }

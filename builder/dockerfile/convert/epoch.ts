@@ -7,7 +7,7 @@ import type { Tree } from "./stage.ts";
 
 const NAME = "SOURCE_DATE_EPOCH";
 
-export interface Epoch {
+interface Epoch {
   readonly seconds: number | undefined;
   /** With the number that the value stands for. */
   readonly buildArgs: Variables;

@@ -5,8 +5,8 @@ import { parseBool } from "./go-text.ts";
 import { fault } from "./stage.ts";
 import { withSuggestion } from "./suggest.ts";
 
-export type MountType = "bind" | "cache" | "tmpfs" | "secret" | "ssh";
-export type Sharing = "shared" | "private" | "locked";
+type MountType = "bind" | "cache" | "tmpfs" | "secret" | "ssh";
+type Sharing = "shared" | "private" | "locked";
 
 export interface Mount {
   readonly type: MountType;

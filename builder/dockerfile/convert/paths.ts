@@ -9,7 +9,7 @@ export function cleanPath(path: string): string {
 }
 
 /** The parts joined and cleaned; "" when all are empty. */
-export function joinPaths(...parts: string[]): string {
+function joinPaths(...parts: string[]): string {
   const text = parts.filter((part) => part !== "").join("/");
   return text === "" ? "" : cleanPath(text);
 }
@@ -34,14 +34,4 @@ export function copyDestination(workingDir: string, path: string): string {
   const isDirectory = path === "" || path === "." || path.endsWith("/") || path.endsWith("/.");
   const clean = cleanPath(absolute(workingDir, path));
   return isDirectory && clean !== "/" ? `${clean}/` : clean;
-}
-
-/** Whether a path has `*`, `?` or `[` that is not escaped. */
-export function hasWildcard(path: string): boolean {
-  for (let at = 0; at < path.length; at++) {
-    const char = path[at];
-    if (char === "*" || char === "?" || char === "[") return true;
-    if (char === "\\") at++;
-  }
-  return false;
 }

@@ -38,11 +38,7 @@ export async function execMounts(
         agents.push(agentMount(mount, agents.length));
         break;
       case "tmpfs":
-        trees.push({
-          type: "tmpfs",
-          target: mountTarget(stage, mount),
-          ...(mount.sizeBytes > 0 ? { sizeBytes: mount.sizeBytes } : {}),
-        });
+        trees.push(tmpfsMount(mount, mountTarget(stage, mount)));
         break;
       case "bind":
         trees.push(
@@ -70,6 +66,12 @@ function mountTarget(stage: Stage, mount: Mount): string {
   const target = cleanPath(absolute(workingDir(stage), mount.target));
   if (target === "/") throw fault(`invalid mount target "${target}"`);
   return target;
+}
+
+/** A tmpfs that nobody may write to is an empty directory. */
+function tmpfsMount(mount: Mount, target: string): ExecMount {
+  if (mount.readonly) return { type: "bind", input: -1, selector: "/", target, readonly: true };
+  return { type: "tmpfs", target, ...(mount.sizeBytes > 0 ? { sizeBytes: mount.sizeBytes } : {}) };
 }
 
 function bindMount(mount: Mount, target: string, tree: Tree, inputs: Inputs): ExecMount {

@@ -20,7 +20,7 @@ export interface Command {
 }
 
 /** An ARG of a stage; undefined when it has no value. */
-export interface StageArg {
+interface StageArg {
   readonly name: string;
   readonly value: string | undefined;
 }

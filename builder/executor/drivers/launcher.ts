@@ -34,7 +34,9 @@ export function launcherExecutor(path: string, notes: readonly string[] = []): E
       using cgroup = joinStepCgroup(step, host);
       const terminal = wantsTerminal(step);
       const spec = planStep(step, host, { terminal, cgroup: cgroup.directory });
-      const reports = terminal ? await runOnTerminal(path, spec, step, signal) : await runPiped(path, spec, step, signal);
+      const reports = terminal
+        ? await runOnTerminal(path, spec, step, signal)
+        : await runPiped(path, spec, step, signal);
       throwIfAborted(step, signal);
       return { ...resultOf(step, reports), ...(cgroup.outOfMemory() ? { outOfMemory: true } : {}) };
     },
@@ -82,7 +84,11 @@ async function runProbe(path: string): Promise<Map<string, number>> {
 async function runPiped(path: string, spec: Buffer, step: StepSpec, signal: AbortSignal): Promise<Report[]> {
   const output = step.output;
   const through = output === "inherit";
-  const child = spawn(path, ["step"], { stdio: through ? ["inherit", "inherit", "inherit", "pipe"] : ["ignore", "pipe", "pipe", "pipe"], env: {}, cwd: "/" });
+  const child = spawn(path, ["step"], {
+    stdio: through ? ["inherit", "inherit", "inherit", "pipe"] : ["ignore", "pipe", "pipe", "pipe"],
+    env: {},
+    cwd: "/",
+  });
   const reports = collect(child, spec);
   if (output !== "inherit") {
     child.stdout?.on("data", (chunk: Buffer) => output(1, chunk));
@@ -109,7 +115,9 @@ async function endOf(child: ChildProcess, step: StepSpec, signal: AbortSignal): 
   signal.addEventListener("abort", stop, { once: true });
   try {
     await new Promise<void>((resolve, reject) => {
-      child.on("error", (cause) => reject(new BuildError("SANDBOX", `step ${step.id}: the launcher does not start: ${cause.message}`, { cause })));
+      child.on("error", (cause) =>
+        reject(new BuildError("SANDBOX", `step ${step.id}: the launcher does not start: ${cause.message}`, { cause })),
+      );
       child.on("close", () => resolve());
       if (signal.aborted) stop();
     });
@@ -126,7 +134,9 @@ export function resultOf(step: StepSpec, reports: readonly Report[]): StepResult
   }
   const program = reports.find((report) => report.kind === "program");
   if (program !== undefined) {
-    throw new BuildError("RUN_FAILED", lowerReason(program.text), { exitCode: program.value === osConstants.errno.ENOENT ? 127 : 126 });
+    throw new BuildError("RUN_FAILED", lowerReason(program.text), {
+      exitCode: program.value === osConstants.errno.ENOENT ? 127 : 126,
+    });
   }
   const exit = reports.find((report) => report.kind === "exit");
   if (exit === undefined) throw new BuildError("SANDBOX", `step ${step.id}: the launcher was killed`);

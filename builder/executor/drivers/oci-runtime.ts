@@ -48,9 +48,26 @@ export function runtimeExecutor(runtime: RuntimeDriver): Executor {
       const state = join(step.scratch, "state");
       const log = join(step.scratch, "runtime.log");
       mkdirSync(state, { recursive: true });
-      const command = [runtime.program, "--root", state, "--log", log, "--log-format", "json", ...runtime.options, "run", "--bundle", step.scratch, step.id];
+      const command = [
+        runtime.program,
+        "--root",
+        state,
+        "--log",
+        log,
+        "--log-format",
+        "json",
+        ...runtime.options,
+        "run",
+        "--bundle",
+        step.scratch,
+        step.id,
+      ];
       try {
-        const result = await runCommand(preludeCommand([...plan.prelude, ...runtime.extraMounts], command), step, signal);
+        const result = await runCommand(
+          preludeCommand([...plan.prelude, ...runtime.extraMounts], command),
+          step,
+          signal,
+        );
         if (result.exitCode !== 0) throwRuntimeError(runtime.driver, step, log);
         return result;
       } finally {
@@ -68,7 +85,9 @@ function throwRuntimeError(driver: string, step: StepSpec, log: string): void {
   if (message === undefined) return;
   const program = step.process.args[0] ?? "";
   if (/executable file|no such file or directory|exec.*not found/i.test(message) && message.includes(program)) {
-    const reason = program.includes("/") ? `stat ${program}: no such file or directory` : "executable file not found in $PATH";
+    const reason = program.includes("/")
+      ? `stat ${program}: no such file or directory`
+      : "executable file not found in $PATH";
     throw new BuildError("RUN_FAILED", `exec: "${program}": ${reason}`, { exitCode: 127 });
   }
   if (/exec.*permission denied|permission denied.*exec|exec format error|is a directory/i.test(message)) {

@@ -3,7 +3,18 @@
 // all processes end with it; setpriv(1) has the kernel end it when this process dies.
 
 import { spawn } from "node:child_process";
-import { accessSync, constants, existsSync, lstatSync, mkdirSync, rmdirSync, statSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
+import {
+  accessSync,
+  constants,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  rmdirSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { constants as osConstants } from "node:os";
 import { dirname, join } from "node:path";
 import { BuildError } from "../../core/errors.ts";
@@ -16,7 +27,13 @@ import { throwIfAborted } from "./launcher.ts";
 
 /** One thing that the prelude script does. */
 export type PreludeStep =
-  | { readonly kind: "mount"; readonly type: string; readonly options: string; readonly source: string; readonly target: string }
+  | {
+      readonly kind: "mount";
+      readonly type: string;
+      readonly options: string;
+      readonly source: string;
+      readonly target: string;
+    }
   | { readonly kind: "directory" | "file"; readonly path: string }
   | { readonly kind: "link"; readonly text: string; readonly path: string };
 
@@ -49,7 +66,9 @@ exec "$@"
 /** Plans the mounts of a step for the prelude. Throws `SANDBOX` where a stack's sub path goes through a link, which only the launcher resolves safely. */
 export function planPrelude(step: StepSpec, host: HostFacts): Prelude {
   if (wantsTerminal(step)) {
-    throw new BuildError("UNSUPPORTED", "an interactive terminal needs tsbuild's own launcher", { hint: "run without a terminal (</dev/null), or build the launcher with make" });
+    throw new BuildError("UNSUPPORTED", "an interactive terminal needs tsbuild's own launcher", {
+      hint: "run without a terminal (</dev/null), or build the launcher with make",
+    });
   }
   const rootPath = join(step.scratch, "root");
   const links = join(step.scratch, "l");
@@ -62,7 +81,15 @@ export function planPrelude(step: StepSpec, host: HostFacts): Prelude {
   if (step.root.kind === "overlay") {
     const stub = join(step.scratch, "stub");
     for (const [path, isFile] of stubsOf(step, own)) makeStub(join(stub, path), isFile);
-    prelude.push(overlayMount({ ...step.root.stack, lowers: [...step.root.stack.lowers, stub] }, step.root.stack, host, short, rootPath));
+    prelude.push(
+      overlayMount(
+        { ...step.root.stack, lowers: [...step.root.stack.lowers, stub] },
+        step.root.stack,
+        host,
+        short,
+        rootPath,
+      ),
+    );
   } else {
     prelude.push({ kind: "mount", type: "none", options: "rbind", source: step.root.path, target: rootPath });
     tidy = rememberMissing(step.root.path, stubsOf(step, own));
@@ -70,23 +97,46 @@ export function planPrelude(step: StepSpec, host: HostFacts): Prelude {
   const mounts = own.map((mount, at) => {
     if (mount.kind !== "overlay") return mount;
     if (mountedKind(mount) === undefined) {
-      throw new BuildError("SANDBOX", `cannot mount "${mount.subPath}" of another stage on "${mount.target}": it is missing or reached through a link, which only tsbuild's own launcher follows safely`);
+      throw new BuildError(
+        "SANDBOX",
+        `cannot mount "${mount.subPath}" of another stage on "${mount.target}": it is missing or reached through a link, which only tsbuild's own launcher follows safely`,
+      );
     }
     const staging = join(step.scratch, `staging-${at}`);
     mkdirSync(staging, { recursive: true });
     const stack = viewStack(mount.stack, step.scratch);
     prelude.push(overlayMount(stack, mount.stack, host, short, staging));
-    return { kind: "bind" as const, source: join(staging, mount.subPath), target: mount.target, readonly: mount.readonly };
+    return {
+      kind: "bind" as const,
+      source: join(staging, mount.subPath),
+      target: mount.target,
+      readonly: mount.readonly,
+    };
   });
   return { rootPath, prelude, mounts, tidy };
 }
 
 /** The command line that runs the prelude and then `command`, which dies with this process. */
-export function preludeCommand(prelude: readonly PreludeStep[], command: readonly string[], namespaces: readonly string[] = []): string[] {
+export function preludeCommand(
+  prelude: readonly PreludeStep[],
+  command: readonly string[],
+  namespaces: readonly string[] = [],
+): string[] {
   const steps = prelude.flatMap((step) => preludeWords(step));
   return [
     ...[tool("setpriv"), "--pdeathsig", "KILL", "--"],
-    ...[tool("unshare"), "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child=KILL", "--mount-proc", ...namespaces, "--"],
+    ...[
+      tool("unshare"),
+      "--mount",
+      "--propagation",
+      "private",
+      "--pid",
+      "--fork",
+      "--kill-child=KILL",
+      "--mount-proc",
+      ...namespaces,
+      "--",
+    ],
     ...["/bin/sh", "-c", SCRIPT, "sh", ...steps, "--", ...command],
   ];
 }
@@ -109,7 +159,11 @@ export async function runCommand(command: readonly string[], step: StepSpec, sig
   const [file = "", ...args] = command;
   const output = step.output;
   const env = { PATH: TOOL_PATH, LIBMOUNT_FORCE_MOUNT2: "always" };
-  const child = spawn(file, args, { stdio: output === "inherit" ? "inherit" : ["ignore", "pipe", "pipe"], env, cwd: join(step.scratch, "l") });
+  const child = spawn(file, args, {
+    stdio: output === "inherit" ? "inherit" : ["ignore", "pipe", "pipe"],
+    env,
+    cwd: join(step.scratch, "l"),
+  });
   if (output !== "inherit") {
     child.stdout?.on("data", (chunk: Buffer) => output(1, chunk));
     child.stderr?.on("data", (chunk: Buffer) => output(2, chunk));
@@ -118,9 +172,12 @@ export async function runCommand(command: readonly string[], step: StepSpec, sig
   signal.addEventListener("abort", stop, { once: true });
   try {
     return await new Promise<StepResult>((resolve, reject) => {
-      child.on("error", (cause) => reject(new BuildError("SANDBOX", `step ${step.id}: cannot start "${file}": ${cause.message}`, { cause })));
+      child.on("error", (cause) =>
+        reject(new BuildError("SANDBOX", `step ${step.id}: cannot start "${file}": ${cause.message}`, { cause })),
+      );
       child.on("close", (code, name) => {
-        if (signal.aborted) reject(new BuildError("CANCELLED", `step ${step.id} was stopped`, { cause: signal.reason }));
+        if (signal.aborted)
+          reject(new BuildError("CANCELLED", `step ${step.id} was stopped`, { cause: signal.reason }));
         else if (name !== null) resolve({ exitCode: 128 + osConstants.signals[name], signal: name });
         else resolve(signalled(code ?? 0));
       });
@@ -159,7 +216,8 @@ export function tool(name: string): string {
 
 /** The runtimes end with 128 + number when the process died of a signal; so may a program by itself, which cannot be told apart. */
 function signalled(exitCode: number): StepResult {
-  const name = exitCode > 128 ? Object.entries(osConstants.signals).find(([, value]) => value === exitCode - 128)?.[0] : undefined;
+  const name =
+    exitCode > 128 ? Object.entries(osConstants.signals).find(([, value]) => value === exitCode - 128)?.[0] : undefined;
   return name === undefined ? { exitCode } : { exitCode, signal: name };
 }
 
@@ -173,10 +231,25 @@ function shortNames(directory: string): (path: string) => string {
   };
 }
 
-function overlayMount(stack: OverlayStack, original: OverlayStack, host: HostFacts, short: (path: string) => string, target: string): PreludeStep {
+function overlayMount(
+  stack: OverlayStack,
+  original: OverlayStack,
+  host: HostFacts,
+  short: (path: string) => string,
+  target: string,
+): PreludeStep {
   const lowers = stack.lowers.map((lower) => short(lower)).join(":");
-  const upper = stack.upper === undefined || stack.work === undefined ? "" : `,upperdir=${short(stack.upper)},workdir=${short(stack.work)}`;
-  return { kind: "mount", type: "overlay", options: `${overlayOptions(original, host)},lowerdir=${lowers}${upper}`, source: "overlay", target };
+  const upper =
+    stack.upper === undefined || stack.work === undefined
+      ? ""
+      : `,upperdir=${short(stack.upper)},workdir=${short(stack.work)}`;
+  return {
+    kind: "mount",
+    type: "overlay",
+    options: `${overlayOptions(original, host)},lowerdir=${lowers}${upper}`,
+    source: "overlay",
+    target,
+  };
 }
 
 function makeStub(path: string, isFile: boolean): void {
@@ -197,7 +270,11 @@ function rememberMissing(root: string, stubs: readonly (readonly [string, boolea
       if (stat === undefined) {
         missing.add(path);
         const known = statSync(parent, { bigint: true, throwIfNoEntry: false });
-        if (known !== undefined && !times.has(parent)) times.set(parent, `@${known.mtimeNs / 1_000_000_000n}.${String(known.mtimeNs % 1_000_000_000n).padStart(9, "0")}`);
+        if (known !== undefined && !times.has(parent))
+          times.set(
+            parent,
+            `@${known.mtimeNs / 1_000_000_000n}.${String(known.mtimeNs % 1_000_000_000n).padStart(9, "0")}`,
+          );
       }
       parent = path;
     }
@@ -214,7 +291,11 @@ function rememberMissing(root: string, stubs: readonly (readonly [string, boolea
     }
     // Node's utimes loses nanoseconds; touch(1) does not.
     for (const [directory, time] of times) {
-      await new Promise<void>((resolve) => spawn(tool("touch"), ["-m", "-d", time, directory], { stdio: "ignore" }).on("close", () => resolve()).on("error", () => resolve()));
+      await new Promise<void>((resolve) =>
+        spawn(tool("touch"), ["-m", "-d", time, directory], { stdio: "ignore" })
+          .on("close", () => resolve())
+          .on("error", () => resolve()),
+      );
     }
   };
 }

@@ -17,7 +17,8 @@ export async function probeByRunning(
   lacks: readonly string[] = [],
 ): Promise<DriverProbe> {
   const missing = missingTools(...tools);
-  if (missing.length > 0) return { driver, usable: false, notes: [`${missing.join(", ")} not found; as root: ${install}`] };
+  if (missing.length > 0)
+    return { driver, usable: false, notes: [`${missing.join(", ")} not found; as root: ${install}`] };
   const base = mkdtempSync(join(tmpdir(), "tsbuild-probe-"));
   try {
     return { driver, ...(await trial(open([]), base, lacks)) };
@@ -26,7 +27,11 @@ export async function probeByRunning(
   }
 }
 
-async function trial(executor: Executor, base: string, lacks: readonly string[]): Promise<Pick<DriverProbe, "usable" | "notes">> {
+async function trial(
+  executor: Executor,
+  base: string,
+  lacks: readonly string[],
+): Promise<Pick<DriverProbe, "usable" | "notes">> {
   for (const name of ["lower", "second", "scratch"]) mkdirSync(join(base, name));
   const shell = existsSync("/bin/busybox");
   if (shell) copyFileSync("/bin/busybox", join(base, "lower/busybox"));
@@ -35,7 +40,16 @@ async function trial(executor: Executor, base: string, lacks: readonly string[])
     id: `probe-${process.pid}`,
     root: { kind: "overlay", stack: { lowers: [join(base, "lower"), join(base, "second")] }, readonly: true },
     mounts: [],
-    process: { args: shell ? ["/busybox", "true"] : ["/missing"], env: [], cwd: "/", uid: 0, gid: 0, additionalGids: [], security: "sandbox", ulimits: [] },
+    process: {
+      args: shell ? ["/busybox", "true"] : ["/missing"],
+      env: [],
+      cwd: "/",
+      uid: 0,
+      gid: 0,
+      additionalGids: [],
+      security: "sandbox",
+      ulimits: [],
+    },
     network: "host",
     hostname: "probe",
     extraHosts: [],

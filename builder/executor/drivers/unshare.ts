@@ -10,7 +10,16 @@ import type { HostFacts } from "../host-facts.ts";
 import { hasId, readHostFacts } from "../host-facts.ts";
 import { writeHostFiles } from "../host-files.ts";
 import { tmpfsOptions } from "../launcher/step-plan.ts";
-import { capabilitiesOf, DEFAULT_CAPABILITIES, DEVICE_LINKS, DEVICES, INSECURE_DEVICES, MASKED_PATHS, READONLY_PATHS, RESOURCE_LIMITS } from "../sandbox-policy.ts";
+import {
+  capabilitiesOf,
+  DEFAULT_CAPABILITIES,
+  DEVICE_LINKS,
+  DEVICES,
+  INSECURE_DEVICES,
+  MASKED_PATHS,
+  READONLY_PATHS,
+  RESOURCE_LIMITS,
+} from "../sandbox-policy.ts";
 import { throwIfAborted } from "./launcher.ts";
 import { permittedCapabilities } from "./oci-runtime.ts";
 import type { Prelude, PreludeStep } from "./prelude.ts";
@@ -26,7 +35,13 @@ export const UNSHARE_NOTES: readonly string[] = [
 
 /** Whether util-linux runs a step here. Never throws. */
 export async function probeUnshare(): Promise<DriverProbe> {
-  return await probeByRunning("unshare", unshareExecutor, ["prlimit", "env"], "apt-get install util-linux mount", UNSHARE_NOTES);
+  return await probeByRunning(
+    "unshare",
+    unshareExecutor,
+    ["prlimit", "env"],
+    "apt-get install util-linux mount",
+    UNSHARE_NOTES,
+  );
 }
 
 /** The executor over util-linux. */
@@ -55,19 +70,36 @@ export function unshareExecutor(notes: readonly string[] = UNSHARE_NOTES): Execu
 function processCommand(step: StepSpec, rootPath: string): string[] {
   const { process } = step;
   const available = capabilitiesOf(permittedCapabilities());
-  const kept = process.security === "insecure" ? available : DEFAULT_CAPABILITIES.filter((name) => available.includes(name));
+  const kept =
+    process.security === "insecure" ? available : DEFAULT_CAPABILITIES.filter((name) => available.includes(name));
   const bounding = ["-all", ...kept.map((name) => `+${name.slice("CAP_".length).toLowerCase()}`)].join(",");
   const limits = process.ulimits.map(({ name, soft, hard }) => {
     if (!RESOURCE_LIMITS.has(name)) throw new BuildError("USAGE", `"${name}" is not a ulimit`);
     return `--${name}=${limit(soft)}:${limit(hard)}`;
   });
-  const groups = process.additionalGids.length === 0 ? ["--clear-groups"] : ["--groups", process.additionalGids.join(",")];
+  const groups =
+    process.additionalGids.length === 0 ? ["--clear-groups"] : ["--groups", process.additionalGids.join(",")];
   return [
     ...setup(step),
     ...[tool("env"), "-i", ...process.env],
     ...(limits.length === 0 ? [] : [tool("prlimit"), ...limits]),
-    ...[tool("setpriv"), "--regid", String(process.gid), ...groups, "--bounding-set", bounding, "--inh-caps=-all", "--"],
-    ...[tool("unshare"), `--root=${rootPath}`, `--wd=${process.cwd}`, ...(process.uid === 0 ? [] : ["--setuid", String(process.uid)]), "--"],
+    ...[
+      tool("setpriv"),
+      "--regid",
+      String(process.gid),
+      ...groups,
+      "--bounding-set",
+      bounding,
+      "--inh-caps=-all",
+      "--",
+    ],
+    ...[
+      tool("unshare"),
+      `--root=${rootPath}`,
+      `--wd=${process.cwd}`,
+      ...(process.uid === 0 ? [] : ["--setuid", String(process.uid)]),
+      "--",
+    ],
     ...process.args,
   ];
 }
@@ -89,21 +121,41 @@ function systemSteps(step: StepSpec, host: HostFacts, plan: Prelude): PreludeSte
   const quiet = "nosuid,nodev,noexec";
   const ttyGroup = hasId(host.gids, 5) ? ",gid=5" : "";
   const files = writeHostFiles(step);
-  const mount = (type: string, options: string, source: string, path: string): PreludeStep => ({ kind: "mount", type, options, source, target: at(path) });
-  const device = (name: string): PreludeStep[] => [{ kind: "file", path: at(`dev/${name}`) }, mount("none", "bind", `/dev/${name}`, `dev/${name}`)];
+  const mount = (type: string, options: string, source: string, path: string): PreludeStep => ({
+    kind: "mount",
+    type,
+    options,
+    source,
+    target: at(path),
+  });
+  const device = (name: string): PreludeStep[] => [
+    { kind: "file", path: at(`dev/${name}`) },
+    mount("none", "bind", `/dev/${name}`, `dev/${name}`),
+  ];
   return [
     ...(["proc", "dev", "sys"] as const).map((name): PreludeStep => ({ kind: "directory", path: at(name) })),
     mount("proc", quiet, "proc", "proc"),
     mount("tmpfs", "nosuid,strictatime,mode=755,size=65536k", "tmpfs", "dev"),
     ...DEVICES.flatMap(({ name }) => device(name)),
-    ...(insecure ? INSECURE_DEVICES.filter((name) => !name.includes("/") && existsSync(`/dev/${name}`)).flatMap((name) => device(name)) : []),
+    ...(insecure
+      ? INSECURE_DEVICES.filter((name) => !name.includes("/") && existsSync(`/dev/${name}`)).flatMap((name) =>
+          device(name),
+        )
+      : []),
     ...DEVICE_LINKS.map(([path, text]): PreludeStep => ({ kind: "link", text, path: at(path) })),
-    ...(["dev/pts", "dev/shm", "dev/mqueue"] as const).map((path): PreludeStep => ({ kind: "directory", path: at(path) })),
+    ...(["dev/pts", "dev/shm", "dev/mqueue"] as const).map((path): PreludeStep => ({
+      kind: "directory",
+      path: at(path),
+    })),
     mount("devpts", `nosuid,noexec,newinstance,ptmxmode=0666,mode=0620${ttyGroup}`, "devpts", "dev/pts"),
     mount("tmpfs", `${quiet},mode=1777,size=${step.shmSizeBytes}`, "shm", "dev/shm"),
     mount("mqueue", quiet, "mqueue", "dev/mqueue"),
-    host.inUserNamespace && step.network !== "none" ? mount("none", "rbind", "/sys", "sys") : mount("sysfs", insecure ? quiet : `${quiet},ro`, "sysfs", "sys"),
-    ...(host.inUserNamespace && step.network !== "none" && !insecure ? [mount("none", "remount,bind,ro", "none", "sys")] : []),
+    host.inUserNamespace && step.network !== "none"
+      ? mount("none", "rbind", "/sys", "sys")
+      : mount("sysfs", insecure ? quiet : `${quiet},ro`, "sysfs", "sys"),
+    ...(host.inUserNamespace && step.network !== "none" && !insecure
+      ? [mount("none", "remount,bind,ro", "none", "sys")]
+      : []),
     ...fileBind(step, files.resolvConf, "/etc/resolv.conf", at),
     ...fileBind(step, files.hosts, "/etc/hosts", at),
   ];
@@ -124,42 +176,58 @@ function ownSteps(step: StepSpec, plan: Prelude): PreludeStep[] {
     checkTarget(step.root, mount.target);
     const target = join(plan.rootPath, mount.target);
     if (mount.kind === "tmpfs") {
-      const options = ["nosuid", ...(mount.readonly === true ? ["ro"] : []), tmpfsOptions(mount)].filter((option) => option !== "");
+      const options = ["nosuid", ...(mount.readonly === true ? ["ro"] : []), tmpfsOptions(mount)].filter(
+        (option) => option !== "",
+      );
       steps.push({ kind: "mount", type: "tmpfs", options: options.join(","), source: "tmpfs", target });
     } else {
       steps.push({ kind: "mount", type: "none", options: "rbind", source: mount.source, target });
-      if (mount.readonly) steps.push({ kind: "mount", type: "none", options: "remount,bind,ro", source: "none", target });
+      if (mount.readonly)
+        steps.push({ kind: "mount", type: "none", options: "remount,bind,ro", source: "none", target });
     }
   }
-  const paths = step.process.security === "insecure" ? [] : [...MASKED_PATHS.map((path) => [path, true] as const), ...READONLY_PATHS.map((path) => [path, false] as const)];
+  const paths =
+    step.process.security === "insecure"
+      ? []
+      : [...MASKED_PATHS.map((path) => [path, true] as const), ...READONLY_PATHS.map((path) => [path, false] as const)];
   for (const [path, hidden] of paths) {
     const stat = lstatSync(path, { throwIfNoEntry: false });
     if (stat === undefined) continue;
     const target = join(plan.rootPath, path);
-    if (hidden && stat.isDirectory()) steps.push({ kind: "mount", type: "tmpfs", options: "ro,size=0k", source: "tmpfs", target });
+    if (hidden && stat.isDirectory())
+      steps.push({ kind: "mount", type: "tmpfs", options: "ro,size=0k", source: "tmpfs", target });
     else if (hidden) steps.push({ kind: "mount", type: "none", options: "bind", source: "/dev/null", target });
     else {
       steps.push({ kind: "mount", type: "none", options: "bind", source: target, target });
       steps.push({ kind: "mount", type: "none", options: "remount,bind,ro", source: "none", target });
     }
   }
-  if (step.root.readonly) steps.push({ kind: "mount", type: "none", options: "remount,bind,ro", source: "none", target: plan.rootPath });
+  if (step.root.readonly)
+    steps.push({ kind: "mount", type: "none", options: "remount,bind,ro", source: "none", target: plan.rootPath });
   return steps;
 }
 
 /** mount(8) follows links out of the root, so a target may not go through one. */
 function checkTarget(root: RootSpec, target: string): void {
   if (kindInRoot(root, target) !== "link") return;
-  throw new BuildError("SANDBOX", `cannot mount on "${target}": it is a link or lies below one, which only tsbuild's own launcher, crun and runc follow safely`);
+  throw new BuildError(
+    "SANDBOX",
+    `cannot mount on "${target}": it is a link or lies below one, which only tsbuild's own launcher, crun and runc follow safely`,
+  );
 }
 
 /** What a path of the root is, each part looked up in the topmost directory that has it. */
 function kindInRoot(root: RootSpec, target: string): "link" | "plain" {
-  const directories = root.kind === "directory" ? [root.path] : [...(root.stack.upper === undefined ? [] : [root.stack.upper]), ...root.stack.lowers];
+  const directories =
+    root.kind === "directory"
+      ? [root.path]
+      : [...(root.stack.upper === undefined ? [] : [root.stack.upper]), ...root.stack.lowers];
   let path = "";
   for (const part of target.split("/").filter((name) => name !== "")) {
     path = join(path, part);
-    const stat = directories.map((directory) => lstatSync(join(directory, path), { throwIfNoEntry: false })).find((entry) => entry !== undefined);
+    const stat = directories
+      .map((directory) => lstatSync(join(directory, path), { throwIfNoEntry: false }))
+      .find((entry) => entry !== undefined);
     if (stat?.isSymbolicLink() === true) return "link";
     if (stat?.isDirectory() !== true) return "plain";
   }

@@ -89,7 +89,14 @@ export class SpecWriter {
     this.#numbers(flags);
   }
 
-  overlay(stack: OverlayStack, options: string, staging: string, subPath: string, target: string, attributes: number): void {
+  overlay(
+    stack: OverlayStack,
+    options: string,
+    staging: string,
+    subPath: string,
+    target: string,
+    attributes: number,
+  ): void {
     this.#numbers(OP.overlay);
     this.#stack(stack, options);
     this.#string(staging);
@@ -233,7 +240,7 @@ export interface Report {
 /** Reads the reports; a cut-off one at the end (the launcher was killed) is left out. */
 export function readReports(bytes: Buffer): Report[] {
   const reports: Report[] = [];
-  for (let at = 0; at + 9 <= bytes.length; ) {
+  for (let at = 0; at + 9 <= bytes.length;) {
     const read = (offset: number) => (BIG_ENDIAN ? bytes.readUInt32BE(offset) : bytes.readUInt32LE(offset));
     const letter = String.fromCharCode(bytes[at] ?? 0);
     const length = read(at + 5);

@@ -8,7 +8,17 @@ import type { MountSpec, OverlayStack, StepSpec, Ulimit } from "../executor.ts";
 import type { HostFacts } from "../host-facts.ts";
 import { hasId } from "../host-facts.ts";
 import { writeHostFiles } from "../host-files.ts";
-import { ALL_CAPABILITIES, capabilityMask, DEFAULT_CAPABILITIES, DEVICE_LINKS, DEVICES, INSECURE_DEVICES, MASKED_PATHS, READONLY_PATHS, RESOURCE_LIMITS } from "../sandbox-policy.ts";
+import {
+  ALL_CAPABILITIES,
+  capabilityMask,
+  DEFAULT_CAPABILITIES,
+  DEVICE_LINKS,
+  DEVICES,
+  INSECURE_DEVICES,
+  MASKED_PATHS,
+  READONLY_PATHS,
+  RESOURCE_LIMITS,
+} from "../sandbox-policy.ts";
 import { overlayOptions } from "../overlay-options.ts";
 import { defaultSeccompProgram } from "../seccomp/program.ts";
 import { ATTR, MOUNT_FLAG, MS, NAMESPACE, SpecWriter, STEP_FLAG } from "./spec.ts";
@@ -27,8 +37,15 @@ export function planStep(step: StepSpec, host: HostFacts, options: PlanOptions):
   const ownCgroups = host.cgroup === "v2";
   const none = step.network === "none";
   spec.flags(
-    NAMESPACE.mount | NAMESPACE.pid | NAMESPACE.ipc | NAMESPACE.uts | (none ? NAMESPACE.network : 0) | (ownCgroups ? NAMESPACE.cgroup : 0),
-    (none ? STEP_FLAG.loopback : 0) | (options.terminal ? STEP_FLAG.terminal : 0) | (step.output === "inherit" ? 0 : STEP_FLAG.pipes),
+    NAMESPACE.mount |
+      NAMESPACE.pid |
+      NAMESPACE.ipc |
+      NAMESPACE.uts |
+      (none ? NAMESPACE.network : 0) |
+      (ownCgroups ? NAMESPACE.cgroup : 0),
+    (none ? STEP_FLAG.loopback : 0) |
+      (options.terminal ? STEP_FLAG.terminal : 0) |
+      (step.output === "inherit" ? 0 : STEP_FLAG.pipes),
   );
   if (options.cgroup !== undefined) spec.cgroup(options.cgroup);
   spec.hostname(step.hostname);
@@ -110,7 +127,9 @@ function kindInStack(stack: OverlayStack, subPath: string): "file" | "directory"
     if (part === ".." || found !== "directory") return undefined;
     path = join(path, part);
     const directories = stack.upper === undefined ? stack.lowers : [stack.upper, ...stack.lowers];
-    const entry = directories.map((directory) => lstatSync(join(directory, path), { throwIfNoEntry: false })).find((stat) => stat !== undefined);
+    const entry = directories
+      .map((directory) => lstatSync(join(directory, path), { throwIfNoEntry: false }))
+      .find((stat) => stat !== undefined);
     found = entry?.isDirectory() === true ? "directory" : entry?.isFile() === true ? "file" : undefined;
   }
   return found;
@@ -127,7 +146,14 @@ function addSystemMounts(spec: SpecWriter, step: StepSpec, host: HostFacts, ownN
   for (const { name, major, minor } of DEVICES) spec.device(name, major, minor);
   for (const [path, text] of DEVICE_LINKS) spec.symlink(text, path);
   const ttyGroup = hasId(host.gids, 5) ? ",gid=5" : "";
-  spec.fs("devpts", "devpts", "/dev/pts", MS.nosuid | MS.noexec, `newinstance,ptmxmode=0666,mode=0620${ttyGroup}`, MOUNT_FLAG.keep);
+  spec.fs(
+    "devpts",
+    "devpts",
+    "/dev/pts",
+    MS.nosuid | MS.noexec,
+    `newinstance,ptmxmode=0666,mode=0620${ttyGroup}`,
+    MOUNT_FLAG.keep,
+  );
   spec.fs("tmpfs", "shm", "/dev/shm", quiet, `mode=1777,size=${step.shmSizeBytes}`, MOUNT_FLAG.keep);
   spec.fs("mqueue", "mqueue", "/dev/mqueue", quiet, "", MOUNT_FLAG.keep | MOUNT_FLAG.optional);
   if (insecure) for (const name of INSECURE_DEVICES) spec.bind(`/dev/${name}`, `/dev/${name}`, 0, MOUNT_FLAG.optional);
@@ -161,7 +187,14 @@ function addOwnMounts(spec: SpecWriter, step: StepSpec, mounts: readonly MountSp
       case "overlay": {
         const staging = join(step.scratch, "staging");
         mkdirSync(staging, { recursive: true });
-        spec.overlay(viewStack(mount.stack, step.scratch), overlayOptions(mount.stack, host), staging, mount.subPath.replace(/^\/+/, ""), mount.target, attributes);
+        spec.overlay(
+          viewStack(mount.stack, step.scratch),
+          overlayOptions(mount.stack, host),
+          staging,
+          mount.subPath.replace(/^\/+/, ""),
+          mount.target,
+          attributes,
+        );
         break;
       }
     }

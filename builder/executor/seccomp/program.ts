@@ -125,7 +125,9 @@ function ranges(arch: SyscallArch, rules: readonly ProfileRule[]): Range[] {
     }
   }
   const sorted = [...byNumber].toSorted(([a], [b]) => a - b);
-  const highest = Math.max(...sorted.map(([number]) => number).filter((number) => arch !== "arm" || number < ARM_PRIVATE));
+  const highest = Math.max(
+    ...sorted.map(([number]) => number).filter((number) => arch !== "arm" || number < ARM_PRIVATE),
+  );
   const refused = [answer(ERRNO | EPERM)];
   const unknown = [answer(ERRNO | ENOSYS)];
   const result: Range[] = [];
@@ -175,11 +177,21 @@ function searchProgram(list: readonly Range[]): Instruction[] {
   const middle = list[list.length >> 1];
   if (middle === undefined) return [answer(ERRNO | EPERM)];
   if (list.length === 1) return [...middle.code];
-  return branch(JUMP_NOT_LESS, middle.first, searchProgram(list.slice(0, list.length >> 1)), searchProgram(list.slice(list.length >> 1)));
+  return branch(
+    JUMP_NOT_LESS,
+    middle.first,
+    searchProgram(list.slice(0, list.length >> 1)),
+    searchProgram(list.slice(list.length >> 1)),
+  );
 }
 
 /** `otherwise` follows at once; `then` lies behind it, by a short jump or, beyond 255 instructions, a long one. */
-function branch(code: number, k: number, otherwise: readonly Instruction[], then: readonly Instruction[]): Instruction[] {
+function branch(
+  code: number,
+  k: number,
+  otherwise: readonly Instruction[],
+  then: readonly Instruction[],
+): Instruction[] {
   if (otherwise.length < 256) return [{ code, jt: otherwise.length, jf: 0, k }, ...otherwise, ...then];
   return [{ code, jt: 0, jf: 1, k }, { code: JUMP, jt: 0, jf: 0, k: otherwise.length }, ...otherwise, ...then];
 }
@@ -193,5 +205,9 @@ function answer(value: number): Instruction {
 }
 
 function sameCode(a: readonly Instruction[] | undefined, b: readonly Instruction[]): boolean {
-  return a !== undefined && a.length === b.length && a.every((one, at) => one.code === b[at]?.code && one.k === b[at].k && one.jt === b[at].jt && one.jf === b[at].jf);
+  return (
+    a !== undefined &&
+    a.length === b.length &&
+    a.every((one, at) => one.code === b[at]?.code && one.k === b[at].k && one.jt === b[at].jt && one.jf === b[at].jf)
+  );
 }

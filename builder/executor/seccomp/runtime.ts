@@ -4,7 +4,12 @@ import { DEFAULT_CAPABILITIES } from "../sandbox-policy.ts";
 import type { ArgumentTest } from "./default-profile.ts";
 import { applicableRules, profileArch } from "./program.ts";
 
-const OPERATORS = { equal: "SCMP_CMP_EQ", less: "SCMP_CMP_LT", greater: "SCMP_CMP_GT", "masked-zero": "SCMP_CMP_MASKED_EQ" } as const;
+const OPERATORS = {
+  equal: "SCMP_CMP_EQ",
+  less: "SCMP_CMP_LT",
+  greater: "SCMP_CMP_GT",
+  "masked-zero": "SCMP_CMP_MASKED_EQ",
+} as const;
 
 /** The `linux.seccomp` object of a sandboxed step on this machine. */
 export function runtimeSeccomp(): object {
@@ -12,10 +17,15 @@ export function runtimeSeccomp(): object {
   return {
     defaultAction: "SCMP_ACT_ERRNO",
     defaultErrnoRet: 1,
-    architectures: arch === "amd64" ? ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"] : ["SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"],
+    architectures:
+      arch === "amd64"
+        ? ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"]
+        : ["SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"],
     syscalls: applicableRules(arch, DEFAULT_CAPABILITIES).map((rule) => ({
       names: rule.names,
-      ...(rule.action === "allow" ? { action: "SCMP_ACT_ALLOW" } : { action: "SCMP_ACT_ERRNO", errnoRet: rule.action.errno }),
+      ...(rule.action === "allow"
+        ? { action: "SCMP_ACT_ALLOW" }
+        : { action: "SCMP_ACT_ERRNO", errnoRet: rule.action.errno }),
       ...(rule.test === undefined ? {} : { args: [argument(rule.test)] }),
     })),
   };

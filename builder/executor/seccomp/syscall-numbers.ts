@@ -469,7 +469,20 @@ const X32_OWN: Readonly<Record<string, number>> = {
 };
 
 /** 64-bit calls that x32 does not have. */
-const X32_MISSING: ReadonlySet<string> = new Set(["_sysctl", "create_module", "epoll_ctl_old", "epoll_wait_old", "get_kernel_syms", "get_thread_area", "nfsservctl", "query_module", "set_thread_area", "uretprobe", "uselib", "vserver"]);
+const X32_MISSING: ReadonlySet<string> = new Set([
+  "_sysctl",
+  "create_module",
+  "epoll_ctl_old",
+  "epoll_wait_old",
+  "get_kernel_syms",
+  "get_thread_area",
+  "nfsservctl",
+  "query_module",
+  "set_thread_area",
+  "uretprobe",
+  "uselib",
+  "vserver",
+]);
 
 const X32_BIT = 0x4000_0000;
 

@@ -49,7 +49,8 @@ export class RegistryAuth {
       return;
     }
     const credentials = await this.#ask();
-    if (!challenges.some(({ scheme }) => scheme === "basic") || credentials === undefined) throw this.#refused(credentials);
+    if (!challenges.some(({ scheme }) => scheme === "basic") || credentials === undefined)
+      throw this.#refused(credentials);
     this.#checkPlain(origin);
     this.#known.set(scope, basicHeader(credentials));
   }
@@ -62,14 +63,19 @@ export class RegistryAuth {
   #refused(credentials: Credentials | undefined): BuildError {
     const { registry } = this.#options;
     if (credentials === undefined) {
-      return new BuildError("REGISTRY", `"${registry}" wants a login, and there are no credentials for it`, { hint: `docker login ${registry}` });
+      return new BuildError("REGISTRY", `"${registry}" wants a login, and there are no credentials for it`, {
+        hint: `docker login ${registry}`,
+      });
     }
-    return new BuildError("REGISTRY", `"${registry}" refuses the credentials of "${credentials.username}"`, { hint: `docker login ${registry}` });
+    return new BuildError("REGISTRY", `"${registry}" refuses the credentials of "${credentials.username}"`, {
+      hint: `docker login ${registry}`,
+    });
   }
 
   async #token(challenge: Challenge, scope: string, signal: AbortSignal): Promise<string> {
     const realm = challenge.parameters.get("realm");
-    if (realm === undefined || !URL.canParse(realm)) throw new BuildError("REGISTRY", `"${this.#options.registry}" names no server that gives tokens`);
+    if (realm === undefined || !URL.canParse(realm))
+      throw new BuildError("REGISTRY", `"${this.#options.registry}" names no server that gives tokens`);
     const url = new URL(realm);
     const service = challenge.parameters.get("service");
     const credentials = await this.#ask();
@@ -79,7 +85,10 @@ export class RegistryAuth {
     if (response.status === 401 || response.status === 403) throw this.#refused(credentials);
     const found = parseToken(bytes);
     if (response.status !== 200 || found === undefined) {
-      throw new BuildError("REGISTRY", `"${url.host}" gave no token for "${this.#options.registry}" (HTTP ${response.status})`);
+      throw new BuildError(
+        "REGISTRY",
+        `"${url.host}" gave no token for "${this.#options.registry}" (HTTP ${response.status})`,
+      );
     }
     return found;
   }
@@ -90,7 +99,10 @@ export class RegistryAuth {
 
   #checkPlain(url: URL): void {
     if (url.protocol === "https:" || this.#options.isPlainAllowed(url.host)) return;
-    throw new BuildError("REGISTRY", `the credentials for "${this.#options.registry}" are not sent to "${url.host}" by plain http`);
+    throw new BuildError(
+      "REGISTRY",
+      `the credentials for "${this.#options.registry}" are not sent to "${url.host}" by plain http`,
+    );
   }
 }
 
@@ -100,14 +112,29 @@ export function parseChallenges(header: string): readonly Challenge[] {
   return starts.map((start, place) => {
     const text = header.slice(start.index + start[0].length, starts[place + 1]?.index);
     const pairs = text.matchAll(/([\w-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))/g);
-    const parameters = new Map([...pairs].map(([, name = "", quoted, bare]) => [name.toLowerCase(), quoted?.replace(/\\(.)/g, "$1") ?? bare ?? ""]));
+    const parameters = new Map(
+      [...pairs].map(([, name = "", quoted, bare]) => [
+        name.toLowerCase(),
+        quoted?.replace(/\\(.)/g, "$1") ?? bare ?? "",
+      ]),
+    );
     return { scheme: start[1]?.toLowerCase() === "basic" ? "basic" : "bearer", parameters };
   });
 }
 
-function tokenRequest(url: URL, service: string | undefined, scope: string, credentials: Credentials | undefined): Parameters<HttpClient["send"]>[0] {
+function tokenRequest(
+  url: URL,
+  service: string | undefined,
+  scope: string,
+  credentials: Credentials | undefined,
+): Parameters<HttpClient["send"]>[0] {
   if (credentials?.identityToken !== undefined) {
-    const form = new URLSearchParams({ grant_type: "refresh_token", refresh_token: credentials.identityToken, client_id: "tsbuild", scope });
+    const form = new URLSearchParams({
+      grant_type: "refresh_token",
+      refresh_token: credentials.identityToken,
+      client_id: "tsbuild",
+      scope,
+    });
     if (service !== undefined) form.set("service", service);
     const body = Buffer.from(form.toString());
     const headers = { "content-type": "application/x-www-form-urlencoded", "content-length": String(body.length) };

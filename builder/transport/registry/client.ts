@@ -7,7 +7,7 @@ import type { Reference } from "../../core/reference.ts";
 import type { Credentials } from "../../core/session.ts";
 import { RegistryAuth } from "./auth.ts";
 import type { HttpRequest, HttpResponse } from "./http.ts";
-import { HttpClient } from "./http.ts";
+import { HttpClient, isLoopback } from "./http.ts";
 
 /** How to reach registries. */
 export interface RegistryOptions {
@@ -41,8 +41,17 @@ export class RegistryClient {
     this.#http = new HttpClient({ isInsecure, environment: options.environment, retryDelaysMs: options.retryDelaysMs });
     const host = reference.registry === "docker.io" ? "registry-1.docker.io" : reference.registry;
     // Docker's rule: a registry on this machine is plain http; a named insecure one may be either.
-    this.#candidates = isLoopback(host) ? [`http://${host}`, `https://${host}`] : options.insecure.includes(host) ? [`https://${host}`, `http://${host}`] : [`https://${host}`];
-    this.#auth = new RegistryAuth({ registry: this.registry, http: this.#http, credentials: () => options.credentials(this.registry), isPlainAllowed: isInsecure });
+    this.#candidates = isLoopback(host)
+      ? [`http://${host}`, `https://${host}`]
+      : options.insecure.includes(host)
+        ? [`https://${host}`, `http://${host}`]
+        : [`https://${host}`];
+    this.#auth = new RegistryAuth({
+      registry: this.registry,
+      http: this.#http,
+      credentials: () => options.credentials(this.registry),
+      isPlainAllowed: isInsecure,
+    });
   }
 
   /** "manifest sha256:… of docker.io/library/busybox", for messages. */
@@ -77,7 +86,8 @@ export class RegistryClient {
   /** Where a relative or absolute Location of an answer leads. */
   locationOf(response: HttpResponse, what: string): URL {
     const { location } = response.headers;
-    if (location === undefined || !URL.canParse(location, response.url.href)) throw new BuildError("REGISTRY", `${this.describe(what)}: the registry names no place to upload to`);
+    if (location === undefined || !URL.canParse(location, response.url.href))
+      throw new BuildError("REGISTRY", `${this.describe(what)}: the registry names no place to upload to`);
     return new URL(location, response.url);
   }
 
@@ -91,7 +101,10 @@ export class RegistryClient {
     const text = await startOf(response);
     const isPage = /^\s*</.test(text) || (response.headers["content-type"] ?? "").includes("text/html");
     const said = isPage ? "it answered with a web page: is it a registry?" : (saidIn(text) ?? "it said nothing more");
-    return new BuildError("REGISTRY", `${this.describe(what)}: "${response.url.host}" answered HTTP ${response.status}: ${said}`);
+    return new BuildError(
+      "REGISTRY",
+      `${this.describe(what)}: "${response.url.host}" answered HTTP ${response.status}: ${said}`,
+    );
   }
 
   close(): void {
@@ -128,10 +141,6 @@ export function manifestPath(name: string | Digest): string {
   return `manifests/${name}`;
 }
 
-function isLoopback(host: string): boolean {
-  return /^(?:localhost|[\w.-]+\.localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?$/.test(host);
-}
-
 async function startOf(response: HttpResponse): Promise<string> {
   const parts: Buffer[] = [];
   let size = 0;
@@ -151,11 +160,16 @@ async function startOf(response: HttpResponse): Promise<string> {
 function saidIn(text: string): string | undefined {
   try {
     const { errors } = JSON.parse(text) as { errors?: readonly { code?: unknown; message?: unknown }[] };
-    const said = (errors ?? []).map(({ code, message }) => [code, message].filter((part) => typeof part === "string" && part !== "").join(": "));
+    const said = (errors ?? []).map(({ code, message }) =>
+      [code, message].filter((part) => typeof part === "string" && part !== "").join(": "),
+    );
     if (said.length > 0) return said.join("; ").slice(0, 500);
   } catch {
     // Not the specification's form.
   }
-  const line = text.replace(/[\x00-\x1f\x7f]+/g, " ").trim().slice(0, 200);
+  const line = text
+    .replace(/[\x00-\x1f\x7f]+/g, " ")
+    .trim()
+    .slice(0, 200);
   return line === "" ? undefined : `"${line}"`;
 }

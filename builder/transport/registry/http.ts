@@ -12,7 +12,7 @@ export interface HttpRequest {
   readonly headers?: Readonly<Record<string, string>>;
   /** Opened anew for each attempt; its length stands in `content-length`. */
   readonly body?: () => AsyncIterable<Uint8Array>;
-  /** Statuses that are tried again all the same are those of `isPassing`; this turns even that off. */
+  /** One attempt only: the caller knows better when to try again. */
   readonly once?: boolean;
 }
 
@@ -87,11 +87,15 @@ export class HttpClient {
       }
       url = next;
     }
-    throw new BuildError("REGISTRY", `"${request.url.origin}${request.url.pathname}" redirects more than ${MAX_REDIRECTS} times`);
+    throw new BuildError(
+      "REGISTRY",
+      `"${request.url.origin}${request.url.pathname}" redirects more than ${MAX_REDIRECTS} times`,
+    );
   }
 
   #checkRedirect(from: URL, to: URL): void {
-    if (to.protocol !== "http:" && to.protocol !== "https:") throw new BuildError("REGISTRY", `"${from.host}" redirects to "${to.protocol}"`);
+    if (to.protocol !== "http:" && to.protocol !== "https:")
+      throw new BuildError("REGISTRY", `"${from.host}" redirects to "${to.protocol}"`);
     if (from.protocol === "https:" && to.protocol === "http:" && !this.#options.isInsecure(to.host)) {
       throw new BuildError("REGISTRY", `"${from.host}" redirects from https to plain http ("${to.host}")`);
     }
@@ -108,7 +112,9 @@ export class HttpClient {
       signal,
       headers: { "user-agent": "tsbuild", ...request.headers },
     });
-    outgoing.setTimeout(IDLE_MS, () => outgoing.destroy(new BuildError("REGISTRY", `"${url.host}" has not answered for ${IDLE_MS / 1000} s`)));
+    outgoing.setTimeout(IDLE_MS, () =>
+      outgoing.destroy(new BuildError("REGISTRY", `"${url.host}" has not answered for ${IDLE_MS / 1000} s`)),
+    );
     const answered = new Promise<http.IncomingMessage>((resolve, reject) => {
       outgoing.on("response", resolve);
       outgoing.on("error", reject);
@@ -121,11 +127,12 @@ export class HttpClient {
 
   #agent(secure: boolean, host: string): http.Agent {
     const unchecked = secure && this.#options.isInsecure(host);
-    const key = `${secure} ${unchecked}`;
+    const local = isLoopback(host);
+    const key = `${secure} ${unchecked} ${local}`;
     const known = this.#agents.get(key);
     if (known !== undefined) return known;
     // highWaterMark reaches the sockets, though the agent's type does not list it.
-    const options = { keepAlive: true, maxSockets: 6, highWaterMark: 1 << 20, ...this.#proxies() };
+    const options = { keepAlive: true, maxSockets: 6, highWaterMark: 1 << 20, ...(local ? {} : this.#proxies()) };
     const agent = secure ? new https.Agent({ ...options, rejectUnauthorized: !unchecked }) : new http.Agent(options);
     this.#agents.set(key, agent);
     return agent;
@@ -141,28 +148,45 @@ export class HttpClient {
   }
 }
 
+/** Whether a host ("127.0.0.1:5000") is this machine; such a one is never reached through a proxy. */
+export function isLoopback(host: string): boolean {
+  return /^(?:localhost|[\w.-]+\.localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?$/.test(host);
+}
+
 /** Whether a status may be another one soon. */
-export function isPassing(status: number): boolean {
+function isPassing(status: number): boolean {
   return status === 408 || status === 429 || status === 500 || status === 502 || status === 503 || status === 504;
 }
 
 /** Whether a connection's failure may pass. */
-export function mayPass(error: unknown): boolean {
+function mayPass(error: unknown): boolean {
   if (!isSystemError(error)) return false;
-  return ["ECONNRESET", "ECONNREFUSED", "EPIPE", "ETIMEDOUT", "EAI_AGAIN", "ENETUNREACH", "EHOSTUNREACH"].includes(error.code);
+  return ["ECONNRESET", "ECONNREFUSED", "EPIPE", "ETIMEDOUT", "EAI_AGAIN", "ENETUNREACH", "EHOSTUNREACH"].includes(
+    error.code,
+  );
 }
 
 // A server that has enough of a body answers before its end and closes: the answer counts.
-async function writeBody(outgoing: http.ClientRequest, body: HttpRequest["body"], answered: Promise<unknown>): Promise<void> {
+async function writeBody(
+  outgoing: http.ClientRequest,
+  body: HttpRequest["body"],
+  answered: Promise<unknown>,
+): Promise<void> {
   if (body !== undefined) {
     let early = false;
     const settled = answered.then(
       () => void (early = true),
       () => void (early = true),
     );
-    for await (const chunk of body()) {
-      if (early) break;
-      if (!outgoing.write(chunk)) await Promise.race([new Promise((resolve) => outgoing.once("drain", resolve)), settled]);
+    try {
+      for await (const chunk of body()) {
+        if (early) break;
+        if (!outgoing.write(chunk))
+          await Promise.race([new Promise((resolve) => outgoing.once("drain", resolve)), settled]);
+      }
+    } catch (error) {
+      outgoing.destroy();
+      throw error;
     }
   }
   outgoing.end();

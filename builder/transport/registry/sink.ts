@@ -37,7 +37,12 @@ async function hasBlob(client: RegistryClient, { digest, size }: Descriptor, sig
 }
 
 // In one piece. What breaks on the way is begun anew: the upload's place is void after a failure.
-async function putBlob(client: RegistryClient, descriptor: Descriptor, open: () => AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void> {
+async function putBlob(
+  client: RegistryClient,
+  descriptor: Descriptor,
+  open: () => AsyncIterable<Uint8Array>,
+  signal: AbortSignal,
+): Promise<void> {
   const what = `blob ${descriptor.digest}`;
   for (let attempt = 1; ; attempt++) {
     const begun = await client.send("POST", "blobs/uploads/", ACCESS, signal, { headers: { "content-length": "0" } });
@@ -61,16 +66,28 @@ async function putBlob(client: RegistryClient, descriptor: Descriptor, open: () 
   }
 }
 
-async function putDocument(client: RegistryClient, descriptor: Descriptor, bytes: Uint8Array, tags: readonly string[], signal: AbortSignal): Promise<void> {
+async function putDocument(
+  client: RegistryClient,
+  descriptor: Descriptor,
+  bytes: Uint8Array,
+  tags: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
   const headers = { "content-type": descriptor.mediaType, "content-length": String(bytes.length) };
   for (const name of tags.length === 0 ? [descriptor.digest] : tags) {
     const what = `manifest ${name === descriptor.digest ? name : `"${name}" (${descriptor.digest})`}`;
-    const response = await client.send("PUT", manifestPath(name), ACCESS, signal, { headers, body: () => oneChunk(bytes) });
-    if (response.status !== 201 && response.status !== 200 && response.status !== 202) throw await client.failure(response, what);
+    const response = await client.send("PUT", manifestPath(name), ACCESS, signal, {
+      headers,
+      body: () => oneChunk(bytes),
+    });
+    if (response.status !== 201 && response.status !== 200 && response.status !== 202)
+      throw await client.failure(response, what);
     response.body.resume();
     const stored = response.headers["docker-content-digest"];
     if (typeof stored === "string" && stored !== descriptor.digest) {
-      throw new BuildError("REGISTRY", `${client.describe(what)}: the registry keeps it as ${stored}`, { hint: "it changes manifests; try the other media types" });
+      throw new BuildError("REGISTRY", `${client.describe(what)}: the registry keeps it as ${stored}`, {
+        hint: "it changes manifests; try the other media types",
+      });
     }
   }
 }

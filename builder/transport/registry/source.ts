@@ -38,7 +38,12 @@ export async function openRegistry(reference: Reference, options: RegistryOption
   };
 }
 
-async function fetchTop(client: RegistryClient, { tag, digest }: Reference, name: string, signal: AbortSignal): Promise<{ descriptor: Descriptor; bytes: Uint8Array }> {
+async function fetchTop(
+  client: RegistryClient,
+  { tag, digest }: Reference,
+  name: string,
+  signal: AbortSignal,
+): Promise<{ descriptor: Descriptor; bytes: Uint8Array }> {
   const { bytes, contentType, headerDigest } = await fetchDocument(client, digest ?? tag ?? "latest", signal);
   const found = digestOf(bytes);
   const promised = digest ?? headerDigest;
@@ -50,7 +55,11 @@ async function fetchTop(client: RegistryClient, { tag, digest }: Reference, name
   return { descriptor: { mediaType, digest: found, size: bytes.length }, bytes };
 }
 
-async function fetchDocument(client: RegistryClient, which: string, signal: AbortSignal): Promise<{ bytes: Uint8Array; contentType: string; headerDigest: string | undefined }> {
+async function fetchDocument(
+  client: RegistryClient,
+  which: string,
+  signal: AbortSignal,
+): Promise<{ bytes: Uint8Array; contentType: string; headerDigest: string | undefined }> {
   const what = `manifest ${which}`;
   const response = await client.send("GET", manifestPath(which), "pull", signal, { headers: { accept: ACCEPT } });
   if (response.status === 404) {
@@ -70,11 +79,15 @@ function mediaTypeIn(bytes: Uint8Array, name: string, contentType: string): stri
 }
 
 // A connection that breaks is taken up where it broke (RFC 9110, Range).
-async function* fetchBlobBytes(client: RegistryClient, descriptor: Descriptor, signal: AbortSignal): AsyncIterable<Uint8Array> {
+async function* fetchBlobBytes(
+  client: RegistryClient,
+  descriptor: Descriptor,
+  signal: AbortSignal,
+): AsyncIterable<Uint8Array> {
   const { digest, size } = descriptor;
   const what = `blob ${digest}`;
   let position = 0;
-  for (let resumes = 0; ; ) {
+  for (let resumes = 0; ;) {
     const headers: Record<string, string> = position === 0 ? {} : { range: `bytes=${position}-` };
     const response = await client.send("GET", `blobs/${digest}`, "pull", signal, { headers });
     if (response.status !== 200 && response.status !== 206) throw await client.failure(response, what);
@@ -86,7 +99,8 @@ async function* fetchBlobBytes(client: RegistryClient, descriptor: Descriptor, s
         skip -= chunk.length - fresh.length;
         if (fresh.length === 0) continue;
         position += fresh.length;
-        if (position > size) throw new BuildError("DIGEST_INVALID", `${client.describe(what)}: more than its ${size} bytes came`);
+        if (position > size)
+          throw new BuildError("DIGEST_INVALID", `${client.describe(what)}: more than its ${size} bytes came`);
         yield fresh;
       }
       if (position === size) return;
@@ -97,12 +111,20 @@ async function* fetchBlobBytes(client: RegistryClient, descriptor: Descriptor, s
   }
 }
 
-function checkLength(client: RegistryClient, response: HttpResponse, { digest, size }: Descriptor, position: number): void {
+function checkLength(
+  client: RegistryClient,
+  response: HttpResponse,
+  { digest, size }: Descriptor,
+  position: number,
+): void {
   const length = Number(response.headers["content-length"] ?? Number.NaN);
   const expected = response.status === 206 ? size - position : size;
   if (!Number.isNaN(length) && length !== expected && response.headers["content-encoding"] === undefined) {
     response.body.destroy();
-    throw new BuildError("DIGEST_INVALID", `${client.describe(`blob ${digest}`)}: the registry gives ${length} bytes, the manifest says ${expected}`);
+    throw new BuildError(
+      "DIGEST_INVALID",
+      `${client.describe(`blob ${digest}`)}: the registry gives ${length} bytes, the manifest says ${expected}`,
+    );
   }
 }
 
@@ -112,5 +134,7 @@ function isBroken(error: unknown): boolean {
 
 function named(client: RegistryClient, what: string, error: unknown): unknown {
   if (error instanceof BuildError || !isBroken(error)) return error;
-  return new BuildError("REGISTRY", `${client.describe(what)}: the connection broke ${RESUMES + 1} times`, { cause: error });
+  return new BuildError("REGISTRY", `${client.describe(what)}: the connection broke ${RESUMES + 1} times`, {
+    cause: error,
+  });
 }

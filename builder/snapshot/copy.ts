@@ -1,0 +1,51 @@
+// The copy way: all layers written as one plain tree, compared with itself afterwards. It
+// costs a copy of the rootfs a step, and works on every file system.
+
+import { mkdirSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { join } from "node:path";
+import type { SourcedEntry } from "../layer/entry.ts";
+import { RootfsView } from "../layer/view.ts";
+import type { LayerPlace } from "./ports.ts";
+import type { StoredLayer } from "./ref.ts";
+import type { Snapshotter } from "./snapshotter.ts";
+
+/** Makes trees in the place's work directory; what changed moves from there by rename. */
+export function copySnapshotter(place: LayerPlace): Snapshotter {
+  const { jobs, overlayXattrs } = place;
+  return {
+    kind: "copy",
+    async prepare(layers, writable, signal) {
+      const base = join(place.workDirectory, randomUUID());
+      const [directory, baselineFile] = [join(base, "root"), join(base, "baseline")];
+      const remove = (): Promise<void> => rm(base, { recursive: true, force: true });
+      mkdirSync(base, { mode: 0o700 });
+      try {
+        await jobs.plain({ entries: await mergedEntries(layers, signal), directory, overlayXattrs, baselineFile }, signal);
+      } catch (error) {
+        await remove();
+        throw error;
+      }
+      return {
+        root: { kind: "directory", path: directory, readonly: !writable },
+        async freeze(ignore, freezeSignal) {
+          const outDirectory = join(base, "changes");
+          const entries = await jobs.changes({ directory, baselineFile, outDirectory, overlayXattrs, ignore }, freezeSignal);
+          return { directory: outDirectory, entries: () => Promise.resolve(entries) };
+        },
+        [Symbol.asyncDispose]: remove,
+      };
+    },
+  };
+}
+
+async function mergedEntries(layers: readonly StoredLayer[], signal: AbortSignal): Promise<SourcedEntry[]> {
+  const view = new RootfsView(await Promise.all(layers.map(async (layer) => ({ entries: await layer.index(signal), sources: (paths: readonly string[]) => layer.sources(paths, signal) }))));
+  const entries = view.entries();
+  const sources = await view.sources(entries.filter(({ type }) => type === "file").map(({ path }) => path), signal);
+  return entries.map((entry): SourcedEntry => {
+    const source = entry.type === "file" ? sources.get(entry.path) : undefined;
+    return source === undefined ? { entry } : { entry, source };
+  });
+}

@@ -1,0 +1,71 @@
+// The base image of script tests, `fixture:busybox`: the machine's own static busybox and its applets, built by the
+// program under test from `FROM scratch`. Nothing is unpacked for it, so its store can be copied for each script.
+
+import assert from "node:assert/strict";
+import { execFileSync, spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import path from "node:path";
+import process from "node:process";
+
+import { type LayerText, readImageText } from "./image-text.ts";
+
+const TSBUILD = path.join(import.meta.dirname, "../../bin/tsbuild.js");
+const BUSYBOX = ["/bin/busybox", "/usr/bin/busybox"];
+
+const DOCKERFILE = `\
+FROM scratch
+COPY . /
+ENV PATH=/bin
+CMD ["sh"]
+`;
+
+export interface Base {
+  readonly storeRoot: string;
+  readonly layers: readonly LayerText[];
+}
+
+/** Why there can be no base image here; undefined when there can. */
+export function whyNoBusybox(): string | undefined {
+  return findBusybox() === undefined ? "needs a static busybox (Debian: busybox-static)" : undefined;
+}
+
+/** Builds `fixture:busybox` into a new store below `folder`. */
+export async function buildBase(folder: string): Promise<Base> {
+  const context = path.join(folder, "busybox");
+  makeContext(context);
+  const storeRoot = path.join(folder, "base-store");
+  const layout = path.join(folder, "base-layout");
+  const environment = { PATH: process.env["PATH"] ?? "", HOME: folder };
+  const build = ["build", "--root", storeRoot, "--file", path.join(folder, "Dockerfile")];
+  fs.writeFileSync(path.join(folder, "Dockerfile"), DOCKERFILE);
+  for (const output of [
+    ["-t", "fixture:busybox"],
+    ["-o", `type=oci,tar=false,dest=${layout}`],
+  ]) {
+    const args = [TSBUILD, ...build, ...output, context];
+    const { status, stderr } = spawnSync(process.execPath, args, { env: environment, encoding: "utf8" });
+    assert.equal(status, 0, `the base image: ${stderr}`);
+  }
+  return { storeRoot, layers: await readImageText(layout) };
+}
+
+function makeContext(context: string): void {
+  for (const name of ["bin", "dev", "etc", "proc", "root", "sys", "tmp"])
+    fs.mkdirSync(path.join(context, name), { recursive: true });
+  const busybox = findBusybox() ?? assert.fail(whyNoBusybox());
+  fs.copyFileSync(busybox, path.join(context, "bin/busybox"));
+  const applets = execFileSync(busybox, ["--list"], { encoding: "utf8" }).split("\n");
+  for (const name of applets.filter((applet) => applet !== "" && applet !== "busybox")) {
+    fs.symlinkSync("busybox", path.join(context, "bin", name));
+  }
+  fs.writeFileSync(path.join(context, "etc/passwd"), "root:x:0:0:root:/root:/bin/sh\nguest:x:1000:1000::/:/bin/sh\n");
+  fs.writeFileSync(path.join(context, "etc/group"), "root:x:0:\nguest:x:1000:\n");
+}
+
+function findBusybox(): string | undefined {
+  return BUSYBOX.find((file) => {
+    if (!fs.existsSync(file)) return false;
+    const { stdout, stderr } = spawnSync("ldd", [file], { encoding: "utf8", env: { ...process.env, LC_ALL: "C" } });
+    return /not a dynamic executable|statically linked/.test(`${stdout}${stderr}`);
+  });
+}
