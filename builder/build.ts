@@ -24,7 +24,7 @@ import { Solver } from "./solver/solver.ts";
 
 /** Builds what is asked for. Throws BuildError; `NamespaceNeeded` when the same request must be made again inside a user namespace. */
 export async function build(request: BuildRequest, signal: AbortSignal): Promise<BuildResult> {
-  await using engine = await openEngine({ root: request.root, requireSandbox: request.requireSandbox });
+  await using engine = await openEngine({ root: request.root, requireSandbox: request.requireSandbox, snapshotter: request.snapshotter });
   await using inputs = new InputLoader(engine, request, signal);
 
   // 1, 2: text to instructions
@@ -63,7 +63,7 @@ function solverOf(engine: Engine, request: BuildRequest, inputs: InputLoader, ta
   const wanted = directoryWanters(request, targets);
   const operator = refOperator({
     layers: engine.layers,
-    snapshotter: engine.snapshotter,
+    snapshotter: () => engine.snapshotter(),
     executor: () => engine.executor(),
     sources: inputs.loader(),
     cacheMounts: engine.cacheMounts,

@@ -1,8 +1,12 @@
 // What this machine can do for a build, found out by trying.
 
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { whyNoOverlay } from "./choose-snapshotter.ts";
 import { BuildError } from "./core/errors.ts";
-import { probeDrivers } from "./executor/choose.ts";
+import { chooseExecutor, probeDrivers } from "./executor/choose.ts";
 import type { DriverProbe } from "./executor/executor.ts";
+import { readHostFacts } from "./executor/host-facts.ts";
 import { isInsideUserNamespace, planUserNamespace } from "./executor/user-namespace.ts";
 
 export interface Examination {
@@ -27,4 +31,17 @@ export async function examineNamespace(environment: NodeJS.ProcessEnv): Promise<
 /** What each sandbox driver says. Only inside the namespace that steps run in do they say the truth. */
 export async function examineDrivers(): Promise<readonly DriverProbe[]> {
   return await probeDrivers();
+}
+
+/** Why the rootfs of a RUN has to be copied, tried on the file system that holds the store, or will; undefined where overlays work. */
+export async function examineOverlay(root: string): Promise<string | undefined> {
+  let parent = root;
+  while (!existsSync(parent)) parent = dirname(parent);
+  const workDirectory = mkdtempSync(join(parent, ".tsbuild-doctor-"));
+  try {
+    const { executor } = await chooseExecutor();
+    return await whyNoOverlay({ workDirectory, overlayXattrs: readHostFacts().inUserNamespace ? "user" : "trusted" }, executor);
+  } finally {
+    rmSync(workDirectory, { recursive: true, force: true });
+  }
 }

@@ -7,6 +7,7 @@ import { availableParallelism } from "node:os";
 import { CacheRecords } from "./cache/records.ts";
 import type { BytePath } from "./core/byte-path.ts";
 import { BuildError, isErrno } from "./core/errors.ts";
+import { chooseSnapshotter, type SnapshotterName } from "./choose-snapshotter.ts";
 import { chooseExecutor } from "./executor/choose.ts";
 import type { DriverName, Executor } from "./executor/executor.ts";
 import { readHostFacts } from "./executor/host-facts.ts";
@@ -18,7 +19,6 @@ import { CacheMounts } from "./ops/cache-mounts.ts";
 import { viewOf } from "./ops/result.ts";
 import { wholeTree } from "./ops/file/run-file-op.ts";
 import { LayerStore } from "./snapshot/layer-store.ts";
-import { overlaySnapshotter } from "./snapshot/overlay.ts";
 import type { LayerPlace } from "./snapshot/ports.ts";
 import type { Snapshotter } from "./snapshot/snapshotter.ts";
 import { openStore } from "./store/open.ts";
@@ -30,6 +30,8 @@ export interface EngineOptions {
   /** Root of the store, absolute. */
   readonly root: string;
   readonly requireSandbox?: DriverName | undefined;
+  /** Default: auto. */
+  readonly snapshotter?: SnapshotterName | undefined;
 }
 
 /** The open parts. Disposing it stops the workers and removes this process's temporary files. */
@@ -38,12 +40,13 @@ export interface Engine extends AsyncDisposable {
   readonly layers: LayerStore;
   readonly jobs: LayerJobs;
   readonly records: CacheRecords;
-  readonly snapshotter: Snapshotter;
   readonly cacheMounts: CacheMounts;
   /** Whether this process may chown, mount and make namespaces. */
   readonly privileged: boolean;
   /** The sandbox driver, probed at the first call. Throws `SANDBOX`. */
   executor(): Promise<Executor>;
+  /** How rootfs are made, tried at the first call where nobody said it. */
+  snapshotter(): Promise<Snapshotter>;
 }
 
 /** Opens the store at a root, sweeping what dead processes left there. Throws `STORE`. */
@@ -69,16 +72,18 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     },
   });
   let executor: Promise<Executor> | undefined;
+  let snapshotter: Promise<Snapshotter> | undefined;
+  const openExecutor = (): Promise<Executor> => (executor ??= choose(options));
   const held = undo.move();
   return {
     store,
     layers,
     jobs,
     records,
-    snapshotter: overlaySnapshotter(place),
     cacheMounts,
     privileged,
-    executor: () => (executor ??= choose(options)),
+    executor: openExecutor,
+    snapshotter: () => (snapshotter ??= chooseSnapshotter(options.snapshotter ?? "auto", place, openExecutor)),
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   };
 }

@@ -1,11 +1,14 @@
 // What a door asks of the engine. Every door (command line, daemon, job) makes one of
 // these; nothing in the engine reads flags, environment or clock beside it.
 
+import type { SnapshotterName } from "./choose-snapshotter.ts";
 import type { Compression } from "./core/descriptor.ts";
 import type { EventSink } from "./core/events.ts";
 import type { Platform } from "./core/platform.ts";
 import type { Session } from "./core/session.ts";
 import type { DriverName } from "./executor/executor.ts";
+
+export type { DriverName } from "./executor/executor.ts";
 
 /** Where a build context (main or named) comes from. */
 export type ContextSpec =
@@ -78,6 +81,8 @@ export interface BuildRequest {
   /** Fail rather than write bytes that another machine could not reproduce. */
   readonly reproducible: boolean;
   readonly requireSandbox: DriverName | undefined;
+  /** How the rootfs of a RUN is made; undefined: whatever works best. */
+  readonly snapshotter?: SnapshotterName | undefined;
   readonly session: Session;
   readonly events: EventSink;
   /** ms since the epoch; the only clock of the build. */

@@ -1,5 +1,6 @@
 // What `tsbuild run` asks of the engine: one process in the rootfs of an image, on this process's own terminal.
 
+import type { SnapshotterName } from "./choose-snapshotter.ts";
 import type { EventSink } from "./core/events.ts";
 import type { Platform } from "./core/platform.ts";
 import type { Session } from "./core/session.ts";
@@ -28,6 +29,8 @@ export interface RunRequest {
   /** Give the process a terminal. */
   readonly tty: boolean;
   readonly requireSandbox: DriverName | undefined;
+  /** How the rootfs is made; undefined: whatever works best. */
+  readonly snapshotter?: SnapshotterName | undefined;
   readonly session: Session;
   /** Of a pull, when the image is not in the store. */
   readonly events: EventSink;

@@ -14,7 +14,7 @@ const SHM_BYTES = 64 * 1024 * 1024;
 
 /** Runs the image's command, or the request's; `ready` is told when the program is about to have the terminal. */
 export async function runImage(request: RunRequest, ready: () => void, signal: AbortSignal): Promise<RunResult> {
-  await using engine = await openEngine({ root: request.root, requireSandbox: request.requireSandbox });
+  await using engine = await openEngine({ root: request.root, requireSandbox: request.requireSandbox, snapshotter: request.snapshotter });
   if (!engine.privileged) throw new NamespaceNeeded("running an image");
   await using images = new BaseImages({
     engine,
@@ -29,7 +29,7 @@ export async function runImage(request: RunRequest, ready: () => void, signal: A
   const env = [...command.env, ...(await homeVariable(view, user.uid, command.env, signal))];
   const executor = await engine.executor();
   await using scratch = engine.layers.scratch();
-  await using root = await engine.snapshotter.prepare(ref.layers, true, signal);
+  await using root = await (await engine.snapshotter()).prepare(ref.layers, true, signal);
   ready();
   return await executor.run(
     {

@@ -106,7 +106,7 @@ class Pool {
   }
 
   #release(worker: Worker, isUsable: boolean): void {
-    worker.unref();
+    if (!this.#isClosed) worker.unref(); // close() has called ref(), to wait for the end
     if (!isUsable) {
       this.#all.delete(worker);
       void worker.terminate();

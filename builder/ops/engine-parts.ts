@@ -28,9 +28,9 @@ export interface Facts {
 
 export interface OpContext {
   readonly layers: LayerStore;
-  readonly snapshotter: Snapshotter;
   /** Chosen and probed when the first RUN needs it. */
   readonly executor: () => Promise<Executor>;
+  readonly snapshotter: () => Promise<Snapshotter>;
   readonly sources: SourceLoader;
   readonly cacheMounts: CacheMounts;
   readonly facts: Facts;

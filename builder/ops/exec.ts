@@ -20,7 +20,7 @@ export async function runExec(context: OpContext, vertex: Vertex, op: ExecOp, in
   const view = rootInput === undefined ? new RootfsView([]) : await rootInput.tree(signal);
   const user = await resolveUser(view, op.user, signal);
   await using scratch = context.layers.scratch();
-  await using root = await context.snapshotter.prepare(below.layers, true, signal);
+  await using root = await (await context.snapshotter()).prepare(below.layers, true, signal);
   await using mounts = await prepareMounts(context, op, inputs, scratch.path, signal);
   const env = [...op.env, ...(vertex.options.hiddenEnv ?? []), ...mounts.env];
   const result = await executor.run(

@@ -2,9 +2,11 @@
 
 import { chmodSync, chownSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { bytePath } from "../core/byte-path.ts";
 import { BuildError } from "../core/errors.ts";
 import type { MountSpec } from "../executor/executor.ts";
 import type { ExecMount, ExecOp } from "../graph/op.ts";
+import { resolvePath } from "../layer/resolve-path.ts";
 import type { OpContext } from "./engine-parts.ts";
 import { cleaned } from "./keys.ts";
 import type { OpResult } from "./result.ts";
@@ -59,11 +61,12 @@ async function bindMount(context: OpContext, mount: Extract<ExecMount, { type: "
     return { kind: "bind", source: scratch, target: mount.target, readonly: mount.readonly };
   }
   const ref = await input.ref(signal);
-  const prepared = undo.use(await context.snapshotter.prepare(ref.layers, !mount.readonly, signal));
+  const prepared = undo.use(await (await context.snapshotter()).prepare(ref.layers, !mount.readonly, signal));
   const subPath = cleaned(mount.selector);
   const { root } = prepared;
   if (root.kind === "overlay") return { kind: "overlay", stack: root.stack, subPath, target: mount.target, readonly: mount.readonly };
-  return { kind: "overlay", stack: { lowers: [root.path] }, subPath, target: mount.target, readonly: mount.readonly };
+  const { path } = resolvePath(await input.tree(signal), bytePath(subPath), { followLast: true });
+  return { kind: "bind", source: join(root.path, path), target: mount.target, readonly: mount.readonly };
 }
 
 async function cacheMount(context: OpContext, mount: Extract<ExecMount, { type: "cache" }>, inputs: readonly OpResult[], undo: AsyncDisposableStack, signal: AbortSignal): Promise<MountSpec> {

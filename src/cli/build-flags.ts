@@ -46,6 +46,7 @@ export const BUILD_FLAGS: readonly Flag[] = [
   { name: "sbom", kind: "string", state: "later", help: "Shorthand for --attest=type=sbom", note: ATTEST, harmless: OFF },
   { name: "secret", kind: "list", value: "SPEC", state: "works", help: "Secret for RUN --mount=type=secret: id=X[,src=FILE][,env=VAR]" },
   { name: "shm-size", kind: "string", value: "SIZE", state: "works", help: "Size of /dev/shm of RUN (default 64m)" },
+  { name: "snapshotter", kind: "string", value: "NAME", state: "works", help: "How the files of RUN are layered: auto, overlay or copy (slower, works everywhere)" },
   { name: "ssh", kind: "list", value: "SPEC", state: "works", help: "SSH agent for RUN --mount=type=ssh: default or id=SOCKET" },
   { name: "tag", short: "t", kind: "list", value: "NAME", state: "works", help: "Name of the image" },
   { name: "target", kind: "string", value: "STAGE", state: "works", help: "Stage to build (default: the last)" },

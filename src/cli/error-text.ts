@@ -1,5 +1,6 @@
 // An error as people read it: what failed and where, the lines it is about, what to do.
 
+import { inspect } from "node:util";
 import type { BuildError, SourceLocation } from "../../builder/core/errors.ts";
 
 /** Lines shown before and after the ones an error is about, as BuildKit shows them. */
@@ -39,7 +40,7 @@ function causes(error: BuildError): string {
   const seen = new Set<unknown>([error]);
   for (let cause = error.cause; cause !== undefined && !seen.has(cause);) {
     seen.add(cause);
-    text += `caused by: ${cause instanceof Error ? (cause.stack ?? cause.message) : String(cause)}\n`;
+    text += `caused by: ${cause instanceof Error ? (cause.stack ?? cause.message) : inspect(cause)}\n`;
     cause = cause instanceof Error ? cause.cause : undefined;
   }
   return text;

@@ -16,6 +16,7 @@ export const RUN_FLAGS: readonly Flag[] = [
   { name: "platform", kind: "string", value: "OS/ARCH", state: "works", help: "Which image of a multi-platform one" },
   { name: "require-sandbox", kind: "string", value: "DRIVER", state: "works", help: "Fail unless isolated by launcher, crun, runc or unshare" },
   { name: "rm", kind: "boolean", state: "works", help: "Remove what was written (always so)" },
+  { name: "snapshotter", kind: "string", value: "NAME", state: "works", help: "How the image's layers become one tree: auto, overlay or copy" },
   { name: "tty", short: "t", kind: "boolean", state: "works", help: "Give it a terminal" },
   { name: "user", short: "u", kind: "string", value: "USER[:GROUP]", state: "works", help: "User and group, names or numbers" },
   { name: "workdir", short: "w", kind: "string", value: "DIR", state: "works", help: "Working directory" },

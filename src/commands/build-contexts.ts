@@ -83,7 +83,7 @@ function splitLayout(text: string): { readonly path: string; readonly tag?: stri
 /** What is a URL of a git repository or of a file (BuildKit, dfgitutil). */
 function remoteContext(text: string): ContextSpec | undefined {
   if (/^(git|ssh):\/\//.test(text) || /^[\w.-]+@[\w.-]+:/.test(text)) return { kind: "git", url: text };
-  if (/^github\.com\//.test(text)) return { kind: "git", url: text };
+  if (text.startsWith("github.com/")) return { kind: "git", url: text };
   if (!/^https?:\/\//.test(text)) return undefined;
   return /\.git(#.*|\?.*)?$/.test(text) ? { kind: "git", url: text } : { kind: "http", url: text };
 }

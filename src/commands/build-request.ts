@@ -1,11 +1,12 @@
 // `tsbuild build`: the arguments as a request to the engine. The only place where the environment becomes part of it.
 
 import { availableParallelism } from "node:os";
+import type { SnapshotterName } from "../../builder/choose-snapshotter.ts";
 import { BuildError } from "../../builder/core/errors.ts";
 import type { EventSink } from "../../builder/core/events.ts";
 import type { Platform } from "../../builder/core/platform.ts";
 import { formatPlatform, hostPlatform, parsePlatform } from "../../builder/core/platform.ts";
-import type { DriverName } from "../../builder/executor/executor.ts";
+import type { DriverName } from "../../builder/request.ts";
 import type { BuildRequest } from "../../builder/request.ts";
 import { parseExtraHosts } from "../cli/extra-host-spec.ts";
 import type { Arguments } from "../cli/flags.ts";
@@ -23,6 +24,7 @@ import type { Outputs } from "./build-outputs.ts";
 
 const DEFAULT_SHM_BYTES = 64 * 1024 * 1024;
 const DRIVERS: readonly DriverName[] = ["launcher", "crun", "runc", "unshare"];
+const SNAPSHOTTERS: readonly SnapshotterName[] = ["auto", "overlay", "copy"];
 const ENTITLEMENTS = ["network.host", "security.insecure", "buildx.local.delete"];
 
 export interface RequestOptions {
@@ -69,6 +71,7 @@ export async function readRequest(options: RequestOptions): Promise<BuildRequest
       textOf(args, "jobs") === undefined ? availableParallelism() : parseCount(textOf(args, "jobs") ?? "", "--jobs", 1),
     reproducible,
     requireSandbox: driver(textOf(args, "require-sandbox")),
+    snapshotter: snapshotter(textOf(args, "snapshotter")),
     session: await localSession({
       secrets: listOf(args, "secret").map(parseSecret),
       ssh: listOf(args, "ssh").map(parseSsh),
@@ -132,6 +135,14 @@ export function driver(text: string | undefined): DriverName | undefined {
   const found = DRIVERS.find((name) => name === text);
   if (found === undefined)
     throw new BuildError("USAGE", `--require-sandbox: "${text}" is none of ${DRIVERS.join(", ")}`);
+  return found;
+}
+
+/** `--snapshotter`. Throws `USAGE`. */
+export function snapshotter(text: string | undefined): SnapshotterName | undefined {
+  if (text === undefined || text === "") return undefined;
+  const found = SNAPSHOTTERS.find((name) => name === text);
+  if (found === undefined) throw new BuildError("USAGE", `--snapshotter: "${text}" is none of ${SNAPSHOTTERS.join(", ")}`);
   return found;
 }
 

@@ -22,7 +22,7 @@ export const doctor: Command = async (context) => {
   if (args === undefined) return 0;
   exactly(args, 0, "doctor", "none");
   const root = rootOf(context, args);
-  const { examineDrivers, examineNamespace } = await import("../../builder/doctor.ts");
+  const { examineDrivers, examineNamespace, examineOverlay } = await import("../../builder/doctor.ts");
   const { namespace, notes } = await examineNamespace(process.env);
   // Inside it, the process before this one has said the rest.
   if (namespace !== "inside") {
@@ -36,7 +36,10 @@ export const doctor: Command = async (context) => {
     const word = driver === chosen ? "usable, and the one that is used" : usable ? "usable" : "not usable";
     await context.print(`sandbox ${driver}: ${word}\n${indent(notes)}`);
   }
-  return chosen === undefined ? 1 : 0;
+  if (chosen === undefined) return 1;
+  const why = await examineOverlay(root);
+  await context.print(why === undefined ? "files of RUN: overlay\n" : `files of RUN: copied for each step, which is slow, because overlay does not work here\n${indent([why])}`);
+  return 0;
 };
 
 function indent(notes: readonly string[]): string {

@@ -10,7 +10,7 @@ import { parseAssignments } from "../cli/key-value.ts";
 import { RUN_FLAGS } from "../cli/run-flags.ts";
 import { localSession } from "../config/session.ts";
 import { openDisplay } from "../progress/display.ts";
-import { definedOnly, driver, networkMode } from "./build-request.ts";
+import { definedOnly, driver, networkMode, snapshotter } from "./build-request.ts";
 import type { Command } from "./command.ts";
 import { readArguments, rootOf } from "./command.ts";
 
@@ -58,6 +58,7 @@ export const run: Command = async (context) => {
         interactive: isOn(args, "interactive"),
         tty,
         requireSandbox: driver(textOf(args, "require-sandbox")),
+        snapshotter: snapshotter(textOf(args, "snapshotter")),
         session: await localSession({ secrets: [], ssh: [], environment }),
         events: display.sink,
         now: Date.now,

@@ -101,7 +101,6 @@ function readEntry(entry: Readonly<Record<string, unknown>>, where: string): Cre
     if (colon < 0) throw new BuildError("CONFIG", `${where}: "auth" is not base64 of user:password`);
     username = text.slice(0, colon);
     // Old docker versions padded with zero bytes.
-    // eslint-disable-next-line no-control-regex
     password = text.slice(colon + 1).replace(/\x00+$/, "");
   }
   if (username === "" && token === "") {

@@ -4,11 +4,8 @@
 // ECMA-48: CSI sequences, OSC/DCS/APC/PM/SOS strings, two-byte escapes, and the C1 forms of them. A string that is
 // not ended takes the rest of the line.
 const SEQUENCE =
-  // eslint-disable-next-line no-control-regex
   /\x1b\[[0-?]*[ -/]*(?:[@-~]|$)|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\|$)|\x1b[ -/]*(?:[0-~]|$)|\x9b[0-?]*[ -/]*[@-~]?/g;
-// eslint-disable-next-line no-control-regex
 const COLOUR = /^\x1b\[[0-9;:]*m$/;
-// eslint-disable-next-line no-control-regex
 const CONTROL = /[\x00-\x08\x0a-\x1a\x1c-\x1f\x7f-\x9f]/g;
 
 /** The text without escape sequences and control characters, tabs as spaces: nothing of it can move the cursor. */
