@@ -7,14 +7,17 @@ import { BuildError } from "./core/errors.ts";
 import { NamespaceNeeded } from "./core/namespace.ts";
 import { convert } from "./dockerfile/convert/convert.ts";
 import type { Plan } from "./dockerfile/convert/plan.ts";
+import type { LintFinding } from "./dockerfile/instruction.ts";
 import { readDockerfile } from "./dockerfile/instructions.ts";
 import { type Engine, openEngine } from "./engine.ts";
+import { findingEvent } from "./finding-events.ts";
 import type { Vertex } from "./graph/vertex.ts";
 import { topological } from "./graph/vertex.ts";
 import { InputLoader } from "./inputs.ts";
+import { PackAhead } from "./pack-ahead.ts";
 import type { OpResult } from "./ops/result.ts";
 import { refOperator } from "./ops/operator.ts";
-import { convertOptions } from "./convert-options.ts";
+import { checkOf, convertOptions } from "./convert-options.ts";
 import { exportAll } from "./outputs.ts";
 import { directoryWanters, imageVertices } from "./demand.ts";
 import type { BuildRequest, BuildResult } from "./request.ts";
@@ -29,18 +32,24 @@ export async function build(request: BuildRequest, signal: AbortSignal): Promise
 
   // 1, 2: text to instructions
   const source = await inputs.dockerfile();
-  const dockerfile = readDockerfile(source.bytes, source.name);
+  const file = { name: source.name, text: Buffer.from(source.bytes).toString("utf8") };
+  const onFinding = (finding: LintFinding): void => request.events(findingEvent(finding, file));
+  const dockerfile = readDockerfile(source.bytes, source.name, { check: checkOf(request), onFinding });
 
   // 3: instructions to a graph and a config draft, for each platform
   const platforms = request.platforms.length === 0 ? [request.hostPlatform] : request.platforms;
   const plans: Plan[] = [];
-  for (const platform of platforms) plans.push(await convert(dockerfile, convertOptions(request, platform), inputs, signal));
-  for (const finding of plans[0]?.findings ?? []) request.events(inputs.warning(finding, dockerfile));
+  for (const [at, platform] of platforms.entries()) {
+    // What is wrong with the text is said once, not for each platform.
+    const lint = at === 0 ? { onFinding } : { check: "skip=all" };
+    plans.push(await convert(dockerfile, { ...convertOptions(request, platform), ...lint }, inputs, signal));
+  }
 
   // 4, 5: the graph to results
   const targets = plans.flatMap((plan) => plan.result ?? []);
   await enterNamespaceIfNeeded(engine, request, inputs, targets, signal);
-  const results = await solve(engine, request, inputs, targets, request.events, signal);
+  await using ahead = new PackAhead(inputs, signal);
+  const results = await solverOf(engine, request, inputs, targets, request.events, signal, ahead).solve(targets);
 
   // 6, 7, 8: layers to blobs, image, outputs
   const refs = await refsOf(plans, targets, results, signal);
@@ -52,11 +61,7 @@ export async function build(request: BuildRequest, signal: AbortSignal): Promise
   );
 }
 
-async function solve(engine: Engine, request: BuildRequest, inputs: InputLoader, targets: readonly Vertex[], events: EventSink, signal: AbortSignal): Promise<OpResult[]> {
-  return await solverOf(engine, request, inputs, targets, events, signal).solve(targets);
-}
-
-function solverOf(engine: Engine, request: BuildRequest, inputs: InputLoader, targets: readonly Vertex[], events: EventSink, signal: AbortSignal): Solver<OpResult> {
+function solverOf(engine: Engine, request: BuildRequest, inputs: InputLoader, targets: readonly Vertex[], events: EventSink, signal: AbortSignal, ahead?: PackAhead): Solver<OpResult> {
   const cache = new RecordedResults(engine.records, engine.layers, request.now);
   const blobOptions = inputs.blobOptions();
   const inImage = imageVertices(request, targets);
@@ -83,18 +88,9 @@ function solverOf(engine: Engine, request: BuildRequest, inputs: InputLoader, ta
     signal,
     // An image wants the blob: compressing starts while later steps run.
     onResult: (vertex, result) => {
-      if (inImage.has(vertex.digest)) void packAhead(result, inputs, signal);
+      if (inImage.has(vertex.digest)) ahead?.start(result);
     },
   });
-}
-
-async function packAhead(result: OpResult, inputs: InputLoader, signal: AbortSignal): Promise<void> {
-  try {
-    const top = (await result.ref(signal)).layers.at(-1);
-    await top?.blob(inputs.blobOptions(), signal);
-  } catch {
-    // Whoever needs the blob asks again and gets the error.
-  }
 }
 
 /** An ordinary user runs steps inside a user namespace; what is known already, or runs nothing, needs none. */

@@ -23,6 +23,11 @@ export function convertOptions(request: BuildRequest, platform: Platform): Conve
     cgroupParent: request.cgroupParent,
     allow: request.allow,
     epochSeconds: request.epochSeconds,
-    check: request.check,
+    check: checkOf(request),
   };
+}
+
+/** What the request says about lint rules; undefined: the Dockerfile's own word counts. */
+export function checkOf({ check, buildArgs }: BuildRequest): string | undefined {
+  return check ?? buildArgs.get("BUILDKIT_DOCKERFILE_CHECK");
 }

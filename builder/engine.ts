@@ -2,6 +2,7 @@
 // what a single build adds (events, session, sources) is put together in build.ts.
 
 import { mkdirSync, rmSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { availableParallelism } from "node:os";
 import { CacheRecords } from "./cache/records.ts";
@@ -18,7 +19,7 @@ import { openLayerJobs } from "./layer/pool.ts";
 import { CacheMounts } from "./ops/cache-mounts.ts";
 import { viewOf } from "./ops/result.ts";
 import { wholeTree } from "./ops/file/run-file-op.ts";
-import { LayerStore } from "./snapshot/layer-store.ts";
+import { dropUnfinished, LayerStore } from "./snapshot/layer-store.ts";
 import type { LayerPlace } from "./snapshot/ports.ts";
 import type { Snapshotter } from "./snapshot/snapshotter.ts";
 import { openStore } from "./store/open.ts";
@@ -55,12 +56,16 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   await using undo = new AsyncDisposableStack();
   const store = await openStore(root);
   const own = join(root, "tsbuild");
-  const workDirectory = await openWorkDirectory(join(own, "work"));
-  undo.defer(() => rmSync(workDirectory, { recursive: true, force: true }));
+  const layersDirectory = join(own, "layers");
+  const workDirectory = await openWorkDirectory(join(own, "work"), layersDirectory);
+  undo.defer(async () => {
+    dropUnfinished(workDirectory, layersDirectory);
+    await rm(workDirectory, { recursive: true, force: true });
+  });
   const jobs = undo.use(openLayerJobs({ workers: Math.min(4, Math.max(2, availableParallelism())) }));
   const records = undo.use(new CacheRecords(join(own, "cache.db")));
   const privileged = isPrivileged();
-  const place: LayerPlace = { layersDirectory: join(own, "layers"), workDirectory, blobs: store, jobs, overlayXattrs: readHostFacts().inUserNamespace ? "user" : "trusted", privileged };
+  const place: LayerPlace = { layersDirectory, workDirectory, blobs: store, jobs, overlayXattrs: readHostFacts().inUserNamespace ? "user" : "trusted", privileged };
   const layers = new LayerStore(place);
   const cacheMounts = new CacheMounts({
     directory: join(own, "mounts"),
@@ -106,11 +111,11 @@ async function choose({ requireSandbox }: EngineOptions): Promise<Executor> {
   return choice.executor;
 }
 
-async function openWorkDirectory(parent: string): Promise<string> {
+async function openWorkDirectory(parent: string, layersDirectory: string): Promise<string> {
   const path = join(parent, ownerName());
   try {
     mkdirSync(parent, { recursive: true });
-    await sweepTemporary(parent).catch((error: unknown) => {
+    await sweepTemporary(parent, (path) => dropUnfinished(path, layersDirectory)).catch((error: unknown) => {
       // Files of other ids can only be removed inside the namespace that has them: a later run does it.
       if (!isErrno(error, "EACCES", "EPERM")) throw error;
     });

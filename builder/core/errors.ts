@@ -78,19 +78,19 @@ export function withLocation(error: unknown, location: SourceLocation): BuildErr
 export function asBuildError(error: unknown): BuildError {
   if (error instanceof BuildError) return error;
   if (isSystemError(error)) {
-    const code = error.code === "ENOSPC" || error.code === "EROFS" || error.code === "EDQUOT" ? "OUTPUT" : "INTERNAL";
-    return new BuildError(code, error.message, { cause: error, hint: hintFor(error.code) });
+    const known = NO_PLACE.get(error.code);
+    if (known === undefined) return new BuildError("INTERNAL", error.message, { cause: error });
+    return new BuildError("OUTPUT", `${known.reason} (${error.message})`, { cause: error, hint: known.hint });
   }
   const message = error instanceof Error ? error.message : String(error);
   return new BuildError("INTERNAL", message, { cause: error });
 }
 
-function hintFor(code: string): string | undefined {
-  if (code === "ENOSPC") return "the disk is full: free some space or point --root at another file system";
-  if (code === "EROFS") return "the file system is read-only: point --root at a writable one";
-  if (code === "EDQUOT") return "the disk quota is used up";
-  return undefined;
-}
+const NO_PLACE: ReadonlyMap<string, { readonly reason: string; readonly hint?: string }> = new Map([
+  ["ENOSPC", { reason: "the disk is full", hint: "free some space, or point --root at another file system" }],
+  ["EROFS", { reason: "the file system is read-only", hint: "point --root at a writable one" }],
+  ["EDQUOT", { reason: "the disk quota is used up" }],
+]);
 
 /** An error of the operating system, with its errno name in `code`. */
 export function isSystemError(error: unknown): error is Error & { code: string; path?: string } {

@@ -8,9 +8,20 @@ import { trimSpace } from "./space.ts";
 
 const MAX_LINE_BYTES = 65535;
 
+/** A pattern and the line it stands on, from 1. */
+export interface IgnoreLine {
+  readonly pattern: string;
+  readonly line: number;
+}
+
 /** The patterns of an ignore file in order, cleaned, "!" first where negated. Throws `CONTEXT` for a line that is too long. */
 export function readIgnore(text: string): string[] {
-  const patterns: string[] = [];
+  return readIgnoreLines(text).map(({ pattern }) => pattern);
+}
+
+/** The same, with where each stands. */
+export function readIgnoreLines(text: string): IgnoreLine[] {
+  const lines: IgnoreLine[] = [];
   const body = text.startsWith("\ufeff") ? text.slice(1) : text;
   for (const [index, line] of body.split("\n").entries()) {
     if (line.length * 3 > MAX_LINE_BYTES && Buffer.byteLength(line) > MAX_LINE_BYTES) {
@@ -18,9 +29,10 @@ export function readIgnore(text: string): string[] {
     }
     const pattern = trimSpace(line);
     if (line.startsWith("#") || pattern === "") continue;
-    patterns.push(pattern.startsWith("!") ? `!${cleanPattern(trimSpace(pattern.slice(1)))}` : cleanPattern(pattern));
+    const clean = pattern.startsWith("!") ? `!${cleanPattern(trimSpace(pattern.slice(1)))}` : cleanPattern(pattern);
+    lines.push({ pattern: clean, line: index + 1 });
   }
-  return patterns;
+  return lines;
 }
 
 /** Whether patterns leave out a path (text, cleaned) or a directory above it. Throws `CONTEXT` for a bad pattern. */

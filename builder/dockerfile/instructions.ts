@@ -22,7 +22,8 @@ import {
   readWorkdir,
 } from "./instructions/settings.ts";
 import { lintInstruction, lintLines, lintNode, lintStages } from "./lint-reading.ts";
-import { Linter, parseCheck } from "./lint.ts";
+import { Linter, checkOptions } from "./lint.ts";
+import type { FindingSink } from "./lint.ts";
 import { wordHint } from "./locate.ts";
 import { parse } from "./parse.ts";
 import type { RawFile, RawNode } from "./parse.ts";
@@ -30,6 +31,7 @@ import type { RawFile, RawNode } from "./parse.ts";
 export interface ReadOptions {
   /** Lint options of the request; they replace the file's `# check=`. */
   readonly check?: string | undefined;
+  readonly onFinding?: FindingSink | undefined;
 }
 
 /** Reads a Dockerfile. Throws `DOCKERFILE` with the place of what is wrong. */
@@ -43,7 +45,8 @@ export function readDockerfile(bytes: Uint8Array, fileName: string, options: Rea
     syntax: findSyntax(file.text),
     check: findDirective("check", file.text),
   };
-  const linter = new Linter(parseCheck(options.check ?? directives.check ?? ""));
+  const check = checkOptions(options.check, { fileName, text: file.text, directives });
+  const linter = new Linter(check, [], options.onFinding);
   lintLines(file, linter);
   const collected = new Stages(file, fileName);
   for (const node of file.nodes) {

@@ -2,11 +2,11 @@
 // instruction switch off or on. BuildKit reports some rules while it reads (lint-reading.ts) and the others
 // while it converts a stage that is built; both go through a Linter.
 
-import { BuildError } from "../core/errors.ts";
-import type { SourceRange } from "../core/errors.ts";
+import { BuildError, withLocation } from "../core/errors.ts";
+import type { SourceLocation, SourceRange } from "../core/errors.ts";
 import { parseBool, quote } from "./convert/go-text.ts";
 import { DirectiveReader } from "./directives.ts";
-import type { LintFinding } from "./instruction.ts";
+import type { Dockerfile, LintFinding } from "./instruction.ts";
 import type { LintRule } from "./lint-rules.ts";
 import { trimSpace } from "./space.ts";
 
@@ -15,6 +15,28 @@ export interface CheckOptions {
   readonly skip: "all" | ReadonlySet<string>;
   readonly experimental: "all" | ReadonlySet<string>;
   readonly failsBuild: boolean;
+}
+
+/** Hears of each finding that counts, when it is made. */
+export type FindingSink = (finding: LintFinding) => void;
+
+/** The options that count: those of the request (`BUILDKIT_DOCKERFILE_CHECK`), else the file's own. Throws `USAGE`, `DOCKERFILE`. */
+export function checkOptions(
+  asked: string | undefined,
+  file: Pick<Dockerfile, "fileName" | "text" | "directives">,
+): CheckOptions {
+  try {
+    return parseCheck(asked ?? file.directives.check ?? "");
+  } catch (error) {
+    if (asked === undefined) throw withLocation(error, directivePlace(file));
+    const reason = error instanceof Error ? error.message.replace("check options", "BUILDKIT_DOCKERFILE_CHECK") : "";
+    throw new BuildError("USAGE", reason, { cause: error, hint: OPTIONS_HINT });
+  }
+}
+
+function directivePlace({ fileName, text }: Pick<Dockerfile, "fileName" | "text">): SourceLocation {
+  const line = text.split("\n").findIndex((each) => /^\s*#\s*check\s*=/i.test(each)) + 1;
+  return { file: fileName, range: { startLine: line, endLine: line }, text };
 }
 
 /** Reads `skip=A,B;error=true;experimental=all`. Throws `DOCKERFILE`. */
@@ -40,11 +62,13 @@ export function parseCheck(text: string): CheckOptions {
 export class Linter {
   readonly #options: CheckOptions;
   readonly #findings: LintFinding[];
+  readonly #sink: FindingSink | undefined;
 
-  /** `found`: findings to begin with, which a reader has collected under the same options. */
-  constructor(options: CheckOptions, found: readonly LintFinding[] = []) {
+  /** `found`: findings to begin with, which a reader has collected, and told, under the same options. */
+  constructor(options: CheckOptions, found: readonly LintFinding[] = [], sink?: FindingSink) {
     this.#options = options;
     this.#findings = [...found];
+    this.#sink = sink;
   }
 
   get findings(): readonly LintFinding[] {
@@ -84,7 +108,9 @@ export class Linter {
   ): void {
     const { name, description, url } = rule;
     if (rule.experimental === true ? !has(options.experimental, name) : has(options.skip, name)) return;
-    this.#findings.push({ rule: name, description, url, message: rule.message(...subject), range });
+    const finding = { rule: name, description, url, message: rule.message(...subject), range };
+    this.#findings.push(finding);
+    this.#sink?.(finding);
   }
 }
 
@@ -128,8 +154,10 @@ function readBool(value: string, part: string): boolean {
   );
 }
 
+const OPTIONS_HINT = 'write "skip=Rule,Rule;error=true", or "skip=all"';
+
 function badOption(message: string): BuildError {
   return new BuildError("DOCKERFILE", `failed to parse check options: ${message}`, {
-    hint: 'write "skip=Rule,Rule;error=true", or "skip=all"',
+    hint: OPTIONS_HINT,
   });
 }

@@ -46,7 +46,7 @@ export interface ProcessSpec {
   readonly args: readonly string[];
   /** `K=V`, complete: nothing is inherited. */
   readonly env: readonly string[];
-  /** Absolute path; must exist or is created by the caller beforehand. */
+  /** Absolute path. The launcher makes it where it is missing (0755, owned by uid and gid; it stays), as BuildKit does. */
   readonly cwd: string;
   readonly uid: number;
   readonly gid: number;
@@ -100,13 +100,15 @@ export interface DriverProbe {
 /** Runs steps. */
 export interface Executor {
   readonly driver: DriverName;
-  /** Whether the driver mounts OverlayStacks itself in the step's own mount namespace. */
+  /** What the driver lacks, one line each. */
   readonly notes: readonly string[];
   /**
    * Runs one step to its end. When `signal` aborts, every process of the step is killed and everything it mounted is
    * gone before this rejects. Mount points that had to be made in the root are taken away again if still empty, so
    * that none of them stays in the upper; the step's own changes to /etc/hosts and /etc/resolv.conf never reach it.
-   * Throws `SANDBOX` when the sandbox cannot be set up, never for the exit code of the process.
+   * Throws `SANDBOX` when the sandbox cannot be set up, `RUN_FAILED` with exit code 127 or 126 when the program is not there
+   * or cannot be executed, `CANCELLED` after an abort; never for the exit code of the process. Call it from the main thread or
+   * from a worker that outlives the step: the kernel kills a step when the thread that started it ends.
    */
   run(step: StepSpec, signal: AbortSignal): Promise<StepResult>;
 }

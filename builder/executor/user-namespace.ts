@@ -7,6 +7,7 @@ import { constants as osConstants, userInfo } from "node:os";
 import { delimiter, join } from "node:path";
 import { BuildError } from "../core/errors.ts";
 import { findLauncher } from "./drivers/launcher.ts";
+import { tool } from "./drivers/prelude.ts";
 import type { IdMapping } from "./subordinate-ids.ts";
 import { formatMappings, freeRange, mappingsFor, readSubordinateIds } from "./subordinate-ids.ts";
 
@@ -88,9 +89,8 @@ export function namespaceCommand(
   const gids = plan.kind === "subordinate" ? formatMappings(plan.gids, " ") : `0 ${ownGid()} 1`;
   if (launcher !== undefined)
     return [launcher, "userns", plan.kind === "subordinate" ? "helpers" : "self", uids, gids, ...program];
-  const unshare = findProgram("unshare", process.env) ?? "unshare";
   return [
-    unshare,
+    tool("unshare"),
     "--user",
     "--mount",
     "--map-root-user",

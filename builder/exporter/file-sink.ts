@@ -1,9 +1,10 @@
 // One output file: it appears under its name whole (temporary file beside it, fsync,
 // rename), or not at all. A stream (stdout) and what is no regular file are written as they go.
 
-import { open, rename, rm, stat } from "node:fs/promises";
+import { open, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { BuildError, isErrno, isSystemError } from "../core/errors.ts";
+import { isOwnerAlive, ownerName } from "../store/owner.ts";
 
 /** A path, or a stream that resolves once it can take more. */
 export type FileSink =
@@ -61,8 +62,18 @@ export async function isPlainTarget(path: string): Promise<boolean> {
   }
 }
 
+/** A name for the file while it is written. What killed processes left of the same file goes. */
+export async function temporaryBeside(path: string): Promise<string> {
+  const [folder, start] = [dirname(path), `.${basename(path)}.`];
+  for (const name of await readdir(folder)) {
+    const isDead = name.startsWith(start) && name.endsWith(".tmp") && isOwnerAlive(name.slice(start.length, -".tmp".length)) === false;
+    if (isDead) await rm(join(folder, name), { force: true });
+  }
+  return join(folder, `${start}${ownerName()}.tmp`);
+}
+
 async function writeBeside(path: string, chunks: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void> {
-  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`);
+  const temporary = await temporaryBeside(path);
   await rm(temporary, { force: true });
   try {
     await using file = await open(temporary, "wx", 0o644);

@@ -1,12 +1,13 @@
 // type=tar: a result's files as one tar, in the bytes that layers have.
 
 import { open, rename, rm } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { join } from "node:path";
+import { BuildError } from "../core/errors.ts";
 import type { Platform } from "../core/platform.ts";
 import type { FileTree } from "../layer/file-tree.ts";
 import type { LayerJobs } from "../layer/jobs.ts";
 import type { FileSink } from "./file-sink.ts";
-import { explainOutput, isPlainTarget, writeOutput } from "./file-sink.ts";
+import { explainOutput, isPlainTarget, temporaryBeside, writeOutput } from "./file-sink.ts";
 import { mergedEntries } from "./merged.ts";
 
 export interface TarOptions {
@@ -53,7 +54,9 @@ async function packBeside(
   pack: (outFile: string, sync: boolean) => Promise<void>,
   signal: AbortSignal,
 ): Promise<void> {
-  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`);
+  const temporary = await temporaryBeside(path).catch((error: unknown) => {
+    throw explainOutput(error, path);
+  });
   try {
     await rm(temporary, { force: true });
     await pack(temporary, true);
@@ -61,6 +64,8 @@ async function packBeside(
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => undefined);
+    // The worker's own words do not say which file system it was.
+    if (error instanceof BuildError && error.code === "OUTPUT") throw new BuildError("OUTPUT", `cannot write "${path}": ${error.message}`, { cause: error });
     throw explainOutput(error, path);
   }
 }

@@ -16,7 +16,26 @@ export interface SourceOp {
         readonly excludes: readonly string[];
       }
     | { readonly type: "http"; readonly url: string; readonly checksum?: string; readonly fileName: string; readonly mode?: number; readonly uid?: number; readonly gid?: number }
-    | { readonly type: "git"; readonly url: string; readonly ref?: string; readonly subdir?: string; readonly keepGitDir: boolean; readonly checksum?: string };
+    | {
+        readonly type: "git";
+        readonly url: string;
+        readonly ref?: string;
+        readonly subdir?: string;
+        readonly keepGitDir: boolean;
+        readonly checksum?: string;
+        /** False leaves submodules out. */
+        readonly submodules?: boolean;
+        /** "commit" gives every file the commit's time. */
+        readonly mtime?: "commit";
+        /** The checksum is the commit, wherever the ref is by now. */
+        readonly fetchByCommit?: boolean;
+      }
+    | {
+        /** An archive that a client sent or that lies at a URL, unpacked: owners are the archive's. */
+        readonly type: "archive";
+        /** The context's name. */
+        readonly name: string;
+      };
 }
 
 /** Where a mount of an exec comes from. `input` is an index into the vertex's inputs; -1 is an empty directory (scratch). */

@@ -14,6 +14,7 @@ import type { ZlibOptions, ZstdOptions } from "node:zlib";
 import type { Digest } from "../core/digest.ts";
 import { Digester, digestOf } from "../core/digest.ts";
 import { BuildError } from "../core/errors.ts";
+import { BLOCK_FORMAT } from "./block-cutter.ts";
 import type { CompressionOptions } from "./jobs.ts";
 import type { PortableDeflate } from "./portable-deflate.ts";
 
@@ -183,7 +184,7 @@ export function selfTestGzip(): boolean {
 }
 
 /** Blocks under way at the same time: enough for four pool threads, little enough to keep memory flat. */
-const MOST_IN_FLIGHT = 10;
+const MOST_IN_FLIGHT = 6;
 const DEFAULT_LEVEL = { gzip: 4, zstd: 3 } as const;
 
 /** No name, no time, system "unknown" (255), as Go writes it. */
@@ -219,8 +220,8 @@ function compressBlock(block: Buffer, options: CompressionOptions): Promise<Uint
   });
 }
 
-/** zlib makes its output in pieces of this size; it does not change the bytes. */
-const OUTPUT_CHUNK_BYTES = 256 << 10;
+/** Room for any block even where it does not shrink, so that the output is one piece and is not copied; memory that is not written to costs nothing. */
+const OUTPUT_CHUNK_BYTES = BLOCK_FORMAT.mostBytes + (64 << 10);
 
 /** 256 KiB with runs, words and noise, made of SHA-256 alone. */
 function selfTestInput(): Buffer {

@@ -4,7 +4,7 @@
 
 import { pipeline, Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
-import { BuildError, isSystemError } from "../core/errors.ts";
+import { BuildError } from "../core/errors.ts";
 import { invalidArchive } from "./tar-format.ts";
 import { unzstd } from "./unzstd.ts";
 
@@ -36,7 +36,7 @@ export async function* decompress(source: ByteSource, kind: "layer" | "archive")
       yield* whole;
       return;
     case "gzip":
-      yield* through(whole, createGunzip({ chunkSize: OUTPUT_BYTES }), format);
+      yield* gunzip(whole);
       return;
     case "zstd":
       yield* unzstd(whole);
@@ -82,15 +82,10 @@ async function loadDecoder(
   source: AsyncGenerator<Uint8Array>,
 ): Promise<AsyncGenerator<Uint8Array>> {
   if (format === "xz") return (await import("./unxz.ts")).unxz(source);
-  const { default: unbzip2 } = await import("unbzip2-stream");
-  return through(source, unbzip2(), format);
+  return (await import("./bunzip2.ts")).bunzip2(source);
 }
 
-async function* through(
-  source: AsyncGenerator<Uint8Array>,
-  decoder: NodeJS.ReadWriteStream,
-  format: SniffedFormat,
-): AsyncGenerator<Uint8Array> {
+async function* gunzip(source: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {
   let sourceError: unknown;
   const watched = (async function* (): AsyncGenerator<Uint8Array> {
     try {
@@ -101,22 +96,24 @@ async function* through(
     }
   })();
   // Errors come out of the loop below; the callback only keeps them from being unhandled.
-  const output = pipeline(Readable.from(watched, { highWaterMark: 2 }), decoder, () => undefined);
+  const output = pipeline(
+    Readable.from(watched, { highWaterMark: 2 }),
+    createGunzip({ chunkSize: OUTPUT_BYTES }),
+    () => undefined,
+  );
   try {
-    for await (const chunk of output) yield chunk as Uint8Array; // decoders emit buffers
+    for await (const chunk of output) yield chunk as Uint8Array; // zlib emits buffers
   } catch (error) {
     if (sourceError !== undefined) throw sourceError instanceof Error ? sourceError : error;
-    throw damaged(format, error);
+    throw damaged(error);
   }
 }
 
-/** An error of a decoder in our words. */
-export function damaged(format: SniffedFormat, error: unknown): unknown {
-  if (error instanceof BuildError || isSystemError(error)) return error;
+function damaged(error: unknown): Error {
   const text = error instanceof Error ? error.message : String(error);
-  const isCut = /unexpected end|prematurely|undefined/i.test(text);
+  const isCut = text.includes("unexpected end");
   return invalidArchive(
-    isCut ? `its ${format} data is cut (truncated)` : `its ${format} data is damaged: ${text}`,
+    isCut ? "its gzip data is cut (truncated)" : `its gzip data is damaged: ${text}`,
     undefined,
     error,
   );

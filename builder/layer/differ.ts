@@ -10,7 +10,17 @@ import { bytePath, compareBytes, displayPath, fsPath, joinBytes } from "../core/
 import { BuildError } from "../core/errors.ts";
 import { lgetxattr } from "../core/syscall.ts";
 import { ContentComparer } from "./compare-content.ts";
-import { capabilityOf, entryOf, entryOnDisk, hasSameCapability, isSameDirectory, isWhiteout, readLink, readNames, whiteoutOf } from "./disk-entry.ts";
+import {
+  capabilityOf,
+  entryOf,
+  entryOnDisk,
+  hasSameCapability,
+  isSameDirectory,
+  isWhiteout,
+  readLink,
+  readNames,
+  whiteoutOf,
+} from "./disk-entry.ts";
 import type { Entry, SourcedEntry } from "./entry.ts";
 import type { DiffRequest } from "./jobs.ts";
 import { linkEntry } from "./order.ts";
@@ -124,7 +134,9 @@ class Differ {
     if (stat.rdev !== other.rdev || stat.size !== other.size || stat.mtimeNs !== other.mtimeNs) return false;
     if (stat.isSymbolicLink()) return readLink(absolute) === readLink(below.path);
     if (!stat.isFile()) return true;
-    return hasSameCapability(capabilityOf(absolute), capabilityOf(below.path)) && this.#content.isEqual(absolute, below.path);
+    return (
+      hasSameCapability(capabilityOf(absolute), capabilityOf(below.path)) && this.#content.isEqual(absolute, below.path)
+    );
   }
 
   #sourced(path: BytePath, absolute: BytePath, stat: BigIntStats): SourcedEntry {

@@ -34,7 +34,10 @@ export function isWhiteout(stat: BigIntStats): boolean {
 }
 
 /** Times do not count: they change with every file made and removed. */
-export function isSameDirectory(stat: Pick<BigIntStats, "mode" | "uid" | "gid">, below: Pick<BigIntStats, "mode" | "uid" | "gid">): boolean {
+export function isSameDirectory(
+  stat: Pick<BigIntStats, "mode" | "uid" | "gid">,
+  below: Pick<BigIntStats, "mode" | "uid" | "gid">,
+): boolean {
   return stat.mode === below.mode && stat.uid === below.uid && stat.gid === below.gid;
 }
 

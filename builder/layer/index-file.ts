@@ -8,8 +8,9 @@ import type { Entry, EntryType } from "./entry.ts";
 
 /** The index as bytes. */
 export function encodeIndex(entries: readonly Entry[]): Buffer {
-  const lines = entries.map(encodeEntry);
-  return Buffer.from(`${FIRST_LINE}${entries.length}\n${lines.join("")}`, "latin1");
+  let text = `${FIRST_LINE}${entries.length}\n`;
+  for (const entry of entries) text += encodeEntry(entry);
+  return Buffer.from(text, "latin1");
 }
 
 /** The entries of `encodeIndex`; undefined when the bytes are damaged or of another version. */
@@ -63,24 +64,32 @@ function decodeEntry(line: string): Entry | undefined {
   const fields = line.split("\t");
   const [letter = "", mode = "", uid = "", gid = "", size = "", mtime = "", hex = "", path] = fields;
   const type = TYPES.get(letter);
-  if (type === undefined || path === undefined || !NUMBERS.test(`${mode} ${uid} ${gid} ${size} ${mtime}`))
-    return undefined;
-  const digest = hex === "" ? undefined : `sha256:${hex}`;
-  if (digest !== undefined && !isDigest(digest)) return undefined;
+  if (type === undefined || path === undefined || !MTIME.test(mtime)) return undefined;
   const entry: MutableEntry = {
     path: unescape(path),
     type,
     mode: Number.parseInt(mode, 8),
-    uid: Number(uid),
-    gid: Number(gid),
-    size: Number(size),
+    uid: natural(uid),
+    gid: natural(gid),
+    size: natural(size),
     mtimeNs: BigInt(mtime),
   };
-  if (digest !== undefined) entry.digest = digest;
+  // Something that was no number makes the sum none.
+  if (Number.isNaN(entry.mode + entry.uid + entry.gid + entry.size)) return undefined;
+  if (hex !== "") {
+    const digest = `sha256:${hex}`;
+    if (!isDigest(digest)) return undefined;
+    entry.digest = digest;
+  }
   return fields.length === 8 ? entry : withExtras(entry, fields);
 }
 
-const NUMBERS = /^[0-7]{1,4} \d+ \d+ \d+ -?\d+$/;
+const MTIME = /^-?[0-9]+$/;
+
+function natural(text: string): number {
+  const value = text === "" ? Number.NaN : Number(text);
+  return Number.isSafeInteger(value) && value >= 0 ? value : Number.NaN;
+}
 
 function withExtras(entry: MutableEntry, fields: readonly string[]): Entry | undefined {
   for (let i = 8; i < fields.length; i++) {

@@ -90,10 +90,8 @@ class TarPacker {
     const { size } = item.entry;
     const reader = new ContentReader(item);
     try {
-      const { read } = reader.read(this.#block, this.#used, size + 1);
+      const { read } = reading(item, () => reader.read(this.#block, this.#used, size + 1));
       checkSize(item, read);
-    } catch (error) {
-      throw explained(error, item);
     } finally {
       reader.close();
     }
@@ -111,12 +109,12 @@ class TarPacker {
     const digester = new Digester();
     const reader = new ContentReader(item);
     try {
-      reader.lookForHoles();
+      reading(item, () => reader.lookForHoles());
       for (let left = size; left > 0;) {
         this.#check();
         const untilCut = BLOCK_FORMAT.largeFileBytes - ((size - left) % BLOCK_FORMAT.largeFileBytes);
         const wanted = Math.min(left, untilCut, BLOCK_FORMAT.mostBytes - this.#used);
-        const { read, isHole } = reader.read(this.#block, this.#used, wanted);
+        const { read, isHole } = reading(item, () => reader.read(this.#block, this.#used, wanted));
         if (read < wanted) checkSize(item, size - left + read);
         digester.update(this.#block.subarray(this.#used, this.#used + read));
         const isZero = isHole && this.#used === 0;
@@ -124,10 +122,8 @@ class TarPacker {
         left -= read;
         if (wanted === untilCut || this.#used === BLOCK_FORMAT.mostBytes) await this.#cut(isZero);
       }
-      const { read: more } = reader.read(Buffer.alloc(1), 0, 1);
+      const { read: more } = reading(item, () => reader.read(Buffer.alloc(1), 0, 1));
       checkSize(item, size + more);
-    } catch (error) {
-      throw explained(error, item);
     } finally {
       reader.close();
     }
@@ -160,8 +156,13 @@ function put(block: Buffer, at: number, bytes: Uint8Array): number {
   return bytes.length;
 }
 
-function explained(error: unknown, item: SourcedEntry): unknown {
-  if (!isSystemError(error)) return error;
-  const name = displayPath(item.source?.kind === "path" ? item.source.path : item.entry.path);
-  return new BuildError("INTERNAL", `"${name}" cannot be read: ${error.message}`, { cause: error });
+/** Errors of reading name the file; those of writing the blob are not its fault. */
+function reading<T>(item: SourcedEntry, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+    const name = displayPath(item.source?.kind === "path" ? item.source.path : item.entry.path);
+    throw new BuildError("INTERNAL", `"${name}" cannot be read: ${error.message}`, { cause: error });
+  }
 }

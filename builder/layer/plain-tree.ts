@@ -10,7 +10,17 @@ import { bytePath, compareBytes, fsPath, joinBytes, parentOf } from "../core/byt
 import type { Digest } from "../core/digest.ts";
 import { BuildError } from "../core/errors.ts";
 import { digestOfFile } from "./content.ts";
-import { capabilityOf, entryOf, entryOnDisk, hasSameCapability, isSameDirectory, isWhiteout, readLink, readNames, whiteoutOf } from "./disk-entry.ts";
+import {
+  capabilityOf,
+  entryOf,
+  entryOnDisk,
+  hasSameCapability,
+  isSameDirectory,
+  isWhiteout,
+  readLink,
+  readNames,
+  whiteoutOf,
+} from "./disk-entry.ts";
 import type { Entry } from "./entry.ts";
 import type { ChangesRequest, PlainRequest } from "./jobs.ts";
 import { linkEntry } from "./order.ts";
@@ -60,7 +70,8 @@ type Baseline = ReadonlyMap<BytePath, Before>;
 /** What lies on disk after the write: devices that could not be made are not there, and so will not be missing. */
 function baselineOf(root: BytePath, written: readonly Entry[], check: () => void): Baseline {
   const digests = new Map<BytePath, Digest | undefined>();
-  for (const entry of written) digests.set(entry.path, entry.type === "hardlink" ? digests.get(entry.link ?? "") : entry.digest);
+  for (const entry of written)
+    digests.set(entry.path, entry.type === "hardlink" ? digests.get(entry.link ?? "") : entry.digest);
   const baseline = new Map<BytePath, Before>();
   const walk = (path: BytePath): void => {
     for (const name of readNames(joinBytes(root, path))) {
@@ -71,7 +82,19 @@ function baselineOf(root: BytePath, written: readonly Entry[], check: () => void
       const { mode, uid, gid, size, rdev, mtimeNs, ctimeNs, ino } = stat;
       const link = stat.isSymbolicLink() ? readLink(absolute) : undefined;
       const capability = stat.isFile() ? capabilityOf(absolute) : undefined;
-      baseline.set(child, { mode, uid, gid, size, rdev, mtimeNs, ctimeNs, ino, link, capability, digest: digests.get(child) });
+      baseline.set(child, {
+        mode,
+        uid,
+        gid,
+        size,
+        rdev,
+        mtimeNs,
+        ctimeNs,
+        ino,
+        link,
+        capability,
+        digest: digests.get(child),
+      });
       if (stat.isDirectory()) walk(child);
     }
   };
@@ -125,14 +148,18 @@ class TreeComparer {
       if (before !== undefined) this.#found.push(whiteoutOf(path));
       return;
     }
-    if (before === undefined || !this.#isSame(path, absolute, stat, before)) this.#found.push(this.#changed(path, absolute, stat));
+    if (before === undefined || !this.#isSame(path, absolute, stat, before))
+      this.#found.push(this.#changed(path, absolute, stat));
   }
 
   #compareDirectory(path: BytePath, stat: BigIntStats, before: Before | undefined): void {
     const isListed = !this.#ignore.has(path) && (before === undefined || !isSameDirectory(stat, before));
     const place = this.#found.length;
     this.#found.push(entryOf(path, "dir", stat));
-    this.#walk(path, (before !== undefined && stat.mode >> 12n === before.mode >> 12n ? this.#namesBefore.get(path) : undefined) ?? []);
+    this.#walk(
+      path,
+      (before !== undefined && stat.mode >> 12n === before.mode >> 12n ? this.#namesBefore.get(path) : undefined) ?? [],
+    );
     // A directory that only lies around a change is listed as its parent; around none, not at all.
     if (!isListed && this.#found.length === place + 1) this.#found.pop();
   }

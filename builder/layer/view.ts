@@ -92,7 +92,8 @@ export class RootfsView implements FileTree {
     const wanted = new Map<number, Map<BytePath, BytePath[]>>();
     for (const path of paths) {
       const node = this.#tree().find(path);
-      if (node?.entry.type !== "file") throw new BuildError("INTERNAL", `"${path}" is not a regular file of this rootfs`);
+      if (node?.entry.type !== "file")
+        throw new BuildError("INTERNAL", `"${path}" is not a regular file of this rootfs`);
       const layer = wanted.get(node.layer) ?? new Map<BytePath, BytePath[]>();
       wanted.set(node.layer, layer);
       const names = layer.get(node.entry.path);

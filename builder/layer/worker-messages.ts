@@ -1,7 +1,16 @@
 // What the pool and its workers say to each other. All of it is plain data: it is cloned on the way.
 
 import type { ErrorCode } from "../core/errors.ts";
-import type { ApplyRequest, ChangesRequest, DiffRequest, PackRequest, PlainRequest, TranscodeRequest, UnpackRequest, WriteRequest } from "./jobs.ts";
+import type {
+  ApplyRequest,
+  ChangesRequest,
+  DiffRequest,
+  PackRequest,
+  PlainRequest,
+  TranscodeRequest,
+  UnpackRequest,
+  WriteRequest,
+} from "./jobs.ts";
 
 export type Job =
   | { readonly kind: "pack"; readonly request: PackRequest }

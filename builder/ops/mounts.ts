@@ -2,7 +2,6 @@
 
 import { chmodSync, chownSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { bytePath } from "../core/byte-path.ts";
 import { BuildError } from "../core/errors.ts";
 import type { MountSpec } from "../executor/executor.ts";
 import type { ExecMount, ExecOp } from "../graph/op.ts";
@@ -65,8 +64,8 @@ async function bindMount(context: OpContext, mount: Extract<ExecMount, { type: "
   const subPath = cleaned(mount.selector);
   const { root } = prepared;
   if (root.kind === "overlay") return { kind: "overlay", stack: root.stack, subPath, target: mount.target, readonly: mount.readonly };
-  const { path } = resolvePath(await input.tree(signal), bytePath(subPath), { followLast: true });
-  return { kind: "bind", source: join(root.path, path), target: mount.target, readonly: mount.readonly };
+  const { path } = resolvePath(await input.tree(signal), subPath, { followLast: true });
+  return { kind: "bind", source: join(root.path, Buffer.from(path, "latin1").toString("utf8")), target: mount.target, readonly: mount.readonly };
 }
 
 async function cacheMount(context: OpContext, mount: Extract<ExecMount, { type: "cache" }>, inputs: readonly OpResult[], undo: AsyncDisposableStack, signal: AbortSignal): Promise<MountSpec> {

@@ -45,7 +45,9 @@ export async function resolveUser(tree: FileTree, user: string, signal: AbortSig
   const groups = await readGroups(tree, signal);
 
   const wantedUid = user === "" ? 0 : idOf(userText);
-  const known = passwd.find((line) => (userText === "" ? line.uid === 0 : wantedUid === undefined ? line.name === userText : line.uid === wantedUid));
+  const known = passwd.find((line) =>
+    userText === "" ? line.uid === 0 : wantedUid === undefined ? line.name === userText : line.uid === wantedUid,
+  );
   if (known === undefined && wantedUid === undefined && userText !== "") {
     throw new BuildError("DOCKERFILE", `unable to find user ${userText}: no matching entries in passwd file`);
   }
@@ -59,23 +61,33 @@ export async function resolveUser(tree: FileTree, user: string, signal: AbortSig
 export async function resolveOwner(tree: FileTree, spec: OwnerSpec, signal: AbortSignal): Promise<Owner> {
   const { user, group } = spec;
   let owner: Owner = { uid: 0, gid: 0 };
-  if (typeof user === "number") owner = { uid: user, gid: user };
+  if (typeof user === "number") owner = { uid: kernelId(user), gid: kernelId(user) };
   else if (user !== "") {
     const known = (await readPasswd(tree, signal)).find((line) => line.name === bytePath(user));
     if (known !== undefined) owner = { uid: known.uid, gid: known.gid };
   }
-  if (typeof group === "number") return { ...owner, gid: group };
+  if (typeof group === "number") return { ...owner, gid: kernelId(group) };
   if (group === undefined || group === "") return owner;
   const known = (await readGroups(tree, signal)).find((line) => line.name === bytePath(group));
   return known === undefined ? owner : { ...owner, gid: known.gid };
 }
 
 /** `HOME=…` as runc adds it to an environment that has none or an empty one: the user's in passwd, else "/". Nothing to add gives []. */
-export async function homeVariable(tree: FileTree, uid: number, env: readonly string[], signal: AbortSignal): Promise<string[]> {
+export async function homeVariable(
+  tree: FileTree,
+  uid: number,
+  env: readonly string[],
+  signal: AbortSignal,
+): Promise<string[]> {
   const set = env.findLast((variable) => variable.startsWith("HOME="));
   if (set !== undefined && set !== "HOME=") return [];
   const home = (await readPasswd(tree, signal)).find((line) => line.uid === uid)?.home;
   return [`HOME=${home === undefined || home === "" ? "/" : Buffer.from(home, "latin1").toString("utf8")}`];
+}
+
+/** A negative number as the kernel takes it: -1 says "as it is", which is root for what is new. */
+function kernelId(id: number): number {
+  return id === -1 ? 0 : id >>> 0;
 }
 
 function bothNumbers(user: string): Owner | undefined {
@@ -96,7 +108,8 @@ function plainId(text: string): number | undefined {
 function idOf(text: string): number | undefined {
   if (!/^[+-]?\d+$/.test(text)) return undefined;
   const id = Number(text);
-  if (id < 0 || id > MAX_ID) throw new BuildError("DOCKERFILE", `uids and gids must be in range 0-${MAX_ID}, and "${text}" is not`);
+  if (id < 0 || id > MAX_ID)
+    throw new BuildError("DOCKERFILE", `uids and gids must be in range 0-${MAX_ID}, and "${text}" is not`);
   return id;
 }
 
@@ -104,7 +117,8 @@ function groupId(groups: readonly GroupLine[], text: string): number {
   const wanted = idOf(text);
   const known = groups.find((group) => (wanted === undefined ? group.name === text : group.gid === wanted));
   if (known !== undefined) return known.gid;
-  if (wanted === undefined) throw new BuildError("DOCKERFILE", `unable to find group ${text}: no matching entries in group file`);
+  if (wanted === undefined)
+    throw new BuildError("DOCKERFILE", `unable to find group ${text}: no matching entries in group file`);
   return wanted;
 }
 

@@ -92,8 +92,13 @@ export class LayerFiles {
   #replace(name: string, data: string | Uint8Array): void {
     mkdirSync(this.directory, { recursive: true });
     const temporary = join(this.directory, `.${name}.${randomUUID()}`);
-    writeFileSync(temporary, data);
-    renameSync(temporary, join(this.directory, name));
+    try {
+      writeFileSync(temporary, data);
+      renameSync(temporary, join(this.directory, name));
+    } catch (error) {
+      rmSync(temporary, { force: true });
+      throw error;
+    }
   }
 }
 

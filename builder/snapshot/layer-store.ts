@@ -1,11 +1,12 @@
 // The layers of one store: finds them by id and makes new ones from a base image's
 // blob, from entries (COPY, ADD), or from the upper directory of a finished RUN.
 
-import { mkdirSync, rmSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { layerMediaType } from "../core/descriptor.ts";
 import { hexOf } from "../core/digest.ts";
+import { isErrno } from "../core/errors.ts";
 import type { SourcedEntry } from "../layer/entry.ts";
 import { LayerFiles, plainDescriptor } from "./layer-files.ts";
 import type { FetchBlob, LayerPlace } from "./ports.ts";
@@ -53,9 +54,11 @@ export class LayerStore {
       const directory = join(this.place.workDirectory, randomUUID());
       const written = await this.place.jobs.write({ entries, directory, overlayXattrs: this.place.overlayXattrs, hardlinkSources: want.hardlinkSources }, signal);
       const layer = new DiskLayer({ place: this.place, id, meta: { origin: "built", variants: [] }, pendingIndex: Promise.resolve(written) });
+      const claim = this.#claim(id);
       layer.files.adoptDirectory(directory);
       layer.files.writeIndex(written);
       layer.files.writeMeta({ origin: "built", variants: [] });
+      claim.drop();
       return this.#add(layer);
     }
     await using writer = await this.place.blobs.writer(signal);
@@ -77,10 +80,12 @@ export class LayerStore {
   fromFrozen(frozen: Frozen, signal: AbortSignal): StoredLayer {
     const id = newId();
     const files = new LayerFiles(this.place.layersDirectory, id);
+    const claim = this.#claim(id);
     files.adoptDirectory(frozen.directory);
     const entries = frozen.entries(files.fsDirectory, signal).then((index) => {
       files.writeIndex(index);
       files.writeMeta({ origin: "built", variants: [] });
+      claim.drop();
       return index;
     });
     entries.catch(() => files.remove()); // whoever asks for the index sees the error itself
@@ -100,9 +105,36 @@ export class LayerStore {
     };
   }
 
+  /** Notes that a layer is being put together, so that a dead process's half of one can be found. */
+  #claim(id: string): { drop(): void } {
+    const file = join(this.place.workDirectory, `${CLAIM}${id}`);
+    writeFileSync(file, "");
+    return { drop: () => rmSync(file, { force: true }) };
+  }
+
   #add(layer: DiskLayer): DiskLayer {
     this.#known.set(layer.id, layer);
     return layer;
+  }
+}
+
+/** Removes the layers that a process with this work directory has begun and not finished. */
+export function dropUnfinished(workDirectory: string, layersDirectory: string): void {
+  for (const name of readNames(workDirectory)) {
+    if (!name.startsWith(CLAIM)) continue;
+    const files = new LayerFiles(layersDirectory, name.slice(CLAIM.length));
+    if (!files.exists()) files.remove();
+  }
+}
+
+const CLAIM = "claim-";
+
+function readNames(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "ENOTDIR")) return [];
+    throw error;
   }
 }
 

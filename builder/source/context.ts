@@ -1,52 +1,28 @@
-// A build context, open: its files as a directory on this machine, its Dockerfile and
-// its ignore file.
+// A folder as build context: its Dockerfile, and the file that says what is left out of it.
 
 import { readFile, realpath, stat } from "node:fs/promises";
 import { basename, dirname, isAbsolute, join, relative, resolve } from "node:path";
 import { BuildError, isErrno } from "../core/errors.ts";
-import type { LayerJobs } from "../layer/jobs.ts";
 
-/** Where a context comes from (the engine's request has the same shape). */
-export type ContextLocation =
-  | { readonly kind: "directory"; readonly path: string }
-  | { readonly kind: "stream"; readonly open: () => AsyncIterable<Uint8Array> }
-  | { readonly kind: "git"; readonly url: string }
-  | { readonly kind: "http"; readonly url: string }
-  | { readonly kind: "image" | "oci-layout" | "docker-archive" };
-
-export type DockerfileLocation =
-  | { readonly kind: "path"; readonly path: string }
-  | { readonly kind: "default" }
-  | { readonly kind: "stream"; readonly open: () => AsyncIterable<Uint8Array> }
-  | { readonly kind: "http"; readonly url: string };
-
-export interface OpenContextOptions {
-  /** Where downloads and archives are unpacked. */
-  readonly workDirectory: string;
-  readonly jobs: LayerJobs;
-  readonly environment: ReadonlyMap<string, string>;
-  readonly signal: AbortSignal;
+/** A Dockerfile that was read from disk. */
+export interface DockerfileOnDisk {
+  readonly bytes: Uint8Array;
+  /** Name for people. */
+  readonly name: string;
+  readonly path: string;
 }
 
-/** An open context; disposing it removes what was downloaded for it. */
-export interface ContextFiles extends AsyncDisposable {
-  /** Absolute path of the directory with its files. */
-  readonly directory: string;
-  /** The Dockerfile, from its path or stream; remembers where, for the ignore file. */
-  dockerfile(location: DockerfileLocation, signal: AbortSignal): Promise<{ readonly bytes: Uint8Array; readonly name: string }>;
-  /** Text of `<Dockerfile>.dockerignore` or `.dockerignore`; undefined when there is neither. Call after `dockerfile`. */
-  readIgnoreFile(): Promise<string | undefined>;
-  /** Name of the ignore file that was read, for messages. */
-  readonly ignoreFileName: string | undefined;
+/** An ignore file that was read. */
+export interface IgnoreFile {
+  readonly text: string;
+  /** Name for people. */
+  readonly name: string;
+  /** It is the Dockerfile's own (`<Dockerfile>.dockerignore`), not the context's. */
+  readonly isOwn: boolean;
 }
 
-/** Opens a context. Throws `CONTEXT` or `INPUT_MISSING` when it is not there or no directory. */
-export async function openContext(location: ContextLocation, options: OpenContextOptions): Promise<ContextFiles> {
-  if (location.kind === "directory") return new DirectoryContext(await existingDirectory(location.path));
-  throw new BuildError("UNSUPPORTED", `a ${location.kind} build context is not supported yet`, { hint: `unpack it into a folder below ${options.workDirectory} first` });
-}
-
-async function existingDirectory(path: string): Promise<string> {
+/** The real path of a folder. Throws `CONTEXT` when it is not there or none. */
+export async function existingDirectory(path: string): Promise<string> {
   try {
     if (!(await stat(path)).isDirectory()) throw new BuildError("CONTEXT", `the build context "${path}" is not a directory`);
     return await realpath(path);
@@ -57,78 +33,62 @@ async function existingDirectory(path: string): Promise<string> {
   }
 }
 
-class DirectoryContext implements ContextFiles {
-  readonly directory: string;
-  /** Absolute path of the Dockerfile, once it was read from a file. */
-  #dockerfilePath: string | undefined;
-  #ignoreFileName: string | undefined;
+/** The Dockerfile of a folder: the one that was named (from the working directory, else inside the folder), or its default. Throws `INPUT_MISSING`. */
+export async function readDockerfileIn(directory: string, asked: string | undefined): Promise<DockerfileOnDisk> {
+  if (asked === undefined) return await readFirst(directory, candidates([join(directory, "Dockerfile")]), "Dockerfile");
+  const inside = join(directory, asked);
+  return await readFirst(directory, candidates(isAbsolute(asked) ? [asked, inside] : [resolve(asked), inside]), asked);
+}
 
-  constructor(directory: string) {
-    this.directory = directory;
-  }
+/** A Dockerfile by its path alone. Throws `INPUT_MISSING`. */
+export async function readDockerfileAt(path: string): Promise<DockerfileOnDisk> {
+  return await readFirst(dirname(path), candidates([path]), path);
+}
 
-  get ignoreFileName(): string | undefined {
-    return this.#ignoreFileName;
-  }
-
-  async dockerfile(location: DockerfileLocation): Promise<{ bytes: Uint8Array; name: string }> {
-    switch (location.kind) {
-      case "stream":
-        return { bytes: await collect(location.open()), name: "Dockerfile" };
-      case "http":
-        throw new BuildError("UNSUPPORTED", "a Dockerfile from a URL is not supported yet");
-      case "default":
-        return await this.#first([join(this.directory, "Dockerfile"), join(this.directory, "dockerfile")], "Dockerfile");
-      case "path": {
-        const inside = join(this.directory, location.path);
-        const places = isAbsolute(location.path) ? [location.path, inside] : [resolve(location.path), inside];
-        return await this.#first(places, location.path);
-      }
+/** The text of `<Dockerfile>.dockerignore`, else of the folder's `.dockerignore`; undefined when there is neither. Throws `CONTEXT`. */
+export async function readIgnoreFile(directory: string, dockerfile: string | undefined): Promise<IgnoreFile | undefined> {
+  const own = dockerfile === undefined ? undefined : `${dockerfile}.dockerignore`;
+  for (const path of [...(own === undefined ? [] : [own]), join(directory, ".dockerignore")]) {
+    try {
+      const text = await readFile(path, "utf8");
+      const inside = relative(directory, path);
+      return { text, name: inside.startsWith("..") ? path : inside, isOwn: path === own };
+    } catch (error) {
+      if (!isErrno(error, "ENOENT", "ENOTDIR")) throw new BuildError("CONTEXT", `cannot read "${path}"`, { cause: error });
     }
   }
+  return undefined;
+}
 
-  async readIgnoreFile(): Promise<string | undefined> {
-    const own = this.#dockerfilePath === undefined ? [] : [`${this.#dockerfilePath}.dockerignore`];
-    for (const path of [...own, join(this.directory, ".dockerignore")]) {
-      try {
-        const text = await readFile(path, "utf8");
-        this.#ignoreFileName = isAbsolute(relative(this.directory, path)) ? path : relative(this.directory, path);
-        return text;
-      } catch (error) {
-        if (!isErrno(error, "ENOENT", "ENOTDIR")) throw new BuildError("CONTEXT", `cannot read "${path}"`, { cause: error });
-      }
+/** "Dockerfile" may also be spelled in lower case. */
+function candidates(paths: readonly string[]): string[] {
+  return paths.flatMap((path) => (basename(path) === "Dockerfile" ? [path, join(dirname(path), "dockerfile")] : [path]));
+}
+
+async function readFirst(directory: string, paths: readonly string[], asked: string): Promise<DockerfileOnDisk> {
+  for (const path of paths) {
+    try {
+      const bytes = await readFile(path);
+      return { bytes, path, name: asked === "Dockerfile" ? basename(path) : displayed(directory, path, asked) };
+    } catch (error) {
+      if (isErrno(error, "EISDIR")) throw new BuildError("INPUT_MISSING", `"${path}" is a directory, not a Dockerfile`, { cause: error });
+      if (!isErrno(error, "ENOENT", "ENOTDIR")) throw new BuildError("INPUT_MISSING", `cannot read the Dockerfile "${path}"`, { cause: error });
     }
-    return undefined;
   }
+  throw noDockerfile(
+    asked,
+    paths.map((path) => dirname(path)),
+  );
+}
 
-  async #first(paths: readonly string[], asked: string): Promise<{ bytes: Uint8Array; name: string }> {
-    for (const path of paths) {
-      try {
-        const bytes = await readFile(path);
-        this.#dockerfilePath = path;
-        return { bytes, name: asked === "Dockerfile" ? basename(path) : displayed(this.directory, path, asked) };
-      } catch (error) {
-        if (isErrno(error, "EISDIR")) throw new BuildError("INPUT_MISSING", `"${path}" is a directory, not a Dockerfile`, { cause: error });
-        if (!isErrno(error, "ENOENT", "ENOTDIR")) throw new BuildError("INPUT_MISSING", `cannot read the Dockerfile "${path}"`, { cause: error });
-      }
-    }
-    throw new BuildError("INPUT_MISSING", `failed to read dockerfile: open ${asked}: no such file or directory`, {
-      hint: `looked in ${[...new Set(paths.map((path) => dirname(path)))].map((path) => `"${path}"`).join(" and ")}; name another one with -f`,
-    });
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return Promise.resolve();
-  }
+/** The error for a Dockerfile that is not there. */
+export function noDockerfile(asked: string, places: readonly string[]): BuildError {
+  return new BuildError("INPUT_MISSING", `failed to read dockerfile: open ${asked}: no such file or directory`, {
+    hint: `looked in ${[...new Set(places)].map((place) => `"${place}"`).join(" and ")}; name another one with -f`,
+  });
 }
 
 function displayed(directory: string, path: string, asked: string): string {
   const inside = relative(directory, path);
   return isAbsolute(asked) && !inside.startsWith("..") ? inside : asked;
-}
-
-async function collect(chunks: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
-  const parts: Uint8Array[] = [];
-  for await (const chunk of chunks) parts.push(chunk);
-  return Buffer.concat(parts);
 }

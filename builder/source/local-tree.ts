@@ -4,7 +4,7 @@
 import { lstatSync, readdirSync, readlinkSync } from "node:fs";
 import type { BigIntStats } from "node:fs";
 import type { BytePath } from "../core/byte-path.ts";
-import { baseOf, compareBytes, displayPath, fsPath, joinBytes, parentOf } from "../core/byte-path.ts";
+import { compareBytes, displayPath, fsPath, joinBytes, parentOf } from "../core/byte-path.ts";
 import type { Digest } from "../core/digest.ts";
 import { BuildError, isErrno, isSystemError } from "../core/errors.ts";
 import type { PatternList, PatternWalk } from "../core/pattern.ts";
@@ -122,9 +122,13 @@ export class LocalTree implements FileTree {
     for (const [path, { digest, size }] of hashed) {
       const known = this.#look(path);
       if (known?.entry?.size !== size) {
-        throw new BuildError("CONTEXT", `"${displayPath(path)}" changed while it was read: ${known?.entry?.size ?? 0} bytes expected, ${size} found`, {
-          hint: "let whatever writes to it finish, and build again",
-        });
+        throw new BuildError(
+          "CONTEXT",
+          `"${displayPath(path)}" changed while it was read: ${known?.entry?.size ?? 0} bytes expected, ${size} found`,
+          {
+            hint: "let whatever writes to it finish, and build again",
+          },
+        );
       }
       this.#options.digestCache?.store(path, known.stat, digest);
       found.set(path, digest);
@@ -150,7 +154,8 @@ export class LocalTree implements FileTree {
 
   #rootKnown(): Known {
     const stat = this.#stat("");
-    if (!stat?.isDirectory()) throw new BuildError("CONTEXT", `the build context "${displayPath(this.root)}" is not a directory`);
+    if (!stat?.isDirectory())
+      throw new BuildError("CONTEXT", `the build context "${displayPath(this.root)}" is not a directory`);
     // A client's root directory does not travel with its files: it is a plain one.
     return { entry: { ...entryOf("", stat), mode: 0o755 }, stat, walk: this.#patterns?.walk() };
   }
@@ -175,7 +180,8 @@ export class LocalTree implements FileTree {
   #walkAt(directory: BytePath): PatternWalk | undefined {
     const walk = this.#patterns?.walk();
     if (walk === undefined) return undefined;
-    for (let slash = directory.indexOf("/"); slash > 0; slash = directory.indexOf("/", slash + 1)) walk.visit(directory.slice(0, slash), true);
+    for (let slash = directory.indexOf("/"); slash > 0; slash = directory.indexOf("/", slash + 1))
+      walk.visit(directory.slice(0, slash), true);
     walk.visit(directory, true);
     return walk;
   }
@@ -216,10 +222,14 @@ export class LocalTree implements FileTree {
     if (!isSystemError(error) || error.path === undefined) return error;
     const root = `${displayPath(this.root)}/`;
     const name = error.path.startsWith(root) ? error.path.slice(root.length) : error.path;
-    const why = isErrno(error, "EACCES", "EPERM") ? "permission denied" : isErrno(error, "ENOENT") ? "it is gone" : error.message;
+    const why = isErrno(error, "EACCES", "EPERM")
+      ? "permission denied"
+      : isErrno(error, "ENOENT")
+        ? "it is gone"
+        : error.message;
     return new BuildError("CONTEXT", `"${name}" in the build context cannot be read: ${why}`, {
       cause: error,
-      hint: `make it readable, or leave it out with a line "${baseOf(name)}" in ".dockerignore"`,
+      hint: `make it readable, or leave it out with a line "${name}" in ".dockerignore"`,
     });
   }
 }

@@ -1,24 +1,71 @@
-// Sources from the network: files by URL, git repositories.
+// Sources from the network: files by URL, git repositories. What they need of the
+// engine is the same, and so is what they give: a file tree that does not change.
 
-import { BuildError } from "../core/errors.ts";
 import type { Session } from "../core/session.ts";
 import type { FileTree } from "../layer/file-tree.ts";
+import { openHttpFile } from "./http-file.ts";
 
-/** What a source op says. */
-export type RemoteSource =
-  | { readonly type: "http"; readonly url: string; readonly checksum?: string; readonly fileName: string; readonly mode?: number; readonly uid?: number; readonly gid?: number }
-  | { readonly type: "git"; readonly url: string; readonly ref?: string; readonly subdir?: string; readonly keepGitDir: boolean; readonly checksum?: string };
-
-export interface RemoteOptions {
-  /** Where downloads and checkouts go; a folder of this process. */
-  readonly directory: string;
-  readonly session: Session;
-  readonly environment: ReadonlyMap<string, string>;
-  readonly signal: AbortSignal;
-  readonly now: () => number;
+/** A file by URL. */
+export interface HttpSource {
+  readonly type: "http";
+  readonly url: string;
+  /** `algorithm:hex`; what comes must have it. */
+  readonly checksum?: string;
+  /** Name of the file in the tree; "" is found as `downloadName` says. */
+  readonly fileName: string;
+  /** Octal; absent is 0600. */
+  readonly mode?: number;
+  readonly uid?: number;
+  readonly gid?: number;
 }
 
-/** Downloads or checks out a source. */
-export function openRemote(source: RemoteSource, _options: RemoteOptions): Promise<FileTree> {
-  return Promise.reject(new BuildError("UNSUPPORTED", `a source by ${source.type} ("${source.url}") is not supported yet`));
+/** A commit of a git repository. */
+export interface GitSource {
+  readonly type: "git";
+  /** As git takes it. */
+  readonly url: string;
+  /** Branch, tag, full ref or full commit; absent is the default branch. */
+  readonly ref?: string;
+  readonly subdir?: string;
+  readonly keepGitDir: boolean;
+  /** The commit (or annotated tag) that must be found, or the beginning of its name. */
+  readonly checksum?: string;
+  /** False leaves submodules out. */
+  readonly submodules?: boolean;
+  /** "commit" gives every file the commit's time; absent is the time of the checkout. */
+  readonly mtime?: "commit";
+  /** The checksum is the commit, wherever the ref is by now. */
+  readonly fetchByCommit?: boolean;
+}
+
+/** What a source op says. */
+export type RemoteSource = HttpSource | GitSource;
+
+/** Who is told how a transfer goes. */
+export interface SourceReport {
+  /** Bytes done; `total` 0 when nothing is known of the end. */
+  progress(name: string, current: number, total: number, isDone: boolean): void;
+  /** Output of a program. */
+  log(stream: 1 | 2, data: Uint8Array): void;
+}
+
+export interface RemoteOptions {
+  /** `<root>/tsbuild`: downloads and repositories are kept below it, for later builds. */
+  readonly storeDirectory: string;
+  /** A folder of this process, on the same file system; gone at its end. */
+  readonly workDirectory: string;
+  readonly session: Session;
+  /** For proxies, PATH and certificates. */
+  readonly environment: ReadonlyMap<string, string>;
+  readonly signal: AbortSignal;
+  readonly report?: SourceReport | undefined;
+  /** Whether file:// repositories may be used; for those who vouch for the URL. */
+  readonly allowFile?: boolean | undefined;
+}
+
+/** Downloads or checks out a source, or finds it where an earlier build left it. */
+export async function openRemote(source: RemoteSource, options: RemoteOptions): Promise<FileTree> {
+  if (source.type === "http") return (await openHttpFile(source, options)).tree;
+  const { openGit } = await import("./git/source.ts");
+  return await openGit(source, options);
 }

@@ -8,19 +8,28 @@ import { flock } from "../core/syscall.ts";
 
 const PATIENCE_MS = 60_000;
 
-/** Waits for the lock on an existing, writable file; disposing what it gives sets it free. Throws `STORE` after a minute. */
-export async function takeLock(path: string): Promise<AsyncDisposable> {
+export interface LockOptions {
+  /** How long another holder is waited for; a minute if not said. */
+  readonly patienceMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** Waits for the lock on an existing, writable file; disposing what it gives sets it free. Throws `STORE` when patience ends. */
+export async function takeLock(
+  path: string,
+  { patienceMs = PATIENCE_MS, signal }: LockOptions = {},
+): Promise<AsyncDisposable> {
   const file = await open(path, "r+");
   try {
     const start = performance.now();
     for (let attempt = 0; !flock(file.fd, "exclusive", { wait: false }); attempt++) {
-      if (performance.now() - start > PATIENCE_MS) {
+      if (performance.now() - start > patienceMs) {
         throw new BuildError("STORE", `another process has held the lock on "${path}" for a minute`, {
           hint: `fuser "${path}" names it`,
         });
       }
       // Asked again and again: a wait in the kernel would stop this whole process.
-      await sleep(1 + Math.min(20, attempt));
+      await sleep(1 + Math.min(20, attempt), undefined, signal === undefined ? {} : { signal });
     }
     return file;
   } catch (error) {

@@ -15,14 +15,18 @@ export function temporaryPath(directory: string, label = "blob"): string {
   return join(directory, `${ownerName()}.${serial++}.${label}`);
 }
 
-/** Removes what dead processes left in a directory of temporary files; what cannot be judged after a day. */
-export async function sweepTemporary(directory: string): Promise<number> {
+/**
+ * Removes what dead processes left in a directory of temporary files; what cannot be judged after a day. `before` is
+ * told of each path that is about to go.
+ */
+export async function sweepTemporary(directory: string, before: (path: string) => void = () => undefined): Promise<number> {
   let swept = 0;
   for (const name of await readdir(directory)) {
     const path = join(directory, name);
     const alive = isOwnerAlive(name.split(".")[0] ?? "");
     if (alive === true) continue;
     if (alive === undefined && !(await isOld(path))) continue;
+    before(path);
     await rm(path, { recursive: true, force: true });
     swept++;
   }

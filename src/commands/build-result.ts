@@ -12,14 +12,15 @@ export function imageIdOf(result: BuildResult): string | undefined {
   return result.images.length === 1 ? result.images[0]?.imageId : result.digest;
 }
 
-/** The metadata file of a build that went well, with buildx's keys. */
-export function metadata(result: BuildResult): object {
+/** The metadata file of a build that went well, with buildx's keys. `warnings` are listed if there are any. */
+export function metadata(result: BuildResult, warnings: readonly object[]): object {
   const [only] = result.images.length === 1 ? result.images : [];
   return {
     ...(only === undefined ? {} : { "containerimage.config.digest": only.imageId }),
     ...(result.descriptor === undefined ? {} : { "containerimage.descriptor": result.descriptor }),
     ...(result.digest === undefined ? {} : { "containerimage.digest": result.digest }),
     ...(result.names.length === 0 ? {} : { "image.name": result.names.join(",") }),
+    ...(warnings.length === 0 ? {} : { "buildx.build.warnings": warnings }),
   };
 }
 

@@ -2,6 +2,7 @@
 
 import { asBuildError, BuildError } from "../../builder/core/errors.ts";
 import { NamespaceNeeded } from "../../builder/core/namespace.ts";
+import type { EventSink } from "../../builder/core/events.ts";
 import type { BuildResult } from "../../builder/request.ts";
 import { BUILD_FLAGS } from "../cli/build-flags.ts";
 import { excerpt } from "../cli/error-text.ts";
@@ -11,6 +12,8 @@ import type { Environment } from "../config/environment.ts";
 import type { Display, ProgressMode } from "../progress/display.ts";
 import { openDisplay, PROGRESS_MODES } from "../progress/display.ts";
 import { HeldEvents } from "../progress/held-events.ts";
+import { vertexWarning } from "../progress/rawjson.ts";
+import { answerCall, readCall } from "./build-call.ts";
 import type { Outputs } from "./build-outputs.ts";
 import { readOutputs } from "./build-outputs.ts";
 import { readRequest } from "./build-request.ts";
@@ -37,6 +40,7 @@ export const build: Command = async (context) => {
   if (textOf(args, "iidfile") !== undefined && !makesImage(outputs)) {
     throw new BuildError("USAGE", "--iidfile needs an output that is an image");
   }
+  const asked = readCall(args);
   for (const note of args.notes) if (mode !== "rawjson" && mode !== "none") process.stderr.write(`WARNING: ${note}\n`);
 
   const { mayNeedNamespace } = await import("../../builder/namespace.ts");
@@ -50,7 +54,12 @@ export const build: Command = async (context) => {
   });
   // An ordinary user's build may begin anew inside a user namespace: what it said until then is not said twice.
   const repeatable = mayNeedNamespace();
-  const events = new HeldEvents(display.sink, repeatable ? HOLD_MS : 0);
+  const warnings: object[] = [];
+  const sink: EventSink = (event) => {
+    if (event.kind === "warning") warnings.push(vertexWarning(event));
+    display.sink(event);
+  };
+  const events = new HeldEvents(sink, repeatable ? HOLD_MS : 0);
   try {
     const request = await readRequest({
       args,
@@ -61,12 +70,13 @@ export const build: Command = async (context) => {
       openStdin: (what) => openStdin(what, repeatable),
       events: events.sink,
     });
+    if (asked !== undefined) return await answerCall({ context, args, asked, request, events, display });
     // The engine is loaded when there is something for it to do.
     const engine = await import("../../builder/build.ts");
     const result = await engine.build(request, context.signal);
     events.release();
     display.close();
-    await report(context, args, result, mode === "quiet", outputs.usesStdout);
+    await report(context, args, result, warnings, mode === "quiet", outputs.usesStdout);
     return 0;
   } catch (error) {
     if (error instanceof NamespaceNeeded) events.drop();
@@ -79,14 +89,16 @@ async function report(
   context: CommandContext,
   args: Arguments,
   result: BuildResult,
+  warnings: readonly object[],
   quiet: boolean,
   stdoutIsTaken: boolean,
 ): Promise<void> {
   const id = imageIdOf(result);
   const idFile = textOf(args, "iidfile");
   const metadataFile = textOf(args, "metadata-file");
+  const told = /^(1|t|true)$/i.test(context.environment["BUILDX_METADATA_WARNINGS"] ?? "") ? warnings : [];
   if (idFile && id !== undefined) await writeWhole(idFile, id);
-  if (metadataFile) await writeWhole(metadataFile, `${JSON.stringify(metadata(result), null, 2)}\n`);
+  if (metadataFile) await writeWhole(metadataFile, `${JSON.stringify(metadata(result, told), null, 2)}\n`);
   if (stdoutIsTaken) return;
   const text = quiet ? (id === undefined ? "" : `${id}\n`) : resultLines(result);
   if (text !== "") await context.print(text);

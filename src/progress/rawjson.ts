@@ -1,7 +1,7 @@
 // Events as JSON lines of the shape of BuildKit's client.SolveStatus, so that what reads `--progress=rawjson` of
 // buildx reads ours. A failed build ends with one line of ours: {"error":{"code","message","exitCode"}}.
 
-import type { BuildError } from "../../builder/core/errors.ts";
+import type { BuildError, SourceRange } from "../../builder/core/errors.ts";
 import type { BuildEvent, WarningEvent } from "../../builder/core/events.ts";
 
 /** One event, as one line with its line feed; `now` is the time of a status. */
@@ -57,20 +57,28 @@ function solveStatus(event: BuildEvent, now: number): object {
         logs: [{ vertex: event.vertex, stream: event.stream, data: base64(event.data), timestamp: time(event.time) }],
       };
     case "warning":
-      return { warnings: [warning(event)] };
+      return { warnings: [vertexWarning(event)] };
   }
 }
 
-function warning({ vertex, rule, message, detail, url, location }: WarningEvent): object {
+/** A warning as BuildKit's client has it: its text names the line, and each line of its place is a range. */
+export function vertexWarning({ vertex, rule, message, detail, url, location }: WarningEvent): object {
+  const line = location === undefined ? "" : ` (line ${location.range.startLine})`;
   return {
     vertex,
     level: 1,
-    short: base64(rule === undefined ? message : `${rule}: ${message}`),
+    short: base64(rule === undefined ? message : `${rule}: ${message}${line}`),
     detail: detail === undefined ? undefined : [base64(detail)],
     url,
     sourceInfo: location && { filename: location.file, data: base64(location.text ?? ""), language: "Dockerfile" },
-    range: location && [{ start: { line: location.range.startLine }, end: { line: location.range.endLine } }],
+    range: location && lines(location.range),
   };
+}
+
+function lines({ startLine, endLine }: SourceRange): object[] {
+  const found: object[] = [];
+  for (let line = startLine; line <= endLine; line++) found.push({ start: { line }, end: { line } });
+  return found;
 }
 
 function time(ms: number | undefined): string | undefined {

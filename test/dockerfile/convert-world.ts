@@ -27,6 +27,7 @@ const CONFIGS: Readonly<Record<string, RuntimeConfig>> = {
     Labels: { from: "base" },
     Shell: ["/bin/bash", "-c"],
   },
+  foreign: { Env: ["PATH=/bin"] },
   late: { OnBuild: ["COPY --from=side x /"] },
   triggers: { OnBuild: ["ARG TAG=none", "COPY $TAG /t", "RUN --mount=from=plain,target=/p use $TAG"] },
 };
@@ -41,7 +42,7 @@ export function smallWorld(asked: string[] = []): ConvertWorld {
     async resolveImage(name, platform) {
       asked.push(name);
       if (!(name in CONFIGS)) throw new BuildError("REGISTRY", `there is no image "${name}"`);
-      return image(name, platform);
+      return image(name, name === "foreign" ? { os: "linux", architecture: "s390x" } : platform);
     },
     hasNamedContext: (name) => shortName(name) in contexts,
     async namedContext(name) {

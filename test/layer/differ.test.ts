@@ -31,11 +31,20 @@ class Stack {
   /** Runs a script over the layers so far, and gives what the differ says of it. */
   step(script: string, during?: (merged: string) => void): SourcedEntry[] {
     const number = this.#lowers.length;
-    const [upper, work, merged, empty] = ["upper", "work", "merged", "empty"].map((name) => join(this.#base, `${name}${number}`));
-    if (upper === undefined || work === undefined || merged === undefined || empty === undefined) throw new Error("no paths");
+    const [upper, work, merged, empty] = ["upper", "work", "merged", "empty"].map((name) =>
+      join(this.#base, `${name}${number}`),
+    );
+    if (upper === undefined || work === undefined || merged === undefined || empty === undefined)
+      throw new Error("no paths");
     for (const directory of [upper, work, merged, empty]) mkdirSync(directory);
     const lowerdir = [...this.#lowers, empty].join(":");
-    mount("overlay", merged, "overlay", 0, `lowerdir=${lowerdir},upperdir=${upper},workdir=${work},metacopy=off,redirect_dir=nofollow,index=off`);
+    mount(
+      "overlay",
+      merged,
+      "overlay",
+      0,
+      `lowerdir=${lowerdir},upperdir=${upper},workdir=${work},metacopy=off,redirect_dir=nofollow,index=off`,
+    );
     try {
       execFileSync("/bin/sh", ["-e", "-c", script], { cwd: merged });
       during?.(merged);
@@ -56,7 +65,9 @@ class Stack {
     mount("overlay", merged, "overlay", 1, `lowerdir=${[...lowers, empty].join(":")}`);
     try {
       // A directory's time is no change, and links to lower layers are not kept.
-      return treeText(merged).map((line) => line.replace(/^(.* \d+:\d+) -?\d+ dir$/s, "$1 dir").replace(/^(.* \d+:\d+ -?\d+) \d+ /s, "$1 "));
+      return treeText(merged).map((line) =>
+        line.replace(/^(.* \d+:\d+) -?\d+ dir$/s, "$1 dir").replace(/^(.* \d+:\d+ -?\d+) \d+ /s, "$1 "),
+      );
     } finally {
       umount(merged);
     }
@@ -85,10 +96,26 @@ function changes(name: string, scripts: readonly string[], expected: readonly st
   });
 }
 
-changes("new files list their parents, never the root", ["mkdir -p a/b; echo x > a/b/f; echo y > top"], ["a dir", "a/b dir", "a/b/f file", "top file"]);
-changes("a change deep down lists the directories around it", ["mkdir -p a/b/c; echo x > a/b/c/f", "echo y > a/b/c/f"], ["a dir", "a/b dir", "a/b/c dir", "a/b/c/f file"]);
-changes("what is made and removed leaves nothing, not even its directory", ["mkdir d; echo x > d/keep", "echo t > d/t; rm d/t; touch n; rm n; mkdir m; rmdir m"], []);
-changes("a deleted file becomes a whiteout", ["mkdir d; echo x > d/a; echo y > d/b", "rm d/a"], ["d dir", "d/a whiteout"]);
+changes(
+  "new files list their parents, never the root",
+  ["mkdir -p a/b; echo x > a/b/f; echo y > top"],
+  ["a dir", "a/b dir", "a/b/f file", "top file"],
+);
+changes(
+  "a change deep down lists the directories around it",
+  ["mkdir -p a/b/c; echo x > a/b/c/f", "echo y > a/b/c/f"],
+  ["a dir", "a/b dir", "a/b/c dir", "a/b/c/f file"],
+);
+changes(
+  "what is made and removed leaves nothing, not even its directory",
+  ["mkdir d; echo x > d/keep", "echo t > d/t; rm d/t; touch n; rm n; mkdir m; rmdir m"],
+  [],
+);
+changes(
+  "a deleted file becomes a whiteout",
+  ["mkdir d; echo x > d/a; echo y > d/b", "rm d/a"],
+  ["d dir", "d/a whiteout"],
+);
 changes("a deleted directory becomes one whiteout", ["mkdir -p d/e; echo x > d/e/f", "rm -r d"], ["d whiteout"]);
 changes(
   "a directory removed and made again has one whiteout for each thing lost (golden: diff-recreate-dir-opaque)",
@@ -102,32 +129,101 @@ changes(
 );
 changes(
   "directories inside a replaced one are compared too",
-  ["mkdir -p d/s/t; echo 1 > d/s/t/1; echo 2 > d/s/t/2; echo k > d/s/k", "cp -a d keep; rm -r d; mkdir -p d/s/t; cp -p keep/s/t/1 d/s/t/1; cp -p keep/s/k d/s/k; rm -r keep"],
+  [
+    "mkdir -p d/s/t; echo 1 > d/s/t/1; echo 2 > d/s/t/2; echo k > d/s/k",
+    "cp -a d keep; rm -r d; mkdir -p d/s/t; cp -p keep/s/t/1 d/s/t/1; cp -p keep/s/k d/s/k; rm -r keep",
+  ],
   ["d dir", "d/s dir", "d/s/t dir", "d/s/t/2 whiteout"],
 );
-changes("a file that becomes a directory needs no whiteout", ["echo x > a", "rm a; mkdir a; echo y > a/f"], ["a dir", "a/f file"]);
-changes("a directory that becomes a file needs no whiteout", ["mkdir a; echo y > a/f", "rm -r a; echo x > a"], ["a file"]);
-changes("a directory that becomes a link is the link alone", ["mkdir a; echo y > a/f", "rm -r a; ln -s b a"], ["a symlink b"]);
+changes(
+  "a file that becomes a directory needs no whiteout",
+  ["echo x > a", "rm a; mkdir a; echo y > a/f"],
+  ["a dir", "a/f file"],
+);
+changes(
+  "a directory that becomes a file needs no whiteout",
+  ["mkdir a; echo y > a/f", "rm -r a; echo x > a"],
+  ["a file"],
+);
+changes(
+  "a directory that becomes a link is the link alone",
+  ["mkdir a; echo y > a/f", "rm -r a; ln -s b a"],
+  ["a symlink b"],
+);
 changes("opened for writing but not changed is nothing", ["echo x > f; mkdir d; echo y > d/g", ": >> f; : >> d/g"], []);
-changes("rewritten with the same bytes and time is nothing", ["echo x > f", "cp -p f /tmp/tsbuild-f; rm f; cp -p /tmp/tsbuild-f f"], []);
+changes(
+  "rewritten with the same bytes and time is nothing",
+  ["echo x > f", "cp -p f /tmp/tsbuild-f; rm f; cp -p /tmp/tsbuild-f f"],
+  [],
+);
 changes("a touched file is a change", ["echo x > f", "touch -d @5 f"], ["f file"]);
-changes("other content with the same size and time is a change", ["echo x > f; touch -d @5 f", "echo y > f; touch -d @5 f"], ["f file"]);
-changes("a link with another target and the same time is a change", ["ln -s a l; touch -h -d @5 l", "rm l; ln -s b l; touch -h -d @5 l"], ["l symlink b"]);
-changes("mode, owner and group are changes", ["touch a b c d", "chmod 600 a; chown 1 b; chgrp 1 c"], ["a file", "b file", "c file"]);
-changes("a directory's own mode is a change, its time is not", ["mkdir a b; touch a/x b/x", "chmod 700 a; touch b"], ["a dir"]);
+changes(
+  "other content with the same size and time is a change",
+  ["echo x > f; touch -d @5 f", "echo y > f; touch -d @5 f"],
+  ["f file"],
+);
+changes(
+  "a link with another target and the same time is a change",
+  ["ln -s a l; touch -h -d @5 l", "rm l; ln -s b l; touch -h -d @5 l"],
+  ["l symlink b"],
+);
+changes(
+  "mode, owner and group are changes",
+  ["touch a b c d", "chmod 600 a; chown 1 b; chgrp 1 c"],
+  ["a file", "b file", "c file"],
+);
+changes(
+  "a directory's own mode is a change, its time is not",
+  ["mkdir a b; touch a/x b/x", "chmod 700 a; touch b"],
+  ["a dir"],
+);
 changes("a new empty directory is listed", ["mkdir a", "mkdir a/b"], ["a dir", "a/b dir"]);
-changes("special files (golden: diff-special-files)", ["mkfifo pipe; mkdir -m 1777 sticky; mkdir -m 2755 sgid; touch suid; chmod 4755 suid; mknod dev c 1 3"], ["dev char", "pipe fifo", "sgid dir", "sticky dir", "suid file"]);
-changes("names of one new file are hard links to the first", ["echo x > b; ln b c; mkdir a; ln b a/z"], ["a dir", "a/z file", "b hardlink a/z", "c hardlink a/z"]);
+changes(
+  "special files (golden: diff-special-files)",
+  ["mkfifo pipe; mkdir -m 1777 sticky; mkdir -m 2755 sgid; touch suid; chmod 4755 suid; mknod dev c 1 3"],
+  ["dev char", "pipe fifo", "sgid dir", "sticky dir", "suid file"],
+);
+changes(
+  "names of one new file are hard links to the first",
+  ["echo x > b; ln b c; mkdir a; ln b a/z"],
+  ["a dir", "a/z file", "b hardlink a/z", "c hardlink a/z"],
+);
 changes("a name added to a file of the base is a plain file", ["echo x > a", "ln a b"], ["b file"]);
-changes("a changed name of a linked file of the base is a plain file (golden: diff-write-to-hardlink-of-base)", ["mkdir d; echo 1 > d/a; ln d/a d/b; ln d/a d/c", "chmod 600 d/b"], ["d dir", "d/b file"]);
+changes(
+  "a changed name of a linked file of the base is a plain file (golden: diff-write-to-hardlink-of-base)",
+  ["mkdir d; echo 1 > d/a; ln d/a d/b; ln d/a d/c", "chmod 600 d/b"],
+  ["d dir", "d/b file"],
+);
 changes("links of links", ["ln -s t l; ln l m"], ["l symlink t", "m hardlink l"]);
-changes("names of any bytes", [`printf x > "$(printf 'bad\\377name')"; mkdir "$(printf 'latin\\351')"; touch 'new
-line'`], ["bad\xffname file", "latin\xe9 dir", "new\nline file"]);
-changes("names sort by bytes, a directory's children right after it", ["mkdir a; touch a/z a-b a.b A ab"], ["A file", "a dir", "a/z file", "a-b file", "a.b file", "ab file"]);
-changes("a renamed directory is a deletion and a copy", ["mkdir d; echo x > d/f", "mv d e"], ["d whiteout", "e dir", "e/f file"]);
-changes("what a lower whiteout hides is not compared with", ["mkdir d; echo x > d/f", "rm -r d", "mkdir d; echo x > d/f"], ["d dir", "d/f file"]);
+changes(
+  "names of any bytes",
+  [
+    `printf x > "$(printf 'bad\\377name')"; mkdir "$(printf 'latin\\351')"; touch 'new
+line'`,
+  ],
+  ["bad\xffname file", "latin\xe9 dir", "new\nline file"],
+);
+changes(
+  "names sort by bytes, a directory's children right after it",
+  ["mkdir a; touch a/z a-b a.b A ab"],
+  ["A file", "a dir", "a/z file", "a-b file", "a.b file", "ab file"],
+);
+changes(
+  "a renamed directory is a deletion and a copy",
+  ["mkdir d; echo x > d/f", "mv d e"],
+  ["d whiteout", "e dir", "e/f file"],
+);
+changes(
+  "what a lower whiteout hides is not compared with",
+  ["mkdir d; echo x > d/f", "rm -r d", "mkdir d; echo x > d/f"],
+  ["d dir", "d/f file"],
+);
 changes("a whiteout of what a lower layer has deleted already is nothing", ["echo x > f", "rm f", "touch f; rm f"], []);
-changes("deleting below an opaque directory of a lower layer", ["mkdir d; touch d/old", "rm -r d; mkdir d; touch d/new", "rm d/new"], ["d dir", "d/new whiteout"]);
+changes(
+  "deleting below an opaque directory of a lower layer",
+  ["mkdir d; touch d/old", "rm -r d; mkdir d; touch d/new", "rm d/new"],
+  ["d dir", "d/new whiteout"],
+);
 
 test("of all attributes only security.capability is kept, and its change alone is a change", needsRoot, async (t) => {
   const stack = new Stack(t);
@@ -137,7 +233,10 @@ test("of all attributes only security.capability is kept, and its change alone i
     lsetxattr(join(merged, "f"), "security.capability", capability);
     lsetxattr(join(merged, "f"), "user.note", Uint8Array.of(1));
   });
-  assert.deepEqual(entries.map(({ entry }) => entry.xattrs), [{ "security.capability": capability }]);
+  assert.deepEqual(
+    entries.map(({ entry }) => entry.xattrs),
+    [{ "security.capability": capability }],
+  );
   assert.deepEqual(stack.step(": >> f"), []);
 });
 
@@ -166,5 +265,8 @@ test("mount points that are still empty are ignored, used ones are not", needsRo
 test("a file whose name would be a deletion in the image stops the build", needsRoot, async (t) => {
   const stack = new Stack(t);
   const entries = stack.step("touch .wh.f");
-  await assert.rejects(stack.roundTrip(entries), (error) => error instanceof BuildError && error.code === "UNSUPPORTED");
+  await assert.rejects(
+    stack.roundTrip(entries),
+    (error) => error instanceof BuildError && error.code === "UNSUPPORTED",
+  );
 });

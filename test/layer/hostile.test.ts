@@ -2,7 +2,16 @@
 // into, or to confuse whoever reads them. Each test has a sentinel beside the directory.
 
 import assert from "node:assert/strict";
-import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -21,7 +30,7 @@ interface Place {
   readonly base: string;
   /** Where the archive is unpacked to. */
   readonly directory: string;
-  unpack(members: readonly Member[]): Promise<string[]>;
+  readonly unpack: (members: readonly Member[]) => Promise<string[]>;
 }
 
 /** A directory with a sentinel file and a sentinel directory beside it; both are looked at when the test ends. */
@@ -42,9 +51,14 @@ function place(t: TestContext): Place {
   return {
     base,
     directory,
-    async unpack(members) {
+    unpack: async (members) => {
       writeFileSync(join(base, "blob"), tarOf(members));
-      const request = { blobFile: join(base, "blob"), compression: "uncompressed", directory, overlayXattrs: "trusted" } as const;
+      const request = {
+        blobFile: join(base, "blob"),
+        compression: "uncompressed",
+        directory,
+        overlayXattrs: "trusted",
+      } as const;
       return summary((await apply(request, check)).entries);
     },
   };
@@ -70,7 +84,13 @@ test("absolute names land inside", async (t) => {
 test('".." above the root is refused, and nothing is left', async (t) => {
   const { directory, unpack } = place(t);
   for (const name of ["../sentinel", "a/../../sentinel", "../../outside/sentinel", "/../sentinel", "..", "a/../.."]) {
-    await refuses(unpack([{ name: "first", content: "x" }, { name, content: "no" }]), /leads out of the archive/);
+    await refuses(
+      unpack([
+        { name: "first", content: "x" },
+        { name, content: "no" },
+      ]),
+      /leads out of the archive/,
+    );
     assert.equal(lstatSync(directory, { throwIfNoEntry: false }), undefined);
   }
 });
@@ -98,13 +118,29 @@ test("a member below a link of the same archive stays inside, absolute or relati
 
 test("links in a circle are refused", async (t) => {
   const { unpack } = place(t);
-  await refuses(unpack([{ name: "a", type: "symlink", link: "b" }, { name: "b", type: "symlink", link: "a" }, { name: "a/f", content: "x" }]), /too many links/);
-  await refuses(unpack([{ name: "a", type: "symlink", link: "a/a/a" }, { name: "a/f", content: "x" }]), /too many links/);
+  await refuses(
+    unpack([
+      { name: "a", type: "symlink", link: "b" },
+      { name: "b", type: "symlink", link: "a" },
+      { name: "a/f", content: "x" },
+    ]),
+    /too many links/,
+  );
+  await refuses(
+    unpack([
+      { name: "a", type: "symlink", link: "a/a/a" },
+      { name: "a/f", content: "x" },
+    ]),
+    /too many links/,
+  );
 });
 
 test("a file over a link replaces the link, not its target", async (t) => {
   const { directory, base, unpack } = place(t);
-  await unpack([{ name: "l", type: "symlink", link: join(base, "outside/sentinel") }, { name: "l", content: "mine" }]);
+  await unpack([
+    { name: "l", type: "symlink", link: join(base, "outside/sentinel") },
+    { name: "l", content: "mine" },
+  ]);
   assert.equal(readFileSync(join(directory, "l"), "utf8"), "mine");
 });
 
@@ -125,7 +161,13 @@ test("hard links reach only what the archive has made", async (t) => {
   const link = (target: string): Member[] => [{ name: "h", type: "hardlink", link: target }];
   await refuses(unpack(link(outside)), /does not hold/);
   await refuses(unpack(link("../../outside/sentinel")), /leads out/);
-  await refuses(unpack([{ name: "l", type: "symlink", link: outside }, { name: "h", type: "hardlink", link: "l/x" }]), /does not hold/);
+  await refuses(
+    unpack([
+      { name: "l", type: "symlink", link: outside },
+      { name: "h", type: "hardlink", link: "l/x" },
+    ]),
+    /does not hold/,
+  );
   await refuses(unpack([{ name: "d/" }, { name: "h", type: "hardlink", link: "d" }]), /does not hold/);
   await refuses(unpack(link("later").concat({ name: "later", content: "x" })), /does not hold/);
 });
@@ -143,12 +185,24 @@ test("a hard link to a link is another name of the link itself, and is not writt
 
 test("a link that replaces the directory of its own target is refused", async (t) => {
   const { unpack } = place(t);
-  await refuses(unpack([{ name: "d/f", content: "x" }, { name: "d", type: "hardlink", link: "d/f" }]), /replaces what it links to/);
+  await refuses(
+    unpack([
+      { name: "d/f", content: "x" },
+      { name: "d", type: "hardlink", link: "d/f" },
+    ]),
+    /replaces what it links to/,
+  );
 });
 
 test("members inside a file are refused", async (t) => {
   const { unpack } = place(t);
-  await refuses(unpack([{ name: "f", content: "x" }, { name: "f/g", content: "y" }]), /inside a file/);
+  await refuses(
+    unpack([
+      { name: "f", content: "x" },
+      { name: "f/g", content: "y" },
+    ]),
+    /inside a file/,
+  );
 });
 
 test("the last of several members with one name wins, whatever they are", needsRoot, async (t) => {
@@ -195,7 +249,15 @@ test("whiteouts of nothing, of the directory itself and of its parent are refuse
 
 test("AUFS's own files are left out", needsRoot, async (t) => {
   const { unpack } = place(t);
-  assert.deepEqual(await unpack([{ name: ".wh..wh.aufs", content: "" }, { name: ".wh..wh.plnk/" }, { name: ".wh..wh.plnk/1.2", content: "x" }, { name: "f" }]), ["f file"]);
+  assert.deepEqual(
+    await unpack([
+      { name: ".wh..wh.aufs", content: "" },
+      { name: ".wh..wh.plnk/" },
+      { name: ".wh..wh.plnk/1.2", content: "x" },
+      { name: "f" },
+    ]),
+    ["f file"],
+  );
 });
 
 test("a whiteout beside what it names hides only lower layers", needsRoot, async (t) => {
@@ -213,7 +275,18 @@ test("a whiteout beside what it names hides only lower layers", needsRoot, async
     { name: "sub/deep/f", content: "x" },
     { name: "o/.wh..wh..opq" },
   ]);
-  assert.deepEqual(entries, ["gone whiteout", "d dir", "d opaque", "d/f file", "e dir", "e opaque", "f file", "sub opaque", "sub/deep/f file", "o opaque"]);
+  assert.deepEqual(entries, [
+    "gone whiteout",
+    "d dir",
+    "d opaque",
+    "d/f file",
+    "e dir",
+    "e opaque",
+    "f file",
+    "sub opaque",
+    "sub/deep/f file",
+    "o opaque",
+  ]);
   assert.equal(lgetxattr(join(directory, "d"), "trusted.overlay.opaque")?.length, 1);
   assert.equal(lgetxattr(join(directory, "sub"), "trusted.overlay.opaque")?.length, 1);
   assert.ok(lstatSync(join(directory, "gone")).isCharacterDevice());
@@ -224,7 +297,10 @@ test("attributes of overlayfs in an archive do not reach the disk or the index",
   const y = Uint8Array.of(0x79);
   const names = ["trusted.overlay.opaque", "user.overlay.opaque", "trusted.overlay.redirect", "user.ok"];
   await unpack([{ name: "d/", xattrs: Object.fromEntries(names.map((name) => [name, y])) }]);
-  assert.deepEqual(names.map((name) => lgetxattr(join(directory, "d"), name)?.length), [undefined, undefined, undefined, 1]);
+  assert.deepEqual(
+    names.map((name) => lgetxattr(join(directory, "d"), name)?.length),
+    [undefined, undefined, undefined, 1],
+  );
   const [entry] = indexOf(readFileSync(join(base, "blob")));
   assert.deepEqual(Object.keys(entry?.xattrs ?? {}), ["user.ok"]);
 });
@@ -235,11 +311,15 @@ test("device numbers and owners out of range are refused", needsRoot, async (t) 
   await refuses(unpack([{ name: "f", uid: 0xffffffff }]), /out of range/);
 });
 
-test("a character device 0:0 is what overlayfs takes it for: a whiteout, on disk and in the index", needsRoot, async (t) => {
-  const { directory, unpack } = place(t);
-  assert.deepEqual(await unpack([{ name: "dev", type: "char", major: 0, minor: 0 }]), ["dev whiteout"]);
-  assert.deepEqual(treeText(directory), ["dev whiteout"]);
-});
+test(
+  "a character device 0:0 is what overlayfs takes it for: a whiteout, on disk and in the index",
+  needsRoot,
+  async (t) => {
+    const { directory, unpack } = place(t);
+    assert.deepEqual(await unpack([{ name: "dev", type: "char", major: 0, minor: 0 }]), ["dev whiteout"]);
+    assert.deepEqual(treeText(directory), ["dev whiteout"]);
+  },
+);
 
 test("names and targets longer than a path may be are refused", async (t) => {
   const { unpack } = place(t);
@@ -251,7 +331,13 @@ test("a bomb stops at the limit and leaves nothing", async (t) => {
   const base = temporary(t);
   const blob = join(base, "blob");
   writeFileSync(blob, gzipSync(Buffer.concat([tarOf([{ name: "f", content: Buffer.alloc(50 << 20) }])])));
-  const request = { blobFile: blob, compression: "gzip", directory: join(base, "root"), overlayXattrs: "trusted", maxUncompressedBytes: 1 << 20 } as const;
+  const request = {
+    blobFile: blob,
+    compression: "gzip",
+    directory: join(base, "root"),
+    overlayXattrs: "trusted",
+    maxUncompressedBytes: 1 << 20,
+  } as const;
   await refuses(apply(request, check), /more than is allowed/);
   assert.deepEqual(readdirSync(base), ["blob"]);
 });
@@ -260,7 +346,13 @@ test("a layer that is not what its image says is refused and removed", async (t)
   const base = temporary(t);
   writeFileSync(join(base, "blob"), tarOf([{ name: "f", content: "x" }]));
   const diffId = `sha256:${"0".repeat(64)}` as const;
-  const request = { blobFile: join(base, "blob"), compression: "uncompressed", directory: join(base, "root"), overlayXattrs: "trusted", diffId } as const;
+  const request = {
+    blobFile: join(base, "blob"),
+    compression: "uncompressed",
+    directory: join(base, "root"),
+    overlayXattrs: "trusted",
+    diffId,
+  } as const;
   await refuses(apply(request, check), /expected/);
   assert.deepEqual(readdirSync(base), ["blob"]);
 });
@@ -278,13 +370,32 @@ test("unpacking for ADD and single paths write nothing but plain files under nam
     ]),
   );
   const sourced = await unpack({ archiveFile: join(base, "blob"), directory }, check);
-  assert.deepEqual(summary(sourced.map(({ entry }) => entry)).slice(1), [`${base.slice(1)}/outside/sentinel file`, "0 file", "h hardlink 0", ".wh.x file"]);
+  assert.deepEqual(summary(sourced.map(({ entry }) => entry)).slice(1), [
+    `${base.slice(1)}/outside/sentinel file`,
+    "0 file",
+    "h hardlink 0",
+    ".wh.x file",
+  ]);
   assert.deepEqual(
     sourced.flatMap(({ source }) => (source?.kind === "path" ? [readFileSync(source.path, "utf8")] : [])),
     ["in", "zero", "name"],
   );
-  writeFileSync(join(base, "blob"), tarOf([{ name: "a", content: "first" }, { name: "b", type: "hardlink", link: "a" }, { name: "a", content: "second" }, { name: "s/.member-0", content: "m" }]));
-  const only = { blobFile: join(base, "blob"), compression: "uncompressed", overlayXattrs: "user", directory: join(base, "in/only"), only: ["b", "s/.member-0", "nowhere"] } as const;
+  writeFileSync(
+    join(base, "blob"),
+    tarOf([
+      { name: "a", content: "first" },
+      { name: "b", type: "hardlink", link: "a" },
+      { name: "a", content: "second" },
+      { name: "s/.member-0", content: "m" },
+    ]),
+  );
+  const only = {
+    blobFile: join(base, "blob"),
+    compression: "uncompressed",
+    overlayXattrs: "user",
+    directory: join(base, "in/only"),
+    only: ["b", "s/.member-0", "nowhere"],
+  } as const;
   await apply(only, check);
   assert.deepEqual(readdirSync(join(base, "in")).sort(), ["only", "root"]);
   assert.equal(readFileSync(join(base, "in/only/b"), "utf8"), "first");

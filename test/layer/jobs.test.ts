@@ -2,7 +2,22 @@
 
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { closeSync, existsSync, linkSync, lstatSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, statSync, symlinkSync, truncateSync, writeFileSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -40,11 +55,17 @@ for (const compression of ["uncompressed", "gzip", "zstd"] as const) {
     const tree = join(base, "tree");
     sampleTree(tree);
     const blobFile = join(base, "blob");
-    const packed = await jobs.pack({ entries: entriesOf(tree), outFile: blobFile, sync: true, compression, keepNanoseconds: true }, never);
+    const packed = await jobs.pack(
+      { entries: entriesOf(tree), outFile: blobFile, sync: true, compression, keepNanoseconds: true },
+      never,
+    );
     assert.equal(packed.digest, digestOf(readFileSync(blobFile)));
     assert.equal(packed.size, statSync(blobFile).size);
     const directory = join(base, "again");
-    const applied = await jobs.apply({ blobFile, compression, diffId: packed.diffId, directory, overlayXattrs: "trusted" }, never);
+    const applied = await jobs.apply(
+      { blobFile, compression, diffId: packed.diffId, directory, overlayXattrs: "trusted" },
+      never,
+    );
     assert.equal(applied.uncompressedSize, packed.uncompressedSize);
     assert.deepEqual(applied.entries, packed.entries);
     assert.deepEqual(applied.impliedDirectories, []);
@@ -54,11 +75,23 @@ for (const compression of ["uncompressed", "gzip", "zstd"] as const) {
 
 test("times are cut to whole seconds and lowered to the ceiling, in the tar and in the entries", async (t) => {
   const base = temporary(t);
-  const entries = [-1n, 1_999_999_999n, 5_000_000_000n].map((mtimeNs, i): SourcedEntry => ({ entry: { path: `f${i}`, type: "file", mode: 0o644, uid: 0, gid: 0, size: 0, mtimeNs }, source: { kind: "bytes", bytes: new Uint8Array(0) } }));
+  const entries = [-1n, 1_999_999_999n, 5_000_000_000n].map((mtimeNs, i): SourcedEntry => ({
+    entry: { path: `f${i}`, type: "file", mode: 0o644, uid: 0, gid: 0, size: 0, mtimeNs },
+    source: { kind: "bytes", bytes: new Uint8Array(0) },
+  }));
   const outFile = join(base, "blob");
-  const packed = await jobs.pack({ entries, outFile, sync: false, compression: "uncompressed", maxMtimeNs: 3_000_000_000n }, never);
-  assert.deepEqual(packed.entries.map(({ mtimeNs }) => mtimeNs), [-1_000_000_000n, 1_000_000_000n, 3_000_000_000n]);
-  assert.deepEqual(readTar(readFileSync(outFile)).map(({ header }) => header.mtimeNs), packed.entries.map(({ mtimeNs }) => mtimeNs));
+  const packed = await jobs.pack(
+    { entries, outFile, sync: false, compression: "uncompressed", maxMtimeNs: 3_000_000_000n },
+    never,
+  );
+  assert.deepEqual(
+    packed.entries.map(({ mtimeNs }) => mtimeNs),
+    [-1_000_000_000n, 1_000_000_000n, 3_000_000_000n],
+  );
+  assert.deepEqual(
+    readTar(readFileSync(outFile)).map(({ header }) => header.mtimeNs),
+    packed.entries.map(({ mtimeNs }) => mtimeNs),
+  );
 });
 
 test("the order and the blob do not depend on the order of the entries", async (t) => {
@@ -67,7 +100,10 @@ test("the order and the blob do not depend on the order of the entries", async (
   const entries = entriesOf(join(base, "tree"));
   const shuffled = [...entries].sort((a, b) => (digestOf(a.entry.path) < digestOf(b.entry.path) ? -1 : 1));
   const first = await jobs.pack({ entries, outFile: join(base, "1"), sync: false, compression: "gzip" }, never);
-  const second = await jobs.pack({ entries: shuffled, outFile: join(base, "2"), sync: false, compression: "gzip" }, never);
+  const second = await jobs.pack(
+    { entries: shuffled, outFile: join(base, "2"), sync: false, compression: "gzip" },
+    never,
+  );
   assert.equal(second.digest, first.digest);
 });
 
@@ -75,7 +111,9 @@ test("the first name of a file in the tar has its content, whichever name the en
   const base = temporary(t);
   const file: Entry = { path: "m", type: "file", mode: 0o600, uid: 0, gid: 0, size: 2, mtimeNs: 0n };
   const bytes = Buffer.from("hi");
-  const link = (path: string, target: string): SourcedEntry => ({ entry: { ...file, path, type: "hardlink", size: 0, link: target } });
+  const link = (path: string, target: string): SourcedEntry => ({
+    entry: { ...file, path, type: "hardlink", size: 0, link: target },
+  });
   const entries = [{ entry: file, source: { kind: "bytes", bytes } } as const, link("a", "m"), link("z", "a")];
   const outFile = join(base, "blob");
   const packed = await jobs.pack({ entries, outFile, sync: false, compression: "uncompressed" }, never);
@@ -90,7 +128,9 @@ test("digests do not depend on the number of workers, nor on what else is going 
   const digests = new Set<string>();
   for (const workers of [1, 3]) {
     const pool = openLayerJobs({ workers });
-    const runs = Array.from({ length: 6 }, (_, i) => pool.pack({ entries, outFile: join(base, `${workers}-${i}`), sync: false, compression: "gzip" }, never));
+    const runs = Array.from({ length: 6 }, (_, i) =>
+      pool.pack({ entries, outFile: join(base, `${workers}-${i}`), sync: false, compression: "gzip" }, never),
+    );
     for (const { digest } of await Promise.all(runs)) digests.add(digest);
     await pool[Symbol.asyncDispose]();
   }
@@ -110,12 +150,24 @@ test("a file that is not what its entry says stops the job and leaves nothing", 
     { ...entry, digest: digestOf("five") },
   ];
   for (const entry of wrong) {
-    await assert.rejects(jobs.pack({ entries: [{ entry, source }], outFile, sync: false, compression: "gzip" }, never), hasCode("CONTEXT"));
-    await assert.rejects(jobs.write({ entries: [{ entry, source }], directory: join(base, "d"), overlayXattrs: "user", hardlinkSources: false }, never), hasCode("CONTEXT"));
+    await assert.rejects(
+      jobs.pack({ entries: [{ entry, source }], outFile, sync: false, compression: "gzip" }, never),
+      hasCode("CONTEXT"),
+    );
+    await assert.rejects(
+      jobs.write(
+        { entries: [{ entry, source }], directory: join(base, "d"), overlayXattrs: "user", hardlinkSources: false },
+        never,
+      ),
+      hasCode("CONTEXT"),
+    );
     assert.deepEqual(readdirSync(base), ["f"]);
   }
   const missing = { kind: "path", path: join(base, "none") } as const;
-  await assert.rejects(jobs.pack({ entries: [{ entry, source: missing }], outFile, sync: false, compression: "gzip" }, never), /none.*cannot be read/);
+  await assert.rejects(
+    jobs.pack({ entries: [{ entry, source: missing }], outFile, sync: false, compression: "gzip" }, never),
+    /none.*cannot be read/,
+  );
 });
 
 test("writing gives owners, modes, times, and hard links sources that are alike", needsRoot, async (t) => {
@@ -128,7 +180,10 @@ test("writing gives owners, modes, times, and hard links sources that are alike"
   assert.deepEqual(strip(treeText(join(base, "linked"))), strip(treeText(join(base, "tree"))));
   assert.equal(lstatSync(join(base, "linked/d/f7")).ino, lstatSync(join(base, "tree/d/f7")).ino);
   assert.equal(written.find(({ path }) => path === "d/file")?.digest, digestOf("hello"));
-  const given = entries.map(({ entry, source }): SourcedEntry => ({ entry: { ...entry, uid: 12, gid: 13 }, ...(source === undefined ? {} : { source }) }));
+  const given = entries.map(({ entry, source }): SourcedEntry => ({
+    entry: { ...entry, uid: 12, gid: 13 },
+    ...(source === undefined ? {} : { source }),
+  }));
   await jobs.write({ entries: given, directory: join(base, "given"), ...request }, never);
   assert.ok(treeText(join(base, "given")).every((line) => line.includes(" 12:13 ")));
   assert.notEqual(lstatSync(join(base, "given/d/f7")).ino, lstatSync(join(base, "tree/d/f7")).ino);
@@ -139,10 +194,21 @@ test("two files that are one file in the source stay two", async (t) => {
   writeFileSync(join(base, "f"), "x", { mode: 0o644 });
   const stat = lstatSync(join(base, "f"), { bigint: true });
   const entry = (path: string): SourcedEntry => ({
-    entry: { path, type: "file", mode: Number(stat.mode & 0o7777n), uid: Number(stat.uid), gid: Number(stat.gid), size: 1, mtimeNs: stat.mtimeNs },
+    entry: {
+      path,
+      type: "file",
+      mode: Number(stat.mode & 0o7777n),
+      uid: Number(stat.uid),
+      gid: Number(stat.gid),
+      size: 1,
+      mtimeNs: stat.mtimeNs,
+    },
     source: { kind: "path", path: join(base, "f") },
   });
-  await jobs.write({ entries: [entry("a"), entry("b")], directory: join(base, "d"), overlayXattrs: "user", hardlinkSources: true }, never);
+  await jobs.write(
+    { entries: [entry("a"), entry("b")], directory: join(base, "d"), overlayXattrs: "user", hardlinkSources: true },
+    never,
+  );
   assert.notEqual(lstatSync(join(base, "d/a")).ino, lstatSync(join(base, "d/b")).ino);
 });
 
@@ -154,33 +220,68 @@ test("entries that lead through a link of their own are refused", async (t) => {
     { entry: { ...plain, path: "l", type: "symlink", link: join(base, "outside") } },
     { entry: { ...plain, path: "l/f", type: "file" }, source: { kind: "bytes", bytes: new Uint8Array(0) } },
   ];
-  await assert.rejects(jobs.write({ entries, directory: join(base, "d"), overlayXattrs: "user", hardlinkSources: false }, never), /EEXIST/);
+  await assert.rejects(
+    jobs.write({ entries, directory: join(base, "d"), overlayXattrs: "user", hardlinkSources: false }, never),
+    /EEXIST/,
+  );
   assert.deepEqual(readdirSync(join(base, "outside")), []);
 });
 
 test("directories that the tar does not list take their attributes from the layers below", needsRoot, async (t) => {
   const base = temporary(t);
-  const file = (path: string): SourcedEntry => ({ entry: { path, type: "file", mode: 0o644, uid: 0, gid: 0, size: 0, mtimeNs: 0n }, source: { kind: "bytes", bytes: new Uint8Array(0) } });
-  const lower: SourcedEntry = { entry: { path: "tmp", type: "dir", mode: 0o1777, uid: 3, gid: 4, size: 0, mtimeNs: 9_000_000_000n } };
-  await jobs.write({ entries: [lower], directory: join(base, "lower"), overlayXattrs: "trusted", hardlinkSources: false }, never);
+  const file = (path: string): SourcedEntry => ({
+    entry: { path, type: "file", mode: 0o644, uid: 0, gid: 0, size: 0, mtimeNs: 0n },
+    source: { kind: "bytes", bytes: new Uint8Array(0) },
+  });
+  const lower: SourcedEntry = {
+    entry: { path: "tmp", type: "dir", mode: 0o1777, uid: 3, gid: 4, size: 0, mtimeNs: 9_000_000_000n },
+  };
+  await jobs.write(
+    { entries: [lower], directory: join(base, "lower"), overlayXattrs: "trusted", hardlinkSources: false },
+    never,
+  );
   const blobFile = join(base, "blob");
-  await jobs.pack({ entries: [file("tmp/f"), file("new/f")], outFile: blobFile, sync: false, compression: "gzip" }, never);
-  const request = { blobFile, compression: "gzip", overlayXattrs: "trusted", directory: join(base, "d"), lowers: [join(base, "lower")] } as const;
+  await jobs.pack(
+    { entries: [file("tmp/f"), file("new/f")], outFile: blobFile, sync: false, compression: "gzip" },
+    never,
+  );
+  const request = {
+    blobFile,
+    compression: "gzip",
+    overlayXattrs: "trusted",
+    directory: join(base, "d"),
+    lowers: [join(base, "lower")],
+  } as const;
   const { impliedDirectories, entries } = await jobs.apply(request, never);
   assert.deepEqual(impliedDirectories, ["new", "tmp"]);
   assert.deepEqual(summary(entries), ["new/f file", "tmp/f file"]);
-  assert.deepEqual(treeText(join(base, "d")).filter((line) => line.endsWith("dir")), ["new 755 0:0 0 dir", "tmp 1777 3:4 9000000000 dir"]);
+  assert.deepEqual(
+    treeText(join(base, "d")).filter((line) => line.endsWith("dir")),
+    ["new 755 0:0 0 dir", "tmp 1777 3:4 9000000000 dir"],
+  );
 });
 
 test("a blob changes its compression and keeps its tar", async (t) => {
   const base = temporary(t);
   sampleTree(join(base, "tree"));
   const blobFile = join(base, "gzip");
-  const packed = await jobs.pack({ entries: entriesOf(join(base, "tree")), outFile: blobFile, sync: false, compression: "gzip" }, never);
-  const request = { blobFile, from: "gzip", diffId: packed.diffId, to: { compression: "zstd" }, outFile: join(base, "zstd") } as const;
+  const packed = await jobs.pack(
+    { entries: entriesOf(join(base, "tree")), outFile: blobFile, sync: false, compression: "gzip" },
+    never,
+  );
+  const request = {
+    blobFile,
+    from: "gzip",
+    diffId: packed.diffId,
+    to: { compression: "zstd" },
+    outFile: join(base, "zstd"),
+  } as const;
   const other = await jobs.transcode(request, never);
   assert.equal(other.digest, digestOf(readFileSync(join(base, "zstd"))));
-  const { diffId } = await jobs.apply({ blobFile: join(base, "zstd"), compression: "zstd", overlayXattrs: "user" }, never);
+  const { diffId } = await jobs.apply(
+    { blobFile: join(base, "zstd"), compression: "zstd", overlayXattrs: "user" },
+    never,
+  );
   assert.equal(diffId, packed.diffId);
   const wrong = { ...request, diffId: digestOf("x"), outFile: join(base, "wrong") };
   await assert.rejects(jobs.transcode(wrong, never), hasCode("ARCHIVE_INVALID"));
@@ -194,13 +295,24 @@ test("an abort stops a job in the middle and removes what it wrote", async (t) =
   truncateSync(file, 40 * 2 ** 30);
   const entry: Entry = { path: "big", type: "file", mode: 0o644, uid: 0, gid: 0, size: 40 * 2 ** 30, mtimeNs: 0n };
   const abort = new AbortController();
-  const job = jobs.pack({ entries: [{ entry, source: { kind: "path", path: file } }], outFile: join(base, "blob"), sync: false, compression: "gzip" }, abort.signal);
+  const job = jobs.pack(
+    {
+      entries: [{ entry, source: { kind: "path", path: file } }],
+      outFile: join(base, "blob"),
+      sync: false,
+      compression: "gzip",
+    },
+    abort.signal,
+  );
   const rejected = assert.rejects(job, hasCode("CANCELLED"));
   while (!existsSync(join(base, "blob"))) await sleep(5);
   abort.abort();
   await rejected;
   assert.deepEqual(readdirSync(base), ["big"]);
-  await assert.rejects(jobs.diff({ upper: base, lowers: [], overlayXattrs: "user" }, AbortSignal.abort()), hasCode("CANCELLED"));
+  await assert.rejects(
+    jobs.diff({ upper: base, lowers: [], overlayXattrs: "user" }, AbortSignal.abort()),
+    hasCode("CANCELLED"),
+  );
 });
 
 test("a file of holes is packed and unpacked, its zeros compressed once", async (t) => {
@@ -213,10 +325,16 @@ test("a file of holes is packed and unpacked, its zeros compressed once", async 
   closeSync(fd);
   const entry: Entry = { path: "huge", type: "file", mode: 0o644, uid: 0, gid: 0, size, mtimeNs: 0n };
   const outFile = join(base, "blob");
-  const packed = await jobs.pack({ entries: [{ entry, source: { kind: "path", path: file } }], outFile, sync: false, compression: "zstd" }, never);
+  const packed = await jobs.pack(
+    { entries: [{ entry, source: { kind: "path", path: file } }], outFile, sync: false, compression: "zstd" },
+    never,
+  );
   assert.ok(packed.size < 500_000);
   assert.equal(packed.uncompressedSize, 512 + size + 1024);
-  const { entries } = await jobs.apply({ blobFile: outFile, compression: "zstd", diffId: packed.diffId, overlayXattrs: "user" }, never);
+  const { entries } = await jobs.apply(
+    { blobFile: outFile, compression: "zstd", diffId: packed.diffId, overlayXattrs: "user" },
+    never,
+  );
   assert.deepEqual(entries, packed.entries);
 });
 
@@ -225,7 +343,10 @@ test("an unused pool, and one that is done, let the process end", (t) => {
   const script = `import { openLayerJobs } from ${JSON.stringify(url)};
     const jobs = openLayerJobs();
     console.log((await jobs.diff({ upper: ${JSON.stringify(temporary(t))}, lowers: [], overlayXattrs: "user" }, new AbortController().signal)).length === 0);`;
-  const { status, stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", script], { encoding: "utf8", timeout: 20_000 });
+  const { status, stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", script], {
+    encoding: "utf8",
+    timeout: 20_000,
+  });
   assert.deepEqual([status, stdout.trim()], [0, "true"], stderr);
 });
 
@@ -237,10 +358,17 @@ test("gzip blobs are one ordinary gzip member for gzip(1), zstd blobs for zstd(1
   const plain = readFileSync(join(base, "plain"));
   await jobs.pack({ entries, outFile: join(base, "b.gz"), sync: false, compression: "gzip" }, never);
   assert.ok(gunzipSync(readFileSync(join(base, "b.gz"))).equals(plain));
-  await jobs.pack({ entries, outFile: join(base, "p.gz"), sync: false, compression: "gzip", encoder: "portable" }, never);
+  await jobs.pack(
+    { entries, outFile: join(base, "p.gz"), sync: false, compression: "gzip", encoder: "portable" },
+    never,
+  );
   assert.ok(gunzipSync(readFileSync(join(base, "p.gz"))).equals(plain));
   await jobs.pack({ entries, outFile: join(base, "b.zst"), sync: false, compression: "zstd" }, never);
-  for (const [program, file] of [["gzip", "b.gz"], ["gzip", "p.gz"], ["zstd", "b.zst"]] as const) {
+  for (const [program, file] of [
+    ["gzip", "b.gz"],
+    ["gzip", "p.gz"],
+    ["zstd", "b.zst"],
+  ] as const) {
     const run = spawnSync(program, ["-dc", file], { cwd: base, maxBuffer: 1 << 28 });
     if (run.error !== undefined) t.diagnostic(`${program} is not here`);
     else assert.ok(run.stdout.equals(plain), `${program} -dc ${file}: ${run.stderr.toString()}`);
@@ -250,7 +378,10 @@ test("gzip blobs are one ordinary gzip member for gzip(1), zstd blobs for zstd(1
 test("levels that a compression does not have are refused", async (t) => {
   const base = temporary(t);
   const refuse = async (options: object): Promise<void> => {
-    await assert.rejects(jobs.pack({ entries: [], outFile: join(base, "b"), sync: false, compression: "gzip", ...options }, never), hasCode("USAGE"));
+    await assert.rejects(
+      jobs.pack({ entries: [], outFile: join(base, "b"), sync: false, compression: "gzip", ...options }, never),
+      hasCode("USAGE"),
+    );
   };
   await refuse({ level: 10 });
   await refuse({ level: 1.5 });
@@ -262,8 +393,14 @@ test("levels that a compression does not have are refused", async (t) => {
 test("a directory that stands ready is used, a file in its place is not", async (t) => {
   const base = temporary(t);
   mkdirSync(join(base, "ready"));
-  await jobs.write({ entries: [], directory: join(base, "ready"), overlayXattrs: "user", hardlinkSources: false }, never);
+  await jobs.write(
+    { entries: [], directory: join(base, "ready"), overlayXattrs: "user", hardlinkSources: false },
+    never,
+  );
   writeFileSync(join(base, "file"), "");
-  await assert.rejects(jobs.write({ entries: [], directory: join(base, "file"), overlayXattrs: "user", hardlinkSources: false }, never), /EEXIST/);
+  await assert.rejects(
+    jobs.write({ entries: [], directory: join(base, "file"), overlayXattrs: "user", hardlinkSources: false }, never),
+    /EEXIST/,
+  );
   renameSync(join(base, "ready"), join(base, "done"));
 });

@@ -86,7 +86,9 @@ export function entriesOf(root: string, names?: (path: string) => boolean): Sour
       } else if (stat.nlink > 1n && first !== undefined) {
         found.push({ entry: { ...base, type: "hardlink", link: first } });
       } else if (stat.isSymbolicLink()) {
-        found.push({ entry: { ...base, type: "symlink", link: readlinkSync(fsPath(absolute), { encoding: "latin1" }) } });
+        found.push({
+          entry: { ...base, type: "symlink", link: readlinkSync(fsPath(absolute), { encoding: "latin1" }) },
+        });
       } else if (stat.isFIFO()) {
         found.push({ entry: { ...base, type: "fifo" } });
       } else if (stat.isFile()) {

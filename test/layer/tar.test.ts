@@ -28,7 +28,10 @@ const has = (program: string): boolean => spawnSync(program, ["--version"]).stat
 
 /** Bytes 1-255 without slash: any name that Linux takes. */
 const nameBytes = fc
-  .array(fc.integer({ min: 1, max: 255 }).filter((byte) => byte !== 0x2f), { minLength: 1, maxLength: 150 })
+  .array(
+    fc.integer({ min: 1, max: 255 }).filter((byte) => byte !== 0x2f),
+    { minLength: 1, maxLength: 150 },
+  )
   .map((bytes) => Buffer.from(bytes).toString("latin1"));
 const names = fc.array(nameBytes, { minLength: 1, maxLength: 4 }).map((parts) => parts.join("/"));
 
@@ -40,7 +43,13 @@ const headers = fc.record({
   gid: fc.integer({ min: 0, max: 0xfffffffe }),
   mtimeNs: fc.bigInt({ min: -(2n ** 62n), max: 2n ** 63n }),
   link: names,
-  xattrs: fc.option(fc.dictionary(fc.stringMatching(/^user\.[a-z.]{1,9}$/), fc.uint8Array({ maxLength: 40 }), { minKeys: 1, maxKeys: 3 }), { nil: undefined }),
+  xattrs: fc.option(
+    fc.dictionary(fc.stringMatching(/^user\.[a-z.]{1,9}$/), fc.uint8Array({ maxLength: 40 }), {
+      minKeys: 1,
+      maxKeys: 3,
+    }),
+    { nil: undefined },
+  ),
   content: fc.uint8Array({ maxLength: 1500 }),
 });
 
@@ -76,17 +85,27 @@ test("pax records count their own length at every border", () => {
 });
 
 test("pax times keep nanoseconds and sign", () => {
-  fc.assert(fc.property(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n }), (ns) => parsePaxTime(formatPaxTime(ns)) === ns));
+  fc.assert(
+    fc.property(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n }), (ns) => parsePaxTime(formatPaxTime(ns)) === ns),
+  );
   assert.equal(formatPaxTime(-1_500_000_000n), "-1.5");
   assert.equal(parsePaxTime("1.0000000019"), 1_000_000_001n);
 });
 
 test("a plain file needs one block, in the bytes that Go's archive/tar writes", () => {
-  const header = encodeTarHeader(headerOf({ name: "etc/hello", content: "x", mode: 0o755, uid: 7, gid: 8, mtimeNs: 1_600_000_000_000_000_000n }));
+  const header = encodeTarHeader(
+    headerOf({ name: "etc/hello", content: "x", mode: 0o755, uid: 7, gid: 8, mtimeNs: 1_600_000_000_000_000_000n }),
+  );
   assert.equal(header.length, 512);
   const text = Buffer.from(header).toString("latin1");
   assert.equal(text.slice(0, 10), "etc/hello\0");
-  assert.equal(text.slice(100, 157), "0000755\x000000007\x000000010\x0000000000001\x0013727410000\x00011155\x00 0".replace("011155", text.slice(148, 154)));
+  assert.equal(
+    text.slice(100, 157),
+    "0000755\x000000007\x000000010\x0000000000001\x0013727410000\x00011155\x00 0".replace(
+      "011155",
+      text.slice(148, 154),
+    ),
+  );
   assert.equal(text.slice(257, 265), "ustar\x0000");
   assert.equal(text.slice(329, 345), "0000000\x000000000\x00");
 });
@@ -94,7 +113,11 @@ test("a plain file needs one block, in the bytes that Go's archive/tar writes", 
 test("what no ustar field holds is kept: 9 GiB, large ids, old times", () => {
   const header = { ...headerOf({ name: "f", uid: 2_097_152, gid: 4_000_000_000, mtimeNs: -1n }), size: 9 * 2 ** 30 };
   const read: TarHeader[] = [];
-  const reader = new TarReader({ begin: (found) => void read.push(found), data: () => undefined, end: () => undefined });
+  const reader = new TarReader({
+    begin: (found) => void read.push(found),
+    data: () => undefined,
+    end: () => undefined,
+  });
   reader.push(encodeTarHeader(header));
   assert.deepEqual(read, [header]);
 });
@@ -115,13 +138,26 @@ for (const format of ["v7", "oldgnu", "gnu", "ustar", "posix"]) {
       symlinkSync("t".repeat(180), join(root, "tree/longlink"));
     }
     if (format !== "v7") execFileSync("mkfifo", [join(root, "tree/pipe")]);
-    execFileSync("tar", ["--format", format, "--sort=name", "--owner=5", "--group=6", "-cf", "t.tar", "tree"], { cwd: root });
-    const members = new Map(readTar(readFileSync(join(root, "t.tar"))).map(({ header, content }) => [header.name, { header, content }]));
+    execFileSync("tar", ["--format", format, "--sort=name", "--owner=5", "--group=6", "-cf", "t.tar", "tree"], {
+      cwd: root,
+    });
+    const members = new Map(
+      readTar(readFileSync(join(root, "t.tar"))).map(({ header, content }) => [header.name, { header, content }]),
+    );
     const file = members.get("tree/file");
-    assert.deepEqual([file?.header.mode, file?.header.uid, file?.header.gid, file?.content.toString()], [0o4750, 5, 6, "hello"]);
+    assert.deepEqual(
+      [file?.header.mode, file?.header.uid, file?.header.gid, file?.content.toString()],
+      [0o4750, 5, 6, "hello"],
+    );
     assert.equal(file?.header.mtimeNs, format === "posix" ? 1_234_567_890_123_456_789n : 1_234_567_890_000_000_000n);
-    assert.deepEqual([members.get("tree/link")?.header.type, members.get("tree/link")?.header.link], ["symlink", "file"]);
-    assert.deepEqual([members.get("tree/z-hard")?.header.type, members.get("tree/z-hard")?.header.link], ["hardlink", "tree/file"]);
+    assert.deepEqual(
+      [members.get("tree/link")?.header.type, members.get("tree/link")?.header.link],
+      ["symlink", "file"],
+    );
+    assert.deepEqual(
+      [members.get("tree/z-hard")?.header.type, members.get("tree/z-hard")?.header.link],
+      ["hardlink", "tree/file"],
+    );
     assert.equal(members.get("tree/sub/")?.header.type, "dir");
     assert.equal(members.get("tree/empty")?.header.size, 0);
     if (format !== "v7") assert.equal(members.get("tree/pipe")?.header.type, "fifo");
@@ -132,7 +168,12 @@ for (const format of ["v7", "oldgnu", "gnu", "ustar", "posix"]) {
   });
 }
 
-for (const kind of [["gnu"], ["posix", "--sparse-version=0.0"], ["posix", "--sparse-version=0.1"], ["posix", "--sparse-version=1.0"]]) {
+for (const kind of [
+  ["gnu"],
+  ["posix", "--sparse-version=0.0"],
+  ["posix", "--sparse-version=0.1"],
+  ["posix", "--sparse-version=1.0"],
+]) {
   test(`sparse files are read: ${kind.join(" ")}`, { skip: has("tar") ? false : "no tar" }, (t) => {
     const root = temporary(t);
     const file = join(root, "sparse");
@@ -152,35 +193,63 @@ for (const kind of [["gnu"], ["posix", "--sparse-version=0.0"], ["posix", "--spa
   });
 }
 
-test("GNU tar and Python read what we write", { skip: has("tar") && has("python3") ? false : "no tar or python3" }, (t) => {
-  const root = temporary(t);
-  const long = `${"d".repeat(90)}/${"n".repeat(120)}`;
-  const members: Member[] = [
-    { name: "a/" },
-    { name: "a/f", content: "text", uid: 3_000_000, mtimeNs: 1_500_000_000n, xattrs: { "user.x": Uint8Array.of(0, 255, 10, 61) } },
-    { name: `${"p".repeat(80)}/${"q".repeat(80)}`, content: "split" },
-    { name: long, content: "pax" },
-    { name: Buffer.from("ünï", "utf8").toString("latin1"), content: "u" },
-    { name: "l", type: "symlink", link: "x".repeat(150) },
-    { name: "h", type: "hardlink", link: "a/f" },
-  ];
-  writeFileSync(join(root, "t.tar"), tarOf(members));
-  const listed = execFileSync("tar", ["--quoting-style=literal", "-tf", "t.tar"], { cwd: root, encoding: "latin1" }).trim().split("\n");
-  assert.deepEqual(listed, members.map(({ name }) => name));
-  const script = "import tarfile,json;print(json.dumps([[m.name,m.uid,m.mtime,m.linkname,m.size] for m in tarfile.open('t.tar')]))";
-  const python = JSON.parse(execFileSync("python3", ["-c", script], { cwd: root, encoding: "utf8" })) as unknown[][];
-  assert.deepEqual(python[1], ["a/f", 3_000_000, 1.5, "", 4]);
-  assert.equal(python[3]?.[0], long);
-  assert.equal(python[4]?.[0], "ünï");
-  assert.equal(python[5]?.[3], "x".repeat(150));
-});
+test(
+  "GNU tar and Python read what we write",
+  { skip: has("tar") && has("python3") ? false : "no tar or python3" },
+  (t) => {
+    const root = temporary(t);
+    const long = `${"d".repeat(90)}/${"n".repeat(120)}`;
+    const members: Member[] = [
+      { name: "a/" },
+      {
+        name: "a/f",
+        content: "text",
+        uid: 3_000_000,
+        mtimeNs: 1_500_000_000n,
+        xattrs: { "user.x": Uint8Array.of(0, 255, 10, 61) },
+      },
+      { name: `${"p".repeat(80)}/${"q".repeat(80)}`, content: "split" },
+      { name: long, content: "pax" },
+      { name: Buffer.from("ünï", "utf8").toString("latin1"), content: "u" },
+      { name: "l", type: "symlink", link: "x".repeat(150) },
+      { name: "h", type: "hardlink", link: "a/f" },
+    ];
+    writeFileSync(join(root, "t.tar"), tarOf(members));
+    const listed = execFileSync("tar", ["--quoting-style=literal", "-tf", "t.tar"], { cwd: root, encoding: "latin1" })
+      .trim()
+      .split("\n");
+    assert.deepEqual(
+      listed,
+      members.map(({ name }) => name),
+    );
+    const script =
+      "import tarfile,json;print(json.dumps([[m.name,m.uid,m.mtime,m.linkname,m.size] for m in tarfile.open('t.tar')]))";
+    const python = JSON.parse(execFileSync("python3", ["-c", script], { cwd: root, encoding: "utf8" })) as unknown[][];
+    assert.deepEqual(python[1], ["a/f", 3_000_000, 1.5, "", 4]);
+    assert.equal(python[3]?.[0], long);
+    assert.equal(python[4]?.[0], "ünï");
+    assert.equal(python[5]?.[3], "x".repeat(150));
+  },
+);
 
 test("global pax records hold for all that follows, and local ones overrule them", () => {
-  const global = paxMember("g", new Map([["uid", "77"], ["mtime", "5"]]));
+  const global = paxMember(
+    "g",
+    new Map([
+      ["uid", "77"],
+      ["mtime", "5"],
+    ]),
+  );
   const local = paxMember("x", new Map([["uid", "78"]]));
   const [first, second] = [tarOf([{ name: "a" }]).subarray(0, 512), tarOf([{ name: "b" }])];
   const members = readTar(Buffer.concat([global, first, local, second]));
-  assert.deepEqual(members.map(({ header }) => [header.uid, header.mtimeNs]), [[77, 5_000_000_000n], [78, 5_000_000_000n]]);
+  assert.deepEqual(
+    members.map(({ header }) => [header.uid, header.mtimeNs]),
+    [
+      [77, 5_000_000_000n],
+      [78, 5_000_000_000n],
+    ],
+  );
 });
 
 function paxMember(type: string, records: ReadonlyMap<string, string>): Buffer {
@@ -194,8 +263,15 @@ function paxMember(type: string, records: ReadonlyMap<string, string>): Buffer {
 }
 
 test("what is no tar, cut or damaged is refused", () => {
-  const whole = tarOf([{ name: "a", content: "x".repeat(1000) }, { name: "b", content: "y" }]);
-  const invalid = (bytes: Buffer): void => assert.throws(() => readTar(bytes), (error) => error instanceof BuildError && error.code === "ARCHIVE_INVALID");
+  const whole = tarOf([
+    { name: "a", content: "x".repeat(1000) },
+    { name: "b", content: "y" },
+  ]);
+  const invalid = (bytes: Buffer): void =>
+    assert.throws(
+      () => readTar(bytes),
+      (error) => error instanceof BuildError && error.code === "ARCHIVE_INVALID",
+    );
   invalid(Buffer.from("this is a text file and no archive ".repeat(40)));
   for (const length of [100, 511, 513, 1000, 2000]) invalid(whole.subarray(0, length));
   const damaged = Buffer.from(whole);
@@ -209,17 +285,23 @@ test("what is no tar, cut or damaged is refused", () => {
 });
 
 test("random damage never gives anything but ARCHIVE_INVALID", () => {
-  const whole = tarOf([{ name: "a", content: "x".repeat(1000), uid: 3_000_000 }, { name: "l", type: "symlink", link: "y".repeat(200) }]);
+  const whole = tarOf([
+    { name: "a", content: "x".repeat(1000), uid: 3_000_000 },
+    { name: "l", type: "symlink", link: "y".repeat(200) },
+  ]);
   fc.assert(
-    fc.property(fc.array(fc.tuple(fc.nat(whole.length - 1), fc.nat(255)), { minLength: 1, maxLength: 5 }), (changes) => {
-      const bytes = Buffer.from(whole);
-      for (const [at, value] of changes) bytes[at] = value;
-      try {
-        readTar(bytes);
-      } catch (error) {
-        assert.ok(error instanceof BuildError && error.code === "ARCHIVE_INVALID", String(error));
-      }
-    }),
+    fc.property(
+      fc.array(fc.tuple(fc.nat(whole.length - 1), fc.nat(255)), { minLength: 1, maxLength: 5 }),
+      (changes) => {
+        const bytes = Buffer.from(whole);
+        for (const [at, value] of changes) bytes[at] = value;
+        try {
+          readTar(bytes);
+        } catch (error) {
+          assert.ok(error instanceof BuildError && error.code === "ARCHIVE_INVALID", String(error));
+        }
+      },
+    ),
     { numRuns: 500 },
   );
 });

@@ -3,7 +3,6 @@
 import type { CopyAction, SourceOp } from "../../graph/op.ts";
 import type { Vertex, VertexOptions } from "../../graph/vertex.ts";
 import { vertex } from "../../graph/vertex.ts";
-import { BuildError } from "../../core/errors.ts";
 import type { Add, Copy } from "../instruction.ts";
 import { parseGitUrl } from "./git-url.ts";
 import type { GitUrl } from "./git-url.ts";
@@ -53,8 +52,6 @@ function gitSource(instruction: Add, git: GitUrl, checksum: string, options: Ver
   if (checksum !== "" && git.checksum !== undefined && checksum !== git.checksum) {
     throw fault(`checksum mismatch "${checksum}" != "${git.checksum}"`);
   }
-  if (git.submodules === false)
-    throw new BuildError("UNSUPPORTED", "ADD of a git repository without its submodules is not supported");
   const commit = git.checksum ?? checksum;
   const op: SourceOp = {
     kind: "source",
@@ -65,6 +62,8 @@ function gitSource(instruction: Add, git: GitUrl, checksum: string, options: Ver
       ...(git.ref === undefined ? {} : { ref: git.ref }),
       ...(git.subdir === undefined ? {} : { subdir: git.subdir }),
       ...(commit === "" ? {} : { checksum: commit }),
+      ...(git.submodules === false ? { submodules: false } : {}),
+      ...(git.fetchByCommit === true ? { fetchByCommit: true } : {}),
     },
   };
   return { vertex: vertex(op, [], options), fields: { source: "/", unpack: false, dirContentsOnly: true } };

@@ -5,6 +5,7 @@ import type { Vertex } from "../../graph/vertex.ts";
 import type { Dockerfile } from "../instruction.ts";
 import type { Findings } from "./findings.ts";
 import type { Variables } from "./env.ts";
+import type { Parameters } from "./parameters.ts";
 import type { ConvertOptions, ConvertWorld } from "./plan.ts";
 import type { StageList } from "./stage-list.ts";
 import type { Tree } from "./stage.ts";
@@ -20,6 +21,8 @@ export interface Conversion {
   readonly buildArgs: Variables;
   /** Automatic ARGs and those before the first FROM. */
   readonly globalArgs: Variables;
+  /** What every stage begins with: the ARGs before the first FROM. */
+  readonly parameters: Parameters;
   readonly epochSeconds: number | undefined;
   /** The main context; asked for only when something reads it, loaded once. */
   readonly mainContext: () => Promise<Tree>;

@@ -3,7 +3,7 @@
 import type { Platform } from "../../core/platform.ts";
 import { formatPlatform, normalizePlatform } from "../../core/platform.ts";
 import type { Dockerfile } from "../instruction.ts";
-import { globalScope } from "./args.ts";
+import { globalArgs } from "./args.ts";
 import { contextTree, resolveBases } from "./bases.ts";
 import type { Conversion } from "./conversion.ts";
 import { linkStages } from "./dependencies.ts";
@@ -14,6 +14,7 @@ import { readEpoch } from "./epoch.ts";
 import { Findings } from "./findings.ts";
 import { addStages } from "./from.ts";
 import type { ImageDraft } from "./image-draft.ts";
+import { Parameters } from "./parameters.ts";
 import type { ConvertOptions, ConvertWorld, Plan, ResolvedImage } from "./plan.ts";
 import { platformArgs } from "./platform-args.ts";
 import { StageList } from "./stage-list.ts";
@@ -33,6 +34,17 @@ export async function convert(
   world: ConvertWorld,
   signal: AbortSignal,
 ): Promise<Plan> {
+  const { conversion, target } = await convertToTarget(dockerfile, options, world, signal);
+  return planOf(conversion, target);
+}
+
+/** As `convert`, with the target's stage instead of a plan. */
+export async function convertToTarget(
+  dockerfile: Dockerfile,
+  options: ConvertOptions,
+  world: ConvertWorld,
+  signal: AbortSignal,
+): Promise<{ readonly conversion: Conversion; readonly target: Stage }> {
   const conversion = await beginConversion(dockerfile, options, world, signal);
   const { stages, findings } = conversion;
   addStages(conversion);
@@ -40,10 +52,12 @@ export async function convert(
   linkStages(conversion);
   const needed = await resolve(conversion, target);
   for (const stage of stages.all) {
-    if (needed.has(stage) && !stage.isDone) await convertStage(conversion, stage);
+    // A stage that a named context replaces is checked as well.
+    const isWanted = options.allStages === true ? !stage.isImplicit : needed.has(stage) && !stage.isDone;
+    if (isWanted) await convertStage(conversion, stage);
   }
   findings.throwIfAsked();
-  return planOf(conversion, target);
+  return { conversion, target };
 }
 
 async function beginConversion(
@@ -64,7 +78,7 @@ async function beginConversion(
   );
   const findings = new Findings(dockerfile, options);
   findings.defaultArgs(dockerfile, automatic);
-  const scope = globalScope(dockerfile, automatic, given);
+  const { scope, declared } = globalArgs(dockerfile, automatic, given);
   const epoch = await readEpoch(given, scope, mainContext);
   return {
     dockerfile,
@@ -75,6 +89,7 @@ async function beginConversion(
     stages: new StageList(),
     buildArgs: epoch.buildArgs,
     globalArgs: epoch.globalArgs,
+    parameters: new Parameters(declared),
     epochSeconds: epoch.seconds,
     mainContext,
   };
@@ -122,7 +137,7 @@ async function resolve(conversion: Conversion, target: Stage): Promise<ReadonlyS
   for (;;) {
     conversion.signal.throwIfAborted();
     const needed = reachable(target);
-    await resolveBases(conversion, needed);
+    await resolveBases(conversion, conversion.options.allStages === true ? new Set(conversion.stages.all) : needed);
     if (!readTriggers(conversion, needed)) return needed;
   }
 }

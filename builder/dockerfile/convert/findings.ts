@@ -6,7 +6,7 @@ import { parseReference } from "../../core/reference.ts";
 import { isExcluded } from "../dockerignore.ts";
 import { expandWord } from "../expand.ts";
 import type { Dockerfile, LintFinding } from "../instruction.ts";
-import { Linter, parseCheck } from "../lint.ts";
+import { Linter, checkOptions } from "../lint.ts";
 import * as rules from "../lint-rules.ts";
 import { globalScope } from "./args.ts";
 import type { Variables } from "./env.ts";
@@ -22,9 +22,8 @@ export class Findings {
   /** The linter under the comments of the present instruction. */
   #here: Pick<Linter, "report">;
 
-  constructor(dockerfile: Dockerfile, { check, buildArgs }: ConvertOptions) {
-    const asked = check ?? buildArgs.get("BUILDKIT_DOCKERFILE_CHECK");
-    this.#linter = new Linter(parseCheck(asked ?? dockerfile.directives.check ?? ""), dockerfile.findings);
+  constructor(dockerfile: Dockerfile, { check, onFinding }: ConvertOptions) {
+    this.#linter = new Linter(checkOptions(check, dockerfile), dockerfile.findings, onFinding);
     this.#here = this.#linter;
   }
 

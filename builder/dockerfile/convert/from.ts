@@ -33,36 +33,45 @@ export function addStages(conversion: Conversion): void {
 function addStage(conversion: Conversion, text: StageText, index: number): void {
   const { from } = text;
   const name = (from.stageName ?? "").toLowerCase();
+  const base = expandBase(conversion, from);
+  const platform = from.platform === undefined ? undefined : expandPlatform(conversion, from, from.platform, name);
   const stage = newStage({
     name,
     title: name === "" ? `stage-${index}` : name,
-    baseName: expandBase(conversion, from),
+    baseName: base.result,
     from,
     location: locate(conversion.dockerfile, from.range),
     isImplicit: false,
-    platform: from.platform === undefined ? undefined : expandPlatform(conversion, from, from.platform, name),
+    platform: platform?.platform,
     ignoreCache: isNoCache(conversion.options, name),
   });
   stage.isReplaced = name !== "" && hasNamedContext(conversion, name, stage.platform);
   conversion.stages.add(stage);
+  stage.parameters = (stage.base?.parameters ?? conversion.parameters).copy();
   if (stage.isReplaced) {
     stage.base = undefined;
     return;
   }
+  for (const arg of [...base.matched, ...(platform?.matched ?? [])]) stage.parameters.useArg(arg);
   const steps = text.instructions.filter(
     ({ kind }) => kind === "add" || kind === "copy" || kind === "run" || kind === "workdir",
   );
   stage.stepTotal = steps.length + (stage.baseName !== SCRATCH && stage.base === undefined ? 1 : 0);
 }
 
-function expandBase(conversion: Conversion, from: From): string {
+function expandBase(conversion: Conversion, from: From): Expansion {
   const expansion = expandWord(from.image, conversion.globalArgs, conversion.dockerfile.directives.escape);
   reportUnknown(conversion, expansion, from.range);
   if (expansion.result === "") throw fault(`base name (${from.image}) should not be blank`);
-  return expansion.result;
+  return expansion;
 }
 
-function expandPlatform(conversion: Conversion, from: From, text: string, stageName: string): Platform {
+function expandPlatform(
+  conversion: Conversion,
+  from: From,
+  text: string,
+  stageName: string,
+): { readonly platform: Platform; readonly matched: ReadonlySet<string> } {
   const { globalArgs, findings } = conversion;
   const expansion = expandWord(text, globalArgs, conversion.dockerfile.directives.escape);
   reportUnknown(conversion, expansion, from.range);
@@ -89,7 +98,7 @@ function expandPlatform(conversion: Conversion, from: From, text: string, stageN
   if (isConstant && !stageName.includes(platform.os) && !stageName.includes(platform.architecture)) {
     findings.constantPlatform(result, from.range);
   }
-  return platform;
+  return { platform, matched };
 }
 
 function reportUnknown(

@@ -13,13 +13,25 @@ export interface GitUrl {
   readonly checksum?: string;
   readonly keepGitDir?: boolean;
   readonly submodules?: boolean;
+  readonly mtime?: "checkout" | "commit";
+  readonly fetchByCommit?: boolean;
 }
 
 /** Reads a git URL; undefined for what is none, so a file or a plain URL. Throws when its parameters are wrong. */
 export function parseGitUrl(text: string): GitUrl | undefined {
   if (/^\.\.?\//.test(text)) return undefined;
   const parts = urlParts(text) ?? scpParts(text);
-  if (parts === undefined) return undefined;
+  return parts && fromParts(parts);
+}
+
+/** A git URL as a build context may have it: also "github.com/owner/repo", which anywhere else is a path. */
+export function parseGitContext(text: string): GitUrl | undefined {
+  if (!text.startsWith("github.com/")) return parseGitUrl(text);
+  const parts = urlParts(`https://${text}`, false);
+  return parts && fromParts(parts);
+}
+
+function fromParts(parts: Parts): GitUrl {
   const hash = parts.fragment.indexOf(":");
   const ref = hash < 0 ? parts.fragment : parts.fragment.slice(0, hash);
   const subdir = hash < 0 ? "" : fromRoot(parts.fragment.slice(hash + 1)).slice(1);
@@ -35,11 +47,11 @@ interface Parts {
   readonly fragment: string;
 }
 
-function urlParts(text: string): Parts | undefined {
+function urlParts(text: string, needsSuffix = true): Parts | undefined {
   const match = /^(https?|ssh|git):\/\/([^?#]*)(?:\?([^#]*))?(?:#(.*))?$/is.exec(text);
   if (match === null) return undefined;
   const [, scheme = "", rest = "", query = "", fragment = ""] = match;
-  if (/^https?$/i.test(scheme) && (!rest.includes("/") || !rest.endsWith(".git"))) return undefined;
+  if (needsSuffix && /^https?$/i.test(scheme) && (!rest.includes("/") || !rest.endsWith(".git"))) return undefined;
   return {
     remote: `${scheme.toLowerCase()}://${rest}`,
     query: new URLSearchParams(query),
@@ -97,11 +109,12 @@ function withQuery(url: GitUrl, query: URLSearchParams): GitUrl {
         found.submodules = truth(key, value);
         break;
       case "fetch-by-commit":
-        truth(key, value);
+        found.fetchByCommit = truth(key, value);
         break;
       case "mtime":
         if (value !== "checkout" && value !== "commit")
           throw fault(`invalid mtime value: "${value}" (must be "checkout" or "commit")`);
+        found.mtime = value;
         break;
       default:
         throw fault(`unexpected query "${key}"`);

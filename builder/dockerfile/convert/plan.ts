@@ -3,6 +3,7 @@
 import type { Platform } from "../../core/platform.ts";
 import type { Vertex } from "../../graph/vertex.ts";
 import type { LintFinding } from "../instruction.ts";
+import type { FindingSink } from "../lint.ts";
 import type { HistoryEntry, RuntimeConfig } from "../../core/image-config.ts";
 
 /** A base image as the conversion sees it: its config, and the id its source op carries. */
@@ -72,6 +73,10 @@ export interface ConvertOptions {
   readonly epochSeconds: number | undefined;
   /** Lint rules to skip, and whether findings are errors, from the request (`BUILDKIT_DOCKERFILE_CHECK`). */
   readonly check: string | undefined;
+  /** Hears of findings when they are made; what the reader of the file has found already is not told again. */
+  readonly onFinding?: FindingSink | undefined;
+  /** Converts every stage, not only those that the target needs, as a lint run without a target does. */
+  readonly allStages?: boolean;
 }
 
 /** The graph of one platform and the draft of its image config. */

@@ -44,6 +44,7 @@ export async function applyRun(
   if (args.length === 0) throw fault("arguments are required");
   const own = script.file === undefined ? [] : [scriptMount(script.file, inputs)];
   const extra = await execMounts(conversion, stage, mounts, command.sources, inputs, own);
+  for (const mount of extra) stage.parameters.useMount(mount, instruction.range);
 
   const op: ExecOp = {
     kind: "exec",

@@ -9,6 +9,7 @@ import type { From, Instruction } from "../instruction.ts";
 import { emptyDraft } from "./image-draft.ts";
 import type { ImageDraft } from "./image-draft.ts";
 import type { Variables } from "./env.ts";
+import { Parameters } from "./parameters.ts";
 
 /** An instruction of a stage and the stages it reads from. */
 export interface Command {
@@ -52,6 +53,8 @@ export interface Stage {
   /** Other stages it reads from, with the instruction that does. */
   readonly dependencies: Map<Stage, SourceRange>;
   readonly ignoreCache: boolean;
+  /** What a build can give it; for people who ask, the build itself does not look at it. */
+  parameters: Parameters;
 
   isResolved: boolean;
   hasReadTriggers: boolean;
@@ -85,6 +88,7 @@ export function newStage(
     ...known,
     platform: known.platform,
     ignoreCache: known.ignoreCache ?? false,
+    parameters: new Parameters(),
     isReplaced: false,
     base: undefined,
     commands: [],

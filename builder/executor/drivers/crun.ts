@@ -3,14 +3,14 @@
 import { existsSync } from "node:fs";
 import type { DriverProbe, Executor } from "../executor.ts";
 import { readHostFacts } from "../host-facts.ts";
-import { runtimeExecutor } from "./oci-runtime.ts";
+import { RUNTIME_NOTES, runtimeExecutor } from "./oci-runtime.ts";
 import type { PreludeStep } from "./prelude.ts";
 import { findTool } from "./prelude.ts";
 import { probeByRunning } from "./probe-step.ts";
 
 /** Whether crun runs a step here. Never throws. */
 export async function probeCrun(): Promise<DriverProbe> {
-  return await probeByRunning("crun", crunExecutor, ["crun"], "apt-get install crun");
+  return await probeByRunning("crun", crunExecutor, ["crun"], "apt-get install crun", RUNTIME_NOTES);
 }
 
 /** The executor over crun. */

@@ -24,6 +24,12 @@ export interface RuntimeDriver {
   readonly options: readonly string[];
 }
 
+/** What both lack. */
+export const RUNTIME_NOTES: readonly string[] = [
+  "no interactive terminal",
+  "a part of another stage whose path goes through a link is not mounted",
+];
+
 /** The executor over an OCI runtime. */
 export function runtimeExecutor(runtime: RuntimeDriver): Executor {
   const host = readHostFacts();

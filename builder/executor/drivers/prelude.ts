@@ -2,6 +2,7 @@
 // mount and a pid namespace around the step, in which mount(8) mounts the stacks. So all mounts and
 // all processes end with it; setpriv(1) has the kernel end it when this process dies.
 
+import type { ChildProcess } from "node:child_process";
 import { spawn } from "node:child_process";
 import {
   accessSync,
@@ -9,6 +10,7 @@ import {
   existsSync,
   lstatSync,
   mkdirSync,
+  readFileSync,
   rmdirSync,
   statSync,
   symlinkSync,
@@ -20,7 +22,7 @@ import { dirname, join } from "node:path";
 import { BuildError } from "../../core/errors.ts";
 import type { MountSpec, OverlayStack, StepResult, StepSpec } from "../executor.ts";
 import type { HostFacts } from "../host-facts.ts";
-import { distinctMounts, mountedKind, stubsOf, viewStack } from "../launcher/step-plan.ts";
+import { checkIds, distinctMounts, mountedKind, stubsOf, viewStack } from "../launcher/step-plan.ts";
 import { overlayOptions } from "../overlay-options.ts";
 import { wantsTerminal } from "../terminal.ts";
 import { throwIfAborted } from "./launcher.ts";
@@ -70,6 +72,7 @@ export function planPrelude(step: StepSpec, host: HostFacts): Prelude {
       hint: "run without a terminal (</dev/null), or build the launcher with make",
     });
   }
+  checkIds(step, host);
   const rootPath = join(step.scratch, "root");
   const links = join(step.scratch, "l");
   mkdirSync(rootPath, { recursive: true });
@@ -168,7 +171,7 @@ export async function runCommand(command: readonly string[], step: StepSpec, sig
     child.stdout?.on("data", (chunk: Buffer) => output(1, chunk));
     child.stderr?.on("data", (chunk: Buffer) => output(2, chunk));
   }
-  const stop = (): void => void child.kill("SIGKILL");
+  const stop = (): void => killInside(child);
   signal.addEventListener("abort", stop, { once: true });
   try {
     return await new Promise<StepResult>((resolve, reject) => {
@@ -185,6 +188,31 @@ export async function runCommand(command: readonly string[], step: StepSpec, sig
     });
   } finally {
     signal.removeEventListener("abort", stop);
+  }
+}
+
+/**
+ * Kills pid 1 of the namespace, not unshare(1) above it: that one ends only when the kernel has ended all below, so that
+ * nothing is left when its end is seen.
+ */
+function killInside(child: ChildProcess): void {
+  let inside: number[] = [];
+  try {
+    inside = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8")
+      .trim()
+      .split(/\s+/)
+      .filter(Boolean)
+      .map(Number);
+  } catch {
+    // it has ended already, or the kernel does not list children
+  }
+  if (inside.length === 0) child.kill("SIGKILL");
+  for (const pid of inside) {
+    try {
+      process.kill(pid, "SIGKILL");
+    } catch {
+      // gone in between
+    }
   }
 }
 

@@ -31,6 +31,7 @@ export const UNSHARE_NOTES: readonly string[] = [
   "NO SECCOMP: steps may use every system call that the kernel allows them",
   "the root is entered with chroot: a step that runs as root can leave it",
   "mounts whose target or source goes through a link are refused",
+  "no interactive terminal, and /dev/stdout cannot be opened again",
 ];
 
 /** Whether util-linux runs a step here. Never throws. */
@@ -107,7 +108,7 @@ function processCommand(step: StepSpec, rootPath: string): string[] {
 /** Host name and loopback, set by a script whose only inputs are its arguments. */
 function setup(step: StepSpec): string[] {
   const loopback = step.network === "none" ? "{ ip link set lo up || ifconfig lo up; } >/dev/null 2>&1 || :; " : "";
-  return ["/bin/sh", "-c", `echo "$1" >/proc/sys/kernel/hostname; ${loopback}shift; exec "$@"`, "sh", step.hostname];
+  return ["/bin/sh", "-c", `hostname "$1" 2>/dev/null || :; ${loopback}shift; exec "$@"`, "sh", step.hostname];
 }
 
 function limit(value: number): string {

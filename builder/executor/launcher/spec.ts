@@ -1,5 +1,5 @@
-// The spec that launcher.c reads: records of an opcode and its fields, in the machine's
-// byte order. The numbers here and the enums there are the same.
+// The spec that the launcher (spec.c, step.c) reads: records of an opcode and its fields, in the machine's
+// byte order. The numbers here and those of launcher.h are the same.
 
 import { endianness } from "node:os";
 import type { OverlayStack } from "../executor.ts";
@@ -49,7 +49,7 @@ export const MS = { rdonly: 1, nosuid: 2, nodev: 4, noexec: 8, strictatime: 0x01
 /** mount_setattr(2) attributes. */
 export const ATTR = { rdonly: 1, nosuid: 2, nodev: 4, noexec: 8 } as const;
 
-/** Collects records; methods are named after the opcodes, whose fields launcher.c explains. */
+/** Collects records; methods are named after the opcodes, whose fields launcher.h explains. */
 export class SpecWriter {
   readonly #parts: Buffer[] = [];
 

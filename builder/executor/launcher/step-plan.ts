@@ -32,6 +32,7 @@ export interface PlanOptions {
 
 /** Writes what the step needs into its scratch directory and gives the spec's bytes. */
 export function planStep(step: StepSpec, host: HostFacts, options: PlanOptions): Buffer {
+  checkIds(step, host);
   const spec = new SpecWriter();
   const mounts = distinctMounts(step.mounts);
   const ownCgroups = host.cgroup === "v2";
@@ -61,6 +62,17 @@ export function planStep(step: StepSpec, host: HostFacts, options: PlanOptions):
   spec.cwd(step.process.cwd); // again: a mount may lie above it
   addProcess(spec, step);
   return spec.finish();
+}
+
+/** Ids that this user namespace lacks cannot be taken on. Throws `SANDBOX` that says which and why. */
+export function checkIds(step: StepSpec, host: HostFacts): void {
+  const { uid, gid, additionalGids } = step.process;
+  const missing = hasId(host.uids, uid) ? [gid, ...additionalGids].find((id) => !hasId(host.gids, id)) : uid;
+  if (missing === undefined && (host.setgroups || additionalGids.length === 0)) return;
+  const what = missing === undefined ? "supplementary groups" : `id ${missing}`;
+  throw new BuildError("SANDBOX", `step ${step.id} asks for ${what}, which this user namespace does not have`, {
+    hint: "give the user subordinate ids: as root, usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER",
+  });
 }
 
 /** Later mounts on one target replace earlier ones in their place, as in BuildKit. */

@@ -121,38 +121,39 @@ function ranges(arch: SyscallArch, rules: readonly ProfileRule[]): Range[] {
   for (const rule of rules) {
     for (const name of rule.names) {
       const number = numbers.get(name);
-      if (number !== undefined) byNumber.set(number, [...(byNumber.get(number) ?? []), rule]);
+      if (number === undefined) continue;
+      const known = byNumber.get(number);
+      if (known === undefined) byNumber.set(number, [rule]);
+      else known.push(rule);
     }
   }
   const sorted = [...byNumber].toSorted(([a], [b]) => a - b);
   const highest = Math.max(
     ...sorted.map(([number]) => number).filter((number) => arch !== "arm" || number < ARM_PRIVATE),
   );
-  const refused = [answer(ERRNO | EPERM)];
-  const unknown = [answer(ERRNO | ENOSYS)];
   const result: Range[] = [];
   let next = arch === "x32" ? X32_FIRST : 0;
   const add = (first: number, code: readonly Instruction[]): void => {
     if (!sameCode(result.at(-1)?.code, code)) result.push({ first, code });
   };
   for (const [number, own] of sorted) {
-    if (number > next) add(next, next > highest ? unknown : refused);
+    if (number > next) add(next, next > highest ? UNKNOWN : REFUSED);
     add(number, ruleCode(own));
     next = number + 1;
   }
-  add(next, unknown);
+  add(next, UNKNOWN);
   return result;
 }
 
-function ruleCode(rules: readonly ProfileRule[]): Instruction[] {
+function ruleCode(rules: readonly ProfileRule[]): readonly Instruction[] {
   const plain = rules.find((rule) => rule.test === undefined);
+  // An unconditional allow makes the tests pointless; an unconditional errno comes after them.
+  if (plain?.action === "allow") return ALLOWED;
   const code: Instruction[] = [];
   for (const rule of rules) {
     if (rule.test === undefined) continue;
     code.push(load(OFFSET_ARGUMENTS + 8 * rule.test.index), ...testCode(rule.test, answer(actionValue(rule))));
   }
-  // An unconditional allow makes the tests pointless; an unconditional errno comes after them.
-  if (plain?.action === "allow") return [answer(ALLOW)];
   return [...code, answer(plain === undefined ? ERRNO | EPERM : actionValue(plain))];
 }
 
@@ -175,7 +176,7 @@ function actionValue(rule: ProfileRule): number {
 
 function searchProgram(list: readonly Range[]): Instruction[] {
   const middle = list[list.length >> 1];
-  if (middle === undefined) return [answer(ERRNO | EPERM)];
+  if (middle === undefined) return [...REFUSED];
   if (list.length === 1) return [...middle.code];
   return branch(
     JUMP_NOT_LESS,
@@ -204,10 +205,15 @@ function answer(value: number): Instruction {
   return { code: RETURN, jt: 0, jf: 0, k: value >>> 0 };
 }
 
+const ALLOWED = [answer(ALLOW)];
+const REFUSED = [answer(ERRNO | EPERM)];
+const UNKNOWN = [answer(ERRNO | ENOSYS)];
+
 function sameCode(a: readonly Instruction[] | undefined, b: readonly Instruction[]): boolean {
-  return (
-    a !== undefined &&
-    a.length === b.length &&
-    a.every((one, at) => one.code === b[at]?.code && one.k === b[at].k && one.jt === b[at].jt && one.jf === b[at].jf)
-  );
+  if (a === undefined || a.length !== b.length) return false;
+  return a === b || a.every((one, at) => sameInstruction(one, b[at]));
+}
+
+function sameInstruction(a: Instruction, b: Instruction | undefined): boolean {
+  return a.code === b?.code && a.k === b.k && a.jt === b.jt && a.jf === b.jf;
 }

@@ -28,7 +28,8 @@ export function makeFile(tree: WorkTree, action: MkfileAction, owner: Owner | un
   const path = rootPath(tree, bytePath(action.path));
   const parent = existingParent(tree, path);
   const existing = tree.child(parent, baseOf(path));
-  if (path === "" || existing?.inode.type === "dir") throw new BuildError("CONTEXT", `open ${action.path}: is a directory`);
+  if (path === "" || existing?.inode.type === "dir")
+    throw new BuildError("CONTEXT", `open ${action.path}: is a directory`);
   const inode = newInode("file", existing?.inode.mode ?? action.mode & 0o777, tree.nowNs);
   const bytes = Buffer.from(action.data, "utf8");
   inode.size = bytes.length;
@@ -40,7 +41,8 @@ export function makeFile(tree: WorkTree, action: MkfileAction, owner: Owner | un
 /** Makes a symlink; throws when something has its name. */
 export function makeSymlink(tree: WorkTree, action: SymlinkAction, owner: Owner | undefined): void {
   const path = rootPath(tree, bytePath(action.newPath));
-  if (tree.find(path) !== undefined) throw new BuildError("CONTEXT", `symlink ${action.oldPath} ${action.newPath}: file exists`);
+  if (tree.find(path) !== undefined)
+    throw new BuildError("CONTEXT", `symlink ${action.oldPath} ${action.newPath}: file exists`);
   const parent = existingParent(tree, path);
   const inode = newInode("symlink", 0o777, tree.nowNs);
   inode.link = bytePath(action.oldPath);

@@ -27,7 +27,9 @@ export async function changesOf(tree: WorkTree, signal: AbortSignal): Promise<So
   const walk = new ChangeWalk(tree);
   walk.directory(tree.root, "");
   const rewritten = new Set(await differentContent(tree.base, walk.suspects, signal));
-  const changes = walk.changes.concat([...rewritten].map(({ path, inode }) => ({ entry: entryOf(inode, path), inode })));
+  const changes = walk.changes.concat(
+    [...rewritten].map(({ path, inode }) => ({ entry: entryOf(inode, path), inode })),
+  );
   const listed = withParents(tree, changes).sort((a, b) => comparePaths(a.entry.path, b.entry.path));
   return await withSources(withHardLinks(listed), signal);
 }
@@ -58,12 +60,16 @@ class ChangeWalk {
   #name(node: WorkNode, path: BytePath, below: Entry | undefined): void {
     const entry = entryOf(node.inode, path);
     if (below === undefined || !sameMetadata(entry, below)) this.changes.push({ entry, inode: node.inode });
-    else if (entry.type === "file" && !hasContentOf(node.inode, this.#tree.base, path)) this.suspects.push({ path, inode: node.inode });
+    else if (entry.type === "file" && !hasContentOf(node.inode, this.#tree.base, path))
+      this.suspects.push({ path, inode: node.inode });
     if (entry.type === "dir") this.directory(node, path);
   }
 
   #gone(path: BytePath): void {
-    this.changes.push({ entry: { path, type: "whiteout", mode: 0, uid: 0, gid: 0, size: 0, mtimeNs: 0n }, inode: undefined });
+    this.changes.push({
+      entry: { path, type: "whiteout", mode: 0, uid: 0, gid: 0, size: 0, mtimeNs: 0n },
+      inode: undefined,
+    });
   }
 }
 
@@ -90,10 +96,16 @@ function hasContentOf(inode: Inode, base: FileTree, path: BytePath): boolean {
 
 async function differentContent(base: FileTree, suspects: readonly Suspect[], signal: AbortSignal): Promise<Suspect[]> {
   if (suspects.length === 0) return [];
-  const below = await base.digests(suspects.map(({ path }) => path), signal);
+  const below = await base.digests(
+    suspects.map(({ path }) => path),
+    signal,
+  );
   const different: Suspect[] = [];
   for (const [tree, group] of byTree(suspects)) {
-    const above = await tree?.digests(group.map(({ contentPath }) => contentPath), signal);
+    const above = await tree?.digests(
+      group.map(({ contentPath }) => contentPath),
+      signal,
+    );
     for (const { item, contentPath } of group) {
       // What was unpacked is not hashed again: it counts as different.
       if (above === undefined || above.get(contentPath) !== below.get(item.path)) different.push(item);
@@ -125,7 +137,8 @@ function withParents(tree: WorkTree, changes: readonly Change[]): Change[] {
       const path = entry.path.slice(0, slash);
       if (listed.has(path)) break;
       const node = tree.find(path);
-      if (node === undefined) throw new BuildError("INTERNAL", `"${displayPath(path)}" is above a change and not there`);
+      if (node === undefined)
+        throw new BuildError("INTERNAL", `"${displayPath(path)}" is above a change and not there`);
       listed.add(path);
       parents.push({ entry: entryOf(node.inode, path), inode: node.inode });
     }
@@ -153,7 +166,8 @@ async function withSources(changes: readonly Change[], signal: AbortSignal): Pro
     const found = await tree?.sources([...new Set(group.map(({ contentPath }) => contentPath))], signal);
     for (const { item, contentPath } of group) {
       const source = found?.get(contentPath);
-      if (source === undefined || item.inode === undefined) throw new BuildError("INTERNAL", `the content of "${displayPath(contentPath)}" is not to be found`);
+      if (source === undefined || item.inode === undefined)
+        throw new BuildError("INTERNAL", `the content of "${displayPath(contentPath)}" is not to be found`);
       sources.set(item.inode, source);
     }
   }

@@ -18,7 +18,8 @@ export async function selectionDigest(op: FileOp, trees: readonly FileTree[], si
   for (const action of op.actions) {
     if (action.action !== "copy") continue;
     const tree = trees[action.from];
-    if (tree === undefined) throw new BuildError("INTERNAL", `a copy reads from input ${action.from}, which is not there`);
+    if (tree === undefined)
+      throw new BuildError("INTERNAL", `a copy reads from input ${action.from}, which is not there`);
     const listing = new Listing(tree, !action.resetOwner);
     for (const source of select(action, tree)) {
       const [top] = source.items;
@@ -95,7 +96,9 @@ class Listing {
     const digests = await this.#tree.digests(files, signal);
     const digester = new Digester();
     for (let at = 0; at < this.#lines.length; at += LINES_AT_ONCE) {
-      const lines = this.#lines.slice(at, at + LINES_AT_ONCE).map(({ text, file }) => `${text}\0${file === undefined ? "" : digests.get(file)}\0\0`);
+      const lines = this.#lines
+        .slice(at, at + LINES_AT_ONCE)
+        .map(({ text, file }) => `${text}\0${file === undefined ? "" : digests.get(file)}\0\0`);
       digester.update(Buffer.from(lines.join(""), "latin1"));
     }
     return digester.digest();

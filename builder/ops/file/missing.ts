@@ -20,7 +20,9 @@ export function missingSource(tree: Listable, path: BytePath): BuildError {
   const relative = cleanAbsolute(path).slice(1);
   const isClient = tree.origin === "client";
   const where = isClient ? "the build context" : "the image or stage that is copied from";
-  return new BuildError(isClient ? "CONTEXT" : "INPUT_MISSING", `"/${displayPath(relative)}": not found in ${where}`, { hint: whyOrNearest(tree, relative) });
+  return new BuildError(isClient ? "CONTEXT" : "INPUT_MISSING", `"/${displayPath(relative)}": not found in ${where}`, {
+    hint: whyOrNearest(tree, relative),
+  });
 }
 
 function whyOrNearest(tree: Listable, path: BytePath): string | undefined {
@@ -33,12 +35,13 @@ function whyOrNearest(tree: Listable, path: BytePath): string | undefined {
 }
 
 /** The path of the tree that looks most like one that is missing; undefined when none does. */
-export function nearestPath(tree: Listable, path: BytePath): BytePath | undefined {
+function nearestPath(tree: Listable, path: BytePath): BytePath | undefined {
   const parent = parentOf(path);
   const directory = parent === "" || tree.lstat(parent) !== undefined ? parent : nearestPath(tree, parent);
   if (directory === undefined) return undefined;
   const wanted = baseOf(path);
-  if (directory !== parent && tree.lstat(joinBytes(directory, wanted)) !== undefined) return joinBytes(directory, wanted);
+  if (directory !== parent && tree.lstat(joinBytes(directory, wanted)) !== undefined)
+    return joinBytes(directory, wanted);
   let best: BytePath | undefined;
   let least = Math.max(1, Math.floor(wanted.length / 3)) + 1;
   for (const name of tree.list(directory)) {
@@ -48,17 +51,21 @@ export function nearestPath(tree: Listable, path: BytePath): BytePath | undefine
   return best === undefined ? undefined : joinBytes(directory, best);
 }
 
-/** Insertions, removals and changes between two names; `limit` or more where it is at least that. */
+/** Insertions, removals, changes and swaps of neighbours between two names; `limit` where it is at least that. */
 function editDistance(a: string, b: string, limit: number): number {
   if (Math.abs(a.length - b.length) >= limit) return limit;
-  let above = Array.from({ length: b.length + 1 }, (_, index) => index);
+  let beforeLast: number[] = [];
+  let last = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (let i = 1; i <= a.length; i++) {
     const row = [i];
     for (let j = 1; j <= b.length; j++) {
-      const change = (above[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      row.push(Math.min(change, (above[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1));
+      const change = (last[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      const isSwap = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      const swap = isSwap ? (beforeLast[j - 2] ?? 0) + 1 : limit;
+      row.push(Math.min(change, swap, (last[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1));
     }
-    above = row;
+    beforeLast = last;
+    last = row;
   }
-  return above[b.length] ?? limit;
+  return Math.min(last[b.length] ?? limit, limit);
 }

@@ -27,7 +27,9 @@ function parseClause(clause: string, whole: string): Step[] {
   if (parts === null) throw new BuildError("DOCKERFILE", `invalid chmod parameter: '${whole}'`);
   const [, letters = "", operations = ""] = parts;
   const who = [...letters].reduce((bits, letter) => bits | (WHO[letter] ?? 0), 0);
-  return [...operations.matchAll(/([-+=])([^-+=]*)/g)].flatMap(([, op = "", what = ""]) => parseOperation(who, op, what));
+  return [...operations.matchAll(/([-+=])([^-+=]*)/g)].flatMap(([, op = "", what = ""]) =>
+    parseOperation(who, op, what),
+  );
 }
 
 // "u", "g" and "o" on the right copy bits of the mode as it has become; everything else is a set of bits.

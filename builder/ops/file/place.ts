@@ -38,7 +38,13 @@ export function copyMetadata(action: CopyAction, owner: Owner | undefined): Copy
 }
 
 /** Copies a selection. Throws `CONTEXT` where a file stands in the way of a directory or the other way round. */
-export function place(tree: WorkTree, source: FileTree, selected: readonly SelectedSource[], action: CopyAction, metadata: CopyMetadata): void {
+export function place(
+  tree: WorkTree,
+  source: FileTree,
+  selected: readonly SelectedSource[],
+  action: CopyAction,
+  metadata: CopyMetadata,
+): void {
   const destination = bytePath(action.destination);
   if (!action.createDestinationPath && tree.parent(rootPath(tree, destination)) === undefined) {
     throw new BuildError("CONTEXT", `failed to stat ${action.destination}: its directory does not exist`);
@@ -50,7 +56,7 @@ export function place(tree: WorkTree, source: FileTree, selected: readonly Selec
 }
 
 /** Makes the directory a destination path names or, without a trailing slash, the one it is in. */
-export function makeDestination(tree: WorkTree, destination: BytePath, metadata: CopyMetadata): void {
+function makeDestination(tree: WorkTree, destination: BytePath, metadata: CopyMetadata): void {
   const isDirectory = /(?:^|\/)\.?$/.test(destination);
   const directory = isDirectory ? destination : destination.slice(0, destination.lastIndexOf("/") + 1);
   makeDirectories(tree, rootPath(tree, directory), metadata.createdMode, metadata.owner);
@@ -100,12 +106,17 @@ class Placement {
     const directory = this.#parentOf(target);
     const name = baseOf(target);
     let existing = this.#tree.child(directory, name);
-    if (this.#action.alwaysReplace && existing !== undefined && !(entry.type === "dir" && existing.inode.type === "dir")) {
+    if (
+      this.#action.alwaysReplace &&
+      existing !== undefined &&
+      !(entry.type === "dir" && existing.inode.type === "dir")
+    ) {
       this.#tree.unlink(directory, name);
       existing = undefined;
     }
     if (entry.type !== "dir") {
-      if (existing?.inode.type === "dir") throw new BuildError("CONTEXT", `cannot replace to directory /${displayPath(target)} with file`);
+      if (existing?.inode.type === "dir")
+        throw new BuildError("CONTEXT", `cannot replace to directory /${displayPath(target)} with file`);
       this.#tree.link(directory, name, this.#file(item));
       return;
     }

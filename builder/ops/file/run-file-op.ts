@@ -71,7 +71,10 @@ export async function planFileOp(op: FileOp, trees: readonly FileTree[], options
 }
 
 /** A whole tree as the entries of one layer. */
-export async function wholeTree(tree: FileTree, signal: AbortSignal): Promise<{ readonly entries: readonly SourcedEntry[] }> {
+export async function wholeTree(
+  tree: FileTree,
+  signal: AbortSignal,
+): Promise<{ readonly entries: readonly SourcedEntry[] }> {
   const found: Entry[] = [];
   const collect = (directory: BytePath): void => {
     for (const name of tree.list(directory)) {

@@ -44,7 +44,8 @@ export function select(action: CopyAction, tree: FileTree): SelectedSource[] {
   const selected = starts.map((path) => selectFrom(tree, path, action, filter));
   // Without wildcards --parents must find what it names: more than the directory it starts in.
   const isNamed = include !== undefined && !hasWildcards(start) && !hasWildcards(include);
-  if (isNamed && selected.every(({ items }) => items.length <= 1)) throw missingSource(tree, bytePath(`${start}/${include}`));
+  if (isNamed && selected.every(({ items }) => items.length <= 1))
+    throw missingSource(tree, bytePath(`${start}/${include}`));
   return selected;
 }
 
@@ -149,7 +150,7 @@ class SelectionWalk {
 }
 
 /** Whether a path, as text, has `*`, `?` or `[` that is not escaped. */
-export function hasWildcards(path: string): boolean {
+function hasWildcards(path: string): boolean {
   for (let at = 0; at < path.length; at++) {
     const char = path[at];
     if (char === "*" || char === "?" || char === "[") return true;

@@ -49,7 +49,12 @@ export interface UnpackOptions {
  * Unpacks a file into a directory, which is made if it is missing. False when the content is no archive: then
  * nothing was done. Throws `ARCHIVE_INVALID` when it breaks off or cannot be applied.
  */
-export async function unpackArchive(tree: WorkTree, archive: ContentSource, destination: BytePath, options: UnpackOptions): Promise<boolean> {
+export async function unpackArchive(
+  tree: WorkTree,
+  archive: ContentSource,
+  destination: BytePath,
+  options: UnpackOptions,
+): Promise<boolean> {
   const sink = new Unpacker(tree, destination, options);
   const reader = new TarReader(sink);
   try {
@@ -120,7 +125,7 @@ class Unpacker implements TarSink {
   data(bytes: Buffer, offset: number): void {
     const file = this.#file;
     if (file === undefined) return;
-    for (let at = 0; at < bytes.length; ) at += writeSync(file.fd, bytes, at, bytes.length - at, offset + at);
+    for (let at = 0; at < bytes.length;) at += writeSync(file.fd, bytes, at, bytes.length - at, offset + at);
     file.written = offset + bytes.length;
   }
 
@@ -171,7 +176,8 @@ class Unpacker implements TarSink {
       node.inode.gid = 0;
     } else if (node.inode.type === "symlink") {
       const target = resolvePath(this.#view, path, { followLast: true });
-      if (target.entry === undefined) throw invalidArchive(`open /${displayPath(path)}: no such file or directory`, header.name);
+      if (target.entry === undefined)
+        throw invalidArchive(`open /${displayPath(path)}: no such file or directory`, header.name);
       node = this.#nodeAt(target.path);
     }
     if (node?.inode.type !== "dir") throw invalidArchive(`"/${displayPath(path)}" is not a directory`, header.name);
@@ -187,7 +193,8 @@ class Unpacker implements TarSink {
     if (header.type === "dir") return this.#tree.makeDirectory(parent, name, header.mode);
     const inode = newInode(header.type === "hardlink" ? "file" : header.type, header.mode, 0n);
     if (header.type === "symlink") inode.link = header.link;
-    if (header.type === "char" || header.type === "block") Object.assign(inode, { major: header.major, minor: header.minor });
+    if (header.type === "char" || header.type === "block")
+      Object.assign(inode, { major: header.major, minor: header.minor });
     if (header.type === "file") {
       inode.size = header.size;
       inode.content = { kind: "source", source: this.#content(header) };
@@ -206,8 +213,10 @@ class Unpacker implements TarSink {
   #hardLink(header: TarHeader, parent: WorkNode, name: BytePath): void {
     const target = resolvePath(this.#view, cleanAbsolute(header.link), { followLast: false });
     const node = this.#nodeAt(target.path);
-    if (target.entry === undefined || node === undefined) throw invalidArchive(`it links to "${displayPath(header.link)}", which is not there`, header.name);
-    if (node.inode.type === "dir") throw invalidArchive(`it links to the directory "${displayPath(header.link)}"`, header.name);
+    if (target.entry === undefined || node === undefined)
+      throw invalidArchive(`it links to "${displayPath(header.link)}", which is not there`, header.name);
+    if (node.inode.type === "dir")
+      throw invalidArchive(`it links to the directory "${displayPath(header.link)}"`, header.name);
     this.#tree.link(parent, name, node.inode);
     this.#setAttributes(node.inode, header);
   }

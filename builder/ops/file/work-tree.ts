@@ -86,7 +86,11 @@ export class WorkTree {
     if (directory.base === undefined) return undefined;
     const path = joinBytes(directory.base, name);
     const entry = this.#base.lstat(path);
-    const node = entry && { inode: this.#inodeOf(path, entry), base: entry.type === "dir" ? path : undefined, names: new Map() };
+    const node = entry && {
+      inode: this.#inodeOf(path, entry),
+      base: entry.type === "dir" ? path : undefined,
+      names: new Map(),
+    };
     directory.names.set(name, node);
     return node;
   }

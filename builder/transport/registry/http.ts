@@ -28,6 +28,8 @@ export interface HttpResponse {
 export interface HttpOptions {
   /** Whether a host's certificate goes unchecked. */
   readonly isInsecure: (host: string) => boolean;
+  /** Whether a redirect may lead from https to plain http: for files that anybody may have. */
+  readonly allowsDowngrade?: boolean;
   /** For the proxies it names (HTTP_PROXY, HTTPS_PROXY, NO_PROXY). */
   readonly environment?: ReadonlyMap<string, string> | undefined;
   /** Pauses before further attempts. */
@@ -96,7 +98,8 @@ export class HttpClient {
   #checkRedirect(from: URL, to: URL): void {
     if (to.protocol !== "http:" && to.protocol !== "https:")
       throw new BuildError("REGISTRY", `"${from.host}" redirects to "${to.protocol}"`);
-    if (from.protocol === "https:" && to.protocol === "http:" && !this.#options.isInsecure(to.host)) {
+    const isDowngrade = from.protocol === "https:" && to.protocol === "http:";
+    if (isDowngrade && this.#options.allowsDowngrade !== true && !this.#options.isInsecure(to.host)) {
       throw new BuildError("REGISTRY", `"${from.host}" redirects from https to plain http ("${to.host}")`);
     }
   }

@@ -1,0 +1,265 @@
+/* The mode "step": pid 1 of the step, and the supervisor beside it. */
+#include "launcher.h"
+
+/* Pid 1 of the step: mounts, enters, drops, becomes the program. Never returns. */
+static void run_child(struct process *p, struct reader records, int parent_gone)
+{
+	int failed = 0;
+	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	struct pollfd gone = { .fd = parent_gone, .events = POLLIN };
+	if (poll(&gone, 1, 0) > 0) _exit(125);
+	umask(0);
+	if (chdir("/") < 0) die("enter /");
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) die("make the mounts private");
+	while (records.at < records.end) {
+		uint32_t op = take_u32(&records);
+		int was_failed = failed;
+		failed = 0;
+		switch (op) {
+		case OP_FLAGS: take_u32(&records); take_u32(&records); break;
+		case OP_HOSTNAME: {
+			const char *name = take_str(&records);
+			if (sethostname(name, strlen(name)) < 0) die("set the host name");
+			break;
+		}
+		case OP_STUB: {
+			const char *directory = take_str(&records), *path = take_str(&records);
+			uint32_t is_file = take_u32(&records);
+			if (make_stub(directory, path, (int)is_file) < 0) die("make \"%s/%s\"", directory, path);
+			break;
+		}
+		case OP_ROOT_BIND: {
+			const char *source = take_str(&records), *mount_point = take_str(&records);
+			int tree = clone_tree(AT_FDCWD, source), at = open(mount_point, O_PATH | O_DIRECTORY | O_CLOEXEC);
+			if (tree < 0 || at < 0 || move_tree(tree, at) < 0) die("bind \"%s\" as root", source);
+			close(tree);
+			close(at);
+			if ((root_fd = open(mount_point, O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0) die("open the root");
+			break;
+		}
+		case OP_ROOT_OVERLAY: {
+			struct stack s = take_stack(&records);
+			const char *mount_point = take_str(&records);
+			if (mount_overlay(&s, mount_point) < 0) die("mount overlay on \"%s\"", mount_point);
+			if ((root_fd = open(mount_point, O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0) die("open the root");
+			break;
+		}
+		case OP_BIND: {
+			const char *source = take_str(&records), *target = take_str(&records);
+			uint64_t attributes = take_u64(&records);
+			uint32_t flags = take_u32(&records);
+			if (flags & MOUNT_ELSE && !was_failed) break;
+			failed = bind_host(source, target, attributes, flags) < 0;
+			if (failed && !(flags & MOUNT_OPTIONAL)) die("bind \"%s\" on \"%s\"", source, target);
+			break;
+		}
+		case OP_OVERLAY: {
+			struct stack s = take_stack(&records);
+			const char *staging = take_str(&records), *sub_path = take_str(&records), *target = take_str(&records);
+			uint64_t attributes = take_u64(&records);
+			uint32_t flags = take_u32(&records);
+			if (bind_overlay(&s, staging, sub_path, target, attributes, flags) < 0) die("mount \"%s\" of another stage on \"%s\"", sub_path, target);
+			break;
+		}
+		case OP_FS: {
+			const char *type = take_str(&records), *source = take_str(&records), *target = take_str(&records);
+			uint32_t ms = take_u32(&records);
+			const char *data = take_str(&records);
+			uint32_t flags = take_u32(&records);
+			if (flags & MOUNT_ELSE && !was_failed) break;
+			failed = mount_fs(type, source, target, ms, data, flags) < 0;
+			if (failed && !(flags & MOUNT_OPTIONAL)) die("mount %s on \"%s\"", type, target);
+			break;
+		}
+		case OP_DEVICE: {
+			const char *name = take_str(&records);
+			uint32_t major_number = take_u32(&records), minor_number = take_u32(&records);
+			if (make_device(name, major_number, minor_number) < 0) die("make /dev/%s", name);
+			break;
+		}
+		case OP_SYMLINK: {
+			const char *text = take_str(&records), *path = take_str(&records);
+			const char *slash = strrchr(path, '/');
+			char parent[PATH_MAX];
+			snprintf(parent, sizeof parent, "%.*s", slash ? (int)(slash - path) : 0, path);
+			int dir = open_root(parent);
+			if (dir < 0 || symlinkat(text, dir, slash ? slash + 1 : path) < 0) die("make the link \"%s\"", path);
+			close(dir);
+			break;
+		}
+		case OP_MASK: {
+			const char *path = take_str(&records);
+			if (mask(path) < 0) die("mask \"%s\"", path);
+			break;
+		}
+		case OP_READONLY: {
+			const char *path = take_str(&records);
+			if (make_readonly(path) < 0) die("make \"%s\" read-only", path);
+			break;
+		}
+		case OP_ROOT_READONLY:
+			if (set_attributes(root_fd, ATTR_RDONLY, 0) < 0) die("make the root read-only");
+			break;
+		case OP_CWD: {
+			/* Made where it is missing, and owned by the user, as BuildKit does; it stays. */
+			const char *path = take_str(&records);
+			uid_t owner[2] = { p->uid, p->gid };
+			int fd = open_or_make(path, 0, 1, owner);
+			if (fd < 0) die("make the working directory \"%s\"", path);
+			close(fd);
+			break;
+		}
+		case OP_RLIMIT: {
+			const char *name = take_str(&records);
+			uint32_t resource = take_u32(&records);
+			struct rlimit limit = { .rlim_cur = take_u64(&records) };
+			limit.rlim_max = take_u64(&records);
+			if (setrlimit((int)resource, &limit) < 0) die("set the ulimit \"%s\"", name);
+			break;
+		}
+		case OP_USER: take_u32(&records); take_u32(&records); for (uint32_t n = take_u32(&records); n > 0; n--) take_u32(&records); break;
+		case OP_CAPS: take_u64(&records); take_u32(&records); break;
+		case OP_SECCOMP: case OP_CGROUP: take_str(&records); break;
+		case OP_ENV: case OP_ARGS: for (uint32_t n = take_u32(&records); n > 0; n--) take_str(&records); break;
+		default: errno = EPROTO; die("read the spec: opcode %u", op);
+		}
+	}
+	if (p->flags & STEP_LOOPBACK) loopback_up();
+	syscall(SYS_keyctl, JOIN_SESSION_KEYRING, NULL, 0, 0, 0); /* the builder's keys are not the step's; no keyrings, no need */
+	if (p->flags & STEP_TERMINAL) {
+		/* By name: the descriptor's mount belongs to the namespace outside. */
+		char name[PATH_MAX];
+		ssize_t size = readlink("/proc/self/fd/0", name, sizeof name - 1);
+		name[size < 0 ? 0 : size] = 0;
+		if (bind_host(name, "dev/console", 0, MOUNT_KEEP) < 0) die("bind the terminal \"%s\" on /dev/console", name);
+	}
+	enter_root();
+	/* From here on no descriptor leads out of the root but the report's, which is no file. */
+	close(root_fd);
+	if (report_fd != 3) { if (dup3(report_fd, 3, O_CLOEXEC) < 0) die("keep the report"); report_fd = 3; }
+	syscall(SYS_close_range, 4, ~0U, 0);
+	if (fcntl(report_fd, F_SETFD, FD_CLOEXEC) < 0) die("keep the report");
+	setsid();
+	if (p->flags & STEP_TERMINAL && ioctl(0, TIOCSCTTY, 0) < 0) die("take the terminal");
+	int cwd = open_in(AT_FDCWD, p->cwd, O_PATH | O_DIRECTORY, 0);
+	if (cwd < 0 || fchdir(cwd) < 0) die("enter the working directory \"%s\"", p->cwd);
+	close(cwd);
+	drop_privileges(p);
+	umask(0022);
+	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); /* the change of user cleared it */
+	execute(p->args, p->env);
+}
+
+/*
+ * Output of a step. Node's "pipes" are sockets, and a socket cannot be opened again as /dev/stdout; so the step gets true
+ * pipes, and this program moves their bytes on.
+ */
+struct stream { int pipe[2], to, blocked; };
+
+static void open_stream(struct stream *s, int to, const struct process *p)
+{
+	if (pipe2(s->pipe, O_CLOEXEC) < 0) die("make a pipe");
+	/* A user that is not root must be able to open /dev/stdout too. */
+	if (p->uid != 0 && fchown(s->pipe[1], p->uid, p->gid) < 0) die("give the output to user %u", p->uid);
+	s->to = fcntl(to, F_DUPFD_CLOEXEC, 4);
+	if (s->to < 0 || fcntl(s->to, F_SETFL, O_NONBLOCK) < 0 || fcntl(s->pipe[0], F_SETFL, O_NONBLOCK) < 0) die("make a pipe");
+	s->blocked = 0;
+}
+
+static void close_stream(struct stream *s)
+{
+	close(s->pipe[0]);
+	s->pipe[0] = -1;
+}
+
+/* Moves what there is; at the end of the pipe, or when nobody listens any more, closes it. */
+static void pump(struct stream *s)
+{
+	for (;;) {
+		ssize_t moved = splice(s->pipe[0], NULL, s->to, NULL, 1 << 20, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+		if (moved > 0 || (moved < 0 && errno == EINTR)) continue;
+		if (moved < 0 && errno == EAGAIN) {
+			/* Either side may be the reason: with bytes waiting it is the receiver. */
+			int waiting = 0;
+			s->blocked = ioctl(s->pipe[0], FIONREAD, &waiting) == 0 && waiting > 0;
+			return;
+		}
+		close_stream(s);
+		return;
+	}
+}
+
+static void join_cgroup(const char *directory)
+{
+	char path[PATH_MAX];
+	snprintf(path, sizeof path, "%s/cgroup.procs", directory);
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, "0", 1) != 1) die("join the cgroup \"%s\"", directory);
+	close(fd);
+}
+
+/* Starts the step and stays beside it: kills it when the parent goes or says so, tidies up, and reports how it ended. */
+int run_step(const char *spec_path, const char *report_path)
+{
+	int spec_fd = 3, lifeline[2], status = 0, stopped = 0;
+	prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
+	if (spec_path) {
+		report_fd = open(report_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+		spec_fd = open(spec_path, O_RDONLY | O_CLOEXEC);
+		if (spec_fd < 0) die("open \"%s\"", spec_path);
+	}
+	struct reader records = read_spec(spec_fd);
+	struct process p = read_process(records);
+	made_list = mmap(NULL, sizeof *made_list, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (made_list == MAP_FAILED || pipe2(lifeline, O_CLOEXEC) < 0) die("start");
+	if (p.cgroup) join_cgroup(p.cgroup);
+	setsid(); /* a Ctrl-C at the terminal is the parent's to handle */
+	if (p.flags & STEP_TERMINAL) {
+		signal(SIGHUP, SIG_IGN);
+		ioctl(0, TIOCNOTTY); /* so that the step can take it */
+	}
+	sigset_t watched, old;
+	sigemptyset(&watched);
+	const int signals[] = { SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGHUP };
+	for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) sigaddset(&watched, signals[i]);
+	sigprocmask(SIG_BLOCK, &watched, &old);
+	int signal_fd = signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK);
+	struct stream streams[2] = { { .pipe = { -1, -1 } }, { .pipe = { -1, -1 } } };
+	if (p.flags & STEP_PIPES) for (int i = 0; i < 2; i++) open_stream(&streams[i], i + 1, &p);
+	pid_t child = (pid_t)syscall(SYS_clone, (unsigned long)p.namespaces | SIGCHLD, 0, 0, 0, 0);
+	if (child < 0) die("create the namespaces");
+	if (child == 0) {
+		const int ignored[] = { SIGHUP, SIGINT, SIGQUIT, SIGPIPE };
+		for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) signal(ignored[i], SIG_DFL);
+		sigprocmask(SIG_SETMASK, &old, NULL);
+		close(lifeline[1]);
+		if (p.flags & STEP_PIPES) for (int i = 0; i < 2; i++) if (dup2(streams[i].pipe[1], i + 1) < 0) die("hand over the output");
+		run_child(&p, records, lifeline[0]);
+	}
+	close(lifeline[0]);
+	if (p.flags & STEP_PIPES) for (int i = 0; i < 2; i++) close(streams[i].pipe[1]);
+	for (int running = 1; running || streams[0].pipe[0] >= 0 || streams[1].pipe[0] >= 0;) {
+		struct pollfd fds[4] = { { .fd = signal_fd, .events = POLLIN }, { .fd = spec_path || stopped ? -1 : spec_fd, .events = POLLIN } };
+		for (int i = 0; i < 2; i++) {
+			int blocked = streams[i].pipe[0] >= 0 && streams[i].blocked;
+			fds[2 + i] = (struct pollfd){ .fd = blocked ? streams[i].to : streams[i].pipe[0], .events = blocked ? POLLOUT : POLLIN };
+		}
+		if (poll(fds, 4, -1) < 0 && errno != EINTR) break;
+		struct signalfd_siginfo info;
+		while (read(signal_fd, &info, sizeof info) == sizeof info) {
+			if (info.ssi_signo == SIGCHLD || (info.ssi_signo == SIGHUP && p.flags & STEP_TERMINAL)) continue;
+			if (running) kill(child, SIGKILL);
+		}
+		if (fds[1].fd >= 0 && fds[1].revents) {
+			/* The parent has gone: nobody reads on. */
+			stopped = 1;
+			if (running) kill(child, SIGKILL);
+			for (int i = 0; i < 2; i++) if (streams[i].pipe[0] >= 0) close_stream(&streams[i]);
+		}
+		for (int i = 0; i < 2; i++) if (streams[i].pipe[0] >= 0 && fds[2 + i].revents) pump(&streams[i]);
+		if (running && waitpid(child, &status, WNOHANG) == child) running = 0;
+	}
+	if (*p.clean_base) remove_made(p.clean_base);
+	report('X', (uint32_t)status, "");
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}

@@ -1,0 +1,42 @@
+// Steps that no instruction asks for ("[internal] load build definition from Dockerfile"), as events.
+
+import type { Digest } from "./core/digest.ts";
+import { digestOf } from "./core/digest.ts";
+import type { EventSink } from "./core/events.ts";
+import type { SourceReport } from "./source/remote.ts";
+
+export interface StepClock {
+  readonly events: EventSink;
+  readonly now: () => number;
+}
+
+/** Tells of a step while it is done. */
+export async function told<T>({ events, now }: StepClock, name: string, work: (report: SourceReport) => Promise<T>, vertex: Digest = digestOf(name)): Promise<T> {
+  const event = { kind: "vertex" as const, vertex, name, inputs: [], started: now() };
+  events(event);
+  try {
+    const result = await work(reportTo({ events, now }, vertex));
+    events({ ...event, completed: now() });
+    return result;
+  } catch (error) {
+    events({ ...event, completed: now(), error: error instanceof Error ? error.message : String(error) });
+    throw error;
+  }
+}
+
+const PROGRESS_INTERVAL_MS = 100;
+
+/** Progress and output of a source as events of its vertex. */
+export function reportTo({ events, now }: StepClock, vertex: Digest): SourceReport {
+  const started = now();
+  let last = Number.NEGATIVE_INFINITY;
+  return {
+    progress(name, current, total, isDone) {
+      const time = now();
+      if (!isDone && time - last < PROGRESS_INTERVAL_MS) return;
+      last = time;
+      events({ kind: "status", vertex, id: name, name, current, total, started, ...(isDone ? { completed: time } : {}) });
+    },
+    log: (stream, data) => events({ kind: "log", vertex, stream, data, time: now() }),
+  };
+}

@@ -1,0 +1,245 @@
+// The main context: where its files and its Dockerfile come from. A folder of the client's
+// is read as it lies there; everything else is a source op of the graph, as it is in BuildKit.
+
+import { isAbsolute, join, posix } from "node:path";
+import { mkdirSync } from "node:fs";
+import { randomUUID } from "node:crypto";
+import { bytePath } from "./core/byte-path.ts";
+import { BuildError } from "./core/errors.ts";
+import type { NamedContext } from "./dockerfile/convert/plan.ts";
+import { readIgnoreLines } from "./dockerfile/dockerignore.ts";
+import type { Engine } from "./engine.ts";
+import type { Vertex } from "./graph/vertex.ts";
+import { vertex } from "./graph/vertex.ts";
+import { gitVertex, httpContextVertex } from "./remote-contexts.ts";
+import { told } from "./internal-steps.ts";
+import type { FileTree } from "./layer/file-tree.ts";
+import { readTreeFile } from "./layer/read-tree-file.ts";
+import type { BuildRequest, DockerfileSpec } from "./request.ts";
+import { isArchive, openArchive, spool } from "./source/archive.ts";
+import { existingDirectory, noDockerfile, readDockerfileAt, readDockerfileIn, readIgnoreFile } from "./source/context.ts";
+import { openHttpFile } from "./source/http-file.ts";
+import { redact } from "./source/redact.ts";
+import type { SourceTrees } from "./source-trees.ts";
+
+/** The name of the main context's source. */
+const MAIN = "context";
+/** BuildKit's client takes no larger one by URL; from disk there is no bound. */
+const MOST_DOCKERFILE_BYTES = 16 << 20;
+
+/** The Dockerfile's bytes and the name to show for it. */
+export interface DockerfileSource {
+  readonly bytes: Uint8Array;
+  readonly name: string;
+}
+
+/** The main context, open. */
+export interface MainContext {
+  dockerfile(): Promise<DockerfileSource>;
+  /** Its files. Call after `dockerfile`: the ignore file may lie beside it. */
+  files(): Promise<NamedContext>;
+}
+
+/** What opening a context works with. */
+export interface ContextWorld {
+  readonly engine: Engine;
+  readonly request: BuildRequest;
+  readonly trees: SourceTrees;
+  readonly signal: AbortSignal;
+}
+
+/** Opens the request's context. Throws `CONTEXT`, `INPUT_MISSING`, and what its source throws. */
+export async function openMainContext(world: ContextWorld): Promise<MainContext> {
+  const { context } = world.request;
+  switch (context.kind) {
+    case "directory":
+      return new FolderContext(world, await existingDirectory(context.path));
+    case "stream":
+      return await openStream(world, context.open());
+    case "git":
+      return new RemoteContext(world, gitVertex(context.url, world.request));
+    case "http":
+      return await openUrl(world, context.url);
+    case "image":
+    case "oci-layout":
+    case "docker-archive":
+      throw new BuildError("USAGE", "an image cannot be the build context", { hint: "images are for --build-context" });
+  }
+}
+
+/** A folder, whose Dockerfile may also be somewhere else. */
+class FolderContext implements MainContext {
+  readonly #world: ContextWorld;
+  readonly #directory: string;
+  #dockerfilePath: string | undefined;
+
+  constructor(world: ContextWorld, directory: string) {
+    this.#world = world;
+    this.#directory = directory;
+  }
+
+  async dockerfile(): Promise<DockerfileSource> {
+    const { dockerfile } = this.#world.request;
+    const elsewhere = await dockerfileElsewhere(this.#world, dockerfile);
+    if (elsewhere !== undefined) return elsewhere;
+    const asked = dockerfile.kind === "path" ? dockerfile.path : undefined;
+    return await tellDockerfile(this.#world, posix.basename(asked ?? "Dockerfile"), async () => {
+      const found = await readDockerfileIn(this.#directory, asked);
+      this.#dockerfilePath = found.path;
+      return found;
+    });
+  }
+
+  async files(): Promise<NamedContext> {
+    const ignored = await told(this.#world.request, "[internal] load .dockerignore", async (report) => {
+      const found = await readIgnoreFile(this.#directory, this.#dockerfilePath);
+      const size = Buffer.byteLength(found?.text ?? "");
+      report.progress("transferring context:", size, size, true);
+      return found;
+    });
+    const lines = ignored === undefined ? [] : readIgnoreLines(ignored.text);
+    const ignoreFile = ignored === undefined ? undefined : { name: ignored.name, lines };
+    this.#world.trees.addLocal(MAIN, { directory: this.#directory, ignoreFile });
+    return { kind: "local", name: MAIN, excludes: lines.map(({ pattern }) => pattern) };
+  }
+}
+
+/** What a source op brings: a repository, an archive, a single file. No ignore file counts in it (as in BuildKit). */
+class RemoteContext implements MainContext {
+  readonly #world: ContextWorld;
+  readonly #vertex: Vertex;
+  /** The Dockerfile, when it can be no other. */
+  readonly #only: string | undefined;
+
+  constructor(world: ContextWorld, source: Vertex, only?: string) {
+    this.#world = world;
+    this.#vertex = source;
+    this.#only = only;
+  }
+
+  async dockerfile(): Promise<DockerfileSource> {
+    const { dockerfile } = this.#world.request;
+    const elsewhere = await dockerfileElsewhere(this.#world, dockerfile);
+    if (elsewhere !== undefined) return elsewhere;
+    const asked = this.#only ?? (dockerfile.kind === "path" ? dockerfile.path : "Dockerfile");
+    if (isAbsolute(asked)) return await tellDockerfile(this.#world, posix.basename(asked), () => readDockerfileAt(asked));
+    const tree = await this.#tree();
+    const lower = posix.basename(asked) === "Dockerfile" ? [posix.join(posix.dirname(asked), "dockerfile")] : [];
+    for (const name of [asked, ...lower]) {
+      const bytes = await readTreeFile(tree, bytePath(name), MOST_DOCKERFILE_BYTES, this.#world.signal);
+      if (bytes !== undefined) return { bytes, name };
+    }
+    throw noDockerfile(asked, [contextName(this.#world.request)]);
+  }
+
+  files(): Promise<NamedContext> {
+    return Promise.resolve({ kind: "source", vertex: this.#vertex, subdir: "" });
+  }
+
+  async #tree(): Promise<FileTree> {
+    const { op, options, digest } = this.#vertex;
+    if (op.kind !== "source" || op.source.type === "image") throw new BuildError("INTERNAL", "a context is no tree");
+    const { source } = op;
+    return await told(this.#world.request, options.name, () => this.#world.trees.tree(source, digest), digest);
+  }
+}
+
+/** A Dockerfile alone, and no files. */
+class BareContext implements MainContext {
+  readonly #world: ContextWorld;
+  readonly #bytes: Uint8Array;
+
+  constructor(world: ContextWorld, bytes: Uint8Array) {
+    this.#world = world;
+    this.#bytes = bytes;
+  }
+
+  async dockerfile(): Promise<DockerfileSource> {
+    return await tellDockerfile(this.#world, "Dockerfile", () => Promise.resolve({ bytes: this.#bytes, name: "Dockerfile" }));
+  }
+
+  files(): Promise<NamedContext> {
+    const directory = join(this.#world.engine.layers.place.workDirectory, randomUUID());
+    mkdirSync(directory);
+    this.#world.trees.addLocal(MAIN, { directory });
+    return Promise.resolve({ kind: "local", name: MAIN, excludes: [] });
+  }
+}
+
+/** Standard input: an archive, or a Dockerfile. */
+async function openStream(world: ContextWorld, stream: AsyncIterable<Uint8Array>): Promise<MainContext> {
+  const { signal, request, engine } = world;
+  const path = join(engine.layers.place.workDirectory, randomUUID());
+  const size = await spool(stream, path, signal);
+  if (size === 0) {
+    throw new BuildError("CONTEXT", "the build context on standard input is empty", { hint: "it must be an archive (tar c . | tsbuild build -) or a Dockerfile" });
+  }
+  if (isArchive(path)) return archiveContext(world, path);
+  if (request.dockerfile.kind !== "default") {
+    throw new BuildError("USAGE", "ambiguous Dockerfile source: both stdin and flag correspond to Dockerfiles", { hint: "standard input is not an archive, so it is taken as the Dockerfile" });
+  }
+  const { readFile } = await import("node:fs/promises");
+  return new BareContext(world, await readFile(path));
+}
+
+/** A URL: an archive, or a Dockerfile under the name "context", which is then the only file there is. */
+async function openUrl(world: ContextWorld, url: string): Promise<MainContext> {
+  const source = httpContextVertex(url, "[internal] load remote build context");
+  const { op, options, digest } = source;
+  if (op.kind !== "source" || op.source.type !== "http") throw new BuildError("INTERNAL", "a URL is no http source");
+  const http = op.source;
+  const { path } = await told(world.request, options.name, () => openHttpFile(http, world.trees.remoteOptions(digest)), digest);
+  return isArchive(path) ? archiveContext(world, path) : new RemoteContext(world, source, http.fileName);
+}
+
+function archiveContext(world: ContextWorld, path: string): MainContext {
+  const { engine, trees, signal } = world;
+  trees.addArchive(MAIN, () => openArchive(path, engine.jobs, engine.layers.place.workDirectory, signal));
+  const unpacked = vertex({ kind: "source", source: { type: "archive", name: MAIN } }, [], { name: "[internal] load build context" });
+  return new RemoteContext(world, unpacked);
+}
+
+/** A Dockerfile that does not lie with the context: on standard input, or at a URL. */
+async function dockerfileElsewhere(world: ContextWorld, spec: DockerfileSpec): Promise<DockerfileSource | undefined> {
+  switch (spec.kind) {
+    case "path":
+    case "default":
+      return undefined;
+    case "stream":
+      return await tellDockerfile(world, "Dockerfile", async () => ({ bytes: await collect(spec.open()), name: "Dockerfile" }));
+    case "http": {
+      const { op, digest } = httpContextVertex(spec.url, `[internal] load ${redact(spec.url)}`);
+      if (op.kind !== "source" || op.source.type !== "http") throw new BuildError("INTERNAL", "a URL is no http source");
+      const http = op.source;
+      return await tellDockerfile(world, "Dockerfile", async () => {
+        const { path } = await openHttpFile(http, world.trees.remoteOptions(digest), { maxBytes: MOST_DOCKERFILE_BYTES });
+        const { readFile } = await import("node:fs/promises");
+        return { bytes: await readFile(path), name: "Dockerfile" };
+      });
+    }
+  }
+}
+
+async function tellDockerfile<T extends DockerfileSource>({ request }: ContextWorld, name: string, read: () => Promise<T>): Promise<T> {
+  return await told(request, `[internal] load build definition from ${name}`, async (report) => {
+    const found = await read();
+    report.progress("transferring dockerfile:", found.bytes.length, found.bytes.length, true);
+    return found;
+  });
+}
+
+function contextName({ context }: BuildRequest): string {
+  if (context.kind === "git" || context.kind === "http") return redact(context.url);
+  return context.kind === "stream" ? "standard input" : "the build context";
+}
+
+async function collect(chunks: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of chunks) {
+    size += chunk.length;
+    if (size > MOST_DOCKERFILE_BYTES) throw new BuildError("USAGE", `the Dockerfile on standard input is larger than ${MOST_DOCKERFILE_BYTES} bytes`);
+    parts.push(chunk);
+  }
+  return Buffer.concat(parts);
+}

@@ -1,0 +1,110 @@
+// The trees of source ops, each opened once a build: local folders, archives, downloads,
+// checkouts.
+
+import { dirname } from "node:path";
+import { bytePath } from "./core/byte-path.ts";
+import type { Digest } from "./core/digest.ts";
+import { BuildError } from "./core/errors.ts";
+import type { Engine } from "./engine.ts";
+import type { SourceOp } from "./graph/op.ts";
+import { reportTo } from "./internal-steps.ts";
+import type { FileTree } from "./layer/file-tree.ts";
+import type { BuildRequest } from "./request.ts";
+import type { IgnoreLine } from "./dockerfile/dockerignore.ts";
+import { LocalTree } from "./source/local-tree.ts";
+import type { RemoteOptions } from "./source/remote.ts";
+import { openRemote } from "./source/remote.ts";
+import { StatCache } from "./source/stat-cache.ts";
+
+/** A source op that is no image. */
+export type TreeSource = Exclude<SourceOp["source"], { type: "image" }>;
+
+/** A client's folder that local ops name. */
+export interface LocalPlace {
+  /** Absolute. */
+  readonly directory: string;
+  readonly ignoreFile?: { readonly name: string; readonly lines: readonly IgnoreLine[] } | undefined;
+}
+
+/** Opens trees; disposing it saves what was learned of the folders. */
+export class SourceTrees implements Disposable {
+  readonly #engine: Engine;
+  readonly #request: BuildRequest;
+  readonly #signal: AbortSignal;
+  readonly #trees = new Map<Digest, Promise<FileTree>>();
+  readonly #statCaches = new Map<string, StatCache | undefined>();
+  readonly #places = new Map<string, LocalPlace>();
+  readonly #archives = new Map<string, () => Promise<FileTree>>();
+
+  constructor(engine: Engine, request: BuildRequest, signal: AbortSignal) {
+    this.#engine = engine;
+    this.#request = request;
+    this.#signal = signal;
+  }
+
+  /** Says what folder the local ops of a name mean. */
+  addLocal(name: string, place: LocalPlace): void {
+    this.#places.set(name, place);
+  }
+
+  /** Says how the archive of a name is opened. */
+  addArchive(name: string, open: () => Promise<FileTree>): void {
+    this.#archives.set(name, open);
+  }
+
+  /** The tree of a source op. */
+  tree(source: TreeSource, vertex: Digest): Promise<FileTree> {
+    let tree = this.#trees.get(vertex);
+    if (!tree) {
+      tree = this.#open(source, vertex);
+      this.#trees.set(vertex, tree);
+    }
+    return tree;
+  }
+
+  /** What sources from the network work with. */
+  remoteOptions(vertex: Digest): RemoteOptions {
+    const { session, environment } = this.#request;
+    const { workDirectory, layersDirectory } = this.#engine.layers.place;
+    return { storeDirectory: dirname(layersDirectory), workDirectory, session, environment, signal: this.#signal, report: reportTo(this.#request, vertex) };
+  }
+
+  [Symbol.dispose](): void {
+    for (const cache of this.#statCaches.values()) cache?.save();
+  }
+
+  async #open(source: TreeSource, vertex: Digest): Promise<FileTree> {
+    switch (source.type) {
+      case "local": {
+        const place = this.#places.get(source.name);
+        if (place === undefined) throw new BuildError("INTERNAL", `the context "${source.name}" was never opened`);
+        return this.#openLocal(place, source.excludes);
+      }
+      case "archive": {
+        const open = this.#archives.get(source.name);
+        if (open === undefined) throw new BuildError("INTERNAL", `the archive "${source.name}" was never opened`);
+        return await open();
+      }
+      case "http":
+      case "git":
+        return await openRemote(source, this.remoteOptions(vertex));
+    }
+  }
+
+  #openLocal({ directory, ignoreFile }: LocalPlace, excludes: readonly string[]): FileTree {
+    const digestCache = this.#statCache(directory);
+    return new LocalTree(bytePath(directory), {
+      excludes,
+      ...(ignoreFile === undefined ? {} : { ignoreFile: { name: ignoreFile.name, lines: ignoreFile.lines.map(({ line }) => line) } }),
+      ...(digestCache === undefined ? {} : { digestCache }),
+    });
+  }
+
+  #statCache(directory: string): StatCache | undefined {
+    if (!this.#statCaches.has(directory)) {
+      const { workDirectory, layersDirectory } = this.#engine.layers.place;
+      this.#statCaches.set(directory, StatCache.open(directory, { storeDirectory: dirname(layersDirectory), workDirectory, nowMs: this.#request.now() }));
+    }
+    return this.#statCaches.get(directory);
+  }
+}

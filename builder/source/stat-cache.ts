@@ -1,0 +1,133 @@
+// Content digests of a client's files, kept from one build to the next by what the kernel
+// says of a file. Size and mtime alone would not do (anybody can set an mtime): the ctime
+// changes with every change and cannot be set.
+//
+// A digest is only kept for a file that had last changed well before this build began. A
+// file that changes twice within one tick of the clock could otherwise be changed after it
+// was hashed and look the same ("racy git" is the same problem). Only file systems of this
+// machine are trusted with such times.
+//
+// On disk one file a context, replaced by rename: a line that says what it is, a record a
+// file (`dev ino size mtime ctime digest path`, NUL between them), and the digest of all
+// that. A file that is not whole, or of another context, counts as empty.
+
+import { mkdirSync, readFileSync, renameSync, statfsSync, statSync, writeFileSync } from "node:fs";
+import type { BigIntStats } from "node:fs";
+import { join } from "node:path";
+import type { BytePath } from "../core/byte-path.ts";
+import { bytePath, fsPath } from "../core/byte-path.ts";
+import type { Digest } from "../core/digest.ts";
+import { digestOf, hexOf } from "../core/digest.ts";
+import { isErrno } from "../core/errors.ts";
+import { temporaryPath } from "../store/temporary.ts";
+import type { DigestCache } from "./local-tree.ts";
+
+/** Times are exact to a tick (10 ms) on the file systems below, to a second on old ext4; and clocks are set. */
+const SETTLED_NS = 2_000_000_000n;
+const MOST_RECORDS = 200_000;
+const DIGEST_CHARS = 64;
+
+/** ext, xfs, btrfs, tmpfs, overlay, f2fs, zfs, bcachefs (statfs(2)): their ctime is the kernel's own. */
+const TRUSTED = new Set([0xef53, 0x58465342, 0x9123683e, 0x01021994, 0x794c7630, 0xf2f52010, 0x2fc12fc1, 0xca451a4e]);
+
+/** The digests of one context. `save` writes what is new. */
+export class StatCache implements DigestCache {
+  readonly #file: string;
+  readonly #workDirectory: string;
+  readonly #title: string;
+  /** What is mounted below the root may be of another kind. */
+  readonly #device: bigint;
+  /** Ctimes from here on may be the current tick's. */
+  readonly #unsettledNs: bigint;
+  readonly #records: Map<BytePath, string>;
+  readonly #used = new Set<BytePath>();
+  #isChanged = false;
+
+  private constructor(root: string, place: StatCachePlace) {
+    const directory = join(place.storeDirectory, "statcache");
+    mkdirSync(directory, { recursive: true });
+    this.#file = join(directory, hexOf(digestOf(root)));
+    this.#workDirectory = place.workDirectory;
+    this.#title = `tsbuild stat cache 1 ${bytePath(JSON.stringify(root))}`;
+    this.#device = statSync(fsPath(bytePath(root)), { bigint: true }).dev;
+    this.#unsettledNs = BigInt(place.nowMs) * 1_000_000n - SETTLED_NS;
+    this.#records = this.#read();
+  }
+
+  /** The cache of a context; undefined on a file system whose times are not to be trusted. Open it before the first file is looked at. */
+  static open(root: string, place: StatCachePlace): StatCache | undefined {
+    return TRUSTED.has(statfsSync(fsPath(bytePath(root))).type) ? new StatCache(root, place) : undefined;
+  }
+
+  lookup(path: BytePath, stat: BigIntStats): Digest | undefined {
+    const record = this.#records.get(path);
+    const known = recordOf(stat);
+    if (record === undefined || !record.startsWith(known) || record.length !== known.length + DIGEST_CHARS) return undefined;
+    this.#used.add(path);
+    return `sha256:${record.slice(known.length)}`;
+  }
+
+  store(path: BytePath, stat: BigIntStats, digest: Digest): void {
+    this.#used.add(path);
+    this.#isChanged = true;
+    if (this.#isTrusted(stat)) this.#records.set(path, recordOf(stat) + hexOf(digest));
+    else this.#records.delete(path);
+  }
+
+  #isTrusted({ dev, ctimeNs, mtimeNs }: BigIntStats): boolean {
+    return dev === this.#device && ctimeNs < this.#unsettledNs && mtimeNs < this.#unsettledNs;
+  }
+
+  /** Writes the records, if there are new ones. Of two builds at once the last one's stay. */
+  save(): void {
+    if (!this.#isChanged) return;
+    const records = [...this.#records].filter(([path]) => this.#records.size <= MOST_RECORDS || this.#used.has(path));
+    const body = `${this.#title}\0${records.map(([path, record]) => `${record} ${path}\0`).join("")}`;
+    const bytes = Buffer.from(body, "latin1");
+    const temporary = temporaryPath(this.#workDirectory, "statcache");
+    writeFileSync(temporary, Buffer.concat([bytes, Buffer.from(hexOf(digestOf(bytes)), "latin1")]), { mode: 0o600 });
+    renameSync(temporary, this.#file);
+    this.#isChanged = false;
+  }
+
+  #read(): Map<BytePath, string> {
+    const records = new Map<BytePath, string>();
+    const bytes = readWhole(this.#file);
+    if (bytes === undefined || bytes.length < DIGEST_CHARS) return records;
+    const body = bytes.subarray(0, -DIGEST_CHARS);
+    if (hexOf(digestOf(body)) !== bytes.toString("latin1", body.length)) return records;
+    const [title, ...lines] = body.toString("latin1").split("\0");
+    if (title !== this.#title) return records;
+    for (const line of lines) {
+      let space = 0;
+      for (let field = 0; field < FIELDS; field++) space = line.indexOf(" ", space + 1);
+      if (space > 0) records.set(line.slice(space + 1), line.slice(0, space));
+    }
+    return records;
+  }
+}
+
+export interface StatCachePlace {
+  /** `<root>/tsbuild`. */
+  readonly storeDirectory: string;
+  /** For files that are not finished. */
+  readonly workDirectory: string;
+  /** The build's beginning, ms since the epoch. */
+  readonly nowMs: number;
+}
+
+/** Spaces before the path. */
+const FIELDS = 6;
+
+function recordOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
+  return `${dev} ${ino} ${size} ${mtimeNs} ${ctimeNs} `;
+}
+
+function readWhole(path: string): Buffer | undefined {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return undefined;
+    throw error;
+  }
+}

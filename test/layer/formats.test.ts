@@ -1,0 +1,245 @@
+// The small formats of the room: the cut into blocks, the index file, archives at the edges, the order.
+
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { test } from "node:test";
+import * as fc from "fast-check";
+import { bytePath } from "../../builder/core/byte-path.ts";
+import type { Digest } from "../../builder/core/digest.ts";
+import { digestOf } from "../../builder/core/digest.ts";
+import { BuildError } from "../../builder/core/errors.ts";
+import type { ArchiveMember, MemberToWrite } from "../../builder/layer/archive.ts";
+import { readArchive, writeArchive } from "../../builder/layer/archive.ts";
+import { BLOCK_FORMAT, endsBefore } from "../../builder/layer/block-cutter.ts";
+import { selfTestGzip } from "../../builder/layer/compress.ts";
+import type { BlockCache } from "../../builder/layer/compress.ts";
+import type { Entry, EntryType, SourcedEntry } from "../../builder/layer/entry.ts";
+import { decodeIndex, encodeIndex } from "../../builder/layer/index-file.ts";
+import { comparePaths, sortEntries } from "../../builder/layer/order.ts";
+import { pack } from "../../builder/layer/pack.ts";
+import { readTar, tarOf, temporary } from "./support.ts";
+
+const check = (): void => undefined;
+
+test("this Node's zlib gives the recorded bytes", () => assert.ok(selfTestGzip()));
+
+/** 2,000 files of 100 bytes to 40 KiB, the same every time. */
+function files(change?: (index: number, size: number) => number): SourcedEntry[] {
+  return Array.from({ length: 2000 }, (_, i) => {
+    const noise = createHash("sha256").update(`${i}`).digest();
+    const size = change?.(i, 100 + (noise.readUInt32LE(0) % 40_000)) ?? 100 + (noise.readUInt32LE(0) % 40_000);
+    const bytes = Buffer.alloc(size, noise.toString("hex"));
+    return {
+      entry: { path: `d${i % 40}/f${i}`, type: "file", mode: 0o644, uid: 0, gid: 0, size, mtimeNs: 0n },
+      source: { kind: "bytes", bytes },
+    };
+  });
+}
+
+class CountingCache implements BlockCache {
+  readonly blocks = new Map<Digest, Uint8Array>();
+  misses = 0;
+
+  get(input: Digest): Uint8Array | undefined {
+    return this.blocks.get(input);
+  }
+
+  put(input: Digest, compressed: Uint8Array): void {
+    this.misses++;
+    this.blocks.set(input, compressed);
+  }
+}
+
+test("one changed file changes one or two blocks; the rest comes from the cache, with the same bytes", async (t) => {
+  const base = temporary(t);
+  const cache = new CountingCache();
+  let number = 0;
+  const run = async (entries: readonly SourcedEntry[]): Promise<number> => {
+    const before = cache.misses;
+    const request = { entries, sync: false, compression: "gzip" } as const;
+    const cached = await pack({ ...request, outFile: join(base, `${++number}`) }, check, cache);
+    const fresh = await pack({ ...request, outFile: join(base, `${++number}`) }, check);
+    assert.equal(cached.digest, fresh.digest);
+    return cache.misses - before;
+  };
+  const all = await run(files());
+  assert.ok(all >= 20 && all <= 120, `${all} blocks`);
+  for (const [index, grow] of [
+    [3, 5000],
+    [700, 40_000],
+    [1500, -90],
+    [1999, 1],
+  ] as const) {
+    const misses = await run(files((i, size) => (i === index ? Math.max(1, size + grow) : size)));
+    assert.ok(misses >= 1 && misses <= 3, `${misses} blocks changed with file ${index}`);
+  }
+  assert.ok((await run(files().filter((_, i) => i !== 1000))) <= 3);
+  assert.equal(await run(files()), 0);
+});
+
+test("the rule of the cut is part of the format", () => {
+  const cuts = Array.from({ length: 5000 }, (_, i) =>
+    endsBefore(BLOCK_FORMAT.leastBytes, `usr/lib/node_modules/m${i}/index.js`, 5632, 5120),
+  );
+  // A change here changes the digest of every layer: see BLOCK_FORMAT.
+  assert.equal(
+    digestOf(cuts.map(Number).join("")),
+    "sha256:e4e335730daed45f57997bca640872a2aa43e123f1b2412f9206eebd7fc59a1f",
+  );
+  assert.equal(endsBefore(0, "a", 5 << 20, 5 << 20), false);
+  assert.equal(endsBefore(1, "a", 5 << 20, 5 << 20), true);
+  assert.equal(endsBefore(BLOCK_FORMAT.mostBytes - 1, "a", 1024, 100), true);
+});
+
+const text = fc
+  .array(fc.integer({ min: 0, max: 255 }), { maxLength: 30 })
+  .map((bytes) => Buffer.from(bytes).toString("latin1"));
+const entries = fc.record(
+  {
+    path: text,
+    type: fc.constantFrom<EntryType>(
+      "file",
+      "dir",
+      "symlink",
+      "hardlink",
+      "char",
+      "block",
+      "fifo",
+      "whiteout",
+      "opaque",
+    ),
+    mode: fc.integer({ min: 0, max: 0o7777 }),
+    uid: fc.nat(),
+    gid: fc.nat(),
+    size: fc.maxSafeNat(),
+    mtimeNs: fc.bigInt({ min: -(2n ** 62n), max: 2n ** 62n }),
+    link: text,
+    major: fc.nat(4095),
+    minor: fc.nat(1048575),
+    xattrs: fc
+      .dictionary(fc.stringMatching(/^[a-zé.\t]{1,9}$/u), fc.uint8Array({ maxLength: 20 }), { minKeys: 1, maxKeys: 3 })
+      .map((values) => ({ ...values })),
+    digest: fc.string().map((value) => digestOf(value)),
+  },
+  { requiredKeys: ["path", "type", "mode", "uid", "gid", "size", "mtimeNs"] },
+);
+
+test("an index file gives back what went in", () => {
+  fc.assert(
+    fc.property(fc.array(entries, { maxLength: 10 }), (list) => {
+      const wanted = list.map((entry) =>
+        entry.major === undefined && entry.minor === undefined
+          ? { ...entry }
+          : { ...entry, major: entry.major ?? 0, minor: entry.minor ?? 0 },
+      );
+      assert.deepEqual(decodeIndex(encodeIndex(list as Entry[])), wanted);
+    }),
+  );
+});
+
+test("a damaged index file is no index, never a wrong one", () => {
+  const bytes = encodeIndex(
+    files()
+      .slice(0, 20)
+      .map(({ entry }) => entry),
+  );
+  assert.equal(decodeIndex(bytes.subarray(0, -1)), undefined);
+  assert.equal(decodeIndex(bytes.subarray(0, bytes.lastIndexOf(0x0a, -2) + 1)), undefined);
+  assert.equal(decodeIndex(Buffer.from(bytes.toString("latin1").replace(" 1 ", " 2 "), "latin1")), undefined);
+  assert.equal(decodeIndex(Buffer.from(bytes.toString("latin1").replace("\t644\t", "\t9\t"), "latin1")), undefined);
+  assert.equal(decodeIndex(Buffer.alloc(0)), undefined);
+});
+
+test("20,000 entries are read quickly", (t) => {
+  const list = Array.from({ length: 10 }, (_, i) =>
+    files().map(({ entry }) => ({ ...entry, path: `${i}/${entry.path}`, digest: digestOf(entry.path) })),
+  ).flat();
+  const bytes = encodeIndex(list);
+  decodeIndex(bytes);
+  const start = performance.now();
+  assert.equal(decodeIndex(bytes)?.length, 20_000);
+  const ms = performance.now() - start;
+  t.diagnostic(`${ms.toFixed(0)} ms, ${bytes.length} bytes`);
+  assert.ok(ms < 1000);
+});
+
+test("paths sort part by part, so that a directory is followed by what it holds", () => {
+  const sorted = ["a", "a/b", "a/b/c", "a/z", "a-b", "a.b", "ab", "b"];
+  assert.deepEqual([...sorted].reverse().sort(comparePaths), sorted);
+});
+
+test("a hard link without its file is our own mistake", () => {
+  const entry: Entry = { path: "a", type: "hardlink", link: "b", mode: 0, uid: 0, gid: 0, size: 0, mtimeNs: 0n };
+  assert.throws(() => sortEntries([{ entry }]), /has no target/);
+  assert.throws(() => sortEntries([{ entry }, { entry: { ...entry, path: "b", link: "a" } }]), /has no target/);
+});
+
+async function members(
+  source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  wants: (member: ArchiveMember) => boolean = () => true,
+): Promise<unknown[]> {
+  const found: unknown[] = [];
+  for await (const member of readArchive(source)) {
+    const parts: Uint8Array[] = [];
+    if (wants(member)) for await (const part of member.content) parts.push(Uint8Array.from(part));
+    found.push([member.name, member.type, Buffer.concat(parts).toString()]);
+  }
+  return found;
+}
+
+test("archives at the edges: written as a stream, read as one, members may be passed over", async () => {
+  const content = (function* (): Generator<Uint8Array> {
+    yield Buffer.from("first ");
+    yield Buffer.from("second");
+  })();
+  const list: MemberToWrite[] = [
+    { name: "blobs", type: "dir", mode: 0o755, size: 0, mtimeNs: 0n },
+    { name: "blobs/a", type: "file", mode: 0o644, size: 12, mtimeNs: 0n, content },
+    { name: bytePath("ünï"), type: "file", mode: 0o644, size: 1, mtimeNs: 0n, content: [Buffer.from("x")] },
+  ];
+  const bytes: Uint8Array[] = [];
+  for await (const chunk of writeArchive(list)) bytes.push(chunk);
+  const whole = Buffer.concat(bytes);
+  const expected = [
+    ["blobs/", "dir", ""],
+    ["blobs/a", "file", "first second"],
+    [bytePath("ünï"), "file", "x"],
+  ];
+  assert.deepEqual(
+    readTar(whole).map(({ header, content }) => [header.name, header.type, content.toString()]),
+    expected,
+  );
+  assert.deepEqual(await members([whole]), expected);
+  assert.deepEqual(await members([whole], ({ name }) => name !== "blobs/a"), [
+    expected[0],
+    ["blobs/a", "file", ""],
+    expected[2],
+  ]);
+  await assert.rejects(
+    members([whole.subarray(0, 1500)]),
+    (error) => error instanceof BuildError && error.code === "ARCHIVE_INVALID",
+  );
+  await assert.rejects(async () => {
+    for await (const _chunk of writeArchive([
+      { name: "f", type: "file", mode: 0o644, size: 2, mtimeNs: 0n, content: [Buffer.from("x")] },
+    ]));
+  }, /1 bytes where 2/);
+});
+
+test("the source of an archive is closed when its reader stops early", async () => {
+  let isClosed = false;
+  const bytes = tarOf([
+    { name: "a", content: "x" },
+    { name: "b", content: "y".repeat(100_000) },
+  ]);
+  const source = (async function* (): AsyncGenerator<Uint8Array> {
+    try {
+      for (let at = 0; at < bytes.length; at += 1024) yield bytes.subarray(at, at + 1024);
+    } finally {
+      isClosed = true;
+    }
+  })();
+  for await (const member of readArchive(source)) if (member.name === "a") break;
+  assert.ok(isClosed);
+});

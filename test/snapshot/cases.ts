@@ -1,0 +1,170 @@
+// What every snapshotter must do: the same steps, run for real, leave the same layers. Both test files of this room
+// run all of it.
+
+import assert from "node:assert/strict";
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, suite, test } from "node:test";
+import { type Engine, openEngine } from "../../builder/engine.ts";
+import type { Entry } from "../../builder/layer/entry.ts";
+import type { StoredLayer } from "../../builder/snapshot/ref.ts";
+import type { Snapshotter } from "../../builder/snapshot/snapshotter.ts";
+import { BUSYBOX, insideSandboxUser } from "../executor/step-fixture.ts";
+import { entriesOf, treeText } from "../layer/support.ts";
+
+const NEVER = new AbortController().signal;
+const GZIP = { compression: "gzip" } as const;
+
+/** Registers the cases for one kind; `file` is the test file, which an ordinary user runs again inside a namespace. */
+export async function snapshotterCases(kind: "overlay" | "copy", file: string): Promise<void> {
+  if (!(await insideSandboxUser(file))) return;
+  suite(`the ${kind} snapshotter`, () => {
+    let folder = "";
+    let engine: Engine;
+    let snapshotter: Snapshotter;
+    let base: StoredLayer;
+
+    before(async () => {
+      folder = mkdtempSync(join(tmpdir(), `tsbuild-${kind}-`));
+      engine = await openEngine({ root: join(folder, "root"), snapshotter: kind });
+      snapshotter = await engine.snapshotter();
+      base = await engine.layers.fromEntries(entriesOf(makeBase(folder)), { directory: true, hardlinkSources: false, blob: GZIP }, NEVER);
+    });
+    after(async () => {
+      await engine[Symbol.asyncDispose]();
+      rmSync(folder, { recursive: true, force: true });
+    });
+
+    /** Runs a script on some layers; the layer it leaves. */
+    async function step(script: string, below: readonly StoredLayer[] = [base]): Promise<StoredLayer> {
+      await using scratch = engine.layers.scratch();
+      await using root = await snapshotter.prepare(below, true, NEVER);
+      const said: Buffer[] = [];
+      const result = await (await engine.executor()).run(
+        {
+          id: "case",
+          root: root.root,
+          mounts: [],
+          process: { args: ["/bin/busybox", "sh", "-ec", script], env: ["PATH=/bin"], cwd: "/", uid: 0, gid: 0, additionalGids: [], security: "sandbox", ulimits: [] },
+          network: "host",
+          hostname: "case",
+          extraHosts: [],
+          shmSizeBytes: 65536,
+          scratch: scratch.path,
+          output: (_, chunk) => said.push(Buffer.from(chunk)),
+        },
+        NEVER,
+      );
+      assert.equal(result.exitCode, 0, Buffer.concat(said).toString());
+      return engine.layers.fromFrozen(await root.freeze([], NEVER), NEVER);
+    }
+
+    const cases: readonly (readonly [name: string, script: string, want: readonly string[]])[] = [
+      ["a step that changes nothing has an empty layer", "cat a/file >/dev/null", []],
+      ["a new file comes with its parents", "echo x >a/new", ["a dir", "a/new file"]],
+      ["a deleted file is a whiteout in its parent", "rm a/file", ["a dir", "a/file whiteout"]],
+      ["of a deleted directory only the top is marked", "rm -r a", ["a whiteout"]],
+      ["a directory made again hides what it had, path by path", "rm -r a; mkdir a; echo x >a/second", ["a dir", "a/file whiteout", "a/link whiteout", "a/second file", "a/sub whiteout"]],
+      ["a file in place of a directory, and the other way round", "rm -r a; echo x >a; rm other; mkdir other; echo x >other/in", ["a file", "other dir", "other/in file"]],
+      ["a mode alone counts", "chmod 600 other; chmod 700 a/sub", ["a dir", "a/sub dir", "other file"]],
+      ["a time alone counts", "touch -d @5 other", ["other file"]],
+      ["a link that points elsewhere counts", "rm a/link; ln -s nowhere a/link", ["a dir", "a/link symlink nowhere"]],
+      ["the same bytes written anew, with the old time, are no change", "cp -p other /tmp/o; cat /tmp/o >other; touch -r /tmp/o other; rm /tmp/o", []],
+      ["other bytes of the same size with the old time are a change", "cp -p other /tmp/o; echo 'OTHER' >other; touch -r /tmp/o other; rm /tmp/o", ["other file"]],
+      ["a file replaced by an equal one is no change", "cp -p other /tmp/o; mv /tmp/o other", []],
+      ["both names of a new file are one file", "echo x >n1; ln n1 n2", ["n1 file", "n2 hardlink n1"]],
+      ["a second name of an old file is a file of its own", "ln other n2", ["n2 file"]],
+      ["a fifo stays, and what a step makes in /dev is none of ours", "mkfifo p; echo x >/dev/f", ["p fifo"]],
+      ["an empty directory stays", "mkdir -p e/f", ["e dir", "e/f dir"]],
+      ["names are bytes", "touch \"$(printf 'n\\377')\"", ["n\u00ff file"]],
+    ]; // prettier-ignore
+    for (const [name, script, want] of cases) {
+      test(name, async () => {
+        assert.deepEqual(shown(await (await step(script)).index(NEVER)), want);
+      });
+    }
+
+    test("the next step sees what the one before it left", async () => {
+      const first = await step("rm a/file; echo 1 >new; ln new new2; chmod 711 a");
+      const second = await step("test ! -e a/file; test \"$(cat new2)\" = 1; test \"$(stat -c %a a)\" = 711; echo 2 >new; rm -r a/sub", [base, first]);
+      assert.deepEqual(shown(await second.index(NEVER)).filter((line) => !line.startsWith("new")), ["a dir", "a/sub whiteout"]);
+      const third = await step("test ! -e a/sub; test \"$(cat new)\" = 2", [base, first, second]);
+      assert.deepEqual(await third.index(NEVER), []);
+    });
+
+    test("a deleted directory that a later step makes again is empty", async () => {
+      const first = await step("rm -r a");
+      const second = await step("mkdir a", [base, first]);
+      const third = await step("test -z \"$(ls a)\"", [base, first, second]);
+      assert.deepEqual(await third.index(NEVER), []);
+    });
+
+    test("attributes in the layer are those on disk: owner, mode, time to the nanosecond", async (t) => {
+      const layer = await step("echo x >f; chmod 4751 f; touch -d @1700000000 f; (chown 1:2 f) 2>/dev/null || echo one >/single");
+      const entries = await layer.index(NEVER);
+      const entry = entries.find(({ path }) => path === "f");
+      assert.equal(entry?.mtimeNs, 1_700_000_000_000_000_000n);
+      if (entries.some(({ path }) => path === "single")) return t.skip("this namespace has one id");
+      // chown takes the setuid bit away.
+      assert.deepEqual([entry?.uid, entry?.gid, entry?.mode], [1, 2, 0o751]);
+    });
+
+    test("a layer's directory holds its files, and its blob is packed from there", async () => {
+      const layer = await step("echo x >a/new; ln a/new a/new2; rm other");
+      const text = treeText(await layer.directory(NEVER)).map((line) => line.replace(/ \d{15,} /, " "));
+      assert.deepEqual(text, ["a 755 0:0 dir", "a/new 644 0:0 2 x\n", "a/new2 644 0:0 2 x\n", "other whiteout"]);
+      const blob = await layer.blob(GZIP, NEVER);
+      assert.ok(await engine.store.has(blob.descriptor.digest));
+    });
+
+    test("a read-only rootfs cannot be written", async () => {
+      await using scratch = engine.layers.scratch();
+      await using root = await snapshotter.prepare([base], false, NEVER);
+      assert.equal(root.root.readonly, true);
+      const result = await (await engine.executor()).run(
+        { id: "ro", root: root.root, mounts: [], process: { args: ["/bin/busybox", "sh", "-c", "echo x >/f"], env: [], cwd: "/", uid: 0, gid: 0, additionalGids: [], security: "sandbox", ulimits: [] }, network: "host", hostname: "ro", extraHosts: [], shmSizeBytes: 65536, scratch: scratch.path, output: () => undefined },
+        NEVER,
+      ); // prettier-ignore
+      assert.notEqual(result.exitCode, 0);
+    });
+
+    test("what a step on scratch needs is there: an empty root of mode 0755 under every umask", async () => {
+      const before = process.umask(0o077);
+      try {
+        await using root = await snapshotter.prepare([], true, NEVER);
+        const path = root.root.kind === "directory" ? root.root.path : (root.root.stack.upper ?? "");
+        assert.equal(statSync(path).mode & 0o7777, 0o755);
+      } finally {
+        process.umask(before);
+      }
+    });
+
+    test("disposing takes everything away", async () => {
+      const path = await (async () => {
+        await using root = await snapshotter.prepare([base], true, NEVER);
+        return root.root.kind === "directory" ? root.root.path : (root.root.stack.upper ?? "");
+      })();
+      assert.throws(() => statSync(path), { code: "ENOENT" });
+    });
+  });
+}
+
+function shown(entries: readonly Entry[]): string[] {
+  // /dev, /proc and /sys are made by every driver where an image has none; this one has.
+  return entries.map(({ path, type, link }) => `${path} ${type}${link === undefined ? "" : ` ${link}`}`);
+}
+
+function makeBase(folder: string): string {
+  const root = join(folder, "base");
+  for (const name of ["a/sub", "bin", "dev", "etc", "proc", "sys", "tmp"]) mkdirSync(join(root, name), { recursive: true });
+  for (const name of ["a", "a/sub", "bin", "dev", "etc", "proc", "sys", "tmp"]) chmodSync(join(root, name), 0o755);
+  copyFileSync(BUSYBOX, join(root, "bin/busybox"));
+  for (const applet of ["cat", "chmod", "chown", "cp", "ln", "ls", "mkdir", "mkfifo", "mv", "printf", "rm", "stat", "test", "touch"]) symlinkSync("busybox", join(root, "bin", applet));
+  for (const name of ["a/file", "a/second", "a/sub/deep", "etc/hosts", "etc/resolv.conf"]) writeFileSync(join(root, name), `${name}\n`);
+  writeFileSync(join(root, "other"), "other\n");
+  symlinkSync("file", join(root, "a/link"));
+  // Whole seconds: busybox sets no others.
+  utimesSync(join(root, "other"), 1_600_000_000, 1_600_000_000);
+  return root;
+}

@@ -1,0 +1,5 @@
+// The copy snapshotter by the common cases.
+
+import { snapshotterCases } from "./cases.ts";
+
+await snapshotterCases("copy", import.meta.url);
