@@ -12,12 +12,11 @@ import type { ResolvedImage } from "./dockerfile/convert/plan.ts";
 import type { Engine } from "./engine.ts";
 import type { ContextSpec } from "./request.ts";
 import type { Ref, StoredLayer } from "./snapshot/ref.ts";
-import { openDockerArchive } from "./transport/docker-archive.ts";
 import { storeSource } from "./transport/local-store.ts";
 import { openOciLayout } from "./transport/oci-layout.ts";
 import type { PulledImage } from "./transport/pull.ts";
 import { pullImage } from "./transport/pull.ts";
-import { openRegistry, type RegistryOptions } from "./transport/registry/source.ts";
+import type { RegistryOptions } from "./transport/registry/client.ts";
 import type { ImageSource } from "./transport/source.ts";
 
 /** A context that names an image. */
@@ -55,7 +54,10 @@ export class BaseImages implements AsyncDisposable {
     const full = formatReference(reference);
     const open = async (): Promise<ImageSource> => {
       const stored = this.#options.pull ? undefined : await this.#options.engine.store.names.resolve(full);
-      return stored === undefined ? await openRegistry(reference, this.#options.registry) : storeSource(this.#options.engine.store, full);
+      if (stored !== undefined) return storeSource(this.#options.engine.store, full);
+      // HTTP is loaded when something is fetched: it costs more than a build of which everything is known.
+      const { openRegistry } = await import("./transport/registry/source.ts");
+      return await openRegistry(reference, this.#options.registry);
     };
     return (await this.#load(full, full, platform, open, signal)).resolved;
   }
@@ -70,7 +72,7 @@ export class BaseImages implements AsyncDisposable {
         return (await this.#load(`oci-layout:${path}:${tag ?? ""}@${digest ?? ""}`, name, platform, () => openOciLayout(path, { tag, digest }), signal)).resolved;
       }
       case "docker-archive":
-        return (await this.#load(`docker-archive:${context.path}:${context.tag ?? ""}`, name, platform, () => openDockerArchive(context.path, { tag: context.tag }), signal)).resolved;
+        return (await this.#load(`docker-archive:${context.path}:${context.tag ?? ""}`, name, platform, () => openArchive(context.path, context.tag), signal)).resolved;
     }
   }
 
@@ -116,6 +118,11 @@ export class BaseImages implements AsyncDisposable {
     this.#byId.set(loaded.resolved.id, loaded);
     return loaded;
   }
+}
+
+async function openArchive(path: string, tag: string | undefined): Promise<ImageSource> {
+  const { openDockerArchive } = await import("./transport/docker-archive.ts");
+  return await openDockerArchive(path, { tag });
 }
 
 /** What the conversion sees. The id is the manifest's digest: equal images are one vertex. */

@@ -22,7 +22,7 @@ import { exportAll } from "./outputs.ts";
 import { directoryWanters, imageVertices } from "./demand.ts";
 import type { BuildRequest, BuildResult } from "./request.ts";
 import { RecordedResults } from "./recorded-results.ts";
-import type { Ref } from "./snapshot/ref.ts";
+import type { BlobOptions, Ref } from "./snapshot/ref.ts";
 import { Solver } from "./solver/solver.ts";
 
 /** Builds what is asked for. Throws BuildError; `NamespaceNeeded` when the same request must be made again inside a user namespace. */
@@ -47,9 +47,10 @@ export async function build(request: BuildRequest, signal: AbortSignal): Promise
 
   // 4, 5: the graph to results
   const targets = plans.flatMap((plan) => plan.result ?? []);
-  await enterNamespaceIfNeeded(engine, request, inputs, targets, signal);
-  await using ahead = new PackAhead(inputs, signal);
-  const results = await solverOf(engine, request, inputs, targets, request.events, signal, ahead).solve(targets);
+  const parts = { engine, request, inputs, targets, blobs: inputs.blobOptions(plans[0]?.epochSeconds), signal };
+  await enterNamespaceIfNeeded(parts);
+  await using ahead = new PackAhead(parts.blobs, signal);
+  const results = await solverOf(parts, request.events, ahead).solve(targets);
 
   // 6, 7, 8: layers to blobs, image, outputs
   const refs = await refsOf(plans, targets, results, signal);
@@ -61,9 +62,18 @@ export async function build(request: BuildRequest, signal: AbortSignal): Promise
   );
 }
 
-function solverOf(engine: Engine, request: BuildRequest, inputs: InputLoader, targets: readonly Vertex[], events: EventSink, signal: AbortSignal, ahead?: PackAhead): Solver<OpResult> {
+/** What stages 4 and 5 work with. */
+interface SolveParts {
+  readonly engine: Engine;
+  readonly request: BuildRequest;
+  readonly inputs: InputLoader;
+  readonly targets: readonly Vertex[];
+  readonly blobs: BlobOptions;
+  readonly signal: AbortSignal;
+}
+
+function solverOf({ engine, request, inputs, targets, blobs, signal }: SolveParts, events: EventSink, ahead?: PackAhead): Solver<OpResult> {
   const cache = new RecordedResults(engine.records, engine.layers, request.now);
-  const blobOptions = inputs.blobOptions();
   const inImage = imageVertices(request, targets);
   const wanted = directoryWanters(request, targets);
   const operator = refOperator({
@@ -76,7 +86,7 @@ function solverOf(engine: Engine, request: BuildRequest, inputs: InputLoader, ta
     session: request.session,
     events,
     now: request.now,
-    blobOptions,
+    blobOptions: blobs,
     wantsDirectory: (vertex: Digest) => wanted.has(vertex),
   });
   return new Solver({
@@ -94,9 +104,10 @@ function solverOf(engine: Engine, request: BuildRequest, inputs: InputLoader, ta
 }
 
 /** An ordinary user runs steps inside a user namespace; what is known already, or runs nothing, needs none. */
-async function enterNamespaceIfNeeded(engine: Engine, request: BuildRequest, inputs: InputLoader, targets: readonly Vertex[], signal: AbortSignal): Promise<void> {
+async function enterNamespaceIfNeeded(parts: SolveParts): Promise<void> {
+  const { engine, targets } = parts;
   if (engine.privileged || !topological(targets).some((vertex) => vertex.op.kind === "exec")) return;
-  const peek = solverOf(engine, request, inputs, targets, () => {}, signal);
+  const peek = solverOf(parts, () => {});
   if (!(await peek.isKnown(targets))) throw new NamespaceNeeded("running a step");
 }
 

@@ -1,18 +1,17 @@
 // Opens the parts of the engine on one root and closes them again. Commands share it;
 // what a single build adds (events, session, sources) is put together in build.ts.
 
-import { mkdirSync, rmSync } from "node:fs";
-import { rm } from "node:fs/promises";
+import { rmSync } from "node:fs";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { availableParallelism } from "node:os";
 import { CacheRecords } from "./cache/records.ts";
 import type { BytePath } from "./core/byte-path.ts";
-import { BuildError, isErrno } from "./core/errors.ts";
-import { chooseSnapshotter, type SnapshotterName } from "./choose-snapshotter.ts";
-import { chooseExecutor } from "./executor/choose.ts";
+import { isErrno } from "./core/errors.ts";
+import type { SnapshotterName } from "./choose-snapshotter.ts";
 import type { DriverName, Executor } from "./executor/executor.ts";
 import { readHostFacts } from "./executor/host-facts.ts";
-import { isPrivileged } from "./executor/user-namespace.ts";
+import { isPrivileged } from "./executor/rights.ts";
 import type { SourcedEntry } from "./layer/entry.ts";
 import type { LayerJobs } from "./layer/jobs.ts";
 import { openLayerJobs } from "./layer/pool.ts";
@@ -22,6 +21,7 @@ import { wholeTree } from "./ops/file/run-file-op.ts";
 import { dropUnfinished, LayerStore } from "./snapshot/layer-store.ts";
 import type { LayerPlace } from "./snapshot/ports.ts";
 import type { Snapshotter } from "./snapshot/snapshotter.ts";
+import { explained } from "./store/layout.ts";
 import { openStore } from "./store/open.ts";
 import { ownerName } from "./store/owner.ts";
 import type { BlobStore, ImageNames } from "./store/store.ts";
@@ -57,7 +57,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   const store = await openStore(root);
   const own = join(root, "tsbuild");
   const layersDirectory = join(own, "layers");
-  const workDirectory = await openWorkDirectory(join(own, "work"), layersDirectory);
+  const workDirectory = await openWorkDirectory(root, layersDirectory);
   undo.defer(async () => {
     dropUnfinished(workDirectory, layersDirectory);
     await rm(workDirectory, { recursive: true, force: true });
@@ -79,6 +79,10 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   let executor: Promise<Executor> | undefined;
   let snapshotter: Promise<Snapshotter> | undefined;
   const openExecutor = (): Promise<Executor> => (executor ??= choose(options));
+  const openSnapshotter = async (): Promise<Snapshotter> => {
+    const { chooseSnapshotter } = await import("./choose-snapshotter.ts");
+    return await chooseSnapshotter(options.snapshotter ?? "auto", place, openExecutor);
+  };
   const held = undo.move();
   return {
     store,
@@ -88,7 +92,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     cacheMounts,
     privileged,
     executor: openExecutor,
-    snapshotter: () => (snapshotter ??= chooseSnapshotter(options.snapshotter ?? "auto", place, openExecutor)),
+    snapshotter: () => (snapshotter ??= openSnapshotter()),
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   };
 }
@@ -107,21 +111,22 @@ function below(entries: readonly SourcedEntry[], directory: BytePath): SourcedEn
 }
 
 async function choose({ requireSandbox }: EngineOptions): Promise<Executor> {
+  // Loaded when the first step runs: a build of which everything is known has no use for it.
+  const { chooseExecutor } = await import("./executor/choose.ts");
   const choice = await chooseExecutor(requireSandbox === undefined ? {} : { require: requireSandbox });
   return choice.executor;
 }
 
-async function openWorkDirectory(parent: string, layersDirectory: string): Promise<string> {
+async function openWorkDirectory(root: string, layersDirectory: string): Promise<string> {
+  const parent = join(root, "tsbuild/work");
   const path = join(parent, ownerName());
-  try {
-    mkdirSync(parent, { recursive: true });
-    await sweepTemporary(parent, (path) => dropUnfinished(path, layersDirectory)).catch((error: unknown) => {
+  await explained(root, "STORE", async () => {
+    await mkdir(parent, { recursive: true });
+    await sweepTemporary(parent, (dead) => dropUnfinished(dead, layersDirectory)).catch((error: unknown) => {
       // Files of other ids can only be removed inside the namespace that has them: a later run does it.
       if (!isErrno(error, "EACCES", "EPERM")) throw error;
     });
-    mkdirSync(path, { recursive: true, mode: 0o700 });
-  } catch (error) {
-    throw new BuildError("STORE", `cannot use "${parent}"`, { cause: error, hint: "point --root at a folder you can write" });
-  }
+    await mkdir(path, { recursive: true, mode: 0o700 });
+  });
   return path;
 }

@@ -34,7 +34,7 @@ export class InputLoader implements ConvertWorld, AsyncDisposable {
     this.#images = new BaseImages({
       engine,
       pull: request.pull,
-      registry: { insecure: request.insecureRegistries, credentials: (registry) => request.session.credentials(registry) },
+      registry: { insecure: request.insecureRegistries, credentials: (registry) => request.session.credentials(registry), environment: request.environment },
     });
     this.#trees = new SourceTrees(engine, request, signal);
     this.#named = new NamedContexts({ engine, request, trees: this.#trees, signal }, this.#images);
@@ -61,10 +61,9 @@ export class InputLoader implements ConvertWorld, AsyncDisposable {
     return (this.#files ??= this.#context().then((context) => context.files()));
   }
 
-  /** How the blobs of this build are made: as its first image output says. */
-  blobOptions(): BlobOptions {
+  /** How the blobs of this build are made: as its first image output says; times end at `epoch` (SOURCE_DATE_EPOCH, seconds). */
+  blobOptions(epoch: number | undefined): BlobOptions {
     const output = this.#request.exports.find(isImageOutput);
-    const epoch = this.#request.epochSeconds;
     const clamp = epoch === undefined ? {} : { maxMtimeNs: BigInt(epoch) * 1_000_000_000n };
     if (output === undefined) return { compression: "gzip", ...clamp };
     const { compression, level, encoder, forceCompression } = output.image;

@@ -94,7 +94,7 @@ class FolderContext implements MainContext {
     const ignored = await told(this.#world.request, "[internal] load .dockerignore", async (report) => {
       const found = await readIgnoreFile(this.#directory, this.#dockerfilePath);
       const size = Buffer.byteLength(found?.text ?? "");
-      report.progress("transferring context:", size, size, true);
+      report.progress("transferring context:", size, 0, true);
       return found;
     });
     const lines = ignored === undefined ? [] : readIgnoreLines(ignored.text);
@@ -108,7 +108,7 @@ class FolderContext implements MainContext {
 class RemoteContext implements MainContext {
   readonly #world: ContextWorld;
   readonly #vertex: Vertex;
-  /** The Dockerfile, when it can be no other. */
+  /** The Dockerfile, when it can be no other; then it was brought already. */
   readonly #only: string | undefined;
 
   constructor(world: ContextWorld, source: Vertex, only?: string) {
@@ -140,7 +140,8 @@ class RemoteContext implements MainContext {
     const { op, options, digest } = this.#vertex;
     if (op.kind !== "source" || op.source.type === "image") throw new BuildError("INTERNAL", "a context is no tree");
     const { source } = op;
-    return await told(this.#world.request, options.name, () => this.#world.trees.tree(source, digest), digest);
+    const open = (): Promise<FileTree> => this.#world.trees.tree(source, digest);
+    return this.#only === undefined ? await told(this.#world.request, options.name, open, digest) : await open();
   }
 }
 
@@ -188,7 +189,7 @@ async function openUrl(world: ContextWorld, url: string): Promise<MainContext> {
   const { op, options, digest } = source;
   if (op.kind !== "source" || op.source.type !== "http") throw new BuildError("INTERNAL", "a URL is no http source");
   const http = op.source;
-  const { path } = await told(world.request, options.name, () => openHttpFile(http, world.trees.remoteOptions(digest)), digest);
+  const { path } = await told(world.request, options.name, () => world.trees.httpFile(http, digest), digest);
   return isArchive(path) ? archiveContext(world, path) : new RemoteContext(world, source, http.fileName);
 }
 
@@ -223,7 +224,7 @@ async function dockerfileElsewhere(world: ContextWorld, spec: DockerfileSpec): P
 async function tellDockerfile<T extends DockerfileSource>({ request }: ContextWorld, name: string, read: () => Promise<T>): Promise<T> {
   return await told(request, `[internal] load build definition from ${name}`, async (report) => {
     const found = await read();
-    report.progress("transferring dockerfile:", found.bytes.length, found.bytes.length, true);
+    report.progress("transferring dockerfile:", found.bytes.length, 0, true);
     return found;
   });
 }

@@ -2,10 +2,11 @@
 // says `NamespaceNeeded`.
 
 import { BuildError } from "./core/errors.ts";
-import { enterUserNamespace, isPrivileged, planUserNamespace } from "./executor/user-namespace.ts";
+import { isPrivileged } from "./executor/rights.ts";
 
 /** Runs `argv` (script and arguments) inside the best user namespace there is; its exit code. Throws `SANDBOX` when there is none. */
 export async function runInNamespace(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+  const { enterUserNamespace, planUserNamespace } = await import("./executor/user-namespace.ts");
   const plan = await planUserNamespace(env);
   if (plan.kind === "direct") {
     throw new BuildError("SANDBOX", "this process may make namespaces, but not change the owners of files", { hint: "run tsbuild as an ordinary user, or as root with its usual capabilities" });

@@ -6,12 +6,9 @@ import { type Digest, digestOf } from "./core/digest.ts";
 import type { Plan } from "./dockerfile/convert/plan.ts";
 import type { Engine } from "./engine.ts";
 import { exportImage } from "./exporter/image.ts";
-import { exportLocal } from "./exporter/local.ts";
-import { exportTar } from "./exporter/tar.ts";
 import { viewOf } from "./ops/result.ts";
 import type { BuildRequest, BuildResult, ExportSpec } from "./request.ts";
 import type { Ref } from "./snapshot/ref.ts";
-import { openRegistrySink } from "./transport/registry/sink.ts";
 
 export interface Outcome {
   readonly plan: Plan;
@@ -50,8 +47,10 @@ async function exportOne(engine: Engine, request: BuildRequest, spec: ExportSpec
           store: engine.store,
           createdMs: createdAt,
           epochSeconds,
-          openSink: (repository) =>
-            openRegistrySink(repository, { insecure: request.insecureRegistries, credentials: (registry) => request.session.credentials(registry), environment: request.environment }),
+          openSink: async (repository) => {
+            const { openRegistrySink } = await import("./transport/registry/sink.ts");
+            return await openRegistrySink(repository, { insecure: request.insecureRegistries, credentials: (registry) => request.session.credentials(registry), environment: request.environment });
+          },
           signal,
           onStatus: ({ digest, current, total, done }) =>
             request.events({ kind: "status", vertex: exportVertex(request, spec), id: digest, name: `pushing ${digest}`, current, total, started: createdAt, ...(done ? { completed: request.now() } : {}) }),
@@ -62,6 +61,8 @@ async function exportOne(engine: Engine, request: BuildRequest, spec: ExportSpec
     }
     case "local":
     case "tar": {
+      const { exportLocal } = await import("./exporter/local.ts");
+      const { exportTar } = await import("./exporter/tar.ts");
       const trees = await Promise.all(outcomes.map(async ({ plan, ref }) => ({ platform: plan.platform, tree: await viewOf(ref, signal) })));
       const split = spec.platformSplit ?? outcomes.length > 1;
       if (spec.type === "tar") {

@@ -1,18 +1,18 @@
 // Layers of an image are compressed while later steps run. Nobody waits for it; whoever
 // needs a blob asks again, and gets the one that is being made, or its error.
 
-import type { InputLoader } from "./inputs.ts";
 import type { OpResult } from "./ops/result.ts";
+import type { BlobOptions } from "./snapshot/ref.ts";
 
 /** The blobs that are being made ahead; disposing it stops what is not done, and waits until its files are gone. */
 export class PackAhead implements AsyncDisposable {
-  readonly #inputs: InputLoader;
+  readonly #options: BlobOptions;
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
   readonly #running = new Set<Promise<void>>();
 
-  constructor(inputs: InputLoader, signal: AbortSignal) {
-    this.#inputs = inputs;
+  constructor(options: BlobOptions, signal: AbortSignal) {
+    this.#options = options;
     this.#signal = AbortSignal.any([signal, this.#stop.signal]);
   }
 
@@ -29,6 +29,6 @@ export class PackAhead implements AsyncDisposable {
 
   async #make(result: OpResult): Promise<void> {
     const top = (await result.ref(this.#signal)).layers.at(-1);
-    await top?.blob(this.#inputs.blobOptions(), this.#signal);
+    await top?.blob(this.#options, this.#signal);
   }
 }

@@ -19,7 +19,7 @@ export async function runImage(request: RunRequest, ready: () => void, signal: A
   await using images = new BaseImages({
     engine,
     pull: false,
-    registry: { insecure: request.insecureRegistries, credentials: (registry) => request.session.credentials(registry) },
+    registry: { insecure: request.insecureRegistries, credentials: (registry) => request.session.credentials(registry), environment: request.environment },
   });
   const image = await images.byName(request.image, request.platform, signal);
   const ref = images.ref(image.id);
@@ -42,6 +42,7 @@ export async function runImage(request: RunRequest, ready: () => void, signal: A
       extraHosts: request.extraHosts,
       shmSizeBytes: SHM_BYTES,
       scratch: scratch.path,
+      input: request.tty ? "terminal" : request.interactive ? "stdin" : "none",
       output: "inherit",
     },
     signal,

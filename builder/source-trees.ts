@@ -12,8 +12,9 @@ import type { FileTree } from "./layer/file-tree.ts";
 import type { BuildRequest } from "./request.ts";
 import type { IgnoreLine } from "./dockerfile/dockerignore.ts";
 import { LocalTree } from "./source/local-tree.ts";
-import type { RemoteOptions } from "./source/remote.ts";
-import { openRemote } from "./source/remote.ts";
+import type { HttpFile } from "./source/http-file.ts";
+import { openHttpFile } from "./source/http-file.ts";
+import type { HttpSource, RemoteOptions } from "./source/remote.ts";
 import { StatCache } from "./source/stat-cache.ts";
 
 /** A source op that is no image. */
@@ -32,6 +33,7 @@ export class SourceTrees implements Disposable {
   readonly #request: BuildRequest;
   readonly #signal: AbortSignal;
   readonly #trees = new Map<Digest, Promise<FileTree>>();
+  readonly #files = new Map<Digest, Promise<HttpFile>>();
   readonly #statCaches = new Map<string, StatCache | undefined>();
   readonly #places = new Map<string, LocalPlace>();
   readonly #archives = new Map<string, () => Promise<FileTree>>();
@@ -62,6 +64,16 @@ export class SourceTrees implements Disposable {
     return tree;
   }
 
+  /** The file of an http source; brought once, whether it is asked for as a file or as a tree. */
+  httpFile(source: HttpSource, vertex: Digest): Promise<HttpFile> {
+    let file = this.#files.get(vertex);
+    if (!file) {
+      file = openHttpFile(source, this.remoteOptions(vertex));
+      this.#files.set(vertex, file);
+    }
+    return file;
+  }
+
   /** What sources from the network work with. */
   remoteOptions(vertex: Digest): RemoteOptions {
     const { session, environment } = this.#request;
@@ -86,8 +98,11 @@ export class SourceTrees implements Disposable {
         return await open();
       }
       case "http":
-      case "git":
-        return await openRemote(source, this.remoteOptions(vertex));
+        return (await this.httpFile(source, vertex)).tree;
+      case "git": {
+        const { openGit } = await import("./source/git/source.ts");
+        return await openGit(source, this.remoteOptions(vertex));
+      }
     }
   }
 

@@ -37,7 +37,8 @@ export interface ReadOptions {
 /** Reads a Dockerfile. Throws `DOCKERFILE` with the place of what is wrong. */
 export function readDockerfile(bytes: Uint8Array, fileName: string, options: ReadOptions = {}): Dockerfile {
   if (bytes.length === 0) {
-    throw new BuildError("DOCKERFILE", "the Dockerfile cannot be empty", { hint: `"${fileName}" has no content` });
+    const location = { file: fileName, range: { startLine: 1, endLine: 1 }, text: "" };
+    throw new BuildError("DOCKERFILE", "the Dockerfile cannot be empty", { location });
   }
   const file = parse(bytes, fileName);
   const directives = {

@@ -75,7 +75,9 @@ export interface StepSpec {
   readonly cgroupParent?: string;
   /** A directory of the caller's for the driver's files of this step (hosts, resolv.conf, runtime bundle); the caller removes it. */
   readonly scratch: string;
-  /** Output of the process. `inherit` hands over this process's own stdin, stdout and stderr (`tsbuild run`); otherwise stdin is /dev/null. */
+  /** Input of the process: nothing (the default), this process's own stdin, or a terminal joined to its own one. */
+  readonly input?: "none" | "stdin" | "terminal";
+  /** Output of the process. `inherit` hands over this process's own stdout and stderr (`tsbuild run`). */
   readonly output: "inherit" | ((stream: 1 | 2, chunk: Uint8Array) => void);
 }
 

@@ -8,9 +8,9 @@ import type { StepSpec } from "./executor.ts";
 import type { Report } from "./launcher/spec.ts";
 import { readReports } from "./launcher/spec.ts";
 
-/** Whether the step inherits this process's stdin and that is a terminal. */
+/** Whether the step wants a terminal. */
 export function wantsTerminal(step: StepSpec): boolean {
-  return step.output === "inherit" && process.stdin.isTTY;
+  return step.input === "terminal";
 }
 
 /** Runs the launcher on a new pseudo terminal, joined to this process's own until the step ends. Throws `UNSUPPORTED` without node-pty. */

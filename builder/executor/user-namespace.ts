@@ -25,13 +25,6 @@ export type NamespacePlan =
     }
   | { readonly kind: "single"; readonly notes: readonly string[] };
 
-/** Whether this process has CAP_SYS_ADMIN in its user namespace: real root, or root of one. A quick look; `planUserNamespace` tries. */
-export function isPrivileged(): boolean {
-  const text = readText("/proc/self/status");
-  const mask = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)/m.exec(text)?.[1] ?? "0"}`);
-  return ((mask >> 21n) & 1n) === 1n;
-}
-
 /** Whether this program was re-executed by `enterUserNamespace`. */
 export function isInsideUserNamespace(env: NodeJS.ProcessEnv): boolean {
   return env[NAMESPACE_VARIABLE] !== undefined;

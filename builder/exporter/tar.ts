@@ -1,6 +1,6 @@
 // type=tar: a result's files as one tar, in the bytes that layers have.
 
-import { open, rename, rm } from "node:fs/promises";
+import { open, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { BuildError } from "../core/errors.ts";
 import type { Platform } from "../core/platform.ts";
@@ -58,7 +58,8 @@ async function packBeside(
     throw explainOutput(error, path);
   });
   try {
-    await rm(temporary, { force: true });
+    // What forbids it is told by the operating system to us, not to a worker.
+    await writeFile(temporary, "", { flag: "wx" });
     await pack(temporary, true);
     signal.throwIfAborted();
     await rename(temporary, path);

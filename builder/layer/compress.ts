@@ -184,7 +184,7 @@ export function selfTestGzip(): boolean {
 }
 
 /** Blocks under way at the same time: enough for four pool threads, little enough to keep memory flat. */
-const MOST_IN_FLIGHT = 6;
+const MOST_IN_FLIGHT = 8;
 const DEFAULT_LEVEL = { gzip: 4, zstd: 3 } as const;
 
 /** No name, no time, system "unknown" (255), as Go writes it. */

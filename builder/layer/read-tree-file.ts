@@ -4,12 +4,12 @@ import { readFileSync } from "node:fs";
 import type { BytePath } from "../core/byte-path.ts";
 import { displayPath, fsPath } from "../core/byte-path.ts";
 import { BuildError } from "../core/errors.ts";
-import type { FileTree } from "./file-tree.ts";
 import { resolvePath } from "./resolve-path.ts";
+import type { ReadableTree } from "./stack-tree.ts";
 
 /** A whole regular file, links followed inside the tree; undefined if nothing is there. Throws `CONTEXT` when it is larger or no regular file. */
 export async function readTreeFile(
-  tree: FileTree,
+  tree: ReadableTree,
   path: BytePath,
   maxBytes: number,
   signal: AbortSignal,

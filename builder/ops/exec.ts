@@ -5,22 +5,23 @@ import { BuildError } from "../core/errors.ts";
 import type { StepResult } from "../executor/executor.ts";
 import type { ExecOp } from "../graph/op.ts";
 import type { Vertex } from "../graph/vertex.ts";
-import { RootfsView } from "../layer/view.ts";
+import { StackTree } from "../layer/stack-tree.ts";
 import type { OpContext } from "./engine-parts.ts";
 import { prepareMounts } from "./mounts.ts";
 import { homeVariable, resolveUser } from "./passwd.ts";
 import type { OpResult } from "./result.ts";
-import { RefResult } from "./result.ts";
+import { RefResult, viewOf } from "./result.ts";
 
 /** Runs the op; throws `RUN_FAILED` with the program's exit code, `SANDBOX` when it cannot be run at all. */
 export async function runExec(context: OpContext, vertex: Vertex, op: ExecOp, inputs: readonly OpResult[], signal: AbortSignal): Promise<OpResult> {
   const executor = await context.executor();
   const rootInput = inputs[op.rootInput];
   const below = rootInput === undefined ? { layers: [] } : await rootInput.ref(signal);
-  const view = rootInput === undefined ? new RootfsView([]) : await rootInput.tree(signal);
-  const user = await resolveUser(view, op.user, signal);
+  const snapshotter = await context.snapshotter();
   await using scratch = context.layers.scratch();
-  await using root = await (await context.snapshotter()).prepare(below.layers, true, signal);
+  await using root = await snapshotter.prepare(below.layers, true, signal);
+  const accounts = root.root.kind === "overlay" ? new StackTree(root.root.stack.lowers, context.layers.place.overlayXattrs) : await viewOf(below, signal);
+  const user = await resolveUser(accounts, op.user, signal);
   await using mounts = await prepareMounts(context, op, inputs, scratch.path, signal);
   const env = [...op.env, ...(vertex.options.hiddenEnv ?? []), ...mounts.env];
   const result = await executor.run(
@@ -30,7 +31,7 @@ export async function runExec(context: OpContext, vertex: Vertex, op: ExecOp, in
       mounts: mounts.specs,
       process: {
         args: op.args,
-        env: [...env, ...(await homeVariable(view, user.uid, env, signal))],
+        env: [...env, ...(await homeVariable(accounts, user.uid, env, signal))],
         cwd: op.cwd,
         uid: user.uid,
         gid: user.gid,

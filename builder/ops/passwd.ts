@@ -4,8 +4,8 @@
 import { bytePath } from "../core/byte-path.ts";
 import { BuildError } from "../core/errors.ts";
 import type { OwnerSpec } from "../graph/op.ts";
-import type { FileTree } from "../layer/file-tree.ts";
 import { readTreeFile } from "../layer/read-tree-file.ts";
+import type { ReadableTree } from "../layer/stack-tree.ts";
 
 export interface Owner {
   readonly uid: number;
@@ -37,7 +37,7 @@ const MAX_ID = 2 ** 31 - 1;
  * USER's value in a rootfs: "", "name", "uid", "name:group" and so on. A number without an entry is itself, with
  * group 0; a name without an entry throws `DOCKERFILE`. Groups that list the user count when none is named.
  */
-export async function resolveUser(tree: FileTree, user: string, signal: AbortSignal): Promise<ResolvedUser> {
+export async function resolveUser(tree: ReadableTree, user: string, signal: AbortSignal): Promise<ResolvedUser> {
   const [userText = "", groupText = ""] = user.split(":");
   const numbers = bothNumbers(user);
   if (numbers !== undefined) return { ...numbers, additionalGids: [] };
@@ -58,7 +58,7 @@ export async function resolveUser(tree: FileTree, user: string, signal: AbortSig
 }
 
 /** The owner a `--chown` names. An unknown name becomes 0, as in BuildKit; a user number alone is the group's too. */
-export async function resolveOwner(tree: FileTree, spec: OwnerSpec, signal: AbortSignal): Promise<Owner> {
+export async function resolveOwner(tree: ReadableTree, spec: OwnerSpec, signal: AbortSignal): Promise<Owner> {
   const { user, group } = spec;
   let owner: Owner = { uid: 0, gid: 0 };
   if (typeof user === "number") owner = { uid: kernelId(user), gid: kernelId(user) };
@@ -74,7 +74,7 @@ export async function resolveOwner(tree: FileTree, spec: OwnerSpec, signal: Abor
 
 /** `HOME=…` as runc adds it to an environment that has none or an empty one: the user's in passwd, else "/". Nothing to add gives []. */
 export async function homeVariable(
-  tree: FileTree,
+  tree: ReadableTree,
   uid: number,
   env: readonly string[],
   signal: AbortSignal,
@@ -122,14 +122,14 @@ function groupId(groups: readonly GroupLine[], text: string): number {
   return wanted;
 }
 
-async function readPasswd(tree: FileTree, signal: AbortSignal): Promise<PasswdLine[]> {
+async function readPasswd(tree: ReadableTree, signal: AbortSignal): Promise<PasswdLine[]> {
   return (await readLines(tree, "etc/passwd", signal)).map((line) => {
     const [name = "", , uid = "", gid = "", , home = ""] = line.split(":");
     return { name, uid: numberOf(uid), gid: numberOf(gid), home };
   });
 }
 
-async function readGroups(tree: FileTree, signal: AbortSignal): Promise<GroupLine[]> {
+async function readGroups(tree: ReadableTree, signal: AbortSignal): Promise<GroupLine[]> {
   return (await readLines(tree, "etc/group", signal))
     .filter((line) => !line.startsWith("#"))
     .map((line) => {
@@ -139,7 +139,7 @@ async function readGroups(tree: FileTree, signal: AbortSignal): Promise<GroupLin
 }
 
 /** Lines with something on them, as bytes; none where there is no such file. */
-async function readLines(tree: FileTree, path: string, signal: AbortSignal): Promise<string[]> {
+async function readLines(tree: ReadableTree, path: string, signal: AbortSignal): Promise<string[]> {
   const bytes = await readTreeFile(tree, path, MAX_BYTES, signal);
   if (bytes === undefined) return [];
   return Buffer.from(bytes)

@@ -1,9 +1,7 @@
-// Sources from the network: files by URL, git repositories. What they need of the
-// engine is the same, and so is what they give: a file tree that does not change.
+// Sources from the network, files by URL and git repositories: what says which, and what
+// they need of the engine.
 
 import type { Session } from "../core/session.ts";
-import type { FileTree } from "../layer/file-tree.ts";
-import { openHttpFile } from "./http-file.ts";
 
 /** A file by URL. */
 export interface HttpSource {
@@ -38,9 +36,6 @@ export interface GitSource {
   readonly fetchByCommit?: boolean;
 }
 
-/** What a source op says. */
-export type RemoteSource = HttpSource | GitSource;
-
 /** Who is told how a transfer goes. */
 export interface SourceReport {
   /** Bytes done; `total` 0 when nothing is known of the end. */
@@ -61,11 +56,4 @@ export interface RemoteOptions {
   readonly report?: SourceReport | undefined;
   /** Whether file:// repositories may be used; for those who vouch for the URL. */
   readonly allowFile?: boolean | undefined;
-}
-
-/** Downloads or checks out a source, or finds it where an earlier build left it. */
-export async function openRemote(source: RemoteSource, options: RemoteOptions): Promise<FileTree> {
-  if (source.type === "http") return (await openHttpFile(source, options)).tree;
-  const { openGit } = await import("./git/source.ts");
-  return await openGit(source, options);
 }

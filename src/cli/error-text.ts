@@ -10,11 +10,16 @@ const CONTEXT_LINES = 2;
 export function errorText(error: BuildError, debug: boolean): string {
   const { location, hint } = error;
   const place = location === undefined ? "" : `${location.file}:${location.range.startLine}: `;
-  let text = `ERROR: ${place}${error.message}\n`;
+  let text = `ERROR: ${place}${readable(error.message, LONGEST_MESSAGE)}\n`;
   if (location !== undefined) text += excerpt(location);
   if (hint !== undefined) text += `${hint}\n`;
   return debug ? text + causes(error) : text;
 }
+
+const LONGEST_MESSAGE = 4000;
+const LONGEST_LINE = 240;
+/** Lines shown of an instruction that has more: its first ones. */
+const MOST_LINES = 20;
 
 /** The lines around a range, those of the range marked; "" when the text is not known. */
 export function excerpt(location: SourceLocation): string {
@@ -25,14 +30,28 @@ export function excerpt(location: SourceLocation): string {
   const first = Math.max(1, startLine - CONTEXT_LINES);
   const last = Math.min(lines.length, endLine + CONTEXT_LINES);
   if (first > last) return "";
+  const show = (from: number, to: number): string => {
+    let text = "";
+    for (let number = from; number <= to; number++) {
+      const mark = number >= startLine && number <= endLine ? ">>> " : "    ";
+      const line = readable((lines[number - 1] ?? "").replace(/\r$/, ""), LONGEST_LINE);
+      text += `${String(number).padStart(4)} | ${mark}${line}`.trimEnd() + "\n";
+    }
+    return text;
+  };
   const rule = "--------------------\n";
-  let body = "";
-  for (let number = first; number <= last; number++) {
-    const mark = number >= startLine && number <= endLine ? ">>> " : "    ";
-    const line = (lines[number - 1] ?? "").replace(/\r$/, "");
-    body += `${String(number).padStart(4)} | ${mark}${line}`.trimEnd() + "\n";
-  }
-  return rule + body + rule;
+  const end = Math.min(endLine, lines.length);
+  const left = end - startLine + 1 - MOST_LINES;
+  if (left <= MOST_LINES) return rule + show(first, last) + rule;
+  const more = `     | >>> … ${left} more lines\n`;
+  return rule + show(first, startLine + MOST_LINES - 1) + more + show(end + 1, last) + rule;
+}
+
+/** Text that may hold anything as a terminal can show it: not endless, and control characters as `^@`. */
+function readable(text: string, longest: number): string {
+  const shown = text.length > longest ? `${text.slice(0, longest)}… (${text.length} characters)` : text;
+  // oxlint-disable-next-line no-control-regex
+  return shown.replace(/[\0-\x08\x0b-\x1f\x7f]/g, (char) => `^${String.fromCharCode(char.charCodeAt(0) ^ 64)}`);
 }
 
 function causes(error: BuildError): string {

@@ -7,7 +7,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { test } from "node:test";
 import type { Executor, ProcessSpec, StepResult, StepSpec } from "../../builder/executor/executor.ts";
-import { isPrivileged, namespaceCommand, planUserNamespace } from "../../builder/executor/user-namespace.ts";
+import { isPrivileged } from "../../builder/executor/rights.ts";
+import { namespaceCommand, planUserNamespace } from "../../builder/executor/user-namespace.ts";
 
 export const BUSYBOX = "/bin/busybox";
 

@@ -8,15 +8,18 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { findLauncher } from "../../builder/executor/drivers/launcher.ts";
 import { formatMappings, mappingsFor, parseSubordinateIds } from "../../builder/executor/subordinate-ids.ts";
-import { isInsideUserNamespace, isPrivileged, planUserNamespace } from "../../builder/executor/user-namespace.ts";
+import { isPrivileged } from "../../builder/executor/rights.ts";
+import { isInsideUserNamespace, planUserNamespace } from "../../builder/executor/user-namespace.ts";
 
 const module = fileURLToPath(new URL("../../builder/executor/user-namespace.ts", import.meta.url));
+const rights = fileURLToPath(new URL("../../builder/executor/rights.ts", import.meta.url));
 
 /** Plans and enters a namespace, and says inside what it is; exit code 7. */
 const PROGRAM = `
   const m = await import(${JSON.stringify(module)});
+  const { isPrivileged } = await import(${JSON.stringify(rights)});
   if (m.isInsideUserNamespace(process.env)) {
-    console.log(JSON.stringify({ uid: process.getuid(), privileged: m.isPrivileged(), plan: await m.planUserNamespace(process.env), env: process.env.KEPT }));
+    console.log(JSON.stringify({ uid: process.getuid(), privileged: isPrivileged(), plan: await m.planUserNamespace(process.env), env: process.env.KEPT }));
     process.exit(7);
   }
   const plan = await m.planUserNamespace(process.env);

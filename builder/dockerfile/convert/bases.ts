@@ -14,7 +14,7 @@ import { formatFullPlatform } from "./platform-args.ts";
 import type { NamedContext, ResolvedImage } from "./plan.ts";
 import { EMPTY_TREE } from "./stage.ts";
 import type { Stage, Tree } from "./stage.ts";
-import { withSuggestion } from "./suggest.ts";
+import { nearest, withSuggestion } from "./suggest.ts";
 
 /** Loads what the given stages begin with, all at once; of the others only the names are checked. */
 export async function resolveBases(conversion: Conversion, needed: ReadonlySet<Stage>): Promise<void> {
@@ -91,7 +91,7 @@ function shortName(name: string): string {
 
 async function useImage(conversion: Conversion, stage: Stage, reference: string, platform: Platform): Promise<void> {
   const { options, findings } = conversion;
-  const image = await resolveImage(conversion, stage.baseName, platform);
+  const image = await resolveImage(conversion, stage, platform);
   stage.draft = draftOf(image);
   stage.platform =
     stage.platform === undefined && options.implicitPlatform === true
@@ -116,13 +116,18 @@ async function useImage(conversion: Conversion, stage: Stage, reference: string,
 const COMMON_IMAGES = ["alpine", "busybox", "centos", "debian", "golang", "ubuntu", "fedora"];
 
 /** Resolves an image; when there is none, its name may be a stage's, misspelled. */
-async function resolveImage({ world, stages }: Conversion, name: string, platform: Platform): Promise<ResolvedImage> {
+async function resolveImage({ world, stages }: Conversion, stage: Stage, platform: Platform): Promise<ResolvedImage> {
+  const { baseName, isImplicit } = stage;
   try {
-    return await world.resolveImage(name, platform);
+    return await world.resolveImage(baseName, platform);
   } catch (error) {
     const { code, message, hint, exitCode } = asBuildError(error);
-    const said = withSuggestion(message, name, [...stages.titles(), ...COMMON_IMAGES]);
-    throw said === message ? error : new BuildError(code, said, { cause: error, hint, exitCode });
+    const titles = stages.titles();
+    const said = withSuggestion(message, baseName, [...titles, ...COMMON_IMAGES]);
+    if (said === message) throw error;
+    // What --from names is nearly always a stage.
+    const isMisspelt = isImplicit && nearest(baseName, titles) !== undefined;
+    throw new BuildError(isMisspelt ? "DOCKERFILE" : code, said, { cause: error, hint, exitCode });
   }
 }
 

@@ -127,9 +127,18 @@ function findTarget({ options, stages }: Conversion): Stage {
   if (options.target === undefined || options.target === "") return stages.last();
   const target = stages.byName(options.target);
   if (target === undefined) {
-    throw fault(withSuggestion(`target stage "${options.target}" could not be found`, options.target, stages.titles()));
+    const message = `target stage "${options.target}" could not be found`;
+    throw fault(withSuggestion(message, options.target, stages.titles()), stagesHint(stages));
   }
   return target;
+}
+
+const MOST_LISTED = 10;
+
+function stagesHint({ all }: StageList): string {
+  const names = all.map(({ name }) => name).filter((name) => name !== "");
+  if (names.length === 0) return "no stage has a name";
+  return `the stages are ${names.slice(0, MOST_LISTED).join(", ")}${names.length > MOST_LISTED ? ", …" : ""}`;
 }
 
 /** Loads base images and reads their triggers until no trigger needs more. */

@@ -18,7 +18,7 @@ export function linkStages(conversion: Conversion): void {
     const stage = stages.byIndex(index);
     stage.commands = instructions.map((instruction) => addCommand(conversion, stage, instruction, false));
   }
-  for (const stage of stages.all) checkCycles(conversion, stage);
+  checkCycles(conversion);
   const [only] = stages.all;
   if (only !== undefined && stages.all.length === 1) only.title = "";
 }
@@ -77,23 +77,33 @@ function namedSource(conversion: Conversion, name: string, range: SourceRange): 
   });
 }
 
-function checkCycles(conversion: Conversion, start: Stage): void {
-  const path: Stage[] = [];
+/** Each stage is visited once, however many read from it, and without recursion: a file may chain thousands. */
+function checkCycles(conversion: Conversion): void {
   const seen = new Set<Stage>();
-  const visit = (stage: Stage): void => {
-    if (seen.has(stage)) return;
-    seen.add(stage);
-    path.push(stage);
-    for (const [dependency, range] of stage.dependencies) {
-      if (path.includes(dependency)) {
+  for (const start of conversion.stages.all) {
+    const path = new Set<Stage>();
+    const open: { readonly stage: Stage; readonly rest: Iterator<[Stage, SourceRange]> }[] = [];
+    const enter = (stage: Stage): void => {
+      if (seen.has(stage)) return;
+      seen.add(stage);
+      path.add(stage);
+      open.push({ stage, rest: stage.dependencies.entries() });
+    };
+    enter(start);
+    for (let top = open.at(-1); top !== undefined; top = open.at(-1)) {
+      const next = top.rest.next();
+      if (next.done === true) {
+        path.delete(top.stage);
+        open.pop();
+        continue;
+      }
+      const [dependency, range] = next.value;
+      if (!path.has(dependency)) enter(dependency);
+      else
         throw withLocation(
           fault(`circular dependency detected on stage: ${start.title}`),
           locate(conversion.dockerfile, range),
         );
-      }
-      visit(dependency);
     }
-    path.pop();
-  };
-  visit(start);
+  }
 }

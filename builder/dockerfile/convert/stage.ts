@@ -135,15 +135,16 @@ export function fault(message: string, hint?: string): BuildError {
   return new BuildError("DOCKERFILE", message, { hint });
 }
 
-/** All stages that `target` needs, itself included. */
+/** All stages that `target` needs: itself, its base and what that needs, then what it reads from. */
 export function reachable(target: Stage): Set<Stage> {
   const found = new Set<Stage>();
-  const visit = (stage: Stage): void => {
-    if (found.has(stage)) return;
+  // No recursion: a file may chain ten thousand stages.
+  const open = [target];
+  for (let stage = open.pop(); stage !== undefined; stage = open.pop()) {
+    if (found.has(stage)) continue;
     found.add(stage);
-    if (stage.base !== undefined) visit(stage.base);
-    for (const dependency of stage.dependencies.keys()) visit(dependency);
-  };
-  visit(target);
+    open.push(...[...stage.dependencies.keys()].reverse());
+    if (stage.base !== undefined) open.push(stage.base);
+  }
   return found;
 }

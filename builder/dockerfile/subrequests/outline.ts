@@ -4,6 +4,7 @@ import { convertToTarget } from "../convert/convert.ts";
 import type { ConvertOptions, ConvertWorld } from "../convert/plan.ts";
 import type { DeclaredArg, MountedInput, Parameters } from "../convert/parameters.ts";
 import type { Stage } from "../convert/stage.ts";
+import { reachable } from "../convert/stage.ts";
 import type { Dockerfile } from "../instruction.ts";
 import { stageDescription } from "./targets.ts";
 import type { Answer } from "./text.ts";
@@ -20,7 +21,7 @@ export async function outline(
   const { target } = await convertToTarget(dockerfile, options, world, signal);
   const name = target.from?.stageName ?? "";
   const description = target.from === undefined ? "" : stageDescription(target.from);
-  const stages = inOrder(target);
+  const stages = reachable(target);
   const args = argsOf(stages);
   const secrets = mounted(stages, ({ secrets: found }) => found);
   const agents = mounted(stages, ({ agents: found }) => found);
@@ -49,19 +50,6 @@ export async function outline(
     block(["SSH", "REQUIRED"], agents.map(mountRow)),
   ];
   return { json: goJson(json), text: text.join("") };
-}
-
-/** A stage, its base and what that needs, then what it reads from. */
-function inOrder(target: Stage): Set<Stage> {
-  const found = new Set<Stage>();
-  const visit = (stage: Stage): void => {
-    if (found.has(stage)) return;
-    found.add(stage);
-    if (stage.base !== undefined) visit(stage.base);
-    for (const dependency of stage.dependencies.keys()) visit(dependency);
-  };
-  visit(target);
-  return found;
 }
 
 /** By line. An ARG that several stages declare is the nearest one's. */

@@ -27,7 +27,7 @@ import { planPrelude, preludeCommand, runCommand, tool } from "./prelude.ts";
 import { probeByRunning } from "./probe-step.ts";
 
 /** What it lacks; said whenever this driver is taken. */
-export const UNSHARE_NOTES: readonly string[] = [
+const UNSHARE_NOTES: readonly string[] = [
   "NO SECCOMP: steps may use every system call that the kernel allows them",
   "the root is entered with chroot: a step that runs as root can leave it",
   "mounts whose target or source goes through a link are refused",

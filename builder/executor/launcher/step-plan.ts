@@ -250,6 +250,6 @@ function addUlimit(spec: SpecWriter, ulimit: Ulimit): void {
 }
 
 /** RLIM_INFINITY for -1. */
-export function limitValue(value: number): bigint {
+function limitValue(value: number): bigint {
   return value < 0 ? 0xffff_ffff_ffff_ffffn : BigInt(value);
 }
