@@ -10,6 +10,7 @@ import type { Plan } from "./dockerfile/convert/plan.ts";
 import type { LintFinding } from "./dockerfile/instruction.ts";
 import { readDockerfile } from "./dockerfile/instructions.ts";
 import { type Engine, openEngine } from "./engine.ts";
+import { namespaceNotes } from "./executor/user-namespace.ts";
 import { findingEvent } from "./finding-events.ts";
 import type { Vertex } from "./graph/vertex.ts";
 import { topological } from "./graph/vertex.ts";
@@ -103,9 +104,10 @@ function solverOf({ engine, request, inputs, targets, blobs, signal }: SolvePart
   });
 }
 
-/** An ordinary user runs steps inside a user namespace; what is known already, or runs nothing, needs none. */
+/** An ordinary user runs steps inside a user namespace; what is known already, or runs nothing, needs none. What a namespace lacks is said in it. */
 async function enterNamespaceIfNeeded(parts: SolveParts): Promise<void> {
-  const { engine, targets } = parts;
+  const { engine, request, targets } = parts;
+  for (const message of namespaceNotes(request.environment)) request.events({ kind: "warning", message });
   if (engine.privileged || !topological(targets).some((vertex) => vertex.op.kind === "exec")) return;
   const peek = solverOf(parts, () => {});
   if (!(await peek.isKnown(targets))) throw new NamespaceNeeded("running a step");

@@ -34,7 +34,11 @@ export class InputLoader implements ConvertWorld, AsyncDisposable {
     this.#images = new BaseImages({
       engine,
       pull: request.pull,
-      registry: { insecure: request.insecureRegistries, credentials: (registry) => request.session.credentials(registry), environment: request.environment },
+      registry: {
+        insecure: request.insecureRegistries,
+        credentials: (registry) => request.session.credentials(registry),
+        environment: request.environment,
+      },
     });
     this.#trees = new SourceTrees(engine, request, signal);
     this.#named = new NamedContexts({ engine, request, trees: this.#trees, signal }, this.#images);
@@ -46,7 +50,9 @@ export class InputLoader implements ConvertWorld, AsyncDisposable {
   }
 
   async resolveImage(name: string, platform: Platform): Promise<ResolvedImage> {
-    return await told(this.#request, `[internal] load metadata for ${fullName(name)}`, () => this.#images.byName(name, platform, this.#signal));
+    return await told(this.#request, `[internal] load metadata for ${fullName(name)}`, () =>
+      this.#images.byName(name, platform, this.#signal),
+    );
   }
 
   hasNamedContext(name: string, platform: Platform): boolean {
@@ -67,7 +73,13 @@ export class InputLoader implements ConvertWorld, AsyncDisposable {
     const clamp = epoch === undefined ? {} : { maxMtimeNs: BigInt(epoch) * 1_000_000_000n };
     if (output === undefined) return { compression: "gzip", ...clamp };
     const { compression, level, encoder, forceCompression } = output.image;
-    return { compression, ...(level === undefined ? {} : { level }), ...(encoder === undefined ? {} : { encoder }), force: forceCompression, ...clamp };
+    return {
+      compression,
+      ...(level === undefined ? {} : { level }),
+      ...(encoder === undefined ? {} : { encoder }),
+      force: forceCompression,
+      ...clamp,
+    };
   }
 
   /** The loader of source ops. */
@@ -85,7 +97,12 @@ export class InputLoader implements ConvertWorld, AsyncDisposable {
   }
 
   #context(): Promise<MainContext> {
-    return (this.#main ??= openMainContext({ engine: this.#engine, request: this.#request, trees: this.#trees, signal: this.#signal }));
+    return (this.#main ??= openMainContext({
+      engine: this.#engine,
+      request: this.#request,
+      trees: this.#trees,
+      signal: this.#signal,
+    }));
   }
 }
 

@@ -11,7 +11,12 @@ export interface StepClock {
 }
 
 /** Tells of a step while it is done. */
-export async function told<T>({ events, now }: StepClock, name: string, work: (report: SourceReport) => Promise<T>, vertex: Digest = digestOf(name)): Promise<T> {
+export async function told<T>(
+  { events, now }: StepClock,
+  name: string,
+  work: (report: SourceReport) => Promise<T>,
+  vertex: Digest = digestOf(name),
+): Promise<T> {
   const event = { kind: "vertex" as const, vertex, name, inputs: [], started: now() };
   events(event);
   try {
@@ -35,7 +40,16 @@ export function reportTo({ events, now }: StepClock, vertex: Digest): SourceRepo
       const time = now();
       if (!isDone && time - last < PROGRESS_INTERVAL_MS) return;
       last = time;
-      events({ kind: "status", vertex, id: name, name, current, total, started, ...(isDone ? { completed: time } : {}) });
+      events({
+        kind: "status",
+        vertex,
+        id: name,
+        name,
+        current,
+        total,
+        started,
+        ...(isDone ? { completed: time } : {}),
+      });
     },
     log: (stream, data) => events({ kind: "log", vertex, stream, data, time: now() }),
   };

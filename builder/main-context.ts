@@ -17,7 +17,13 @@ import type { FileTree } from "./layer/file-tree.ts";
 import { readTreeFile } from "./layer/read-tree-file.ts";
 import type { BuildRequest, DockerfileSpec } from "./request.ts";
 import { isArchive, openArchive, spool } from "./source/archive.ts";
-import { existingDirectory, noDockerfile, readDockerfileAt, readDockerfileIn, readIgnoreFile } from "./source/context.ts";
+import {
+  existingDirectory,
+  noDockerfile,
+  readDockerfileAt,
+  readDockerfileIn,
+  readIgnoreFile,
+} from "./source/context.ts";
 import { openHttpFile } from "./source/http-file.ts";
 import { redact } from "./source/redact.ts";
 import type { SourceTrees } from "./source-trees.ts";
@@ -122,7 +128,8 @@ class RemoteContext implements MainContext {
     const elsewhere = await dockerfileElsewhere(this.#world, dockerfile);
     if (elsewhere !== undefined) return elsewhere;
     const asked = this.#only ?? (dockerfile.kind === "path" ? dockerfile.path : "Dockerfile");
-    if (isAbsolute(asked)) return await tellDockerfile(this.#world, posix.basename(asked), () => readDockerfileAt(asked));
+    if (isAbsolute(asked))
+      return await tellDockerfile(this.#world, posix.basename(asked), () => readDockerfileAt(asked));
     const tree = await this.#tree();
     const lower = posix.basename(asked) === "Dockerfile" ? [posix.join(posix.dirname(asked), "dockerfile")] : [];
     for (const name of [asked, ...lower]) {
@@ -156,7 +163,9 @@ class BareContext implements MainContext {
   }
 
   async dockerfile(): Promise<DockerfileSource> {
-    return await tellDockerfile(this.#world, "Dockerfile", () => Promise.resolve({ bytes: this.#bytes, name: "Dockerfile" }));
+    return await tellDockerfile(this.#world, "Dockerfile", () =>
+      Promise.resolve({ bytes: this.#bytes, name: "Dockerfile" }),
+    );
   }
 
   files(): Promise<NamedContext> {
@@ -173,11 +182,15 @@ async function openStream(world: ContextWorld, stream: AsyncIterable<Uint8Array>
   const path = join(engine.layers.place.workDirectory, randomUUID());
   const size = await spool(stream, path, signal);
   if (size === 0) {
-    throw new BuildError("CONTEXT", "the build context on standard input is empty", { hint: "it must be an archive (tar c . | tsbuild build -) or a Dockerfile" });
+    throw new BuildError("CONTEXT", "the build context on standard input is empty", {
+      hint: "it must be an archive (tar c . | tsbuild build -) or a Dockerfile",
+    });
   }
   if (isArchive(path)) return archiveContext(world, path);
   if (request.dockerfile.kind !== "default") {
-    throw new BuildError("USAGE", "ambiguous Dockerfile source: both stdin and flag correspond to Dockerfiles", { hint: "standard input is not an archive, so it is taken as the Dockerfile" });
+    throw new BuildError("USAGE", "ambiguous Dockerfile source: both stdin and flag correspond to Dockerfiles", {
+      hint: "standard input is not an archive, so it is taken as the Dockerfile",
+    });
   }
   const { readFile } = await import("node:fs/promises");
   return new BareContext(world, await readFile(path));
@@ -196,7 +209,9 @@ async function openUrl(world: ContextWorld, url: string): Promise<MainContext> {
 function archiveContext(world: ContextWorld, path: string): MainContext {
   const { engine, trees, signal } = world;
   trees.addArchive(MAIN, () => openArchive(path, engine.jobs, engine.layers.place.workDirectory, signal));
-  const unpacked = vertex({ kind: "source", source: { type: "archive", name: MAIN } }, [], { name: "[internal] load build context" });
+  const unpacked = vertex({ kind: "source", source: { type: "archive", name: MAIN } }, [], {
+    name: "[internal] load build context",
+  });
   return new RemoteContext(world, unpacked);
 }
 
@@ -207,13 +222,19 @@ async function dockerfileElsewhere(world: ContextWorld, spec: DockerfileSpec): P
     case "default":
       return undefined;
     case "stream":
-      return await tellDockerfile(world, "Dockerfile", async () => ({ bytes: await collect(spec.open()), name: "Dockerfile" }));
+      return await tellDockerfile(world, "Dockerfile", async () => ({
+        bytes: await collect(spec.open()),
+        name: "Dockerfile",
+      }));
     case "http": {
       const { op, digest } = httpContextVertex(spec.url, `[internal] load ${redact(spec.url)}`);
-      if (op.kind !== "source" || op.source.type !== "http") throw new BuildError("INTERNAL", "a URL is no http source");
+      if (op.kind !== "source" || op.source.type !== "http")
+        throw new BuildError("INTERNAL", "a URL is no http source");
       const http = op.source;
       return await tellDockerfile(world, "Dockerfile", async () => {
-        const { path } = await openHttpFile(http, world.trees.remoteOptions(digest), { maxBytes: MOST_DOCKERFILE_BYTES });
+        const { path } = await openHttpFile(http, world.trees.remoteOptions(digest), {
+          maxBytes: MOST_DOCKERFILE_BYTES,
+        });
         const { readFile } = await import("node:fs/promises");
         return { bytes: await readFile(path), name: "Dockerfile" };
       });
@@ -221,7 +242,11 @@ async function dockerfileElsewhere(world: ContextWorld, spec: DockerfileSpec): P
   }
 }
 
-async function tellDockerfile<T extends DockerfileSource>({ request }: ContextWorld, name: string, read: () => Promise<T>): Promise<T> {
+async function tellDockerfile<T extends DockerfileSource>(
+  { request }: ContextWorld,
+  name: string,
+  read: () => Promise<T>,
+): Promise<T> {
   return await told(request, `[internal] load build definition from ${name}`, async (report) => {
     const found = await read();
     report.progress("transferring dockerfile:", found.bytes.length, 0, true);
@@ -239,7 +264,8 @@ async function collect(chunks: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   let size = 0;
   for await (const chunk of chunks) {
     size += chunk.length;
-    if (size > MOST_DOCKERFILE_BYTES) throw new BuildError("USAGE", `the Dockerfile on standard input is larger than ${MOST_DOCKERFILE_BYTES} bytes`);
+    if (size > MOST_DOCKERFILE_BYTES)
+      throw new BuildError("USAGE", `the Dockerfile on standard input is larger than ${MOST_DOCKERFILE_BYTES} bytes`);
     parts.push(chunk);
   }
   return Buffer.concat(parts);

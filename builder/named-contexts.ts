@@ -49,7 +49,9 @@ export class NamedContexts {
   async #image(key: string, spec: ImageContext, platform: Platform): Promise<NamedContext> {
     if (spec.kind === "image" && spec.reference === "scratch") return { kind: "scratch" };
     const name = spec.kind === "image" ? spec.reference : fullName(bareName(key));
-    const image = await told(this.#world.request, `[context ${key}] load metadata for ${name}`, () => this.#images.byContext(spec, fullName(name), platform, this.#world.signal));
+    const image = await told(this.#world.request, `[context ${key}] load metadata for ${name}`, () =>
+      this.#images.byContext(spec, fullName(name), platform, this.#world.signal),
+    );
     return { kind: "image", image };
   }
 
@@ -57,17 +59,25 @@ export class NamedContexts {
     switch (spec.kind) {
       case "directory": {
         const directory = await existingDirectory(spec.path);
-        const ignored = await told(this.#world.request, `[context ${key}] load .dockerignore`, () => readIgnoreFile(directory, undefined));
+        const ignored = await told(this.#world.request, `[context ${key}] load .dockerignore`, () =>
+          readIgnoreFile(directory, undefined),
+        );
         const lines = ignored === undefined ? [] : readIgnoreLines(ignored.text);
-        // Not the bare key: a context may have the main one's name.
-        const name = `context:${key}`;
-        this.#world.trees.addLocal(name, { directory, ignoreFile: ignored === undefined ? undefined : { name: ignored.name, lines } });
-        return { kind: "local", name, excludes: lines.map(({ pattern }) => pattern) };
+        // "context", the main one's name, is never asked for: it is reserved.
+        this.#world.trees.addLocal(key, {
+          directory,
+          ignoreFile: ignored === undefined ? undefined : { name: ignored.name, lines },
+        });
+        return { kind: "local", name: key, excludes: lines.map(({ pattern }) => pattern) };
       }
       case "git":
         return { kind: "source", vertex: gitVertex(spec.url), subdir: "" };
       case "http":
-        return { kind: "source", vertex: httpContextVertex(spec.url, `[context ${key}] ${redact(spec.url)}`), subdir: "" };
+        return {
+          kind: "source",
+          vertex: httpContextVertex(spec.url, `[context ${key}] ${redact(spec.url)}`),
+          subdir: "",
+        };
       case "stream":
         throw new BuildError("USAGE", `the context "${key}" cannot be standard input`);
     }

@@ -13,7 +13,8 @@ export function gitVertex(text: string, main?: BuildRequest): Vertex {
   const git = parseGitContext(text);
   if (git === undefined) throw new BuildError("USAGE", `invalid git context ${redact(text)}`);
   const keeps = main !== undefined && parseBool(main.buildArgs.get("BUILDKIT_CONTEXT_KEEP_GIT_DIR") ?? "") === true;
-  const hasEpoch = main !== undefined && (main.epochSeconds !== undefined || (main.buildArgs.get("SOURCE_DATE_EPOCH") ?? "") !== "");
+  const hasEpoch =
+    main !== undefined && (main.epochSeconds !== undefined || (main.buildArgs.get("SOURCE_DATE_EPOCH") ?? "") !== "");
   const mtime = git.mtime ?? (hasEpoch ? "commit" : "checkout");
   return vertex(
     {

@@ -78,7 +78,14 @@ export class SourceTrees implements Disposable {
   remoteOptions(vertex: Digest): RemoteOptions {
     const { session, environment } = this.#request;
     const { workDirectory, layersDirectory } = this.#engine.layers.place;
-    return { storeDirectory: dirname(layersDirectory), workDirectory, session, environment, signal: this.#signal, report: reportTo(this.#request, vertex) };
+    return {
+      storeDirectory: dirname(layersDirectory),
+      workDirectory,
+      session,
+      environment,
+      signal: this.#signal,
+      report: reportTo(this.#request, vertex),
+    };
   }
 
   [Symbol.dispose](): void {
@@ -110,7 +117,9 @@ export class SourceTrees implements Disposable {
     const digestCache = this.#statCache(directory);
     return new LocalTree(bytePath(directory), {
       excludes,
-      ...(ignoreFile === undefined ? {} : { ignoreFile: { name: ignoreFile.name, lines: ignoreFile.lines.map(({ line }) => line) } }),
+      ...(ignoreFile === undefined
+        ? {}
+        : { ignoreFile: { name: ignoreFile.name, lines: ignoreFile.lines.map(({ line }) => line) } }),
       ...(digestCache === undefined ? {} : { digestCache }),
     });
   }
@@ -118,7 +127,14 @@ export class SourceTrees implements Disposable {
   #statCache(directory: string): StatCache | undefined {
     if (!this.#statCaches.has(directory)) {
       const { workDirectory, layersDirectory } = this.#engine.layers.place;
-      this.#statCaches.set(directory, StatCache.open(directory, { storeDirectory: dirname(layersDirectory), workDirectory, nowMs: this.#request.now() }));
+      this.#statCaches.set(
+        directory,
+        StatCache.open(directory, {
+          storeDirectory: dirname(layersDirectory),
+          workDirectory,
+          nowMs: this.#request.now(),
+        }),
+      );
     }
     return this.#statCaches.get(directory);
   }

@@ -13,9 +13,8 @@ export function lgetxattr(path: BytePath, name: string): Uint8Array | undefined 
   const { calls } = library();
   const [pathBytes, nameBytes] = [cString(path), cString(name)];
   for (;;) {
-    const read = calls.lgetxattr(pathBytes, nameBytes, scratch, scratch.length);
-    if (read >= 0) return new Uint8Array(scratch.subarray(0, read));
-    const code = errnoName();
+    const { result: read, code } = attempt(() => calls.lgetxattr(pathBytes, nameBytes, scratch, scratch.length));
+    if (code === undefined) return new Uint8Array(scratch.subarray(0, read));
     if (code === "ENODATA" || code === "ENOTSUP" || code === "EOPNOTSUPP") return undefined;
     if (code !== "ERANGE" || scratch.length > MAX_XATTR) throw systemError("lgetxattr", code, path, name);
     scratch = Buffer.allocUnsafeSlow(scratch.length * 4);
@@ -27,14 +26,13 @@ export function llistxattr(path: BytePath): string[] {
   const { calls } = library();
   const pathBytes = cString(path);
   for (;;) {
-    const read = calls.llistxattr(pathBytes, scratch, scratch.length);
+    const { result: read, code } = attempt(() => calls.llistxattr(pathBytes, scratch, scratch.length));
     if (read === 0) return [];
-    if (read > 0)
+    if (code === undefined)
       return scratch
         .toString("latin1", 0, read - 1)
         .split("\0")
         .sort();
-    const code = errnoName();
     if (code === "ENOTSUP" || code === "EOPNOTSUPP") return [];
     if (code !== "ERANGE" || scratch.length > MAX_XATTR) throw systemError("llistxattr", code, path);
     scratch = Buffer.allocUnsafeSlow(scratch.length * 4);
@@ -44,12 +42,12 @@ export function llistxattr(path: BytePath): string[] {
 /** Sets an extended attribute of the file itself. */
 export function lsetxattr(path: BytePath, name: string, value: Uint8Array): void {
   const { calls } = library();
-  check(calls.lsetxattr(cString(path), cString(name), value, value.length, 0), "lsetxattr", path, name);
+  check(() => calls.lsetxattr(cString(path), cString(name), value, value.length, 0), "lsetxattr", path, name);
 }
 
 /** Removes an extended attribute of the file itself. */
 export function lremovexattr(path: BytePath, name: string): void {
-  check(library().calls.lremovexattr(cString(path), cString(name)), "lremovexattr", path, name);
+  check(() => library().calls.lremovexattr(cString(path), cString(name)), "lremovexattr", path, name);
 }
 
 /** Sets the mtime of the file itself, exact to the nanosecond and also before 1970; the atime stays. */
@@ -59,7 +57,7 @@ export function setMtimeNs(path: BytePath, mtimeNs: bigint): void {
   const seconds = floorDiv(mtimeNs, 1_000_000_000n);
   times.writeBigInt64LE(seconds, 16);
   times.writeBigInt64LE(mtimeNs - seconds * 1_000_000_000n, 24);
-  check(library().calls.utimensat(AT_FDCWD, cString(path), times, AT_SYMLINK_NOFOLLOW), "utimensat", path);
+  check(() => library().calls.utimensat(AT_FDCWD, cString(path), times, AT_SYMLINK_NOFOLLOW), "utimensat", path);
 }
 
 /** File type bits of `mknod`. */
@@ -70,7 +68,7 @@ export function mknod(path: BytePath, typeAndMode: number, major = 0, minor = 0)
   const device = ((minor & 0xff) | ((major & 0xfff) << 8) | ((minor & ~0xff) << 12)) >>> 0;
   // By number: glibc has had the symbol only since 2.33.
   const call = process.arch === "arm64" ? 33 : 259;
-  check(library().calls.mknodat(call, AT_FDCWD, cString(path), typeAndMode, device), "mknod", path);
+  check(() => library().calls.mknodat(call, AT_FDCWD, cString(path), typeAndMode, device), "mknod", path);
 }
 
 /** The major and minor numbers in a `rdev` of `lstat`. */
@@ -98,12 +96,12 @@ export const MS = {
 export function mount(source: string, target: BytePath, type: string, flags: number, data: string): void {
   const { calls } = library();
   const arguments_ = [cText(source), cString(target), cText(type)] as const;
-  check(calls.mount(...arguments_, flags, cText(data)), "mount", target);
+  check(() => calls.mount(...arguments_, flags, cText(data)), "mount", target);
 }
 
 /** umount2(2); a lazy one detaches now and frees when nobody uses it. */
 export function umount(target: BytePath, options: { lazy?: boolean } = {}): void {
-  check(library().calls.umount2(cString(target), options.lazy === true ? MNT_DETACH : 0), "umount2", target);
+  check(() => library().calls.umount2(cString(target), options.lazy === true ? MNT_DETACH : 0), "umount2", target);
 }
 
 /**
@@ -117,18 +115,17 @@ export function mountByOptions(
   attributes = 0,
 ): void {
   const { calls } = library();
-  const context = check(calls.syscall5(SYS.fsopen, cText(type), 1, null, null, 0), "fsopen", type);
+  const context = check(() => calls.syscall5(SYS.fsopen, cText(type), 1, null, null, 0), "fsopen", type);
   try {
     for (const [key, value] of options) {
       const command = value === undefined ? FSCONFIG.setFlag : FSCONFIG.setString;
       const bytes = value === undefined ? null : cText(value);
-      check(calls.fsconfig(SYS.fsconfig, context, command, cText(key), bytes, 0), `fsconfig ${key}`, target);
+      check(() => calls.fsconfig(SYS.fsconfig, context, command, cText(key), bytes, 0), `fsconfig ${key}`, target);
     }
-    check(calls.fsconfig(SYS.fsconfig, context, FSCONFIG.create, null, null, 0), "fsconfig", target);
-    const mounted = check(calls.fsmount(SYS.fsmount, context, 1, attributes), "fsmount", target);
+    check(() => calls.fsconfig(SYS.fsconfig, context, FSCONFIG.create, null, null, 0), "fsconfig", target);
+    const mounted = check(() => calls.fsmount(SYS.fsmount, context, 1, attributes), "fsmount", target);
     try {
-      const moved = calls.moveMount(SYS.moveMount, mounted, cText(""), AT_FDCWD, cString(target), 4);
-      check(moved, "move_mount", target);
+      check(() => calls.moveMount(SYS.moveMount, mounted, cText(""), AT_FDCWD, cString(target), 4), "move_mount", target);
     } finally {
       calls.close(mounted);
     }
@@ -184,6 +181,7 @@ interface Calls {
 }
 
 let scratch = Buffer.allocUnsafeSlow(4096);
+let errors: ReturnType<typeof getSystemErrorMap> | undefined;
 let loaded: { koffi: typeof Koffi; calls: Calls } | undefined;
 
 function library(): { koffi: typeof Koffi; calls: Calls } {
@@ -221,18 +219,40 @@ function cText(text: string): Buffer {
   return Buffer.from(`${text}\0`, "utf8");
 }
 
-function check(result: number, call: string, path: BytePath, detail?: string): number {
-  if (result < 0) throw systemError(call, errnoName(), path, detail);
+function check(call: () => number, name: string, path: BytePath, detail?: string): number {
+  const { result, code } = attempt(call);
+  if (code !== undefined) throw systemError(name, code, path, detail);
   return result;
 }
 
+/**
+ * Makes a call. Between one that fails and the look at errno the engine may make calls of its own on this thread (its
+ * garbage collector waits on locks), and errno is theirs: a failure that only they can have is asked for again.
+ */
+function attempt(call: () => number): { readonly result: number; readonly code?: string } {
+  for (let tries = 0; ; tries++) {
+    const result = call();
+    if (result >= 0) return { result };
+    const code = errnoName();
+    if (tries === MOST_TRIES || !FOREIGN.has(code)) return { result, code };
+  }
+}
+
+const FOREIGN: ReadonlySet<string> = new Set(["EAGAIN", "EINTR", "ENOMEM", "ETIMEDOUT", "E0"]);
+const MOST_TRIES = 100;
+
 function errnoName(): string {
   const number = library().koffi.errno();
-  return getSystemErrorMap().get(-number)?.[0] ?? `E${number}`;
+  return errorMap().get(-number)?.[0] ?? `E${number}`;
+}
+
+/** Node makes this map anew on every call. */
+function errorMap(): ReturnType<typeof getSystemErrorMap> {
+  return (errors ??= getSystemErrorMap());
 }
 
 function systemError(call: string, code: string, path: BytePath, detail?: string): Error {
-  const why = [...getSystemErrorMap().values()].find(([name]) => name === code)?.[1] ?? "unknown error";
+  const why = [...errorMap().values()].find(([name]) => name === code)?.[1] ?? "unknown error";
   const what = detail === undefined ? "" : ` (${detail})`;
   const error = new Error(`${code}: ${why}, ${call} '${displayPath(path)}'${what}`);
   return Object.assign(error, { code, syscall: call, path: displayPath(path) });

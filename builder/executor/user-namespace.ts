@@ -13,6 +13,8 @@ import { formatMappings, freeRange, mappingsFor, readSubordinateIds } from "./su
 
 /** Set in the environment of the re-executed program, to the kind of its namespace. */
 export const NAMESPACE_VARIABLE = "TSBUILD_USERNS";
+/** Set beside it: what does not work in that namespace, one note a line. */
+const NOTES_VARIABLE = "TSBUILD_USERNS_NOTES";
 
 /** How RUN steps get the rights they need. */
 export type NamespacePlan =
@@ -28,6 +30,11 @@ export type NamespacePlan =
 /** Whether this program was re-executed by `enterUserNamespace`. */
 export function isInsideUserNamespace(env: NodeJS.ProcessEnv): boolean {
   return env[NAMESPACE_VARIABLE] !== undefined;
+}
+
+/** What the program before this one found out about this namespace: what will not work in it. */
+export function namespaceNotes(env: ReadonlyMap<string, string>): string[] {
+  return (env.get(NOTES_VARIABLE) ?? "").split("\n").filter((note) => note !== "");
 }
 
 /**
@@ -63,9 +70,9 @@ export async function enterUserNamespace(
   plan: NamespacePlan,
 ): Promise<number> {
   if (plan.kind === "direct") throw new BuildError("INTERNAL", "no user namespace is needed here");
-  const marked: Record<string, string> = { [NAMESPACE_VARIABLE]: plan.kind };
+  const marked: Record<string, string> = { [NAMESPACE_VARIABLE]: plan.kind, [NOTES_VARIABLE]: plan.notes.join("\n") };
   for (const [name, value] of Object.entries(env))
-    if (value !== undefined && name !== NAMESPACE_VARIABLE) marked[name] = value;
+    if (value !== undefined && name !== NAMESPACE_VARIABLE && name !== NOTES_VARIABLE) marked[name] = value;
   const program = [process.execPath, ...process.execArgv, ...argv];
   const [file, ...args] = namespaceCommand(plan, program);
   if (typeof process.execve === "function") process.execve(file, [file, ...args], marked);

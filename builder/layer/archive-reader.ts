@@ -154,6 +154,7 @@ export class ArchiveReader implements TarSink {
   #takeAttributes(header: TarHeader, inode: Inode, path: BytePath): void {
     const { mode, uid, gid, mtimeNs } = header;
     const { entry } = inode;
+    if (entry.type === "symlink") return; // there is no chmod for it
     if (entry.mode === mode && entry.uid === uid && entry.gid === gid && entry.mtimeNs === mtimeNs) return;
     inode.entry = { ...entry, mode, uid, gid, mtimeNs };
     this.#store.changeAttributes(path, inode.entry);

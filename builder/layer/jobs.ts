@@ -8,7 +8,7 @@ import type { Compression } from "../core/descriptor.ts";
 import type { Digest } from "../core/digest.ts";
 import type { Entry, SourcedEntry } from "./entry.ts";
 
-/** How a blob is compressed. */
+/** How a blob is compressed. Where the blocks are cut is part of the format: see block-cutter.ts. */
 export interface CompressionOptions {
   readonly compression: Compression;
   /** gzip 0-9 (default 4), zstd 0-22 (default 3). */
@@ -43,6 +43,7 @@ export interface PackRequest extends CompressionOptions {
 export interface ApplyRequest {
   /** Absolute path of the blob. */
   readonly blobFile: string;
+  /** What its media type says. As with every other reader the first bytes decide: gzip, zstd or plain. */
   readonly compression: Compression;
   /** Verified against what is read; a mismatch throws `ARCHIVE_INVALID`. */
   readonly diffId?: Digest;

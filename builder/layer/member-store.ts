@@ -92,7 +92,7 @@ export class OverlayStore implements MemberStore {
   }
 
   changeAttributes(path: BytePath, entry: Entry): void {
-    if (entry.type !== "symlink") this.#tree.setAttributes(path, entry);
+    this.#tree.setAttributes(path, entry);
   }
 
   finish(tree: LayerTree): void {

@@ -44,6 +44,8 @@ export class OverlayTree {
   readonly #root: BytePath;
   readonly #opaqueName: string;
   readonly #umask = readUmask();
+  /** Devices that could not be made, and their other names. */
+  readonly #notMade = new Set<BytePath>();
   readonly #self: { uid: number; gid: number };
 
   /** Creates the directory, or takes an empty one. */
@@ -95,6 +97,10 @@ export class OverlayTree {
   }
 
   makeHardLink(path: BytePath, target: BytePath): void {
+    if (this.#notMade.has(target)) {
+      this.#notMade.add(path);
+      return;
+    }
     linkSync(fsPath(this.pathOf(target)), fsPath(this.pathOf(path)));
   }
 
@@ -103,17 +109,16 @@ export class OverlayTree {
     linkSync(fsPath(source), fsPath(this.pathOf(path)));
   }
 
-  /** Makes a device or fifo. False when this process may not make devices, as in a user namespace: the entry then lives in the index alone. */
-  makeSpecial(path: BytePath, entry: Entry): boolean {
+  /** Makes a device or fifo. Where this process may not make devices, as in a user namespace, the entry lives in the index alone. */
+  makeSpecial(path: BytePath, entry: Entry): void {
     const type = entry.type === "char" ? S_IF.char : entry.type === "block" ? S_IF.block : S_IF.fifo;
     try {
       mknod(this.pathOf(path), type | (entry.mode & 0o777), entry.major ?? 0, entry.minor ?? 0);
     } catch (error) {
-      if (entry.type !== "fifo" && isErrno(error, "EPERM", "EACCES")) return false;
-      throw error;
+      if (entry.type === "fifo" || !isErrno(error, "EPERM", "EACCES")) throw error;
+      this.#notMade.add(path);
     }
     this.setAttributes(path, entry);
-    return true;
   }
 
   makeWhiteout(path: BytePath): void {
@@ -138,6 +143,7 @@ export class OverlayTree {
 
   /** Owner, mode, attributes and time of something that is no link; in this order, because chown clears setuid and capabilities. */
   setAttributes(path: BytePath, entry: Attributes): void {
+    if (this.#notMade.has(path)) return;
     this.#chown(path, entry);
     const absolute = this.pathOf(path);
     chmodSync(fsPath(absolute), entry.mode);
@@ -148,6 +154,7 @@ export class OverlayTree {
   /** Removes a path and, if it is a directory, all in it. */
   remove(path: BytePath, isDirectory: boolean): void {
     const absolute = this.pathOf(path);
+    this.#notMade.delete(path);
     if (isDirectory) removeTree(absolute);
     else rmSync(fsPath(absolute), { force: true }); // a device that could not be made is not there
   }

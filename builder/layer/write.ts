@@ -92,7 +92,8 @@ class TreeWriter {
       case "char":
       case "block":
       case "fifo":
-        if (this.#tree.makeSpecial(path, entry)) this.#kept.set(path, entry);
+        this.#tree.makeSpecial(path, entry);
+        this.#kept.set(path, entry);
         return entry;
     }
   }

@@ -88,7 +88,8 @@ export class LayerStore {
       claim.drop();
       return index;
     });
-    entries.catch(() => files.remove()); // whoever asks for the index sees the error itself
+    // Whoever asks for the index sees the error; the files stay while steps may stand on them, and go with the claim.
+    entries.catch(() => undefined);
     return this.#add(new DiskLayer({ place: this.place, id, meta: { origin: "built", variants: [] }, pendingIndex: entries }));
   }
 

@@ -18,7 +18,7 @@ export async function spool(stream: AsyncIterable<Uint8Array>, path: string, sig
   let size = 0;
   for await (const chunk of stream) {
     signal.throwIfAborted();
-    for (let at = 0; at < chunk.length; ) at += (await file.write(chunk, at)).bytesWritten;
+    for (let at = 0; at < chunk.length;) at += (await file.write(chunk, at)).bytesWritten;
     size += chunk.length;
   }
   return size;
@@ -30,7 +30,8 @@ export function isArchive(path: string): boolean {
   const file = openSync(path, "r");
   try {
     let length = 0;
-    for (let read = -1; read !== 0 && length < head.length; length += read) read = readSync(file, head, length, head.length - length, length);
+    for (let read = -1; read !== 0 && length < head.length; length += read)
+      read = readSync(file, head, length, head.length - length, length);
     return sniff(head.subarray(0, length)) !== "plain" || (length === BLOCK_BYTES && isTarHeader(head));
   } finally {
     closeSync(file);
@@ -38,7 +39,12 @@ export function isArchive(path: string): boolean {
 }
 
 /** The tree of an archive. Its owners count; `.wh.` names mean nothing. Throws `ARCHIVE_INVALID`. */
-export async function openArchive(path: string, jobs: LayerJobs, workDirectory: string, signal: AbortSignal): Promise<FileTree> {
+export async function openArchive(
+  path: string,
+  jobs: LayerJobs,
+  workDirectory: string,
+  signal: AbortSignal,
+): Promise<FileTree> {
   const entries = await jobs.unpack({ archiveFile: path, directory: join(workDirectory, randomUUID()) }, signal);
   const sources = new Map(entries.flatMap(({ entry, source }) => (source === undefined ? [] : [[entry.path, source]])));
   const pick = (paths: readonly string[]): typeof sources =>
@@ -48,7 +54,9 @@ export async function openArchive(path: string, jobs: LayerJobs, workDirectory: 
         return source === undefined ? [] : [[each, source]];
       }),
     );
-  return new RootfsView([{ entries: entries.map(({ entry }) => entry), sources: (paths) => Promise.resolve(pick(paths)) }]);
+  return new RootfsView([
+    { entries: entries.map(({ entry }) => entry), sources: (paths) => Promise.resolve(pick(paths)) },
+  ]);
 }
 
 /** A header's checksum is the sum of its bytes, with its own field as spaces; old writers summed signed bytes. An empty archive begins with zeros. */

@@ -24,11 +24,14 @@ export interface IgnoreFile {
 /** The real path of a folder. Throws `CONTEXT` when it is not there or none. */
 export async function existingDirectory(path: string): Promise<string> {
   try {
-    if (!(await stat(path)).isDirectory()) throw new BuildError("CONTEXT", `the build context "${path}" is not a directory`);
+    if (!(await stat(path)).isDirectory())
+      throw new BuildError("CONTEXT", `the build context "${path}" is not a directory`);
     return await realpath(path);
   } catch (error) {
-    if (isErrno(error, "ENOENT", "ENOTDIR")) throw new BuildError("CONTEXT", `the build context "${path}" does not exist`, { cause: error });
-    if (isErrno(error, "EACCES")) throw new BuildError("CONTEXT", `the build context "${path}" cannot be read`, { cause: error });
+    if (isErrno(error, "ENOENT", "ENOTDIR"))
+      throw new BuildError("CONTEXT", `the build context "${path}" does not exist`, { cause: error });
+    if (isErrno(error, "EACCES"))
+      throw new BuildError("CONTEXT", `the build context "${path}" cannot be read`, { cause: error });
     throw error;
   }
 }
@@ -46,7 +49,10 @@ export async function readDockerfileAt(path: string): Promise<DockerfileOnDisk> 
 }
 
 /** The text of `<Dockerfile>.dockerignore`, else of the folder's `.dockerignore`; undefined when there is neither. Throws `CONTEXT`. */
-export async function readIgnoreFile(directory: string, dockerfile: string | undefined): Promise<IgnoreFile | undefined> {
+export async function readIgnoreFile(
+  directory: string,
+  dockerfile: string | undefined,
+): Promise<IgnoreFile | undefined> {
   const own = dockerfile === undefined ? undefined : `${dockerfile}.dockerignore`;
   for (const path of [...(own === undefined ? [] : [own]), join(directory, ".dockerignore")]) {
     try {
@@ -54,7 +60,8 @@ export async function readIgnoreFile(directory: string, dockerfile: string | und
       const inside = relative(directory, path);
       return { text, name: inside.startsWith("..") ? path : inside, isOwn: path === own };
     } catch (error) {
-      if (!isErrno(error, "ENOENT", "ENOTDIR")) throw new BuildError("CONTEXT", `cannot read "${path}"`, { cause: error });
+      if (!isErrno(error, "ENOENT", "ENOTDIR"))
+        throw new BuildError("CONTEXT", `cannot read "${path}"`, { cause: error });
     }
   }
   return undefined;
@@ -62,7 +69,9 @@ export async function readIgnoreFile(directory: string, dockerfile: string | und
 
 /** "Dockerfile" may also be spelled in lower case. */
 function candidates(paths: readonly string[]): string[] {
-  return paths.flatMap((path) => (basename(path) === "Dockerfile" ? [path, join(dirname(path), "dockerfile")] : [path]));
+  return paths.flatMap((path) =>
+    basename(path) === "Dockerfile" ? [path, join(dirname(path), "dockerfile")] : [path],
+  );
 }
 
 async function readFirst(directory: string, paths: readonly string[], asked: string): Promise<DockerfileOnDisk> {
@@ -71,8 +80,10 @@ async function readFirst(directory: string, paths: readonly string[], asked: str
       const bytes = await readFile(path);
       return { bytes, path, name: asked === "Dockerfile" ? basename(path) : displayed(directory, path, asked) };
     } catch (error) {
-      if (isErrno(error, "EISDIR")) throw new BuildError("INPUT_MISSING", `"${path}" is a directory, not a Dockerfile`, { cause: error });
-      if (!isErrno(error, "ENOENT", "ENOTDIR")) throw new BuildError("INPUT_MISSING", `cannot read the Dockerfile "${path}"`, { cause: error });
+      if (isErrno(error, "EISDIR"))
+        throw new BuildError("INPUT_MISSING", `"${path}" is a directory, not a Dockerfile`, { cause: error });
+      if (!isErrno(error, "ENOENT", "ENOTDIR"))
+        throw new BuildError("INPUT_MISSING", `cannot read the Dockerfile "${path}"`, { cause: error });
     }
   }
   throw noDockerfile(

@@ -57,7 +57,9 @@ export class DownloadCache {
 
   /** Remembers a response whose body was committed. */
   remember(url: string, authorization: string, download: Download): void {
-    const others = this.#read(url, authorization).filter(({ digest, etag }) => digest !== download.digest || etag !== download.etag);
+    const others = this.#read(url, authorization).filter(
+      ({ digest, etag }) => digest !== download.digest || etag !== download.etag,
+    );
     const text = JSON.stringify([download, ...others].slice(0, MOST_A_URL));
     const temporary = join(this.#workDirectory, randomUUID());
     writeFileSync(temporary, text, { mode: 0o600 });

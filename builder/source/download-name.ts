@@ -11,8 +11,11 @@ export function downloadName(url: string, asked: string, contentDisposition?: st
 }
 
 /** One plain name, whatever somebody sent: no directory, no "..", no control characters. */
-export function safeName(text: string): string {
-  const parts = text.trim().split("/").filter((part) => part !== "");
+function safeName(text: string): string {
+  const parts = text
+    .trim()
+    .split("/")
+    .filter((part) => part !== "");
   const name = parts.at(-1) ?? "";
   if (name === "" || name === "." || name === "..") return UNNAMED;
   return /\p{Cc}/u.test(name) ? UNNAMED : name;

@@ -37,7 +37,11 @@ export interface HttpLimits {
 }
 
 /** Brings the file. Throws `REGISTRY` when the server does not give it, `DIGEST_INVALID` when it is not the one that the checksum names. */
-export async function openHttpFile(source: HttpSource, options: RemoteOptions, limits: HttpLimits = {}): Promise<HttpFile> {
+export async function openHttpFile(
+  source: HttpSource,
+  options: RemoteOptions,
+  limits: HttpLimits = {},
+): Promise<HttpFile> {
   const client = new HttpClient({ isInsecure: () => false, allowsDowngrade: true, environment: options.environment });
   try {
     const fetcher = new Fetcher(source, options, client, limits);
@@ -79,14 +83,20 @@ class Fetcher {
   }
 
   async #download(known: readonly Download[], authorization: string): Promise<Download> {
-    const byTag = new Map(known.flatMap((each): [string, Download][] => (each.etag === undefined ? [] : [[each.etag, each]])));
+    const byTag = new Map(
+      known.flatMap((each): [string, Download][] => (each.etag === undefined ? [] : [[each.etag, each]])),
+    );
     const headers = authorization === "" ? {} : { authorization };
     // One that has a checksum is not there yet, whatever its tag.
     const asksTags = this.#source.checksum === undefined && byTag.size > 0;
-    const asked = { ...headers, "accept-encoding": "gzip", ...(asksTags ? { "if-none-match": [...byTag.keys()].join(", ") } : {}) };
+    const asked = {
+      ...headers,
+      "accept-encoding": "gzip",
+      ...(asksTags ? { "if-none-match": [...byTag.keys()].join(", ") } : {}),
+    };
     const same = asksTags ? await this.#ask(byTag, asked) : undefined;
     if (same !== undefined) return same;
-    const response = await this.#client.send({ method: "GET", url: this.#url, headers: asked }, this.#options.signal);
+    const response = await this.#get(asked);
     if (response.status < 200 || response.status >= 300) {
       response.body.destroy();
       const unchanged = response.status === 304 ? tagged(byTag, response) : undefined;
@@ -98,14 +108,32 @@ class Fetcher {
     return download;
   }
 
+  async #get(headers: Readonly<Record<string, string>>): Promise<HttpResponse> {
+    try {
+      return await this.#client.send({ method: "GET", url: this.#url, headers }, this.#options.signal);
+    } catch (error) {
+      // The client's hint is about registries.
+      if (!(error instanceof BuildError) || error.hint === undefined) throw error;
+      const hint =
+        "the server's certificate must be one that is trusted here: NODE_EXTRA_CA_CERTS names a file with more of them";
+      throw new BuildError(error.code, error.message, { cause: error, hint });
+    }
+  }
+
   /**
    * Asks whether the file is still one of those that are known. By HEAD first, with the tags compared here: servers
    * answer If-None-Match wrongly more often than they send a wrong tag (BuildKit does the same). A HEAD that fails says
    * nothing.
    */
-  async #ask(byTag: ReadonlyMap<string, Download>, headers: Readonly<Record<string, string>>): Promise<Download | undefined> {
+  async #ask(
+    byTag: ReadonlyMap<string, Download>,
+    headers: Readonly<Record<string, string>>,
+  ): Promise<Download | undefined> {
     try {
-      const response = await this.#client.send({ method: "HEAD", url: this.#url, headers, once: true }, this.#options.signal);
+      const response = await this.#client.send(
+        { method: "HEAD", url: this.#url, headers, once: true },
+        this.#options.signal,
+      );
       response.body.destroy();
       return response.status === 200 || response.status === 304 ? tagged(byTag, response) : undefined;
     } catch (error) {
@@ -155,7 +183,8 @@ class Fetcher {
   #check(): { update(chunk: Uint8Array): void; digest(): string } | undefined {
     const [algorithm = ""] = this.#source.checksum?.split(":") ?? [];
     if (algorithm === "" || algorithm === "sha256") return undefined;
-    if (algorithm !== "sha384" && algorithm !== "sha512") throw new BuildError("USAGE", `unsupported digest algorithm "${algorithm}"`);
+    if (algorithm !== "sha384" && algorithm !== "sha512")
+      throw new BuildError("USAGE", `unsupported digest algorithm "${algorithm}"`);
     const hash = createHash(algorithm);
     return { update: (chunk) => void hash.update(chunk), digest: () => `${algorithm}:${hash.digest("hex")}` };
   }
@@ -171,7 +200,9 @@ class Fetcher {
   #brokenOff(error: unknown, received: number, total: number): BuildError {
     const message = error instanceof Error ? error.message : String(error);
     const of = total > 0 ? ` of ${total}` : "";
-    return new BuildError("REGISTRY", `"${this.#shown}" broke off after ${received}${of} bytes: ${message}`, { cause: error });
+    return new BuildError("REGISTRY", `"${this.#shown}" broke off after ${received}${of} bytes: ${message}`, {
+      cause: error,
+    });
   }
 
   async #fileOf(download: Download): Promise<HttpFile> {
@@ -183,7 +214,9 @@ class Fetcher {
     const { digest, sizeBytes } = download;
     const entry = { path: bytePath(name), type: "file", mode, uid, gid, size: sizeBytes, mtimeNs, digest } as const;
     const content = { kind: "path", path: bytePath(path) } as const;
-    const tree = new RootfsView([{ entries: [entry], sources: (paths) => Promise.resolve(new Map(paths.map((each) => [each, content]))) }]);
+    const tree = new RootfsView([
+      { entries: [entry], sources: (paths) => Promise.resolve(new Map(paths.map((each) => [each, content]))) },
+    ]);
     return { tree, path, sizeBytes, lastModified };
   }
 }
@@ -216,6 +249,10 @@ async function authorizationFor(url: URL, session: Session): Promise<string | un
 
 function checkedHeader(text: string, host: string): string {
   const value = text.trim();
-  if (/[^\x20-\x7e\t]/.test(value)) throw new BuildError("USAGE", `the secret for "${host}" cannot stand in an HTTP header: it has more than one line or is not ASCII`);
+  if (/[^\x20-\x7e\t]/.test(value))
+    throw new BuildError(
+      "USAGE",
+      `the secret for "${host}" cannot stand in an HTTP header: it has more than one line or is not ASCII`,
+    );
   return value;
 }

@@ -2,5 +2,7 @@
 
 /** A text with the credentials of every http URL in it replaced. */
 export function redact(text: string): string {
-  return text.replaceAll(/\b((?:https?|ssh):\/\/)[^\s/@:]*:[^\s/@]*@/gi, "$1xxxxx@").replaceAll(/\b(https?:\/\/)(?!xxxxx@)[^\s/@]+@/gi, "$1xxxxx@");
+  return text
+    .replaceAll(/\b((?:https?|ssh):\/\/)[^\s/@:]*:[^\s/@]*@/gi, "$1xxxxx@")
+    .replaceAll(/\b(https?:\/\/)(?!xxxxx@)[^\s/@]+@/gi, "$1xxxxx@");
 }

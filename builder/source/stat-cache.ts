@@ -62,7 +62,8 @@ export class StatCache implements DigestCache {
   lookup(path: BytePath, stat: BigIntStats): Digest | undefined {
     const record = this.#records.get(path);
     const known = recordOf(stat);
-    if (record === undefined || !record.startsWith(known) || record.length !== known.length + DIGEST_CHARS) return undefined;
+    if (record === undefined || !record.startsWith(known) || record.length !== known.length + DIGEST_CHARS)
+      return undefined;
     this.#used.add(path);
     return `sha256:${record.slice(known.length)}`;
   }

@@ -15,13 +15,15 @@ export async function agentFor(url: string, session: Session): Promise<string | 
   if (!isSsh(url)) return undefined;
   const agent = await session.sshAgent("default");
   if (agent === undefined) {
-    throw new BuildError("INPUT_MISSING", 'no SSH key "default" forwarded from the client', { hint: "give the build an SSH agent: --ssh default" });
+    throw new BuildError("INPUT_MISSING", 'no SSH key "default" forwarded from the client', {
+      hint: "give the build an SSH agent: --ssh default",
+    });
   }
   return agent;
 }
 
 /** Whether git reaches a URL by ssh. */
-export function isSsh(url: string): boolean {
+function isSsh(url: string): boolean {
   return /^ssh:\/\//i.test(url) || !/^\w+:\/\//.test(url);
 }
 
@@ -32,7 +34,10 @@ async function authHeader(host: string, session: Session): Promise<string | unde
     if (header !== undefined) return checked(Buffer.from(header).toString("utf8"));
     const token = await session.secret(`GIT_AUTH_TOKEN${suffix}`);
     if (token !== undefined) {
-      const pair = Buffer.concat([Buffer.from("x-access-token:"), Buffer.from(checked(Buffer.from(token).toString("latin1")), "latin1")]);
+      const pair = Buffer.concat([
+        Buffer.from("x-access-token:"),
+        Buffer.from(checked(Buffer.from(token).toString("latin1")), "latin1"),
+      ]);
       return `basic ${pair.toString("base64")}`;
     }
   }

@@ -17,7 +17,14 @@ export function keepsGitDir({ keepGitDir, subdir = "" }: GitSource): boolean {
 }
 
 /** Puts the files at `target`, which is not there yet; `scratch` is an empty folder beside it that may be left full. */
-export async function checkOut(source: GitSource, resolved: ResolvedRef, mirror: Mirror, git: Git, scratch: string, target: string): Promise<void> {
+export async function checkOut(
+  source: GitSource,
+  resolved: ResolvedRef,
+  mirror: Mirror,
+  git: Git,
+  scratch: string,
+  target: string,
+): Promise<void> {
   const workTree = join(scratch, "files");
   mkdirSync(workTree);
   const gitDir = keepsGitDir(source) ? join(workTree, ".git") : join(scratch, "git");
@@ -29,11 +36,20 @@ export async function checkOut(source: GitSource, resolved: ResolvedRef, mirror:
 
 /** The commit's time in seconds since the epoch. */
 export async function commitSeconds(resolved: ResolvedRef, mirror: Mirror, git: Git): Promise<number> {
-  const output = await git.run(["log", "-1", "--format=%ct", `${resolved.object}^{commit}`], { gitDir: mirror.gitDir, quiet: true });
+  const output = await git.run(["log", "-1", "--format=%ct", `${resolved.object}^{commit}`], {
+    gitDir: mirror.gitDir,
+    quiet: true,
+  });
   return Number(output.trim());
 }
 
-async function writeFiles(workTree: string, gitDir: string, { object }: ResolvedRef, mirror: Mirror, git: Git): Promise<void> {
+async function writeFiles(
+  workTree: string,
+  gitDir: string,
+  { object }: ResolvedRef,
+  mirror: Mirror,
+  git: Git,
+): Promise<void> {
   await initialise(gitDir, object, git, true);
   mkdirSync(join(gitDir, "objects/info"), { recursive: true });
   writeFileSync(join(gitDir, "objects/info/alternates"), `${join(mirror.gitDir, "objects")}\n`);
@@ -41,11 +57,21 @@ async function writeFiles(workTree: string, gitDir: string, { object }: Resolved
 }
 
 /** A repository that the image keeps: the commit alone, its ref under its own name, and the remote without credentials. */
-async function cloneInto(workTree: string, gitDir: string, source: GitSource, { ref, object }: ResolvedRef, mirror: Mirror, git: Git): Promise<void> {
+async function cloneInto(
+  workTree: string,
+  gitDir: string,
+  source: GitSource,
+  { ref, object }: ResolvedRef,
+  mirror: Mirror,
+  git: Git,
+): Promise<void> {
   const call = { gitDir, workTree };
   await initialise(gitDir, object, git, false, workTree);
   const refspec = ref === undefined ? mirror.ref : `${mirror.ref}:${ref}`;
-  await git.run(["fetch", "--quiet", "-u", "--depth=1", "--no-tags", "--", `file://${mirror.gitDir}`, refspec], { ...call, protocols: ["file"] });
+  await git.run(["fetch", "--quiet", "-u", "--depth=1", "--no-tags", "--", `file://${mirror.gitDir}`, refspec], {
+    ...call,
+    protocols: ["file"],
+  });
   await git.run(["checkout", "--quiet", "--detach", "FETCH_HEAD"], call);
   await git.run(["config", "remote.origin.url", redact(source.url)], { ...call, quiet: true });
   await git.run(["config", "remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*"], { ...call, quiet: true });
@@ -66,7 +92,10 @@ async function addSubmodules(workTree: string, gitDir: string, source: GitSource
   } catch (error) {
     if (!(error instanceof GitFailure)) throw error;
     const { message, hint } = remoteFailure(source.url, error);
-    throw new BuildError("REGISTRY", message.replace("failed to fetch remote", "failed to update submodules for"), { cause: error, hint });
+    throw new BuildError("REGISTRY", message.replace("failed to fetch remote", "failed to update submodules for"), {
+      cause: error,
+      hint,
+    });
   }
 }
 
@@ -77,8 +106,13 @@ function subdirectory(workTree: string, subdir: string): string {
     if (part === "" || part === ".") continue;
     at = join(at, part);
     const found = part === ".." ? undefined : lstatSync(at, { throwIfNoEntry: false });
-    if (found === undefined) throw new BuildError("INPUT_MISSING", `invalid subdir ${subdir}: the repository has no "${subdir}"`);
-    if (!found.isDirectory()) throw new BuildError("INPUT_MISSING", `invalid subdir ${subdir}: git subpath "${subdir}" contains non-directory "${part}"`);
+    if (found === undefined)
+      throw new BuildError("INPUT_MISSING", `invalid subdir ${subdir}: the repository has no "${subdir}"`);
+    if (!found.isDirectory())
+      throw new BuildError(
+        "INPUT_MISSING",
+        `invalid subdir ${subdir}: git subpath "${subdir}" contains non-directory "${part}"`,
+      );
   }
   return at;
 }

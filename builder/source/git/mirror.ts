@@ -26,9 +26,18 @@ export async function fetchInto(directory: string, resolved: ResolvedRef, url: s
   const failure = await fetchOne(resolved, mirror, git);
   if (failure === undefined) return mirror;
   // A server that gives no commits by name: all that it has, then.
-  const everything = ["fetch", "--force", "--prune", "--no-tags", ...(existsSync(join(gitDir, "shallow")) ? ["--unshallow"] : [])];
+  const everything = [
+    "fetch",
+    "--force",
+    "--prune",
+    "--no-tags",
+    ...(existsSync(join(gitDir, "shallow")) ? ["--unshallow"] : []),
+  ];
   try {
-    await git.run([...everything, "origin", "+refs/heads/*:refs/remotes/origin/heads/*", "+refs/tags/*:refs/remotes/origin/tags/*"], { gitDir });
+    await git.run(
+      [...everything, "origin", "+refs/heads/*:refs/remotes/origin/heads/*", "+refs/tags/*:refs/remotes/origin/tags/*"],
+      { gitDir },
+    );
   } catch (error) {
     if (error instanceof GitFailure) throw remoteFailure(url, error);
     throw error;
@@ -43,7 +52,10 @@ async function openMirror(directory: string, object: string, git: Git): Promise<
   if (existsSync(join(gitDir, "HEAD"))) return gitDir;
   mkdirSync(gitDir, { recursive: true });
   // sha1 is not said: git before 2.29 knows no formats.
-  await git.run(["init", "--quiet", "--bare", ...(format === "sha1" ? [] : [`--object-format=${format}`])], { gitDir, quiet: true });
+  await git.run(["init", "--quiet", "--bare", ...(format === "sha1" ? [] : [`--object-format=${format}`])], {
+    gitDir,
+    quiet: true,
+  });
   return gitDir;
 }
 
@@ -53,7 +65,9 @@ async function fetchOne({ ref, object }: ResolvedRef, mirror: Mirror, git: Git):
   for (const wanted of ref === undefined ? [object] : [ref, object]) {
     for (const depth of [["--depth=1"], []]) {
       try {
-        await git.run(["fetch", ...depth, "--no-tags", "--force", "--", "origin", `${wanted}:${mirror.ref}`], { gitDir: mirror.gitDir });
+        await git.run(["fetch", ...depth, "--no-tags", "--force", "--", "origin", `${wanted}:${mirror.ref}`], {
+          gitDir: mirror.gitDir,
+        });
         failure = undefined;
       } catch (error) {
         if (!(error instanceof GitFailure)) throw error;

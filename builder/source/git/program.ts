@@ -172,7 +172,10 @@ const CONFIG = `[core]
 `;
 
 function placeArguments({ gitDir, workTree }: GitCall): string[] {
-  return [...(gitDir === undefined ? [] : ["--git-dir", gitDir]), ...(workTree === undefined ? [] : ["--work-tree", workTree])];
+  return [
+    ...(gitDir === undefined ? [] : ["--git-dir", gitDir]),
+    ...(workTree === undefined ? [] : ["--work-tree", workTree]),
+  ];
 }
 
 /** The user's own configuration and keys stay out of it. A host's key is taken when it is first seen and must then stay the same. */
@@ -182,7 +185,11 @@ function sshCommand({ knownHosts }: SshOptions): string {
 }
 
 function missing(cause: unknown): BuildError {
-  return new BuildError("UNSUPPORTED", "failed to find git binary: git sources need the git program, and there is none on PATH", { cause, hint: "install git" });
+  return new BuildError(
+    "UNSUPPORTED",
+    "failed to find git binary: git sources need the git program, and there is none on PATH",
+    { cause, hint: "install git" },
+  );
 }
 
 function killGroup(pid: number | undefined): void {

@@ -18,7 +18,7 @@ export interface ResolvedRef {
 }
 
 /** Whether a text is the full name of an object. */
-export function isCommit(text: string): boolean {
+function isCommit(text: string): boolean {
   return /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(text);
 }
 
@@ -41,7 +41,8 @@ export async function resolveRef(source: GitSource, git: Git): Promise<ResolvedR
 
 function pinned(ref: string, checksum: string | undefined): ResolvedRef {
   if (checksum === undefined) throw new BuildError("USAGE", "fetch-by-commit requires a checksum or a commit SHA ref");
-  if (!isCommit(checksum)) throw new BuildError("USAGE", `fetch-by-commit requires a full commit SHA checksum, got "${checksum}"`);
+  if (!isCommit(checksum))
+    throw new BuildError("USAGE", `fetch-by-commit requires a full commit SHA checksum, got "${checksum}"`);
   const full = ref === "" ? undefined : ref.startsWith("refs/") ? ref : `refs/heads/${ref}`;
   return { ref: full, object: checksum, commit: undefined };
 }
@@ -51,7 +52,9 @@ async function defaultBranch(source: GitSource, git: Git): Promise<ResolvedRef> 
   const branch = lines.map(([left]) => /^ref: (refs\/heads\/\S+)$/.exec(left)?.[1]).find((name) => name !== undefined);
   const object = lines.find(([left, right]) => right === "HEAD" && isCommit(left))?.[0];
   if (branch === undefined || object === undefined) {
-    throw new BuildError("INPUT_MISSING", `could not find default branch for repository: ${redact(source.url)}`, { hint: "name a branch, tag or commit: #main" });
+    throw new BuildError("INPUT_MISSING", `could not find default branch for repository: ${redact(source.url)}`, {
+      hint: "name a branch, tag or commit: #main",
+    });
   }
   return { ref: branch, object, commit: undefined };
 }

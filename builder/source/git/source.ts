@@ -52,7 +52,11 @@ async function openProgram(source: GitSource, options: RemoteOptions): Promise<G
     config: [["remote.origin.url", url], ...(await authConfig(url, session))],
     ssh: {
       agent: await agentFor(url, session),
-      knownHosts: [join(directory, "known_hosts"), ...(home === undefined || home === "" ? [] : [join(home, ".ssh/known_hosts")]), "/etc/ssh/ssh_known_hosts"],
+      knownHosts: [
+        join(directory, "known_hosts"),
+        ...(home === undefined || home === "" ? [] : [join(home, ".ssh/known_hosts")]),
+        "/etc/ssh/ssh_known_hosts",
+      ],
     },
     protocols: options.allowFile === true ? [...NETWORK, "file"] : NETWORK,
     signal,
@@ -81,7 +85,11 @@ interface Making {
   readonly signal: AbortSignal;
 }
 
-async function make(source: GitSource, resolved: ResolvedRef, { directory, place, git, signal }: Making): Promise<FileTree> {
+async function make(
+  source: GitSource,
+  resolved: ResolvedRef,
+  { directory, place, git, signal }: Making,
+): Promise<FileTree> {
   const mirror = await fetchInto(directory, resolved, source.url, git);
   const scratch = join(directory, "trees", `${UNFINISHED}${randomUUID()}`);
   mkdirSync(join(scratch, "tree"), { recursive: true });
@@ -89,7 +97,14 @@ async function make(source: GitSource, resolved: ResolvedRef, { directory, place
     const files = join(scratch, "tree/files");
     await checkOut(source, resolved, mirror, git, scratch, files);
     const seconds = source.mtime === "commit" ? await commitSeconds(resolved, mirror, git) : undefined;
-    const entries = await scan(files, { keepsGitDir: keepsGitDir(source), mtimeNs: seconds === undefined ? undefined : BigInt(seconds) * 1_000_000_000n }, signal);
+    const entries = await scan(
+      files,
+      {
+        keepsGitDir: keepsGitDir(source),
+        mtimeNs: seconds === undefined ? undefined : BigInt(seconds) * 1_000_000_000n,
+      },
+      signal,
+    );
     writeFileSync(join(scratch, "tree/index"), encodeIndex(entries));
     removeTree(bytePath(place)); // one that could not be read
     renameSync(join(scratch, "tree"), place);

@@ -17,10 +17,11 @@ export interface ScanOptions {
   readonly mtimeNs?: bigint | undefined;
 }
 
-/** The entries below a folder, with content digests, parents first. */
+/** The entries of a folder, itself among them, with content digests, parents first. */
 export async function scan(directory: string, options: ScanOptions, signal: AbortSignal): Promise<Entry[]> {
   const root = bytePath(directory);
-  const found: Entry[] = [];
+  const top = entryAt(root, "", options.mtimeNs);
+  const found: Entry[] = top === undefined ? [] : [{ ...top, mode: 0o755 }];
   const walk = (path: BytePath): void => {
     for (const name of readdirSync(fsPath(joinBytes(root, path)), { encoding: "latin1" }).sort(compareBytes)) {
       if (name === ".git" && !options.keepsGitDir) continue;
@@ -31,7 +32,9 @@ export async function scan(directory: string, options: ScanOptions, signal: Abor
     }
   };
   walk("");
-  const files = found.flatMap((entry): [BytePath, ContentSource][] => (entry.type === "file" ? [[entry.path, sourceOf(root, entry.path)]] : []));
+  const files = found.flatMap((entry): [BytePath, ContentSource][] =>
+    entry.type === "file" ? [[entry.path, sourceOf(root, entry.path)]] : [],
+  );
   const hashed = await hashSources(new Map(files), signal);
   return found.map((entry) => {
     const known = hashed.get(entry.path);
@@ -42,7 +45,9 @@ export async function scan(directory: string, options: ScanOptions, signal: Abor
 /** A folder that does not change, with the entries of an earlier scan. */
 export function treeOf(directory: string, entries: readonly Entry[]): FileTree {
   const root = bytePath(directory);
-  return new RootfsView([{ entries, sources: (paths) => Promise.resolve(new Map(paths.map((path) => [path, sourceOf(root, path)]))) }]);
+  return new RootfsView([
+    { entries, sources: (paths) => Promise.resolve(new Map(paths.map((path) => [path, sourceOf(root, path)]))) },
+  ]);
 }
 
 function sourceOf(root: BytePath, path: BytePath): ContentSource {
@@ -54,7 +59,8 @@ function entryAt(root: BytePath, path: BytePath, mtimeNs: bigint | undefined): E
   const stat = lstatSync(place, { bigint: true });
   const common = { path, uid: 0, gid: 0, size: 0, mtimeNs: mtimeNs ?? stat.mtimeNs };
   if (stat.isDirectory()) return { ...common, type: "dir", mode: modeOf(stat) };
-  if (stat.isSymbolicLink()) return { ...common, type: "symlink", mode: 0o777, link: readlinkSync(place, { encoding: "latin1" }) };
+  if (stat.isSymbolicLink())
+    return { ...common, type: "symlink", mode: 0o777, link: readlinkSync(place, { encoding: "latin1" }) };
   return stat.isFile() ? { ...common, type: "file", mode: modeOf(stat), size: Number(stat.size) } : undefined;
 }
 
