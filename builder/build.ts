@@ -20,6 +20,7 @@ import type { OpResult } from "./ops/result.ts";
 import { refOperator } from "./ops/operator.ts";
 import { checkOf, convertOptions } from "./convert-options.ts";
 import { exportAll } from "./outputs.ts";
+import { requireKnownBytes } from "./compressor-check.ts";
 import { directoryWanters, imageVertices } from "./demand.ts";
 import type { BuildRequest, BuildResult } from "./request.ts";
 import { RecordedResults } from "./recorded-results.ts";
@@ -28,14 +29,22 @@ import { Solver } from "./solver/solver.ts";
 
 /** Builds what is asked for. Throws BuildError; `NamespaceNeeded` when the same request must be made again inside a user namespace. */
 export async function build(request: BuildRequest, signal: AbortSignal): Promise<BuildResult> {
-  await using engine = await openEngine({ root: request.root, requireSandbox: request.requireSandbox, snapshotter: request.snapshotter });
+  await using engine = await openEngine({
+    root: request.root,
+    requireSandbox: request.requireSandbox,
+    snapshotter: request.snapshotter,
+  });
   await using inputs = new InputLoader(engine, request, signal);
 
   // 1, 2: text to instructions
   const source = await inputs.dockerfile();
   const file = { name: source.name, text: Buffer.from(source.bytes).toString("utf8") };
   const onFinding = (finding: LintFinding): void => request.events(findingEvent(finding, file));
-  const dockerfile = readDockerfile(source.bytes, source.name, { check: checkOf(request), onFinding });
+  const dockerfile = readDockerfile(source.bytes, source.name, {
+    check: checkOf(request),
+    onFinding,
+    syntax: request.buildArgs.get("BUILDKIT_SYNTAX"),
+  });
 
   // 3: instructions to a graph and a config draft, for each platform
   const platforms = request.platforms.length === 0 ? [request.hostPlatform] : request.platforms;
@@ -49,8 +58,9 @@ export async function build(request: BuildRequest, signal: AbortSignal): Promise
   // 4, 5: the graph to results
   const targets = plans.flatMap((plan) => plan.result ?? []);
   const parts = { engine, request, inputs, targets, blobs: inputs.blobOptions(plans[0]?.epochSeconds), signal };
+  if (request.reproducible) requireKnownBytes(parts.blobs);
   await enterNamespaceIfNeeded(parts);
-  await using ahead = new PackAhead(parts.blobs, signal);
+  await using ahead = new PackAhead(parts.blobs, request.events, signal);
   const results = await solverOf(parts, request.events, ahead).solve(targets);
 
   // 6, 7, 8: layers to blobs, image, outputs
@@ -73,7 +83,11 @@ interface SolveParts {
   readonly signal: AbortSignal;
 }
 
-function solverOf({ engine, request, inputs, targets, blobs, signal }: SolveParts, events: EventSink, ahead?: PackAhead): Solver<OpResult> {
+function solverOf(
+  { engine, request, inputs, targets, blobs, signal }: SolveParts,
+  events: EventSink,
+  ahead?: PackAhead,
+): Solver<OpResult> {
   const cache = new RecordedResults(engine.records, engine.layers, request.now);
   const inImage = imageVertices(request, targets);
   const wanted = directoryWanters(request, targets);
@@ -113,7 +127,12 @@ async function enterNamespaceIfNeeded(parts: SolveParts): Promise<void> {
   if (!(await peek.isKnown(targets))) throw new NamespaceNeeded("running a step");
 }
 
-async function refsOf(plans: readonly Plan[], targets: readonly Vertex[], results: readonly OpResult[], signal: AbortSignal): Promise<Ref[]> {
+async function refsOf(
+  plans: readonly Plan[],
+  targets: readonly Vertex[],
+  results: readonly OpResult[],
+  signal: AbortSignal,
+): Promise<Ref[]> {
   return await Promise.all(
     plans.map(async (plan) => {
       if (plan.result === undefined) return { layers: [] };

@@ -63,7 +63,11 @@ async function check(
   const onFinding = (finding: LintFinding): void => void findings.push(finding);
   let error: BuildError | undefined;
   try {
-    const dockerfile = readDockerfile(source.bytes, source.name, { check: options.check, onFinding });
+    const dockerfile = readDockerfile(source.bytes, source.name, {
+      check: options.check,
+      onFinding,
+      syntax: options.buildArgs.get("BUILDKIT_SYNTAX"),
+    });
     await convert(dockerfile, { ...options, onFinding, allStages: options.target === undefined }, inputs, signal);
   } catch (thrown) {
     error = asBuildError(thrown);
@@ -82,6 +86,10 @@ async function readOutline(
 ): Promise<Answer> {
   const file = { name: source.name, text: Buffer.from(source.bytes).toString("utf8") };
   const onFinding = (finding: LintFinding): void => request.events(findingEvent(finding, file));
-  const dockerfile = readDockerfile(source.bytes, source.name, { check: options.check, onFinding });
+  const dockerfile = readDockerfile(source.bytes, source.name, {
+    check: options.check,
+    onFinding,
+    syntax: options.buildArgs.get("BUILDKIT_SYNTAX"),
+  });
   return await outline(dockerfile, source.bytes, { ...options, onFinding }, inputs, signal);
 }

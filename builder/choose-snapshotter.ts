@@ -1,9 +1,10 @@
 // Which way the rootfs of a RUN comes to be: overlay where it works, copy elsewhere. Found
 // out by mounting one on the file system of the store, never by its name.
 
-import { mkdirSync, mkdtempSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, statSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import { type Digest, digestOf } from "./core/digest.ts";
 import { asBuildError, BuildError } from "./core/errors.ts";
 import type { Executor, StepSpec } from "./executor/executor.ts";
 import { OverlayTree } from "./layer/overlay-tree.ts";
@@ -15,17 +16,56 @@ import type { Snapshotter } from "./snapshot/snapshotter.ts";
 /** What may be asked for; "auto" tries. */
 export type SnapshotterName = "auto" | "overlay" | "copy";
 
+/** What was found out before, by key. */
+export interface TrialMemory {
+  fact(key: Digest): string | undefined;
+  saveFact(key: Digest, value: string): void;
+}
+
 /** Takes the one asked for, or the better one that works. */
-export async function chooseSnapshotter(wanted: SnapshotterName, place: LayerPlace, executor: () => Promise<Executor>): Promise<Snapshotter> {
-  const isOverlay = wanted === "overlay" || (wanted === "auto" && (await whyNoOverlay(place, await executor())) === undefined);
+export async function chooseSnapshotter(
+  wanted: SnapshotterName,
+  place: LayerPlace,
+  executor: () => Promise<Executor>,
+  memory: TrialMemory,
+): Promise<Snapshotter> {
+  const isOverlay = wanted === "overlay" || (wanted === "auto" && (await doesOverlayWork(place, executor, memory)));
   return isOverlay ? overlaySnapshotter(place) : copySnapshotter(place);
 }
 
+/** A trial costs as much as a step. That one went well is remembered as long as the machine runs and the store stays where it is; that one did not, never. */
+async function doesOverlayWork(
+  place: LayerPlace,
+  executor: () => Promise<Executor>,
+  memory: TrialMemory,
+): Promise<boolean> {
+  const bootId = readBootId();
+  const where = [bootId, statSync(place.workDirectory).dev, place.overlayXattrs, (await executor()).driver];
+  const key = digestOf(`overlay works ${where.join(" ")}`);
+  if (bootId !== undefined && memory.fact(key) !== undefined) return true;
+  const works = (await whyNoOverlay(place, await executor())) === undefined;
+  if (works && bootId !== undefined) memory.saveFact(key, "yes");
+  return works;
+}
+
+function readBootId(): string | undefined {
+  try {
+    return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+  } catch {
+    return undefined;
+  }
+}
+
 /** Why no overlay can be mounted with its upper in a folder; undefined when one was. */
-export async function whyNoOverlay(place: Pick<LayerPlace, "workDirectory" | "overlayXattrs">, executor: Executor): Promise<string | undefined> {
+export async function whyNoOverlay(
+  place: Pick<LayerPlace, "workDirectory" | "overlayXattrs">,
+  executor: Executor,
+): Promise<string | undefined> {
   const base = mkdtempSync(join(place.workDirectory, "overlay-"));
   try {
-    const [lower, second, upper, work, scratch] = ["lower", "second", "upper", "work", "scratch"].map((name) => join(base, name)) as [string, string, string, string, string];
+    const [lower, second, upper, work, scratch] = ["lower", "second", "upper", "work", "scratch"].map((name) =>
+      join(base, name),
+    ) as [string, string, string, string, string];
     for (const directory of [lower, second, work, scratch]) mkdirSync(directory);
     // What a kernel does without in silence: the marks of deleted and of replaced directories.
     const tree = new OverlayTree(upper, place.overlayXattrs);
@@ -49,7 +89,16 @@ function trial(stack: { lowers: string[]; upper: string; work: string }, scratch
     id: "overlay-trial",
     root: { kind: "overlay", stack, readonly: false },
     mounts: [],
-    process: { args: ["/missing"], env: [], cwd: "/", uid: 0, gid: 0, additionalGids: [], security: "sandbox", ulimits: [] },
+    process: {
+      args: ["/missing"],
+      env: [],
+      cwd: "/",
+      uid: 0,
+      gid: 0,
+      additionalGids: [],
+      security: "sandbox",
+      ulimits: [],
+    },
     network: "host",
     hostname: "trial",
     extraHosts: [],

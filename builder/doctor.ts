@@ -40,7 +40,10 @@ export async function examineOverlay(root: string): Promise<string | undefined> 
   const workDirectory = mkdtempSync(join(parent, ".tsbuild-doctor-"));
   try {
     const { executor } = await chooseExecutor();
-    return await whyNoOverlay({ workDirectory, overlayXattrs: readHostFacts().inUserNamespace ? "user" : "trusted" }, executor);
+    return await whyNoOverlay(
+      { workDirectory, overlayXattrs: readHostFacts().inUserNamespace ? "user" : "trusted" },
+      executor,
+    );
   } finally {
     rmSync(workDirectory, { recursive: true, force: true });
   }

@@ -23,9 +23,8 @@ import type { LayerPlace } from "./snapshot/ports.ts";
 import type { Snapshotter } from "./snapshot/snapshotter.ts";
 import { explained } from "./store/layout.ts";
 import { openStore } from "./store/open.ts";
-import { ownerName } from "./store/owner.ts";
 import type { BlobStore, ImageNames } from "./store/store.ts";
-import { sweepTemporary } from "./store/temporary.ts";
+import { sweepTemporary, temporaryPath } from "./store/temporary.ts";
 
 export interface EngineOptions {
   /** Root of the store, absolute. */
@@ -65,15 +64,31 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   const jobs = undo.use(openLayerJobs({ workers: Math.min(4, Math.max(2, availableParallelism())) }));
   const records = undo.use(new CacheRecords(join(own, "cache.db")));
   const privileged = isPrivileged();
-  const place: LayerPlace = { layersDirectory, workDirectory, blobs: store, jobs, overlayXattrs: readHostFacts().inUserNamespace ? "user" : "trusted", privileged };
+  const place: LayerPlace = {
+    layersDirectory,
+    workDirectory,
+    blobs: store,
+    jobs,
+    overlayXattrs: readHostFacts().inUserNamespace ? "user" : "trusted",
+    privileged,
+  };
   const layers = new LayerStore(place);
   const cacheMounts = new CacheMounts({
     directory: join(own, "mounts"),
+    temporaryDirectory: workDirectory,
     privileged,
     async fill(from, directory, signal) {
       rmSync(directory, { recursive: true, force: true });
       const { entries } = await wholeTree(await viewOf(from.ref, signal), signal);
-      await jobs.write({ entries: below(entries, from.selector), directory, overlayXattrs: place.overlayXattrs, hardlinkSources: false }, signal);
+      await jobs.write(
+        {
+          entries: below(entries, from.selector),
+          directory,
+          overlayXattrs: place.overlayXattrs,
+          hardlinkSources: false,
+        },
+        signal,
+      );
     },
   });
   let executor: Promise<Executor> | undefined;
@@ -81,7 +96,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   const openExecutor = (): Promise<Executor> => (executor ??= choose(options));
   const openSnapshotter = async (): Promise<Snapshotter> => {
     const { chooseSnapshotter } = await import("./choose-snapshotter.ts");
-    return await chooseSnapshotter(options.snapshotter ?? "auto", place, openExecutor);
+    return await chooseSnapshotter(options.snapshotter ?? "auto", place, openExecutor, records);
   };
   const held = undo.move();
   return {
@@ -119,7 +134,7 @@ async function choose({ requireSandbox }: EngineOptions): Promise<Executor> {
 
 async function openWorkDirectory(root: string, layersDirectory: string): Promise<string> {
   const parent = join(root, "tsbuild/work");
-  const path = join(parent, ownerName());
+  const path = temporaryPath(parent, "engine");
   await explained(root, "STORE", async () => {
     await mkdir(parent, { recursive: true });
     await sweepTemporary(parent, (dead) => dropUnfinished(dead, layersDirectory)).catch((error: unknown) => {

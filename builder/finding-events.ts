@@ -4,7 +4,10 @@ import type { WarningEvent } from "./core/events.ts";
 import type { LintFinding } from "./dockerfile/instruction.ts";
 
 /** The event of a finding in a Dockerfile of that name and text. */
-export function findingEvent(finding: LintFinding, file: { readonly name: string; readonly text: string }): WarningEvent {
+export function findingEvent(
+  finding: LintFinding,
+  file: { readonly name: string; readonly text: string },
+): WarningEvent {
   const { rule, message, description, url, range } = finding;
   return {
     kind: "warning",

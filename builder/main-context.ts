@@ -3,6 +3,7 @@
 
 import { isAbsolute, join, posix } from "node:path";
 import { mkdirSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { randomUUID } from "node:crypto";
 import { bytePath } from "./core/byte-path.ts";
 import { BuildError } from "./core/errors.ts";
@@ -16,7 +17,6 @@ import { told } from "./internal-steps.ts";
 import type { FileTree } from "./layer/file-tree.ts";
 import { readTreeFile } from "./layer/read-tree-file.ts";
 import type { BuildRequest, DockerfileSpec } from "./request.ts";
-import { isArchive, openArchive, spool } from "./source/archive.ts";
 import {
   existingDirectory,
   noDockerfile,
@@ -24,7 +24,6 @@ import {
   readDockerfileIn,
   readIgnoreFile,
 } from "./source/context.ts";
-import { openHttpFile } from "./source/http-file.ts";
 import { redact } from "./source/redact.ts";
 import type { SourceTrees } from "./source-trees.ts";
 
@@ -179,6 +178,7 @@ class BareContext implements MainContext {
 /** Standard input: an archive, or a Dockerfile. */
 async function openStream(world: ContextWorld, stream: AsyncIterable<Uint8Array>): Promise<MainContext> {
   const { signal, request, engine } = world;
+  const { isArchive, spool } = await import("./source/archive.ts");
   const path = join(engine.layers.place.workDirectory, randomUUID());
   const size = await spool(stream, path, signal);
   if (size === 0) {
@@ -192,7 +192,6 @@ async function openStream(world: ContextWorld, stream: AsyncIterable<Uint8Array>
       hint: "standard input is not an archive, so it is taken as the Dockerfile",
     });
   }
-  const { readFile } = await import("node:fs/promises");
   return new BareContext(world, await readFile(path));
 }
 
@@ -203,12 +202,16 @@ async function openUrl(world: ContextWorld, url: string): Promise<MainContext> {
   if (op.kind !== "source" || op.source.type !== "http") throw new BuildError("INTERNAL", "a URL is no http source");
   const http = op.source;
   const { path } = await told(world.request, options.name, () => world.trees.httpFile(http, digest), digest);
+  const { isArchive } = await import("./source/archive.ts");
   return isArchive(path) ? archiveContext(world, path) : new RemoteContext(world, source, http.fileName);
 }
 
 function archiveContext(world: ContextWorld, path: string): MainContext {
   const { engine, trees, signal } = world;
-  trees.addArchive(MAIN, () => openArchive(path, engine.jobs, engine.layers.place.workDirectory, signal));
+  trees.addArchive(MAIN, async () => {
+    const { openArchive } = await import("./source/archive.ts");
+    return await openArchive(path, engine.jobs, engine.layers.place.workDirectory, signal);
+  });
   const unpacked = vertex({ kind: "source", source: { type: "archive", name: MAIN } }, [], {
     name: "[internal] load build context",
   });
@@ -232,10 +235,10 @@ async function dockerfileElsewhere(world: ContextWorld, spec: DockerfileSpec): P
         throw new BuildError("INTERNAL", "a URL is no http source");
       const http = op.source;
       return await tellDockerfile(world, "Dockerfile", async () => {
+        const { openHttpFile } = await import("./source/http-file.ts");
         const { path } = await openHttpFile(http, world.trees.remoteOptions(digest), {
           maxBytes: MOST_DOCKERFILE_BYTES,
         });
-        const { readFile } = await import("node:fs/promises");
         return { bytes: await readFile(path), name: "Dockerfile" };
       });
     }

@@ -14,12 +14,20 @@ const SHM_BYTES = 64 * 1024 * 1024;
 
 /** Runs the image's command, or the request's; `ready` is told when the program is about to have the terminal. */
 export async function runImage(request: RunRequest, ready: () => void, signal: AbortSignal): Promise<RunResult> {
-  await using engine = await openEngine({ root: request.root, requireSandbox: request.requireSandbox, snapshotter: request.snapshotter });
+  await using engine = await openEngine({
+    root: request.root,
+    requireSandbox: request.requireSandbox,
+    snapshotter: request.snapshotter,
+  });
   if (!engine.privileged) throw new NamespaceNeeded("running an image");
   await using images = new BaseImages({
     engine,
     pull: false,
-    registry: { insecure: request.insecureRegistries, credentials: (registry) => request.session.credentials(registry), environment: request.environment },
+    registry: {
+      insecure: request.insecureRegistries,
+      credentials: (registry) => request.session.credentials(registry),
+      environment: request.environment,
+    },
   });
   const image = await images.byName(request.image, request.platform, signal);
   const ref = images.ref(image.id);
@@ -36,7 +44,16 @@ export async function runImage(request: RunRequest, ready: () => void, signal: A
       id: `run-${process.pid}`,
       root: root.root,
       mounts: [],
-      process: { args: command.args, env, cwd: command.cwd, uid: user.uid, gid: user.gid, additionalGids: user.additionalGids, security: "sandbox", ulimits: [] },
+      process: {
+        args: command.args,
+        env,
+        cwd: command.cwd,
+        uid: user.uid,
+        gid: user.gid,
+        additionalGids: user.additionalGids,
+        security: "sandbox",
+        ulimits: [],
+      },
       network: request.network,
       hostname: "tsbuild",
       extraHosts: request.extraHosts,

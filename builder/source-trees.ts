@@ -13,7 +13,6 @@ import type { BuildRequest } from "./request.ts";
 import type { IgnoreLine } from "./dockerfile/dockerignore.ts";
 import { LocalTree } from "./source/local-tree.ts";
 import type { HttpFile } from "./source/http-file.ts";
-import { openHttpFile } from "./source/http-file.ts";
 import type { HttpSource, RemoteOptions } from "./source/remote.ts";
 import { StatCache } from "./source/stat-cache.ts";
 
@@ -68,7 +67,7 @@ export class SourceTrees implements Disposable {
   httpFile(source: HttpSource, vertex: Digest): Promise<HttpFile> {
     let file = this.#files.get(vertex);
     if (!file) {
-      file = openHttpFile(source, this.remoteOptions(vertex));
+      file = download(source, this.remoteOptions(vertex));
       this.#files.set(vertex, file);
     }
     return file;
@@ -138,4 +137,10 @@ export class SourceTrees implements Disposable {
     }
     return this.#statCaches.get(directory);
   }
+}
+
+/** What speaks http is loaded when a build needs it. */
+async function download(source: HttpSource, options: RemoteOptions): Promise<HttpFile> {
+  const { openHttpFile } = await import("./source/http-file.ts");
+  return await openHttpFile(source, options);
 }

@@ -62,13 +62,18 @@ suite("BuildKit's images", { concurrency: 2, skip: noSandbox ?? false }, () => {
       ],
       context: remote ?? context,
       environment: it.args.env ?? {},
-      root: path.join(own, "store"),
+      root: path.join(keepsCache(dockerfile) ? own : folder, "store"),
     });
     if (error !== undefined) return { error, images: [] };
     const { created = false, mtime = [] } = it.compare;
     return { error, images: withPlaces(readImages(openLayout(image), known, { created, mtime }), own, server?.url) };
   }
 });
+
+/** What a cache mount keeps is of one case. All else shares a store: no step may be taken for another case's. */
+function keepsCache(dockerfile: string): boolean {
+  return fs.existsSync(dockerfile) && fs.readFileSync(dockerfile, "utf8").includes("type=cache");
+}
 
 /** The goldens do not know where a case was laid out. */
 function withPlaces(images: readonly Image[], folder: string, www: string | undefined): Image[] {

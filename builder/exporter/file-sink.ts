@@ -66,7 +66,10 @@ export async function isPlainTarget(path: string): Promise<boolean> {
 export async function temporaryBeside(path: string): Promise<string> {
   const [folder, start] = [dirname(path), `.${basename(path)}.`];
   for (const name of await readdir(folder)) {
-    const isDead = name.startsWith(start) && name.endsWith(".tmp") && isOwnerAlive(name.slice(start.length, -".tmp".length)) === false;
+    const isDead =
+      name.startsWith(start) &&
+      name.endsWith(".tmp") &&
+      isOwnerAlive(name.slice(start.length, -".tmp".length)) === false;
     if (isDead) await rm(join(folder, name), { force: true });
   }
   return join(folder, `${start}${ownerName()}.tmp`);

@@ -66,7 +66,8 @@ async function packBeside(
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => undefined);
     // The worker's own words do not say which file system it was.
-    if (error instanceof BuildError && error.code === "OUTPUT") throw new BuildError("OUTPUT", `cannot write "${path}": ${error.message}`, { cause: error });
+    if (error instanceof BuildError && error.code === "OUTPUT")
+      throw new BuildError("OUTPUT", `cannot write "${path}": ${error.message}`, { cause: error });
     throw explainOutput(error, path);
   }
 }

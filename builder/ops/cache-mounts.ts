@@ -31,6 +31,8 @@ export interface CacheLease extends AsyncDisposable {
 export interface CacheMountsOptions {
   /** `<root>/tsbuild/mounts`. */
   readonly directory: string;
+  /** On the same file system; swept when the process has died. */
+  readonly temporaryDirectory: string;
   readonly privileged: boolean;
   /** Fills a new directory with what `from` holds. */
   readonly fill: (from: { readonly ref: Ref; readonly selector: BytePath }, directory: string, signal: AbortSignal) => Promise<void>;
@@ -51,7 +53,7 @@ export class CacheMounts {
     if (request.sharing === "shared") return { path: await this.#directory(name, request, signal), [Symbol.asyncDispose]: () => Promise.resolve() };
     for (let number = 0; ; ) {
       const own = number === 0 ? name : `${name}.${number}`;
-      const lock = tryLock(join(this.#options.directory, `${own}.lock`));
+      const lock = tryLock(join(this.#options.directory, `${own}.lock`), this.#options.temporaryDirectory);
       if (lock) {
         try {
           const path = await this.#directory(own, request, signal);
@@ -69,7 +71,7 @@ export class CacheMounts {
   async #directory(name: string, request: CacheMountRequest, signal: AbortSignal): Promise<string> {
     const path = join(this.#options.directory, name);
     if (existsSync(path)) return path;
-    const made = `${path}.${randomUUID()}`;
+    const made = join(this.#options.temporaryDirectory, randomUUID());
     mkdirSync(made);
     try {
       if (request.from === undefined) {
@@ -88,9 +90,9 @@ export class CacheMounts {
 }
 
 /** Takes a lock file that names us; one whose owner is dead is taken over. */
-function tryLock(file: string): { release(): void } | undefined {
+function tryLock(file: string, temporaryDirectory: string): { release(): void } | undefined {
   for (let attempt = 0; attempt < 2; attempt++) {
-    const mine = `${file}.${randomUUID()}`;
+    const mine = join(temporaryDirectory, randomUUID());
     writeFileSync(mine, ownerName(), { mode: 0o600 });
     try {
       linkSync(mine, file); // appears whole, or not at all

@@ -13,14 +13,23 @@ import type { OpResult } from "./result.ts";
 import { RefResult, viewOf } from "./result.ts";
 
 /** Runs the op; throws `RUN_FAILED` with the program's exit code, `SANDBOX` when it cannot be run at all. */
-export async function runExec(context: OpContext, vertex: Vertex, op: ExecOp, inputs: readonly OpResult[], signal: AbortSignal): Promise<OpResult> {
+export async function runExec(
+  context: OpContext,
+  vertex: Vertex,
+  op: ExecOp,
+  inputs: readonly OpResult[],
+  signal: AbortSignal,
+): Promise<OpResult> {
   const executor = await context.executor();
   const rootInput = inputs[op.rootInput];
   const below = rootInput === undefined ? { layers: [] } : await rootInput.ref(signal);
   const snapshotter = await context.snapshotter();
   await using scratch = context.layers.scratch();
   await using root = await snapshotter.prepare(below.layers, true, signal);
-  const accounts = root.root.kind === "overlay" ? new StackTree(root.root.stack.lowers, context.layers.place.overlayXattrs) : await viewOf(below, signal);
+  const accounts =
+    root.root.kind === "overlay"
+      ? new StackTree(root.root.stack.lowers, context.layers.place.overlayXattrs)
+      : await viewOf(below, signal);
   const user = await resolveUser(accounts, op.user, signal);
   await using mounts = await prepareMounts(context, op, inputs, scratch.path, signal);
   const env = [...op.env, ...(vertex.options.hiddenEnv ?? []), ...mounts.env];
@@ -45,7 +54,8 @@ export async function runExec(context: OpContext, vertex: Vertex, op: ExecOp, in
       shmSizeBytes: op.shmSizeBytes,
       ...(op.cgroupParent === "" ? {} : { cgroupParent: op.cgroupParent }),
       scratch: scratch.path,
-      output: (stream, data) => context.events({ kind: "log", vertex: vertex.digest, stream, data, time: context.now() }),
+      output: (stream, data) =>
+        context.events({ kind: "log", vertex: vertex.digest, stream, data, time: context.now() }),
     },
     signal,
   );
@@ -56,7 +66,13 @@ export async function runExec(context: OpContext, vertex: Vertex, op: ExecOp, in
 
 function runFailed(op: ExecOp, result: StepResult): BuildError {
   const command = op.args.join(" ");
-  const how = result.signal === undefined ? `exit code: ${result.exitCode}` : `killed by ${result.signal} (exit code: ${result.exitCode})`;
+  const how =
+    result.signal === undefined
+      ? `exit code: ${result.exitCode}`
+      : `killed by ${result.signal} (exit code: ${result.exitCode})`;
   const hint = result.outOfMemory === true ? "the kernel ended it for want of memory" : undefined;
-  return new BuildError("RUN_FAILED", `process "${command}" did not complete successfully: ${how}`, { exitCode: result.exitCode, hint });
+  return new BuildError("RUN_FAILED", `process "${command}" did not complete successfully: ${how}`, {
+    exitCode: result.exitCode,
+    hint,
+  });
 }

@@ -25,7 +25,13 @@ interface Made {
 }
 
 /** Prepares the mounts in the order they are written. */
-export async function prepareMounts(context: OpContext, op: ExecOp, inputs: readonly OpResult[], scratch: string, signal: AbortSignal): Promise<PreparedMounts> {
+export async function prepareMounts(
+  context: OpContext,
+  op: ExecOp,
+  inputs: readonly OpResult[],
+  scratch: string,
+  signal: AbortSignal,
+): Promise<PreparedMounts> {
   await using undo = new AsyncDisposableStack();
   const specs: MountSpec[] = [];
   const env: string[] = [];
@@ -38,14 +44,27 @@ export async function prepareMounts(context: OpContext, op: ExecOp, inputs: read
   return { specs, env, [Symbol.asyncDispose]: () => held.disposeAsync() };
 }
 
-async function prepare(context: OpContext, mount: ExecMount, inputs: readonly OpResult[], scratch: string, undo: AsyncDisposableStack, signal: AbortSignal): Promise<Made> {
+async function prepare(
+  context: OpContext,
+  mount: ExecMount,
+  inputs: readonly OpResult[],
+  scratch: string,
+  undo: AsyncDisposableStack,
+  signal: AbortSignal,
+): Promise<Made> {
   switch (mount.type) {
     case "bind":
       return { spec: await bindMount(context, mount, inputs, scratch, undo, signal) };
     case "cache":
       return { spec: await cacheMount(context, mount, inputs, undo, signal) };
     case "tmpfs":
-      return { spec: { kind: "tmpfs", target: mount.target, ...(mount.sizeBytes === undefined ? {} : { sizeBytes: mount.sizeBytes }) } };
+      return {
+        spec: {
+          kind: "tmpfs",
+          target: mount.target,
+          ...(mount.sizeBytes === undefined ? {} : { sizeBytes: mount.sizeBytes }),
+        },
+      };
     case "secret":
       return await secretMount(context, mount, undo);
     case "ssh":
@@ -53,7 +72,14 @@ async function prepare(context: OpContext, mount: ExecMount, inputs: readonly Op
   }
 }
 
-async function bindMount(context: OpContext, mount: Extract<ExecMount, { type: "bind" }>, inputs: readonly OpResult[], scratch: string, undo: AsyncDisposableStack, signal: AbortSignal): Promise<MountSpec> {
+async function bindMount(
+  context: OpContext,
+  mount: Extract<ExecMount, { type: "bind" }>,
+  inputs: readonly OpResult[],
+  scratch: string,
+  undo: AsyncDisposableStack,
+  signal: AbortSignal,
+): Promise<MountSpec> {
   const input = inputs[mount.input];
   if (input === undefined) {
     mkdirSync(scratch, { recursive: true, mode: 0o755 });
@@ -63,23 +89,41 @@ async function bindMount(context: OpContext, mount: Extract<ExecMount, { type: "
   const prepared = undo.use(await (await context.snapshotter()).prepare(ref.layers, !mount.readonly, signal));
   const subPath = cleaned(mount.selector);
   const { root } = prepared;
-  if (root.kind === "overlay") return { kind: "overlay", stack: root.stack, subPath, target: mount.target, readonly: mount.readonly };
+  if (root.kind === "overlay")
+    return { kind: "overlay", stack: root.stack, subPath, target: mount.target, readonly: mount.readonly };
   const { path } = resolvePath(await input.tree(signal), subPath, { followLast: true });
-  return { kind: "bind", source: join(root.path, Buffer.from(path, "latin1").toString("utf8")), target: mount.target, readonly: mount.readonly };
+  return {
+    kind: "bind",
+    source: join(root.path, Buffer.from(path, "latin1").toString("utf8")),
+    target: mount.target,
+    readonly: mount.readonly,
+  };
 }
 
-async function cacheMount(context: OpContext, mount: Extract<ExecMount, { type: "cache" }>, inputs: readonly OpResult[], undo: AsyncDisposableStack, signal: AbortSignal): Promise<MountSpec> {
+async function cacheMount(
+  context: OpContext,
+  mount: Extract<ExecMount, { type: "cache" }>,
+  inputs: readonly OpResult[],
+  undo: AsyncDisposableStack,
+  signal: AbortSignal,
+): Promise<MountSpec> {
   const input = inputs[mount.input];
   const from = input === undefined ? undefined : { ref: await input.ref(signal), selector: cleaned(mount.selector) };
   const lease = undo.use(await context.cacheMounts.acquire({ ...mount, from }, signal));
   return { kind: "bind", source: lease.path, target: mount.target, readonly: mount.readonly };
 }
 
-async function secretMount(context: OpContext, mount: Extract<ExecMount, { type: "secret" }>, undo: AsyncDisposableStack): Promise<Made> {
+async function secretMount(
+  context: OpContext,
+  mount: Extract<ExecMount, { type: "secret" }>,
+  undo: AsyncDisposableStack,
+): Promise<Made> {
   const bytes = await context.session.secret(mount.id);
   if (bytes === undefined) {
     if (!mount.required) return {};
-    throw new BuildError("INPUT_MISSING", `secret ${mount.id}: not found`, { hint: `give it with --secret id=${mount.id},src=FILE` });
+    throw new BuildError("INPUT_MISSING", `secret ${mount.id}: not found`, {
+      hint: `give it with --secret id=${mount.id},src=FILE`,
+    });
   }
   const env = mount.env === undefined ? {} : { env: `${mount.env}=${Buffer.from(bytes).toString("utf8")}` };
   if (mount.target === undefined) return env;
@@ -90,11 +134,18 @@ async function secretMount(context: OpContext, mount: Extract<ExecMount, { type:
   return { ...env, spec: { kind: "bind", source: file, target: mount.target, readonly: true } };
 }
 
-async function sshMount(context: OpContext, mount: Extract<ExecMount, { type: "ssh" }>, scratch: string, undo: AsyncDisposableStack): Promise<Made> {
+async function sshMount(
+  context: OpContext,
+  mount: Extract<ExecMount, { type: "ssh" }>,
+  scratch: string,
+  undo: AsyncDisposableStack,
+): Promise<Made> {
   const agent = await context.session.sshAgent(mount.id);
   if (agent === undefined) {
     if (!mount.required) return {};
-    throw new BuildError("INPUT_MISSING", `unset ssh forward key ${mount.id}`, { hint: mount.id === "default" ? "give it with --ssh default" : `give it with --ssh ${mount.id}=SOCKET` });
+    throw new BuildError("INPUT_MISSING", `unset ssh forward key ${mount.id}`, {
+      hint: mount.id === "default" ? "give it with --ssh default" : `give it with --ssh ${mount.id}=SOCKET`,
+    });
   }
   mkdirSync(scratch, { recursive: true, mode: 0o755 });
   const proxy = undo.use(await proxyAgent(agent, scratch));
@@ -103,7 +154,11 @@ async function sshMount(context: OpContext, mount: Extract<ExecMount, { type: "s
 }
 
 /** Mode and owner of what is mounted; another owner than ourselves only where we may give files away. */
-function own(context: OpContext, path: string, mount: { readonly mode: number; readonly uid: number; readonly gid: number }): void {
+function own(
+  context: OpContext,
+  path: string,
+  mount: { readonly mode: number; readonly uid: number; readonly gid: number },
+): void {
   if (context.layers.place.privileged) chownSync(path, mount.uid, mount.gid);
   chmodSync(path, mount.mode);
 }

@@ -22,7 +22,10 @@ export function copySnapshotter(place: LayerPlace): Snapshotter {
       const remove = (): Promise<void> => rm(base, { recursive: true, force: true });
       mkdirSync(base, { mode: 0o700 });
       try {
-        await jobs.plain({ entries: await mergedEntries(layers, signal), directory, overlayXattrs, baselineFile }, signal);
+        await jobs.plain(
+          { entries: await mergedEntries(layers, signal), directory, overlayXattrs, baselineFile },
+          signal,
+        );
       } catch (error) {
         await remove();
         throw error;
@@ -31,7 +34,10 @@ export function copySnapshotter(place: LayerPlace): Snapshotter {
         root: { kind: "directory", path: directory, readonly: !writable },
         async freeze(ignore, freezeSignal) {
           const outDirectory = join(base, "changes");
-          const entries = await jobs.changes({ directory, baselineFile, outDirectory, overlayXattrs, ignore }, freezeSignal);
+          const entries = await jobs.changes(
+            { directory, baselineFile, outDirectory, overlayXattrs, ignore },
+            freezeSignal,
+          );
           return { directory: outDirectory, entries: () => Promise.resolve(entries) };
         },
         [Symbol.asyncDispose]: remove,
@@ -41,9 +47,19 @@ export function copySnapshotter(place: LayerPlace): Snapshotter {
 }
 
 async function mergedEntries(layers: readonly StoredLayer[], signal: AbortSignal): Promise<SourcedEntry[]> {
-  const view = new RootfsView(await Promise.all(layers.map(async (layer) => ({ entries: await layer.index(signal), sources: (paths: readonly string[]) => layer.sources(paths, signal) }))));
+  const view = new RootfsView(
+    await Promise.all(
+      layers.map(async (layer) => ({
+        entries: await layer.index(signal),
+        sources: (paths: readonly string[]) => layer.sources(paths, signal),
+      })),
+    ),
+  );
   const entries = view.entries();
-  const sources = await view.sources(entries.filter(({ type }) => type === "file").map(({ path }) => path), signal);
+  const sources = await view.sources(
+    entries.filter(({ type }) => type === "file").map(({ path }) => path),
+    signal,
+  );
   return entries.map((entry): SourcedEntry => {
     const source = entry.type === "file" ? sources.get(entry.path) : undefined;
     return source === undefined ? { entry } : { entry, source };

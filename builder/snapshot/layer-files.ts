@@ -49,7 +49,10 @@ export class LayerFiles {
     try {
       return JSON.parse(readFileSync(join(this.directory, "meta.json"), "utf8")) as LayerMeta; // written by us, whole or not at all
     } catch (error) {
-      throw new BuildError("STORE", `the stored layer in "${this.directory}" cannot be read`, { cause: error, hint: "build once with --no-cache" });
+      throw new BuildError("STORE", `the stored layer in "${this.directory}" cannot be read`, {
+        cause: error,
+        hint: "build once with --no-cache",
+      });
     }
   }
 

@@ -48,12 +48,24 @@ export class LayerStore {
   }
 
   /** A new layer of the given entries: as a directory when a RUN will stand on it, else as a blob of the wanted form. */
-  async fromEntries(entries: readonly SourcedEntry[], want: { readonly directory: boolean; readonly hardlinkSources: boolean; readonly blob: BlobOptions }, signal: AbortSignal): Promise<StoredLayer> {
+  async fromEntries(
+    entries: readonly SourcedEntry[],
+    want: { readonly directory: boolean; readonly hardlinkSources: boolean; readonly blob: BlobOptions },
+    signal: AbortSignal,
+  ): Promise<StoredLayer> {
     const id = newId();
     if (want.directory && this.place.privileged) {
       const directory = join(this.place.workDirectory, randomUUID());
-      const written = await this.place.jobs.write({ entries, directory, overlayXattrs: this.place.overlayXattrs, hardlinkSources: want.hardlinkSources }, signal);
-      const layer = new DiskLayer({ place: this.place, id, meta: { origin: "built", variants: [] }, pendingIndex: Promise.resolve(written) });
+      const written = await this.place.jobs.write(
+        { entries, directory, overlayXattrs: this.place.overlayXattrs, hardlinkSources: want.hardlinkSources },
+        signal,
+      );
+      const layer = new DiskLayer({
+        place: this.place,
+        id,
+        meta: { origin: "built", variants: [] },
+        pendingIndex: Promise.resolve(written),
+      });
       const claim = this.#claim(id);
       layer.files.adoptDirectory(directory);
       layer.files.writeIndex(written);
@@ -64,12 +76,25 @@ export class LayerStore {
     await using writer = await this.place.blobs.writer(signal);
     const { compression, level, encoder, maxMtimeNs } = want.blob;
     const packed = await this.place.jobs.pack(
-      { entries, outFile: writer.path, sync: true, compression, ...(level === undefined ? {} : { level }), ...(encoder === undefined ? {} : { encoder }), ...(maxMtimeNs === undefined ? {} : { maxMtimeNs }) },
+      {
+        entries,
+        outFile: writer.path,
+        sync: true,
+        compression,
+        ...(level === undefined ? {} : { level }),
+        ...(encoder === undefined ? {} : { encoder }),
+        ...(maxMtimeNs === undefined ? {} : { maxMtimeNs }),
+      },
       signal,
     );
     await writer.adopt(packed);
     const descriptor = plainDescriptor(layerMediaType(compression, "oci"), packed.digest, packed.size);
-    const meta = { origin: "built" as const, variants: [{ descriptor, diffId: packed.diffId, uncompressedSize: packed.uncompressedSize, variant: variantOf(want.blob) }] };
+    const meta = {
+      origin: "built" as const,
+      variants: [
+        { descriptor, diffId: packed.diffId, uncompressedSize: packed.uncompressedSize, variant: variantOf(want.blob) },
+      ],
+    };
     const layer = new DiskLayer({ place: this.place, id, meta, pendingIndex: Promise.resolve(packed.entries) });
     layer.files.writeIndex(packed.entries);
     layer.files.writeMeta(meta);
@@ -90,7 +115,9 @@ export class LayerStore {
     });
     // Whoever asks for the index sees the error; the files stay while steps may stand on them, and go with the claim.
     entries.catch(() => undefined);
-    return this.#add(new DiskLayer({ place: this.place, id, meta: { origin: "built", variants: [] }, pendingIndex: entries }));
+    return this.#add(
+      new DiskLayer({ place: this.place, id, meta: { origin: "built", variants: [] }, pendingIndex: entries }),
+    );
   }
 
   /** An empty folder of this process for somebody's files, on the layers' file system; gone when disposed. */

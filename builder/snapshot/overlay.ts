@@ -29,7 +29,10 @@ export function overlaySnapshotter(place: LayerPlace): Snapshotter {
           Promise.resolve({
             directory: upper,
             async entries(directory, diffSignal) {
-              const found = await place.jobs.diff({ upper: directory, lowers: directories.toReversed(), overlayXattrs: place.overlayXattrs, ignore }, diffSignal);
+              const found = await place.jobs.diff(
+                { upper: directory, lowers: directories.toReversed(), overlayXattrs: place.overlayXattrs, ignore },
+                diffSignal,
+              );
               return found.map((sourced) => sourced.entry);
             },
           }),

@@ -10,7 +10,14 @@ export interface BlobPort {
   /** Absolute path of a blob that is there. */
   pathOf(digest: Digest): Promise<string>;
   /** A temporary file for a worker to write; disposing it before `adopt` removes it. */
-  writer(signal: AbortSignal): Promise<AsyncDisposable & { readonly path: string; adopt(found: { readonly digest: Digest; readonly size: number }): Promise<void> }>;
+  writer(
+    signal: AbortSignal,
+  ): Promise<
+    AsyncDisposable & {
+      readonly path: string;
+      adopt(found: { readonly digest: Digest; readonly size: number }): Promise<void>;
+    }
+  >;
 }
 
 /** Where the layers of one store lie, and who works on them. */

@@ -14,7 +14,9 @@ export interface Stack {
 }
 
 /** What the executor gets as root, or as source of a mount. */
-export type PreparedRoot = { readonly kind: "overlay"; readonly stack: Stack; readonly readonly: boolean } | { readonly kind: "directory"; readonly path: string; readonly readonly: boolean };
+export type PreparedRoot =
+  | { readonly kind: "overlay"; readonly stack: Stack; readonly readonly: boolean }
+  | { readonly kind: "directory"; readonly path: string; readonly readonly: boolean };
 
 /** What a step changed: a directory in overlay form that the caller now owns, and a way to list it once it is in its final place. */
 export interface Frozen {

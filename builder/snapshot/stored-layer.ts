@@ -96,7 +96,15 @@ export class DiskLayer implements StoredLayer {
     const stored = this.files.readIndex();
     if (stored) return stored;
     const { path, variant } = await this.#anyBlob(signal);
-    const applied = await this.#place.jobs.apply({ blobFile: path, compression: compressionOf(variant.descriptor.mediaType) ?? "gzip", diffId: variant.diffId, overlayXattrs: this.#place.overlayXattrs }, signal);
+    const applied = await this.#place.jobs.apply(
+      {
+        blobFile: path,
+        compression: compressionOf(variant.descriptor.mediaType) ?? "gzip",
+        diffId: variant.diffId,
+        overlayXattrs: this.#place.overlayXattrs,
+      },
+      signal,
+    );
     this.#keep(applied.entries);
     return applied.entries;
   }
@@ -107,7 +115,10 @@ export class DiskLayer implements StoredLayer {
     const { path, variant } = await this.#anyBlob(signal);
     const directory = join(this.#place.workDirectory, randomUUID());
     const compression = compressionOf(variant.descriptor.mediaType) ?? "gzip";
-    const applied = await this.#place.jobs.apply({ blobFile: path, compression, diffId: variant.diffId, directory, overlayXattrs: this.#place.overlayXattrs }, signal);
+    const applied = await this.#place.jobs.apply(
+      { blobFile: path, compression, diffId: variant.diffId, directory, overlayXattrs: this.#place.overlayXattrs },
+      signal,
+    );
     this.#keep(applied.entries);
     this.files.adoptDirectory(directory);
     return this.files.fsDirectory;
@@ -134,19 +145,40 @@ export class DiskLayer implements StoredLayer {
     await using writer = await this.#place.blobs.writer(signal);
     const { compression, level, encoder, maxMtimeNs } = options;
     const packed = await this.#place.jobs.pack(
-      { entries: sourced, outFile: writer.path, sync: true, compression, ...(level === undefined ? {} : { level }), ...(encoder === undefined ? {} : { encoder }), ...(maxMtimeNs === undefined ? {} : { maxMtimeNs }) },
+      {
+        entries: sourced,
+        outFile: writer.path,
+        sync: true,
+        compression,
+        ...(level === undefined ? {} : { level }),
+        ...(encoder === undefined ? {} : { encoder }),
+        ...(maxMtimeNs === undefined ? {} : { maxMtimeNs }),
+      },
       signal,
     );
     await writer.adopt(packed);
     if (maxMtimeNs === undefined) this.#keep(packed.entries);
-    return { descriptor: plainDescriptor(layerMediaType(compression, "oci"), packed.digest, packed.size), diffId: packed.diffId, uncompressedSize: packed.uncompressedSize };
+    return {
+      descriptor: plainDescriptor(layerMediaType(compression, "oci"), packed.digest, packed.size),
+      diffId: packed.diffId,
+      uncompressedSize: packed.uncompressedSize,
+    };
   }
 
   /** The same tar in another compression: its diffID stays. */
   async #transcode(variant: string, options: BlobOptions, signal: AbortSignal): Promise<LayerBlob> {
     const from = await this.#anyBlob(signal);
     await using writer = await this.#place.blobs.writer(signal);
-    const made = await this.#place.jobs.transcode({ blobFile: from.path, from: compressionOf(from.variant.descriptor.mediaType) ?? "gzip", diffId: from.variant.diffId, to: options, outFile: writer.path }, signal);
+    const made = await this.#place.jobs.transcode(
+      {
+        blobFile: from.path,
+        from: compressionOf(from.variant.descriptor.mediaType) ?? "gzip",
+        diffId: from.variant.diffId,
+        to: options,
+        outFile: writer.path,
+      },
+      signal,
+    );
     await writer.adopt(made);
     const stored: StoredVariant = {
       descriptor: plainDescriptor(layerMediaType(options.compression, "oci"), made.digest, made.size),
@@ -161,10 +193,13 @@ export class DiskLayer implements StoredLayer {
   /** A blob that is in the store, fetched if it must be. */
   async #anyBlob(signal: AbortSignal): Promise<{ path: string; variant: StoredVariant }> {
     for (const variant of this.#meta.variants) {
-      if (await this.#isThere(variant, signal)) return { path: await this.#place.blobs.pathOf(variant.descriptor.digest), variant };
+      if (await this.#isThere(variant, signal))
+        return { path: await this.#place.blobs.pathOf(variant.descriptor.digest), variant };
     }
     if (this.files.hasDirectory() && !this.#place.privileged) throw new NamespaceNeeded("reading a layer's files");
-    throw new BuildError("STORE", `the layer ${this.id} has lost its blob`, { hint: "build once with --no-cache, or pull the base image again" });
+    throw new BuildError("STORE", `the layer ${this.id} has lost its blob`, {
+      hint: "build once with --no-cache, or pull the base image again",
+    });
   }
 
   async #isThere(variant: StoredVariant, signal: AbortSignal): Promise<boolean> {
@@ -194,7 +229,17 @@ export class DiskLayer implements StoredLayer {
     const directory = join(this.#place.workDirectory, randomUUID());
     mkdirSync(directory);
     const compression = compressionOf(variant.descriptor.mediaType) ?? "gzip";
-    await this.#place.jobs.apply({ blobFile, compression, diffId: variant.diffId, directory, overlayXattrs: this.#place.overlayXattrs, only: paths }, signal);
+    await this.#place.jobs.apply(
+      {
+        blobFile,
+        compression,
+        diffId: variant.diffId,
+        directory,
+        overlayXattrs: this.#place.overlayXattrs,
+        only: paths,
+      },
+      signal,
+    );
     const root = bytePath(directory);
     for (const path of paths) this.#extracted.set(path, { kind: "path", path: `${root}/${path}` });
   }

@@ -19,7 +19,10 @@ export function temporaryPath(directory: string, label = "blob"): string {
  * Removes what dead processes left in a directory of temporary files; what cannot be judged after a day. `before` is
  * told of each path that is about to go.
  */
-export async function sweepTemporary(directory: string, before: (path: string) => void = () => undefined): Promise<number> {
+export async function sweepTemporary(
+  directory: string,
+  before: (path: string) => void = () => undefined,
+): Promise<number> {
   let swept = 0;
   for (const name of await readdir(directory)) {
     const path = join(directory, name);

@@ -50,7 +50,6 @@ export function excerpt(location: SourceLocation): string {
 /** Text that may hold anything as a terminal can show it: not endless, and control characters as `^@`. */
 function readable(text: string, longest: number): string {
   const shown = text.length > longest ? `${text.slice(0, longest)}… (${text.length} characters)` : text;
-  // oxlint-disable-next-line no-control-regex
   return shown.replace(/[\0-\x08\x0b-\x1f\x7f]/g, (char) => `^${String.fromCharCode(char.charCodeAt(0) ^ 64)}`);
 }
 

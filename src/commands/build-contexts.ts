@@ -41,10 +41,11 @@ export function dockerfileSpec(text: string | undefined, openStdin: OpenStdin): 
   return { kind: "path", path: text };
 }
 
-/** As buildx names them: "docker.io/library/alpine:latest" and "alpine" are one. */
+/** As buildx names them: "docker.io/library/alpine:latest" and "alpine" are one. "alpine::linux/arm64" is for that platform only. */
 function contextName(text: string): string {
+  const [, name = text, platform = ""] = /^(.*?)(::[\w/.-]+)?$/s.exec(text) ?? [];
   try {
-    return familiarReference(parseReference(text)).replace(/:latest$/, "");
+    return familiarReference(parseReference(name)).replace(/:latest$/, "") + platform;
   } catch (error) {
     throw new BuildError("USAGE", `invalid context name "${text}"`, { cause: error });
   }
@@ -58,7 +59,7 @@ function namedContext(text: string): ContextSpec {
   }
   const layout = after(text, "oci-layout://");
   if (layout !== undefined) return { kind: "oci-layout", ...splitLayout(layout) };
-  const archive = after(text, "docker-archive:");
+  const archive = after(text, "docker-archive://") ?? after(text, "docker-archive:");
   if (archive !== undefined) return { kind: "docker-archive", path: resolve(archive) };
   if (/^(target|input|local):/.test(text))
     throw new BuildError("UNSUPPORTED", `--build-context: "${text}" is not supported yet`);

@@ -14,6 +14,7 @@ import { isOn, listOf, textOf } from "../cli/flags.ts";
 import { parseAssignments, parseLabels } from "../cli/key-value.ts";
 import { parseSecret } from "../cli/secret-spec.ts";
 import { parseCount, parseSize } from "../cli/sizes.ts";
+import type { SshSpec } from "../cli/ssh-spec.ts";
 import { parseSsh } from "../cli/ssh-spec.ts";
 import { parseUlimit } from "../cli/ulimit-spec.ts";
 import type { Environment } from "../config/environment.ts";
@@ -74,7 +75,7 @@ export async function readRequest(options: RequestOptions): Promise<BuildRequest
     snapshotter: snapshotter(textOf(args, "snapshotter")),
     session: await localSession({
       secrets: listOf(args, "secret").map(parseSecret),
-      ssh: listOf(args, "ssh").map(parseSsh),
+      ssh: agents(args, options.context, environment),
       environment,
     }),
     events: options.events,
@@ -110,6 +111,13 @@ function platforms(values: readonly string[], environment: Environment): Platfor
   return [...byName.values()];
 }
 
+/** A context by ssh needs the agent there is, as buildx's client gives it. */
+function agents(args: Arguments, context: string, environment: Environment): SshSpec[] {
+  const given = listOf(args, "ssh").map(parseSsh);
+  const isBySsh = /^(?:ssh:\/\/|[\w-]+@[\w.-]+:)/.test(context);
+  return given.length === 0 && isBySsh && environment["SSH_AUTH_SOCK"] ? [parseSsh("default")] : given;
+}
+
 function noCache(args: Arguments): boolean | readonly string[] {
   const stages = listOf(args, "no-cache-filter")
     .flatMap((value) => value.split(","))
@@ -142,7 +150,8 @@ export function driver(text: string | undefined): DriverName | undefined {
 export function snapshotter(text: string | undefined): SnapshotterName | undefined {
   if (text === undefined || text === "") return undefined;
   const found = SNAPSHOTTERS.find((name) => name === text);
-  if (found === undefined) throw new BuildError("USAGE", `--snapshotter: "${text}" is none of ${SNAPSHOTTERS.join(", ")}`);
+  if (found === undefined)
+    throw new BuildError("USAGE", `--snapshotter: "${text}" is none of ${SNAPSHOTTERS.join(", ")}`);
   return found;
 }
 

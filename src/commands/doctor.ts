@@ -38,7 +38,11 @@ export const doctor: Command = async (context) => {
   }
   if (chosen === undefined) return 1;
   const why = await examineOverlay(root);
-  await context.print(why === undefined ? "files of RUN: overlay\n" : `files of RUN: copied for each step, which is slow, because overlay does not work here\n${indent([why])}`);
+  await context.print(
+    why === undefined
+      ? "files of RUN: overlay\n"
+      : `files of RUN: copied for each step, which is slow, because overlay does not work here\n${indent([why])}`,
+  );
   return 0;
 };
 

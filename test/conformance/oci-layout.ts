@@ -11,13 +11,18 @@ import * as v from "valibot";
 import { readTar } from "./tar.ts";
 
 const Descriptor = v.object({
+  mediaType: v.optional(v.string(), ""),
   digest: v.pipe(v.string(), v.regex(/^sha256:[0-9a-f]{64}$/)),
   size: v.number(),
   annotations: v.optional(v.record(v.string(), v.string()), {}),
 });
 export type Descriptor = v.InferOutput<typeof Descriptor>;
 const Index = v.object({ manifests: v.array(Descriptor) });
-const Manifest = v.object({ config: Descriptor, layers: v.array(Descriptor) });
+const Manifest = v.object({
+  config: Descriptor,
+  layers: v.array(Descriptor),
+  annotations: v.optional(v.record(v.string(), v.string()), {}),
+});
 export type Manifest = v.InferOutput<typeof Manifest>;
 
 const optionalText = v.nullish(v.string());

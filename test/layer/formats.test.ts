@@ -161,7 +161,7 @@ test("20,000 entries are read quickly", (t) => {
   assert.equal(decodeIndex(bytes)?.length, 20_000);
   const ms = performance.now() - start;
   t.diagnostic(`${ms.toFixed(0)} ms, ${bytes.length} bytes`);
-  assert.ok(ms < 1000);
+  assert.ok(ms < 5000); // some 40 on an idle machine
 });
 
 test("paths sort part by part, so that a directory is followed by what it holds", () => {

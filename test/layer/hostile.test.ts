@@ -23,7 +23,7 @@ import { apply, unpack } from "../../builder/layer/apply.ts";
 import type { Member } from "./support.ts";
 import { indexOf, isRoot, summary, tarOf, temporary, treeText } from "./support.ts";
 
-const needsRoot = { skip: isRoot ? false : "needs root: makes device nodes" };
+const needsRoot = { skip: isRoot ? false : "needs root: gives files to their owners, makes device nodes" };
 const check = (): void => undefined;
 
 interface Place {
@@ -73,7 +73,7 @@ const refuses = async (promise: Promise<unknown>, text: RegExp): Promise<void> =
   });
 };
 
-test("absolute names land inside", async (t) => {
+test("absolute names land inside", needsRoot, async (t) => {
   const { directory, base, unpack } = place(t);
   assert.deepEqual(await unpack([{ name: join(base, "outside/sentinel"), content: "no" }]), [
     `${join(base, "outside/sentinel").slice(1)} file`,
@@ -81,7 +81,7 @@ test("absolute names land inside", async (t) => {
   assert.equal(readFileSync(join(directory, base, "outside/sentinel"), "utf8"), "no");
 });
 
-test('".." above the root is refused, and nothing is left', async (t) => {
+test('".." above the root is refused, and nothing is left', needsRoot, async (t) => {
   const { directory, unpack } = place(t);
   for (const name of ["../sentinel", "a/../../sentinel", "../../outside/sentinel", "/../sentinel", "..", "a/../.."]) {
     await refuses(
@@ -95,12 +95,12 @@ test('".." above the root is refused, and nothing is left', async (t) => {
   }
 });
 
-test('".." inside the archive, "." and doubled slashes are tidied', async (t) => {
+test('".." inside the archive, "." and doubled slashes are tidied', needsRoot, async (t) => {
   const { unpack } = place(t);
   assert.deepEqual(await unpack([{ name: "./a//b/../c", content: "x" }, { name: "a/./d/" }]), ["a/c file", "a/d dir"]);
 });
 
-test("a member below a link of the same archive stays inside, absolute or relative", async (t) => {
+test("a member below a link of the same archive stays inside, absolute or relative", needsRoot, async (t) => {
   const { directory, base, unpack } = place(t);
   const entries = await unpack([
     { name: "abs", type: "symlink", link: join(base, "outside") },
@@ -116,7 +116,7 @@ test("a member below a link of the same archive stays inside, absolute or relati
   assert.equal(readFileSync(join(directory, "real/f"), "utf8"), "yes");
 });
 
-test("links in a circle are refused", async (t) => {
+test("links in a circle are refused", needsRoot, async (t) => {
   const { unpack } = place(t);
   await refuses(
     unpack([
@@ -135,7 +135,7 @@ test("links in a circle are refused", async (t) => {
   );
 });
 
-test("a file over a link replaces the link, not its target", async (t) => {
+test("a file over a link replaces the link, not its target", needsRoot, async (t) => {
   const { directory, base, unpack } = place(t);
   await unpack([
     { name: "l", type: "symlink", link: join(base, "outside/sentinel") },
@@ -144,7 +144,7 @@ test("a file over a link replaces the link, not its target", async (t) => {
   assert.equal(readFileSync(join(directory, "l"), "utf8"), "mine");
 });
 
-test("a directory over a link replaces the link", async (t) => {
+test("a directory over a link replaces the link", needsRoot, async (t) => {
   const { directory, base, unpack } = place(t);
   const entries = await unpack([
     { name: "l", type: "symlink", link: join(base, "outside") },
@@ -155,7 +155,7 @@ test("a directory over a link replaces the link", async (t) => {
   assert.equal(readFileSync(join(directory, "l/sentinel"), "utf8"), "mine");
 });
 
-test("hard links reach only what the archive has made", async (t) => {
+test("hard links reach only what the archive has made", needsRoot, async (t) => {
   const { base, unpack } = place(t);
   const outside = join(base, "outside/sentinel");
   const link = (target: string): Member[] => [{ name: "h", type: "hardlink", link: target }];
@@ -172,7 +172,7 @@ test("hard links reach only what the archive has made", async (t) => {
   await refuses(unpack(link("later").concat({ name: "later", content: "x" })), /does not hold/);
 });
 
-test("a hard link to a link is another name of the link itself, and is not written through", async (t) => {
+test("a hard link to a link is another name of the link itself, and is not written through", needsRoot, async (t) => {
   const { directory, base, unpack } = place(t);
   await unpack([
     { name: "l", type: "symlink", link: join(base, "outside/sentinel") },
@@ -183,7 +183,7 @@ test("a hard link to a link is another name of the link itself, and is not writt
   assert.ok(lstatSync(join(directory, "l")).isSymbolicLink());
 });
 
-test("a link that replaces the directory of its own target is refused", async (t) => {
+test("a link that replaces the directory of its own target is refused", needsRoot, async (t) => {
   const { unpack } = place(t);
   await refuses(
     unpack([
@@ -194,7 +194,7 @@ test("a link that replaces the directory of its own target is refused", async (t
   );
 });
 
-test("members inside a file are refused", async (t) => {
+test("members inside a file are refused", needsRoot, async (t) => {
   const { unpack } = place(t);
   await refuses(
     unpack([
@@ -227,7 +227,7 @@ test("the last of several members with one name wins, whatever they are", needsR
   assert.equal(lstatSync(join(directory, "dir")).mode & 0o777, 0o711);
 });
 
-test("another name keeps the content of a file that is replaced", async (t) => {
+test("another name keeps the content of a file that is replaced", needsRoot, async (t) => {
   const { directory, unpack } = place(t);
   const entries = await unpack([
     { name: "a", content: "old" },
@@ -321,7 +321,7 @@ test(
   },
 );
 
-test("names and targets longer than a path may be are refused", async (t) => {
+test("names and targets longer than a path may be are refused", needsRoot, async (t) => {
   const { unpack } = place(t);
   await refuses(unpack([{ name: "a/".repeat(3000) + "f", content: "x" }]), /too long/);
   await refuses(unpack([{ name: "l", type: "symlink", link: "t".repeat(5000) }]), /too long/);
@@ -342,7 +342,7 @@ test("a bomb stops at the limit and leaves nothing", async (t) => {
   assert.deepEqual(readdirSync(base), ["blob"]);
 });
 
-test("a layer that is not what its image says is refused and removed", async (t) => {
+test("a layer that is not what its image says is refused and removed", needsRoot, async (t) => {
   const base = temporary(t);
   writeFileSync(join(base, "blob"), tarOf([{ name: "f", content: "x" }]));
   const diffId = `sha256:${"0".repeat(64)}` as const;
@@ -402,7 +402,7 @@ test("unpacking for ADD and single paths write nothing but plain files under nam
   assert.deepEqual(treeText(join(base, "in/only")).length, 3);
 });
 
-test("a link planted where the layer goes is not followed", { skip: isRoot ? false : "needs root" }, async (t) => {
+test("a link planted where the layer goes is not followed", needsRoot, async (t) => {
   const { base, directory, unpack } = place(t);
   mkdirSync(directory);
   symlinkSync(join(base, "outside"), join(directory, "d"));

@@ -14,68 +14,75 @@ const INPUT = 66;
 /** An ordinary user without a name. */
 const NOBODY = 64_123;
 
-suite("a disk that is full", { skip: whyNoBusybox() ?? (isRoot ? false : "needs root, to mount small file systems") }, () => {
-  let workshop: Workshop;
-  const mounted: string[] = [];
-  before(async () => (workshop = await Workshop.open()));
-  after(() => {
-    for (const path of mounted) spawnSync("umount", ["-l", path]);
-    workshop.close();
-  });
-
-  function smallDisk(name: string, sizeMib: number): string {
-    const path = join(workshop.folder, name);
-    mkdirSync(path);
-    mount(path, `size=${sizeMib}m`);
-    mounted.push(path);
-    return path;
-  }
-
-  const steps: readonly (readonly [what: string, step: string, code: number])[] = [
-    ["a RUN, which then says so itself", "RUN dd if=/dev/urandom of=/big bs=1M count=40", 1],
-    ["packing", "RUN dd if=/dev/urandom of=/big bs=1M count=12", OUTPUT],
-    ["a COPY", "COPY big /", OUTPUT],
-  ];
-  for (const [what, step, code] of steps) {
-    test(`the store's, in the middle of ${what}: it ends with ${code}, and goes on when there is room`, async () => {
-      const disk = smallDisk(`store-${what.slice(0, 8)}`, 20);
-      const room = workshop.room({ Dockerfile: `FROM fixture:busybox\nRUN echo first >/first\n${step}\n`, big: "" }, { root: join(disk, "root") });
-      writeFileSync(join(room.context, "big"), incompressible(40));
-      const ended = await room.build(["-t", "x", "-o", "type=oci,dest=out.tar"]);
-      assert.equal(ended.code, code, ended.stderr);
-      assert.match(ended.stderr, /no space left|the disk is full/i);
-      assert.doesNotMatch(ended.stderr, /internal error|cannot be read|^ +at .*[.]js:/im);
-      assert.deepEqual(room.temporaries(), []);
-      assert.ok(!existsSync(join(room.home, "out.tar")));
-      mount(disk, "remount,size=200m");
-      const again = await room.succeed(["-t", "x"]);
-      assert.match(again.stderr, /RUN echo first[^\n]*\n#\d+ CACHED/);
-      assert.deepEqual(unfinishedLayers(room.root), []);
+suite(
+  "a disk that is full",
+  { skip: whyNoBusybox() ?? (isRoot ? false : "needs root, to mount small file systems") },
+  () => {
+    let workshop: Workshop;
+    const mounted: string[] = [];
+    before(async () => (workshop = await Workshop.open()));
+    after(() => {
+      for (const path of mounted) spawnSync("umount", ["-l", path]);
+      workshop.close();
     });
-  }
 
-  for (const type of ["oci", "docker", "tar"]) {
-    test(`the output's, with type=${type}: ${OUTPUT}, and nothing lies there`, async () => {
-      const disk = smallDisk(`out-${type}`, 5);
-      const room = workshop.room({ Dockerfile: "FROM fixture:busybox\nCOPY big /\n" });
-      writeFileSync(join(room.context, "big"), incompressible(10));
-      const ended = await room.build(["-o", `type=${type},dest=${disk}/out.tar`]);
+    function smallDisk(name: string, sizeMib: number): string {
+      const path = join(workshop.folder, name);
+      mkdirSync(path);
+      mount(path, `size=${sizeMib}m`);
+      mounted.push(path);
+      return path;
+    }
+
+    const steps: readonly (readonly [what: string, step: string, code: number])[] = [
+      ["a RUN, which then says so itself", "RUN dd if=/dev/urandom of=/big bs=1M count=40", 1],
+      ["packing", "RUN dd if=/dev/urandom of=/big bs=1M count=12", OUTPUT],
+      ["a COPY", "COPY big /", OUTPUT],
+    ];
+    for (const [what, step, code] of steps) {
+      test(`the store's, in the middle of ${what}: it ends with ${code}, and goes on when there is room`, async () => {
+        const disk = smallDisk(`store-${what.slice(0, 8)}`, 20);
+        const room = workshop.room(
+          { Dockerfile: `FROM fixture:busybox\nRUN echo first >/first\n${step}\n`, big: "" },
+          { root: join(disk, "root") },
+        );
+        writeFileSync(join(room.context, "big"), incompressible(40));
+        const ended = await room.build(["-t", "x", "-o", "type=oci,dest=out.tar"]);
+        assert.equal(ended.code, code, ended.stderr);
+        assert.match(ended.stderr, /no space left|the disk is full/i);
+        assert.doesNotMatch(ended.stderr, /internal error|cannot be read|^ +at .*[.]js:/im);
+        assert.deepEqual(room.temporaries(), []);
+        assert.ok(!existsSync(join(room.home, "out.tar")));
+        mount(disk, "remount,size=200m");
+        const again = await room.succeed(["-t", "x"]);
+        assert.match(again.stderr, /RUN echo first[^\n]*\n#\d+ CACHED/);
+        assert.deepEqual(unfinishedLayers(room.root), []);
+      });
+    }
+
+    for (const type of ["oci", "docker", "tar"]) {
+      test(`the output's, with type=${type}: ${OUTPUT}, and nothing lies there`, async () => {
+        const disk = smallDisk(`out-${type}`, 5);
+        const room = workshop.room({ Dockerfile: "FROM fixture:busybox\nCOPY big /\n" });
+        writeFileSync(join(room.context, "big"), incompressible(10));
+        const ended = await room.build(["-o", `type=${type},dest=${disk}/out.tar`]);
+        assert.equal(ended.code, OUTPUT, ended.stderr);
+        assert.match(ended.stderr, new RegExp(`ERROR: cannot write "${disk}/out.tar": the disk is full`));
+        assert.deepEqual(readdirSync(disk), []);
+      });
+    }
+
+    test("a read-only store is refused by name", async () => {
+      const disk = smallDisk("read-only", 20);
+      const room = workshop.room({ Dockerfile: "FROM fixture:busybox\nRUN true\n" }, { root: join(disk, "root") });
+      mount(disk, "remount,ro");
+      const ended = await room.build();
       assert.equal(ended.code, OUTPUT, ended.stderr);
-      assert.match(ended.stderr, new RegExp(`ERROR: cannot write "${disk}/out.tar": the disk is full`));
-      assert.deepEqual(readdirSync(disk), []);
+      assert.match(ended.stderr, /read-only/);
+      assert.match(ended.stderr, /--root/);
     });
-  }
-
-  test("a read-only store is refused by name", async () => {
-    const disk = smallDisk("read-only", 20);
-    const room = workshop.room({ Dockerfile: "FROM fixture:busybox\nRUN true\n" }, { root: join(disk, "root") });
-    mount(disk, "remount,ro");
-    const ended = await room.build();
-    assert.equal(ended.code, OUTPUT, ended.stderr);
-    assert.match(ended.stderr, /read-only/);
-    assert.match(ended.stderr, /--root/);
-  });
-});
+  },
+);
 
 suite("files of others", { skip: whyNoBusybox() ?? (isRoot ? false : "needs root, to become another user") }, () => {
   let workshop: Workshop;
@@ -97,7 +104,12 @@ suite("files of others", { skip: whyNoBusybox() ?? (isRoot ? false : "needs root
     giveHome(room.home);
     const closed = join(room.home, "closed");
     mkdirSync(closed);
-    for (const spec of ["type=oci,dest=closed/x.tar", "type=tar,dest=closed/x.tar", "type=local,dest=closed/x", "type=oci,tar=false,dest=closed/x"]) {
+    for (const spec of [
+      "type=oci,dest=closed/x.tar",
+      "type=tar,dest=closed/x.tar",
+      "type=local,dest=closed/x",
+      "type=oci,tar=false,dest=closed/x",
+    ]) {
       const ended = await room.build(["--root", join(room.home, "own"), "-o", spec], { uid: NOBODY });
       assert.equal(ended.code, OUTPUT, `${spec}: ${ended.stderr}`);
       assert.match(ended.stderr, /permission/, spec);
@@ -119,7 +131,11 @@ suite("files of others", { skip: whyNoBusybox() ?? (isRoot ? false : "needs root
 });
 
 function mount(path: string, options: string): void {
-  const { status, stderr } = spawnSync("mount", [...(options.startsWith("remount") ? [] : ["-t", "tmpfs"]), "-o", options, "tmpfs", path], { encoding: "utf8" });
+  const { status, stderr } = spawnSync(
+    "mount",
+    [...(options.startsWith("remount") ? [] : ["-t", "tmpfs"]), "-o", options, "tmpfs", path],
+    { encoding: "utf8" },
+  );
   assert.equal(status, 0, stderr);
 }
 

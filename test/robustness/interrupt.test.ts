@@ -32,7 +32,8 @@ const PHASES: readonly Phase[] = [
       ["SIGINT", 130],
       ["SIGTERM", 143],
     ],
-    dockerfile: (marker) => `FROM fixture:busybox\nRUN echo first >/first\nRUN sh -c "sleep ${marker}" & echo started; sleep ${marker}\n`,
+    dockerfile: (marker) =>
+      `FROM fixture:busybox\nRUN echo first >/first\nRUN sh -c "sleep ${marker}" & echo started; sleep ${marker}\n`,
     args: () => ["-t", "x"],
     reached: (running) => running.until((output) => / started$/m.test(output), "the step"),
   },
@@ -41,14 +42,16 @@ const PHASES: readonly Phase[] = [
     signals: [["SIGTERM", 143]],
     dockerfile: () => `FROM fixture:busybox\nRUN echo first >/first\nRUN ${BIG}\n`,
     args: () => ["-o", "type=oci,dest=out.tar,compression=gzip,compression-level=9"],
-    reached: (running, room) => running.until(() => room.temporaries().some((name) => name.startsWith("tmp/")), "packing"),
+    reached: (running, room) =>
+      running.until(() => room.temporaries().some((name) => name.startsWith("tmp/")), "packing"),
   },
   {
     name: "the export",
     signals: [["SIGINT", 130]],
     dockerfile: () => `FROM fixture:busybox\nRUN echo first >/first\nRUN ${BIG}\n`,
     args: () => ["-o", "type=oci,dest=out.tar,compression=uncompressed"],
-    reached: (running, room) => running.until(() => readdirSync(room.home).some((name) => name.includes("out.tar")), "the export"),
+    reached: (running, room) =>
+      running.until(() => readdirSync(room.home).some((name) => name.includes("out.tar")), "the export"),
   },
 ];
 

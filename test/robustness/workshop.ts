@@ -3,7 +3,17 @@
 
 import assert from "node:assert/strict";
 import { spawn, type ChildProcess } from "node:child_process";
-import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -49,7 +59,12 @@ export class Running {
     this.ended = new Promise((resolve, reject) => {
       this.child.on("error", reject);
       this.child.on("close", (code, signal) => {
-        resolve({ code: code ?? (signal === null ? -1 : -2), stdout: this.#stdout, stderr: this.#stderr, elapsedMs: performance.now() - started });
+        resolve({
+          code: code ?? (signal === null ? -1 : -2),
+          stdout: this.#stdout,
+          stderr: this.#stderr,
+          elapsedMs: performance.now() - started,
+        });
       });
     });
   }
@@ -123,7 +138,11 @@ export class Room {
 
   /** `tsbuild build` of the context, with plain progress. */
   start(args: readonly string[] = [], options: StartOptions = {}): Running {
-    return new Running(["--root", this.root, "build", "--progress", "plain", ...args, this.context], this.home, options);
+    return new Running(
+      ["--root", this.root, "build", "--progress", "plain", ...args, this.context],
+      this.home,
+      options,
+    );
   }
 
   async build(args: readonly string[] = [], options: StartOptions = {}): Promise<Ended> {

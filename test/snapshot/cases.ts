@@ -2,7 +2,7 @@
 // run all of it.
 
 import assert from "node:assert/strict";
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
@@ -10,8 +10,9 @@ import { type Engine, openEngine } from "../../builder/engine.ts";
 import type { Entry } from "../../builder/layer/entry.ts";
 import type { StoredLayer } from "../../builder/snapshot/ref.ts";
 import type { Snapshotter } from "../../builder/snapshot/snapshotter.ts";
-import { BUSYBOX, insideSandboxUser } from "../executor/step-fixture.ts";
+import { insideSandboxUser } from "../executor/step-fixture.ts";
 import { entriesOf, treeText } from "../layer/support.ts";
+import { makeBase } from "./base-tree.ts";
 
 const NEVER = new AbortController().signal;
 const GZIP = { compression: "gzip" } as const;
@@ -29,7 +30,11 @@ export async function snapshotterCases(kind: "overlay" | "copy", file: string): 
       folder = mkdtempSync(join(tmpdir(), `tsbuild-${kind}-`));
       engine = await openEngine({ root: join(folder, "root"), snapshotter: kind });
       snapshotter = await engine.snapshotter();
-      base = await engine.layers.fromEntries(entriesOf(makeBase(folder)), { directory: true, hardlinkSources: false, blob: GZIP }, NEVER);
+      base = await engine.layers.fromEntries(
+        entriesOf(makeBase(folder)),
+        { directory: true, hardlinkSources: false, blob: GZIP },
+        NEVER,
+      );
     });
     after(async () => {
       await engine[Symbol.asyncDispose]();
@@ -41,12 +46,23 @@ export async function snapshotterCases(kind: "overlay" | "copy", file: string): 
       await using scratch = engine.layers.scratch();
       await using root = await snapshotter.prepare(below, true, NEVER);
       const said: Buffer[] = [];
-      const result = await (await engine.executor()).run(
+      const result = await (
+        await engine.executor()
+      ).run(
         {
           id: "case",
           root: root.root,
           mounts: [],
-          process: { args: ["/bin/busybox", "sh", "-ec", script], env: ["PATH=/bin"], cwd: "/", uid: 0, gid: 0, additionalGids: [], security: "sandbox", ulimits: [] },
+          process: {
+            args: ["/bin/busybox", "sh", "-ec", script],
+            env: ["PATH=/bin"],
+            cwd: "/",
+            uid: 0,
+            gid: 0,
+            additionalGids: [],
+            security: "sandbox",
+            ulimits: [],
+          },
           network: "host",
           hostname: "case",
           extraHosts: [],
@@ -87,21 +103,29 @@ export async function snapshotterCases(kind: "overlay" | "copy", file: string): 
 
     test("the next step sees what the one before it left", async () => {
       const first = await step("rm a/file; echo 1 >new; ln new new2; chmod 711 a");
-      const second = await step("test ! -e a/file; test \"$(cat new2)\" = 1; test \"$(stat -c %a a)\" = 711; echo 2 >new; rm -r a/sub", [base, first]);
-      assert.deepEqual(shown(await second.index(NEVER)).filter((line) => !line.startsWith("new")), ["a dir", "a/sub whiteout"]);
-      const third = await step("test ! -e a/sub; test \"$(cat new)\" = 2", [base, first, second]);
+      const second = await step(
+        'test ! -e a/file; test "$(cat new2)" = 1; test "$(stat -c %a a)" = 711; echo 2 >new; rm -r a/sub',
+        [base, first],
+      );
+      assert.deepEqual(
+        shown(await second.index(NEVER)).filter((line) => !line.startsWith("new")),
+        ["a dir", "a/sub whiteout"],
+      );
+      const third = await step('test ! -e a/sub; test "$(cat new)" = 2', [base, first, second]);
       assert.deepEqual(await third.index(NEVER), []);
     });
 
     test("a deleted directory that a later step makes again is empty", async () => {
       const first = await step("rm -r a");
       const second = await step("mkdir a", [base, first]);
-      const third = await step("test -z \"$(ls a)\"", [base, first, second]);
+      const third = await step('test -z "$(ls a)"', [base, first, second]);
       assert.deepEqual(await third.index(NEVER), []);
     });
 
     test("attributes in the layer are those on disk: owner, mode, time to the nanosecond", async (t) => {
-      const layer = await step("echo x >f; chmod 4751 f; touch -d @1700000000 f; (chown 1:2 f) 2>/dev/null || echo one >/single");
+      const layer = await step(
+        "echo x >f; chmod 4751 f; touch -d @1700000000 f; (chown 1:2 f) 2>/dev/null || echo one >/single",
+      );
       const entries = await layer.index(NEVER);
       const entry = entries.find(({ path }) => path === "f");
       assert.equal(entry?.mtimeNs, 1_700_000_000_000_000_000n);
@@ -153,18 +177,4 @@ export async function snapshotterCases(kind: "overlay" | "copy", file: string): 
 function shown(entries: readonly Entry[]): string[] {
   // /dev, /proc and /sys are made by every driver where an image has none; this one has.
   return entries.map(({ path, type, link }) => `${path} ${type}${link === undefined ? "" : ` ${link}`}`);
-}
-
-function makeBase(folder: string): string {
-  const root = join(folder, "base");
-  for (const name of ["a/sub", "bin", "dev", "etc", "proc", "sys", "tmp"]) mkdirSync(join(root, name), { recursive: true });
-  for (const name of ["a", "a/sub", "bin", "dev", "etc", "proc", "sys", "tmp"]) chmodSync(join(root, name), 0o755);
-  copyFileSync(BUSYBOX, join(root, "bin/busybox"));
-  for (const applet of ["cat", "chmod", "chown", "cp", "ln", "ls", "mkdir", "mkfifo", "mv", "printf", "rm", "stat", "test", "touch"]) symlinkSync("busybox", join(root, "bin", applet));
-  for (const name of ["a/file", "a/second", "a/sub/deep", "etc/hosts", "etc/resolv.conf"]) writeFileSync(join(root, name), `${name}\n`);
-  writeFileSync(join(root, "other"), "other\n");
-  symlinkSync("file", join(root, "a/link"));
-  // Whole seconds: busybox sets no others.
-  utimesSync(join(root, "other"), 1_600_000_000, 1_600_000_000);
-  return root;
 }

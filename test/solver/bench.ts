@@ -11,7 +11,12 @@ import type { Operator } from "../../builder/solver/operator.ts";
 import { Solver } from "../../builder/solver/solver.ts";
 
 /** A step; from input number `readsFrom` on it only reads, and is not built upon them. */
-export function step(name: string, inputs: readonly Vertex[] = [], options: Partial<VertexOptions> = {}, readsFrom = inputs.length): Vertex {
+export function step(
+  name: string,
+  inputs: readonly Vertex[] = [],
+  options: Partial<VertexOptions> = {},
+  readsFrom = inputs.length,
+): Vertex {
   // Any op will do that can carry a name and a number.
   const op: SourceOp = { kind: "source", source: { type: "local", name, excludes: [String(readsFrom)] } };
   return vertex(op, inputs, { name, ...options });
@@ -78,7 +83,9 @@ export class Bench {
     const isUpon = (node: Vertex, number: number): boolean => number < readsFrom(node);
     return {
       key: async (node, inputs) => {
-        const parts = await Promise.all(inputs.map(async (input, number) => (isUpon(node, number) ? await input.key() : await input.result())));
+        const parts = await Promise.all(
+          inputs.map(async (input, number) => (isUpon(node, number) ? await input.key() : await input.result())),
+        );
         return digestOf([nameOf(node), ...parts].join("\n"));
       },
       builtUpon: (node) => node.inputs.map((_, number) => number).filter((number) => isUpon(node, number)),

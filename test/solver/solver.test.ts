@@ -13,7 +13,10 @@ suite("the solver", () => {
     const bench = new Bench();
     const left = step("left", [step("base")]);
     const right = step("right", [step("base")]);
-    assert.deepEqual(await bench.solve([step("top", [left, right]), step("base")]), ["top(left(base),right(base))", "base"]);
+    assert.deepEqual(await bench.solve([step("top", [left, right]), step("base")]), [
+      "top(left(base),right(base))",
+      "base",
+    ]);
     assert.deepEqual(bench.ran.toSorted(), ["base", "left", "right", "top"]);
   });
 
@@ -22,7 +25,12 @@ suite("the solver", () => {
       await turn();
       await turn();
     } }); // prettier-ignore
-    await bench.solve([step("top", Array.from({ length: 20 }, (_, number) => step(`s${number}`)))]);
+    await bench.solve([
+      step(
+        "top",
+        Array.from({ length: 20 }, (_, number) => step(`s${number}`)),
+      ),
+    ]);
     assert.equal(bench.most, 3);
     assert.equal(bench.ran.length, 21);
   });
@@ -46,7 +54,9 @@ suite("the solver", () => {
     assert.equal(stopped, 3);
     assert.equal(bench.running, 0);
     assert.deepEqual(bench.ran.toSorted(), ["bad", "slow1", "slow2", "slow3"]);
-    const errors = bench.events.filter((event) => event.error !== undefined).map((event) => `${event.name}: ${event.error}`);
+    const errors = bench.events
+      .filter((event) => event.error !== undefined)
+      .map((event) => `${event.name}: ${event.error}`);
     assert.ok(errors.includes("bad: it is bad"), errors.join());
   });
 
@@ -99,7 +109,11 @@ suite("the solver", () => {
 
   test("an abort from outside ends it as cancelled once everything has stopped", async () => {
     const stop = new AbortController();
-    const bench = new Bench({ signal: stop.signal, work: (_, signal) => new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error))) });
+    const bench = new Bench({
+      signal: stop.signal,
+      work: (_, signal) =>
+        new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error))),
+    });
     const solved = bench.solve([step("top", [step("a"), step("b")])]);
     while (bench.running < 1) await turn();
     stop.abort(new BuildError("CANCELLED", "stopped"));

@@ -15,7 +15,12 @@ import { openHttpFile } from "../../builder/source/http-file.ts";
 import type { HttpSource, RemoteOptions } from "../../builder/source/remote.ts";
 import { remoteOptions, serve, sessionWith, temporaryFolder, textOf } from "./support.ts";
 
-const source = (url: string, changes: Partial<HttpSource> = {}): HttpSource => ({ type: "http", url, fileName: "f", ...changes });
+const source = (url: string, changes: Partial<HttpSource> = {}): HttpSource => ({
+  type: "http",
+  url,
+  fileName: "f",
+  ...changes,
+});
 
 async function textAt(url: string, options: RemoteOptions, changes: Partial<HttpSource> = {}): Promise<string> {
   const asked = source(url, changes);
@@ -23,7 +28,10 @@ async function textAt(url: string, options: RemoteOptions, changes: Partial<Http
 }
 
 /** A server with one text, under a tag. */
-async function tagged(t: TestContext, state: { body: string; etag: string | undefined }): Promise<Awaited<ReturnType<typeof serve>>> {
+async function tagged(
+  t: TestContext,
+  state: { body: string; etag: string | undefined },
+): Promise<Awaited<ReturnType<typeof serve>>> {
   return await serve(t, (request, response) => {
     if (state.etag !== undefined) response.setHeader("etag", state.etag);
     if (request.headers["if-none-match"]?.split(", ").includes(state.etag ?? "") === true) {
@@ -34,7 +42,10 @@ async function tagged(t: TestContext, state: { body: string; etag: string | unde
   });
 }
 
-const ok = (body: string, headers: Record<string, string> = {}) => (_: IncomingMessage, response: ServerResponse) => void response.writeHead(200, headers).end(body);
+const ok =
+  (body: string, headers: Record<string, string> = {}) =>
+  (_: IncomingMessage, response: ServerResponse) =>
+    void response.writeHead(200, headers).end(body);
 
 suite("a file by URL", () => {
   test("is private, owned by root, and as old as the server says", async (t) => {
@@ -42,7 +53,10 @@ suite("a file by URL", () => {
     const server = await serve(t, ok("hello", { "last-modified": "Tue, 14 Nov 2023 22:13:20 GMT" }));
     const { tree } = await openHttpFile(source(`${server.url}/x`), options);
     const entry = tree.lstat("f");
-    assert.deepEqual([entry?.mode, entry?.uid, entry?.gid, entry?.size, entry?.mtimeNs], [0o600, 0, 0, 5, 1_700_000_000_000_000_000n]);
+    assert.deepEqual(
+      [entry?.mode, entry?.uid, entry?.gid, entry?.size, entry?.mtimeNs],
+      [0o600, 0, 0, 5, 1_700_000_000_000_000_000n],
+    );
     assert.deepEqual(tree.list(""), ["f"]);
   });
 
@@ -55,7 +69,10 @@ suite("a file by URL", () => {
   });
 
   test("is in the clear when the server compressed it for the way", async (t) => {
-    const server = await serve(t, (_, response) => void response.writeHead(200, { "content-encoding": "gzip" }).end(gzipSync("plain text")));
+    const server = await serve(
+      t,
+      (_, response) => void response.writeHead(200, { "content-encoding": "gzip" }).end(gzipSync("plain text")),
+    );
     assert.equal(await textAt(server.url, remoteOptions(temporaryFolder(t))), "plain text");
     assert.equal(server.headers[0]?.["accept-encoding"], "gzip");
   });
@@ -90,7 +107,10 @@ suite("a file by URL", () => {
   test("that is larger than allowed is an error", async (t) => {
     const server = await serve(t, ok("x".repeat(100)));
     const limits: HttpLimits = { maxBytes: 99 };
-    await assert.rejects(openHttpFile(source(server.url), remoteOptions(temporaryFolder(t)), limits), /larger than 99 bytes/);
+    await assert.rejects(
+      openHttpFile(source(server.url), remoteOptions(temporaryFolder(t)), limits),
+      /larger than 99 bytes/,
+    );
   });
 
   test("ends at once when the build is stopped", async (t) => {
@@ -104,12 +124,14 @@ suite("a file by URL", () => {
 });
 
 suite("a checksum", () => {
-  const sum = (algorithm: string, text: string): string => `${algorithm}:${createHash(algorithm).update(text).digest("hex")}`;
+  const sum = (algorithm: string, text: string): string =>
+    `${algorithm}:${createHash(algorithm).update(text).digest("hex")}`;
 
   test("that agrees is no news, in any of the algorithms", async (t) => {
     const options = remoteOptions(temporaryFolder(t));
     const server = await serve(t, ok("text"));
-    for (const algorithm of ["sha256", "sha384", "sha512"]) assert.equal(await textAt(server.url, options, { checksum: sum(algorithm, "text") }), "text");
+    for (const algorithm of ["sha256", "sha384", "sha512"])
+      assert.equal(await textAt(server.url, options, { checksum: sum(algorithm, "text") }), "text");
   });
 
   test("that does not is an error that names both", async (t) => {
@@ -117,9 +139,15 @@ suite("a checksum", () => {
     const server = await serve(t, ok("text"));
     for (const algorithm of ["sha256", "sha512"]) {
       const checksum = sum(algorithm, "other");
-      await assert.rejects(textAt(server.url, options, { checksum }), { message: `digest mismatch ${sum(algorithm, "text")}: ${checksum}` });
+      await assert.rejects(textAt(server.url, options, { checksum }), {
+        message: `digest mismatch ${sum(algorithm, "text")}: ${checksum}`,
+      });
     }
-    await assert.rejects(textAt(server.url, options, { checksum: sum("sha256", "other") }), /digest mismatch/, "the wrong one was not kept as the right one");
+    await assert.rejects(
+      textAt(server.url, options, { checksum: sum("sha256", "other") }),
+      /digest mismatch/,
+      "the wrong one was not kept as the right one",
+    );
   });
 
   test("makes a known file one that nobody is asked for", async (t) => {
@@ -157,7 +185,10 @@ suite("the second time", () => {
   test("one without a tag always is: size and time prove nothing", async (t) => {
     const options = remoteOptions(temporaryFolder(t));
     let body = "one";
-    const server = await serve(t, (_, response) => void response.writeHead(200, { "last-modified": "Tue, 14 Nov 2023 22:13:20 GMT" }).end(body));
+    const server = await serve(
+      t,
+      (_, response) => void response.writeHead(200, { "last-modified": "Tue, 14 Nov 2023 22:13:20 GMT" }).end(body),
+    );
     await textAt(server.url, options);
     body = "two";
     assert.equal(await textAt(server.url, options), "two");
@@ -199,7 +230,10 @@ suite("redirects and credentials", () => {
   });
 
   test("a redirect to something that is not http is refused", async (t) => {
-    const server = await serve(t, (_, response) => void response.writeHead(302, { location: "file:///etc/passwd" }).end());
+    const server = await serve(
+      t,
+      (_, response) => void response.writeHead(302, { location: "file:///etc/passwd" }).end(),
+    );
     await assert.rejects(textAt(server.url, remoteOptions(temporaryFolder(t))), /redirects to "file:"/);
   });
 
@@ -215,13 +249,19 @@ suite("redirects and credentials", () => {
   test("a header of several lines is refused", async (t) => {
     const session = sessionWith({ "HTTP_AUTH_HEADER_127.0.0.1": "a\r\nx: y" });
     const server = await serve(t, ok("x"));
-    await assert.rejects(textAt(server.url, remoteOptions(temporaryFolder(t), { session })), /cannot stand in an HTTP header/);
+    await assert.rejects(
+      textAt(server.url, remoteOptions(temporaryFolder(t), { session })),
+      /cannot stand in an HTTP header/,
+    );
   });
 
   test("a password in a URL is used and not shown", async (t) => {
     const server = await serve(t, (_, response) => void response.writeHead(403).end());
     const url = server.url.replace("://", "://me:hunter2@");
-    await assert.rejects(textAt(url, remoteOptions(temporaryFolder(t))), (error: Error) => !error.message.includes("hunter2") && /status 403/.test(error.message));
+    await assert.rejects(
+      textAt(url, remoteOptions(temporaryFolder(t))),
+      (error: Error) => !error.message.includes("hunter2") && /status 403/.test(error.message),
+    );
     assert.equal(server.headers[0]?.authorization, `Basic ${Buffer.from("me:hunter2").toString("base64")}`);
   });
 

@@ -105,7 +105,12 @@ const GIT_ENVIRONMENT = {
 
 /** Runs git in a folder, as somebody who makes repositories. */
 export function git(folder: string, ...args: string[]): string {
-  return execFileSync("git", ["-c", "init.defaultBranch=main", ...args], { cwd: folder, env: GIT_ENVIRONMENT, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] }).trim();
+  return execFileSync("git", ["-c", "init.defaultBranch=main", ...args], {
+    cwd: folder,
+    env: GIT_ENVIRONMENT,
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "pipe"],
+  }).trim();
 }
 
 export const HAS_GIT = hasProgram("git");

@@ -10,11 +10,13 @@
 //   stdout REGEXP, stderr REGEXP    what the last one wrote matches; `! stdout .` for nothing
 //   cmp A B                  equal text; A may be stdout or stderr; in B, $WORK stands for the folder
 //   image-text PATH          the image of an OCI layout (folder or tar) as text, on stdout, without its base's layers
+//   image-config PATH    what the image says of itself (test/support/image-summary.ts), on stdout
+//   layer-types PATH     the media type of each of its layers, on stdout
 //   exists PATH…             and `! exists PATH…`
 //   mkdir PATH…, rm PATH…, cp A B, chmod MODE PATH, symlink TARGET PATH, env NAME=VALUE, cd PATH
 //   skip REASON…             the rest is not for this machine
 //
-// `#` begins a comment. Words are as in a shell: '…', "…" and $NAME of the environment outside of '…'.
+// A program that is to start tsbuild itself finds it as `"$NODE" "$TSBUILD"`. `#` begins a comment. Words are as in a shell: '…', "…" and $NAME of the environment outside of '…'.
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
@@ -22,6 +24,7 @@ import * as fs from "node:fs";
 import path from "node:path";
 import process from "node:process";
 
+import { formatConfig, formatLayerTypes } from "./image-summary.ts";
 import { formatLayers, type LayerText, readImageText } from "./image-text.ts";
 import { splitWords } from "./words.ts";
 
@@ -78,6 +81,8 @@ class Script {
       PATH: process.env["PATH"] ?? "/usr/bin:/bin",
       HOME: home,
       WORK: options.folder,
+      NODE: process.execPath,
+      TSBUILD,
       TSBUILD_ROOT: options.storeRoot,
     };
   }
@@ -128,6 +133,12 @@ class Script {
         return true;
       case "image-text":
         this.#stdout = formatLayers(await readImageText(this.#path(first)), this.#options.base);
+        return true;
+      case "image-config":
+        this.#stdout = formatConfig(this.#path(first));
+        return true;
+      case "layer-types":
+        this.#stdout = formatLayerTypes(this.#path(first));
         return true;
       case "exists":
         return args.every((name) => fs.lstatSync(this.#path(name), { throwIfNoEntry: false }) !== undefined);

@@ -30,7 +30,8 @@ export function globalArgs(
     for (const arg of instruction.args) {
       const { key } = arg;
       const given = buildArgs.get(key);
-      const { result, matched } = given === undefined ? expandGlobal(dockerfile, instruction, arg.value, scope) : NO_WORD;
+      const { result, matched } =
+        given === undefined ? expandGlobal(dockerfile, instruction, arg.value, scope) : NO_WORD;
       const value = given ?? result;
       if (value !== undefined) scope = setVariable(scope, key, value);
       declared.set(key, declaredArg(arg, instruction, value, usedBy(key, matched, declared.get(key))));

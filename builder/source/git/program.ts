@@ -91,7 +91,7 @@ export class Git {
     });
     const stop = (): void => killGroup(child.pid);
     signal.addEventListener("abort", stop, { once: true });
-    process.once("exit", stop);
+    stopAtExit(child.pid);
     try {
       if (call.quiet !== true && log !== undefined) {
         child.stdout.on("data", (data: Buffer) => log(1, Buffer.from(redact(data.toString("utf8")))));
@@ -104,7 +104,7 @@ export class Git {
       return result.stdout;
     } finally {
       signal.removeEventListener("abort", stop);
-      process.off("exit", stop);
+      running.delete(child.pid ?? 0);
     }
   }
 
@@ -190,6 +190,20 @@ function missing(cause: unknown): BuildError {
     "failed to find git binary: git sources need the git program, and there is none on PATH",
     { cause, hint: "install git" },
   );
+}
+
+/** Groups that would outlive this process. */
+const running = new Set<number>();
+let isWatching = false;
+
+function stopAtExit(pid: number | undefined): void {
+  if (pid === undefined) return;
+  running.add(pid);
+  if (isWatching) return;
+  isWatching = true;
+  process.once("exit", () => {
+    for (const each of running) killGroup(each);
+  });
 }
 
 function killGroup(pid: number | undefined): void {

@@ -1,0 +1,24 @@
+// Gzip's bytes are Node's bundled zlib's. A Node that was built with another zlib gives
+// other digests: said once in an ordinary build, refused where digests are promised.
+
+import { BuildError } from "./core/errors.ts";
+import type { EventSink } from "./core/events.ts";
+import { selfTestGzip } from "./layer/compress.ts";
+import type { BlobOptions } from "./snapshot/ref.ts";
+
+const FOREIGN_ZLIB = "this Node's zlib gives other bytes than the one that Node bundles, so layer digests differ from those of other machines";
+const PORTABLE = "compression=gzip,encoder=portable in --output gives the same bytes everywhere, more slowly";
+
+/** Throws `UNSUPPORTED` when a reproducible build would write bytes that another machine could not. */
+export function requireKnownBytes(blobs: BlobOptions): void {
+  if (dependsOnZlib(blobs) && !selfTestGzip()) throw new BuildError("UNSUPPORTED", FOREIGN_ZLIB, { hint: PORTABLE });
+}
+
+/** Warns when layers are about to be compressed with another zlib. */
+export function warnOfForeignBytes(blobs: BlobOptions, events: EventSink): void {
+  if (dependsOnZlib(blobs) && !selfTestGzip()) events({ kind: "warning", message: FOREIGN_ZLIB, detail: PORTABLE });
+}
+
+function dependsOnZlib(blobs: BlobOptions): boolean {
+  return blobs.compression === "gzip" && blobs.encoder !== "portable";
+}

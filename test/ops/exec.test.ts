@@ -1,0 +1,182 @@
+// RUN as an op: what the program sees, what becomes of it, and what stays behind. Real steps, on both snapshotters.
+
+import assert from "node:assert/strict";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, suite, test } from "node:test";
+import { hostPlatform } from "../../builder/core/platform.ts";
+import type { BuildEvent } from "../../builder/core/events.ts";
+import { type Engine, openEngine } from "../../builder/engine.ts";
+import type { ExecMount, ExecOp } from "../../builder/graph/op.ts";
+import { vertex } from "../../builder/graph/vertex.ts";
+import type { OpContext } from "../../builder/ops/engine-parts.ts";
+import { runExec } from "../../builder/ops/exec.ts";
+import { RefResult } from "../../builder/ops/result.ts";
+import { insideSandboxUser } from "../executor/step-fixture.ts";
+import { entriesOf } from "../layer/support.ts";
+import { makeBase } from "../snapshot/base-tree.ts";
+
+const NEVER = new AbortController().signal;
+
+if (await insideSandboxUser(import.meta.url)) {
+  for (const kind of ["overlay", "copy"] as const) suite(`RUN on the ${kind} snapshotter`, () => execTests(kind));
+}
+
+function execTests(kind: "overlay" | "copy"): void {
+  let folder = "";
+  let engine: Engine;
+  let base: RefResult;
+  let said = "";
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), "tsbuild-exec-"));
+    engine = await openEngine({ root: join(folder, "root"), snapshotter: kind });
+    const layer = await engine.layers.fromEntries(
+      entriesOf(makeBase(folder)),
+      { directory: true, hardlinkSources: false, blob: { compression: "gzip" } },
+      NEVER,
+    );
+    base = new RefResult({ layers: [layer] });
+  });
+  after(async () => {
+    await engine[Symbol.asyncDispose]();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  interface Step extends Partial<ExecOp> {
+    readonly script: string;
+    readonly hiddenEnv?: readonly string[];
+    readonly signal?: AbortSignal;
+  }
+
+  async function run({ script, hiddenEnv = [], signal = NEVER, ...changes }: Step): Promise<RefResult> {
+    const op: ExecOp = {
+      kind: "exec",
+      rootInput: 0,
+      args: ["/bin/busybox", "sh", "-c", script],
+      env: ["PATH=/bin"],
+      cwd: "/",
+      user: "",
+      mounts: [],
+      network: "default",
+      security: "sandbox",
+      hostname: "buildkitsandbox",
+      extraHosts: [],
+      ulimits: [],
+      shmSizeBytes: 65536,
+      cgroupParent: "",
+      platform: hostPlatform(),
+      ...changes,
+    };
+    said = "";
+    const step = vertex(op, [], { name: "RUN", hiddenEnv });
+    return (await runExec(context(), step, op, [base], signal)) as RefResult; // runExec makes no other kind
+  }
+
+  /** What a RUN touches of a build; the rest is not there. */
+  function context(): OpContext {
+    const events = (event: BuildEvent): void => {
+      if (event.kind === "log") said += Buffer.from(event.data).toString();
+    };
+    const parts: Partial<OpContext> = {
+      layers: engine.layers,
+      snapshotter: () => engine.snapshotter(),
+      executor: () => engine.executor(),
+      cacheMounts: engine.cacheMounts,
+      events,
+      now: () => 0,
+    };
+    return parts as OpContext;
+  }
+
+  test("HOME is the user's of passwd, by number too, else /; a HOME of the environment stays unless it is empty", async () => {
+    const cases: readonly (readonly [user: string, env: readonly string[], home: string])[] = [
+      ["", [], "/root"],
+      ["toor", [], "/root"],
+      ["0:0", [], "/root"],
+      ["", ["HOME=/other"], "/other"],
+      ["", ["HOME="], "/root"],
+    ];
+    for (const [user, env, home] of cases) {
+      await run({ script: "echo $HOME", user, env: ["PATH=/bin", ...env] });
+      assert.equal(said, `${home}\n`, `${user} ${env.join()}`);
+    }
+  });
+
+  test("HOME of another user, and of a number without a line", async (t) => {
+    try {
+      await run({ script: "echo $HOME", user: "guest" });
+    } catch (error) {
+      if (/does not have/.test(String(error))) return t.skip("this namespace has one id");
+      throw error;
+    }
+    assert.equal(said, "/home/guest\n");
+    await run({ script: "echo $HOME", user: "4321" });
+    assert.equal(said, "/\n");
+  });
+
+  test("variables that are hidden from the key are seen by the program", async () => {
+    await run({ script: "echo $HTTP_PROXY", hiddenEnv: ["HTTP_PROXY=http://proxy"] });
+    assert.equal(said, "http://proxy\n");
+  });
+
+  test("a failure has the program's exit code; nothing of it stays", async () => {
+    await assert.rejects(run({ script: "echo x >/x; exit 42" }), {
+      code: "RUN_FAILED",
+      exitCode: 42,
+      message: /did not complete successfully: exit code: 42$/,
+    });
+    await assert.rejects(run({ script: "busybox sh -c 'kill -9 $$'; exit $?" }), { exitCode: 137 });
+    await assert.rejects(run({ script: "", args: ["/missing"] }), { exitCode: 127 });
+    assert.deepEqual(readdirSync(engine.layers.place.workDirectory), []);
+  });
+
+  test("an abort ends it at once, with all its processes", async () => {
+    const stop = new AbortController();
+    const timer = setTimeout(() => stop.abort(), 300);
+    const started = performance.now();
+    await assert.rejects(run({ script: "sleep 100 & sleep 100", signal: stop.signal }), { code: "CANCELLED" });
+    clearTimeout(timer);
+    assert.ok(performance.now() - started < 10_000);
+    assert.deepEqual(readdirSync(engine.layers.place.workDirectory), []);
+  });
+
+  test("a mounted part of another stage is seen below its target, and not in the layer", async () => {
+    const result = await run({ script: "cat /m/deep; cat /f", mounts: [bind("a/sub", "/m"), bind("a/link", "/f")] });
+    assert.equal(said, "a/sub/deep\na/file\n");
+    assert.deepEqual(await result.layers.at(-1)?.index(NEVER), []);
+  });
+
+  test("a read-only mount cannot be written; what is written to another is thrown away", async () => {
+    await assert.rejects(run({ script: "echo x >/m/new", mounts: [bind("a", "/m")] }), { code: "RUN_FAILED" });
+    const mount = { ...bind("a", "/m"), readonly: false };
+    const result = await run({ script: "echo x >/m/new && cat /m/new && rm /m/file", mounts: [mount] });
+    assert.equal(said, "x\n");
+    assert.deepEqual(await result.layers.at(-1)?.index(NEVER), []);
+    await run({ script: "cat /a/file", mounts: [] });
+    assert.equal(said, "a/file\n");
+  });
+
+  test("a cache directory keeps what a step wrote for the next one", async () => {
+    const cache: ExecMount = {
+      type: "cache",
+      input: -1,
+      selector: "",
+      target: "/c",
+      id: kind,
+      sharing: "shared",
+      readonly: false,
+      mode: 0o755,
+      uid: 0,
+      gid: 0,
+    };
+    await run({ script: "echo kept >/c/f", mounts: [cache] });
+    const result = await run({ script: "cat /c/f", mounts: [cache] });
+    assert.equal(said, "kept\n");
+    assert.deepEqual(await result.layers.at(-1)?.index(NEVER), []);
+  });
+}
+
+function bind(selector: string, target: string): Extract<ExecMount, { type: "bind" }> {
+  return { type: "bind", input: 0, selector, target, readonly: true };
+}
