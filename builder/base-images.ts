@@ -32,7 +32,8 @@ export interface BaseImagesOptions {
 interface Loaded {
   readonly source: ImageSource;
   readonly image: PulledImage;
-  /** A docker-archive's layers lose their place when it is closed. */
+  /** In the store's form, bottom first. */
+  readonly layers: readonly StoredLayer[];
   readonly resolved: ResolvedImage;
 }
 
@@ -83,12 +84,7 @@ export class BaseImages implements AsyncDisposable {
 
   /** The layers, in the store's form; their blobs come when they are first needed. */
   ref(id: string): Ref {
-    const { image } = this.#get(id);
-    const layers = image.layers.map((layer): StoredLayer => {
-      const blob = { descriptor: layer.descriptor, diffId: layer.diffId, uncompressedSize: 0 };
-      return this.#options.engine.layers.ofImage(blob, (_, signal) => image.fetchLayer(layer.descriptor, signal));
-    });
-    return { layers };
+    return { layers: this.#get(id).layers };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -114,7 +110,13 @@ export class BaseImages implements AsyncDisposable {
   async #open(name: string, platform: Platform, open: () => Promise<ImageSource>, signal: AbortSignal): Promise<Loaded> {
     const source = await open();
     const image = await pullImage(source, platform, this.#options.engine.store, signal);
-    const loaded: Loaded = { source, image, resolved: describe(name, image) };
+    // Known to the layer store from here on: a cached step may want the blob of a base layer that was never fetched.
+    const layers: StoredLayer[] = [];
+    for (const { descriptor, diffId } of image.layers) {
+      const blob = { descriptor, diffId, uncompressedSize: 0 };
+      layers.push(this.#options.engine.layers.ofImage(blob, layers.slice(), (_, fetchSignal) => image.fetchLayer(descriptor, fetchSignal)));
+    }
+    const loaded: Loaded = { source, image, layers, resolved: describe(name, image) };
     this.#byId.set(loaded.resolved.id, loaded);
     return loaded;
   }

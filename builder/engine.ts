@@ -141,7 +141,8 @@ async function openWorkDirectory(root: string, layersDirectory: string): Promise
       // Files of other ids can only be removed inside the namespace that has them: a later run does it.
       if (!isErrno(error, "EACCES", "EPERM")) throw error;
     });
-    await mkdir(path, { recursive: true, mode: 0o700 });
+    // Not "recursive": with that Node hides why it cannot be made.
+    await mkdir(path, { mode: 0o700 });
   });
   return path;
 }

@@ -42,6 +42,8 @@ class Differ {
   readonly #found: SourcedEntry[] = [];
   /** First name of each inode that has several. */
   readonly #inodes = new Map<string, Entry>();
+  /** Names that are as they were, of each inode that has several. */
+  readonly #unchanged = new Map<string, BytePath[]>();
   readonly #content = new ContentComparer();
 
   constructor(request: DiffRequest, check: () => void) {
@@ -59,7 +61,7 @@ class Differ {
       if (this.#isOpaque(lower)) break;
     }
     this.#walk("", this.#upper, lowers, this.#isOpaque(this.#upper));
-    return this.#found;
+    return this.#unchanged.size === 0 ? this.#found : this.#withLowerNames();
   }
 
   /**
@@ -90,7 +92,10 @@ class Differ {
       if (below !== undefined) this.#add({ entry: whiteoutOf(path) });
       return;
     }
-    if (below !== undefined && this.#isSame(absolute, stat, below)) return;
+    if (below !== undefined && this.#isSame(absolute, stat, below)) {
+      this.#keepName(path, stat);
+      return;
+    }
     this.#add(this.#sourced(path, absolute, stat));
   }
 
@@ -140,12 +145,28 @@ class Differ {
   }
 
   #sourced(path: BytePath, absolute: BytePath, stat: BigIntStats): SourcedEntry {
-    const inode = stat.nlink > 1n ? `${stat.dev}:${stat.ino}` : undefined;
+    const inode = inodeOf(stat);
     const first = inode === undefined ? undefined : this.#inodes.get(inode);
     if (first !== undefined) return { entry: linkEntry(first, path, first.path) };
     const entry = entryOnDisk(path, absolute, stat);
     if (inode !== undefined) this.#inodes.set(inode, entry);
     return entry.type === "file" ? { entry, source: { kind: "path", path: absolute } } : { entry };
+  }
+
+  #keepName(path: BytePath, stat: BigIntStats): void {
+    const inode = stat.isFile() ? inodeOf(stat) : undefined;
+    if (inode === undefined) return;
+    const names = this.#unchanged.get(inode);
+    if (names === undefined) this.#unchanged.set(inode, [path]);
+    else names.push(path);
+  }
+
+  #withLowerNames(): SourcedEntry[] {
+    const namesOf = new Map([...this.#inodes].map(([inode, entry]) => [entry, this.#unchanged.get(inode)]));
+    return this.#found.map((item) => {
+      const lowerNames = namesOf.get(item.entry);
+      return lowerNames === undefined ? item : { ...item, entry: { ...item.entry, lowerNames } };
+    });
   }
 
   #add(item: SourcedEntry): void {
@@ -162,6 +183,11 @@ class Differ {
     if (lgetxattr(absolute, `${this.#namespace}.overlay.redirect`) === undefined) return;
     throw new BuildError("INTERNAL", `"/${displayPath(path)}" was renamed by an overlay mounted with redirect_dir`);
   }
+}
+
+/** Names the inode of a file that has several names. */
+function inodeOf(stat: BigIntStats): string | undefined {
+  return stat.nlink > 1n ? `${stat.dev}:${stat.ino}` : undefined;
 }
 
 interface Found {

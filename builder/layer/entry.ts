@@ -29,6 +29,11 @@ export interface Entry {
   readonly minor?: number;
   /** Extended attributes by name; values are bytes. Sorted by name where written. */
   readonly xattrs?: Readonly<Record<string, Uint8Array>>;
+  /**
+   * Of a regular file: names that lower layers have and this layer does not list, which are now names of this
+   * file too. A step that makes a link to a file of a lower layer leaves the first name as it was.
+   */
+  readonly lowerNames?: readonly BytePath[];
   /** Digest of a regular file's content, once known. */
   readonly digest?: Digest;
 }

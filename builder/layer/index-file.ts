@@ -47,10 +47,11 @@ const TYPES = new Map<string, EntryType>(
 );
 
 function encodeEntry(entry: Entry): string {
-  const { type, mode, uid, gid, size, mtimeNs, path, digest, link, major, minor, xattrs } = entry;
+  const { type, mode, uid, gid, size, mtimeNs, path, digest, link, lowerNames = [], major, minor, xattrs } = entry;
   let line = `${LETTERS[type]}\t${mode.toString(8)}\t${uid}\t${gid}\t${size}\t${mtimeNs}\t${digest === undefined ? "" : hexOf(digest)}\t${escape(path)}`;
   if (link !== undefined) line += `\tl${escape(link)}`;
   if (major !== undefined || minor !== undefined) line += `\td${major ?? 0}:${minor ?? 0}`;
+  for (const name of lowerNames) line += `\tn${escape(name)}`;
   if (xattrs !== undefined) {
     for (const name of Object.keys(xattrs).sort()) {
       const value = Buffer.from(xattrs[name] ?? []).toString("base64");
@@ -99,6 +100,9 @@ function withExtras(entry: MutableEntry, fields: readonly string[]): Entry | und
       case "l":
         entry.link = unescape(value);
         break;
+      case "n":
+        entry.lowerNames = [...(entry.lowerNames ?? []), unescape(value)];
+        break;
       case "d": {
         const [major = "", minor = ""] = value.split(":");
         entry.major = Number(major);
@@ -121,7 +125,7 @@ function withExtras(entry: MutableEntry, fields: readonly string[]): Entry | und
 
 type MutableEntry = {
   -readonly [Key in keyof Entry]: Entry[Key];
-} & { digest?: Digest; link?: BytePath };
+} & { digest?: Digest; link?: BytePath; lowerNames?: readonly BytePath[] };
 
 function escape(bytes: string): string {
   return /[\t\n\\]/.test(bytes) ? bytes.replace(/[\t\n\\]/g, (byte) => ESCAPES[byte] ?? byte) : bytes;

@@ -43,7 +43,7 @@ export function sortEntries(items: readonly SourcedEntry[]): SourcedEntry[] {
 
 /** The entry of another name of a file. */
 export function linkEntry(file: Entry, path: BytePath, link: BytePath): Entry {
-  const { digest: _content, major: _major, minor: _minor, ...rest } = file;
+  const { digest: _content, lowerNames: _names, major: _major, minor: _minor, ...rest } = file;
   return { ...rest, path, type: "hardlink", size: 0, link };
 }
 

@@ -2,7 +2,7 @@
 // without their indexes: for the few files that are read before a step starts
 // (/etc/passwd), while the entries of the layer before it are still being found.
 
-import type { Stats } from "node:fs";
+import type { BigIntStats } from "node:fs";
 import { lstatSync, readlinkSync } from "node:fs";
 import type { BytePath } from "../core/byte-path.ts";
 import { bytePath, fsPath, joinBytes } from "../core/byte-path.ts";
@@ -59,30 +59,30 @@ export class StackTree implements ReadableTree {
     const place = joinBytes(directory, path);
     const stat = statOf(place);
     if (stat === undefined) return hidesBelow ? "hidden" : "below";
-    if (stat.isCharacterDevice() && stat.rdev === 0) return "hidden";
+    if (stat.isCharacterDevice() && stat.rdev === 0n) return "hidden";
     return { entry: entryOf(path, place, stat), place };
   }
 }
 
-function statOf(path: BytePath): Stats | undefined {
-  return lstatSync(fsPath(path), { throwIfNoEntry: false });
+function statOf(path: BytePath): BigIntStats | undefined {
+  return lstatSync(fsPath(path), { bigint: true, throwIfNoEntry: false });
 }
 
-function entryOf(path: BytePath, place: BytePath, stat: Stats): Entry {
+function entryOf(path: BytePath, place: BytePath, stat: BigIntStats): Entry {
   const type = typeOf(stat);
   return {
     path,
     type,
-    mode: stat.mode & 0o7777,
-    uid: stat.uid,
-    gid: stat.gid,
-    size: type === "file" ? stat.size : 0,
-    mtimeNs: BigInt(Math.trunc(stat.mtimeMs)) * 1_000_000n,
+    mode: Number(stat.mode & 0o7777n),
+    uid: Number(stat.uid),
+    gid: Number(stat.gid),
+    size: type === "file" ? Number(stat.size) : 0,
+    mtimeNs: stat.mtimeNs,
     ...(type === "symlink" ? { link: readlinkSync(fsPath(place), "latin1") } : {}),
   };
 }
 
-function typeOf(stat: Stats): EntryType {
+function typeOf(stat: BigIntStats): EntryType {
   if (stat.isDirectory()) return "dir";
   if (stat.isSymbolicLink()) return "symlink";
   if (stat.isCharacterDevice()) return "char";

@@ -84,8 +84,21 @@ export class ViewIndex {
       old.layer = layer;
       return;
     }
-    siblings.set(name, { entry, layer, linked: false, children: entry.type === "dir" ? new Map() : undefined });
+    const node = { entry, layer, linked: false, children: entry.type === "dir" ? new Map() : undefined };
+    siblings.set(name, node);
     if (old?.children) this.#forget();
+    if (entry.lowerNames !== undefined) this.#share(node, entry.lowerNames);
+  }
+
+  /** Makes names of lower layers names of this file. What a copy takes from here is a file of its own. */
+  #share(node: IndexNode, names: readonly BytePath[]): void {
+    const { lowerNames: _names, ...entry } = node.entry;
+    node.entry = entry;
+    for (const name of names) {
+      if (this.find(name)?.entry.type !== "file") continue;
+      node.linked = true;
+      this.#directory(parentOf(name))?.children?.set(baseOf(name), { ...node, linked: true });
+    }
   }
 
   /** The names in a directory, which is made where the layers do not list it. */

@@ -2,7 +2,17 @@
 // everybody at once, `locked` ones by one step at a time, and of a `private` one each
 // concurrent step gets its own. Held across processes by lock files in the store.
 
-import { chmodSync, chownSync, existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -35,7 +45,11 @@ export interface CacheMountsOptions {
   readonly temporaryDirectory: string;
   readonly privileged: boolean;
   /** Fills a new directory with what `from` holds. */
-  readonly fill: (from: { readonly ref: Ref; readonly selector: BytePath }, directory: string, signal: AbortSignal) => Promise<void>;
+  readonly fill: (
+    from: { readonly ref: Ref; readonly selector: BytePath },
+    directory: string,
+    signal: AbortSignal,
+  ) => Promise<void>;
 }
 
 /** Hands out the cache directories of one store. */
@@ -48,10 +62,18 @@ export class CacheMounts {
 
   /** Waits for a locked one; disposing the lease gives it back. */
   async acquire(request: CacheMountRequest, signal: AbortSignal): Promise<CacheLease> {
-    const name = hexOf(digestOf(JSON.stringify([request.id, request.from === undefined ? null : [request.from.selector, request.from.ref.layers.map((layer) => layer.id)]])));
+    const name = hexOf(
+      digestOf(
+        JSON.stringify([
+          request.id,
+          request.from === undefined ? null : [request.from.selector, request.from.ref.layers.map((layer) => layer.id)],
+        ]),
+      ),
+    );
     mkdirSync(this.#options.directory, { recursive: true });
-    if (request.sharing === "shared") return { path: await this.#directory(name, request, signal), [Symbol.asyncDispose]: () => Promise.resolve() };
-    for (let number = 0; ; ) {
+    if (request.sharing === "shared")
+      return { path: await this.#directory(name, request, signal), [Symbol.asyncDispose]: () => Promise.resolve() };
+    for (let number = 0; ;) {
       const own = number === 0 ? name : `${name}.${number}`;
       const lock = tryLock(join(this.#options.directory, `${own}.lock`), this.#options.temporaryDirectory);
       if (lock) {
@@ -98,7 +120,8 @@ function tryLock(file: string, temporaryDirectory: string): { release(): void } 
       linkSync(mine, file); // appears whole, or not at all
       return { release: () => rmSync(file, { force: true }) };
     } catch (error) {
-      if (!isErrno(error, "EEXIST")) throw new BuildError("STORE", `cannot lock the cache mount "${file}"`, { cause: error });
+      if (!isErrno(error, "EEXIST"))
+        throw new BuildError("STORE", `cannot lock the cache mount "${file}"`, { cause: error });
     } finally {
       rmSync(mine, { force: true });
     }

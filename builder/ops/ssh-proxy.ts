@@ -1,6 +1,7 @@
 // A step never gets the client's own agent socket, but one of ours in front of it, whose
 // owner and mode are the step's to choose and which ends with the step.
 
+import { closeSync, openSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { BuildError } from "../core/errors.ts";
@@ -21,10 +22,16 @@ export async function proxyAgent(agent: string, directory: string): Promise<Asyn
     }
     client.pipe(upstream).pipe(client);
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", (error) => reject(new BuildError("SANDBOX", `cannot forward the SSH agent: ${error.message}`, { cause: error })));
-    server.listen(socket, resolve);
-  });
+  // unix(7): a socket's path has at most 107 bytes, and a store's may be longer.
+  const folder = openSync(directory, "r");
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", (error) => reject(new BuildError("SANDBOX", `cannot forward the SSH agent: ${error.message}`, { cause: error })));
+      server.listen(`/proc/self/fd/${folder}/agent.sock`, resolve);
+    });
+  } finally {
+    closeSync(folder);
+  }
   return {
     socket,
     [Symbol.asyncDispose]: () =>

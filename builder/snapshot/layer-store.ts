@@ -5,7 +5,7 @@ import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { layerMediaType } from "../core/descriptor.ts";
-import { hexOf } from "../core/digest.ts";
+import { digestOf, hexOf } from "../core/digest.ts";
 import { isErrno } from "../core/errors.ts";
 import type { SourcedEntry } from "../layer/entry.ts";
 import { LayerFiles, plainDescriptor } from "./layer-files.ts";
@@ -33,11 +33,14 @@ export class LayerStore {
     return this.#add(new DiskLayer({ place: this.place, id, meta: files.readMeta() }));
   }
 
-  /** The layer of an image: named by its diffID, so images share it. Its blob is fetched when first needed. */
-  ofImage(blob: LayerBlob, fetch: FetchBlob): StoredLayer {
-    const id = hexOf(blob.diffId);
+  /**
+   * A layer of an image, on the layers `below` it: named by its chain, so images share it; what a tar does not say of a
+   * directory is said by the layers below. Its blob is fetched when first needed.
+   */
+  ofImage(blob: LayerBlob, below: readonly StoredLayer[], fetch: FetchBlob): StoredLayer {
+    const id = hexOf(digestOf(`${below.at(-1)?.id ?? ""} ${blob.diffId}`));
     const known = this.#known.get(id);
-    const layer = known ?? this.#add(new DiskLayer({ place: this.place, id, meta: this.#imageMeta(id), fetch }));
+    const layer = known ?? this.#add(new DiskLayer({ place: this.place, id, meta: this.#imageMeta(id), below, fetch }));
     layer.addVariant({ ...blob, variant: `as is ${blob.descriptor.digest}` });
     return layer;
   }
@@ -101,13 +104,16 @@ export class LayerStore {
     return this.#add(layer);
   }
 
-  /** Takes over what a step changed: its directory moves into the store at once, its entries are found in the background. */
+  /**
+   * Takes over what a step changed: its directory moves into the store at once, its entries are found in the background.
+   * A build that stops meanwhile gives it a moment: the step is done, and need not be done again.
+   */
   fromFrozen(frozen: Frozen, signal: AbortSignal): StoredLayer {
     const id = newId();
     const files = new LayerFiles(this.place.layersDirectory, id);
     const claim = this.#claim(id);
     files.adoptDirectory(frozen.directory);
-    const entries = frozen.entries(files.fsDirectory, signal).then((index) => {
+    const entries = frozen.entries(files.fsDirectory, patient(signal)).then((index) => {
       files.writeIndex(index);
       files.writeMeta({ origin: "built", variants: [] });
       claim.drop();
@@ -164,6 +170,17 @@ function readNames(directory: string): string[] {
     if (isErrno(error, "ENOENT", "ENOTDIR")) return [];
     throw error;
   }
+}
+
+const PATIENCE_MS = 1000;
+
+/** A signal that aborts a moment after the given one. */
+function patient(signal: AbortSignal): AbortSignal {
+  const late = new AbortController();
+  const stop = (): void => void setTimeout(() => late.abort(signal.reason), PATIENCE_MS).unref();
+  if (signal.aborted) stop();
+  else signal.addEventListener("abort", stop, { once: true });
+  return late.signal;
 }
 
 function newId(): string {

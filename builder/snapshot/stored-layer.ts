@@ -1,7 +1,7 @@
 // One stored layer in its three forms. Whoever asks for a form gets it; whoever asks
 // while it is being made waits for the same work.
 
-import { accessSync, constants, mkdirSync } from "node:fs";
+import { accessSync, chmodSync, chownSync, constants, mkdirSync } from "node:fs";
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import type { BytePath } from "../core/byte-path.ts";
@@ -9,7 +9,9 @@ import { bytePath, fsPath } from "../core/byte-path.ts";
 import { compressionOf, layerMediaType } from "../core/descriptor.ts";
 import { BuildError } from "../core/errors.ts";
 import { NamespaceNeeded } from "../core/namespace.ts";
+import { setMtimeNs } from "../core/syscall.ts";
 import type { ContentSource, Entry, SourcedEntry } from "../layer/entry.ts";
+import { StackTree } from "../layer/stack-tree.ts";
 import { LayerFiles, type LayerMeta, plainDescriptor, type StoredVariant } from "./layer-files.ts";
 import type { FetchBlob, LayerPlace } from "./ports.ts";
 import type { BlobOptions, LayerBlob, StoredLayer } from "./ref.ts";
@@ -26,6 +28,8 @@ export interface DiskLayerOptions {
   readonly meta: LayerMeta;
   /** Entries that are still being found (a step's diff). */
   readonly pendingIndex?: Promise<readonly Entry[]>;
+  /** Of an image's layer: the layers it stands on, bottom first. */
+  readonly below?: readonly StoredLayer[];
   readonly fetch?: FetchBlob;
 }
 
@@ -35,6 +39,7 @@ export class DiskLayer implements StoredLayer {
   readonly files: LayerFiles;
   readonly #place: LayerPlace;
   readonly #fetch: FetchBlob | undefined;
+  readonly #below: readonly StoredLayer[];
   #meta: LayerMeta;
   #index: Promise<readonly Entry[]> | undefined;
   #directory: Promise<string> | undefined;
@@ -46,6 +51,7 @@ export class DiskLayer implements StoredLayer {
     this.#place = options.place;
     this.#meta = options.meta;
     this.#fetch = options.fetch;
+    this.#below = options.below ?? [];
     this.#index = options.pendingIndex;
     this.files = new LayerFiles(options.place.layersDirectory, options.id);
   }
@@ -119,9 +125,26 @@ export class DiskLayer implements StoredLayer {
       { blobFile: path, compression, diffId: variant.diffId, directory, overlayXattrs: this.#place.overlayXattrs },
       signal,
     );
+    if (applied.impliedDirectories.length > 0) await this.#completeDirectories(directory, applied.impliedDirectories, signal);
     this.#keep(applied.entries);
     this.files.adoptDirectory(directory);
     return this.files.fsDirectory;
+  }
+
+  /** Directories that the tar does not list must not hide the owner and mode of those below them. */
+  async #completeDirectories(directory: string, paths: readonly BytePath[], signal: AbortSignal): Promise<void> {
+    const below = await Promise.all(this.#below.map((layer) => layer.directory(signal)));
+    const stack = new StackTree(below.toReversed(), this.#place.overlayXattrs);
+    const root = bytePath(directory);
+    // Children first: what is done to a child changes its parent's time.
+    for (const path of paths.toReversed()) {
+      const entry = stack.lstat(path);
+      if (entry?.type !== "dir") continue;
+      const place = `${root}/${path}`;
+      chownSync(fsPath(place), entry.uid, entry.gid);
+      chmodSync(fsPath(place), entry.mode);
+      setMtimeNs(place, entry.mtimeNs);
+    }
   }
 
   async #makeBlob(variant: string, options: BlobOptions, signal: AbortSignal): Promise<LayerBlob> {

@@ -2,8 +2,8 @@
 // from that of its base. On the way every digest, size and count is checked; what is wrong stands in `problems`.
 
 import { createHash } from "node:crypto";
-import { gunzipSync, zstdDecompressSync } from "node:zlib";
 
+import { decompress } from "../support/decompress.ts";
 import { canonicalLayer, type Entries, type Entry, readLayer } from "./layer.ts";
 import type { Layout } from "./oci-layout.ts";
 import { listManifests, type OciConfig, readConfig } from "./oci-layout.ts";
@@ -93,12 +93,6 @@ export function readKnownLayers(layout: Layout): KnownLayers {
 function readBlob(blob: Buffer): { diffId: string; members: [string, Entry][] } {
   const tar = decompress(blob);
   return { diffId: `sha256:${createHash("sha256").update(tar).digest("hex")}`, members: readLayer(tar) };
-}
-
-function decompress(blob: Buffer): Buffer {
-  if (blob.readUInt16BE() === 0x1f8b) return gunzipSync(blob);
-  if (blob.readUInt32BE() === 0x28b52ffd) return zstdDecompressSync(blob);
-  return blob;
 }
 
 /** An empty list, map or text is the same as none; other fields do not count. ArgsEscaped means nothing on Linux. */

@@ -189,6 +189,16 @@ changes(
   ["a dir", "a/z file", "b hardlink a/z", "c hardlink a/z"],
 );
 changes("a name added to a file of the base is a plain file", ["echo x > a", "ln a b"], ["b file"]);
+test("a name added to a file of the base says which of the base's names is the same file", needsRoot, (t) => {
+  const stack = new Stack(t);
+  stack.step("mkdir d; echo 1 > d/m; echo 2 > n");
+  const entries = stack.step("ln d/m d/a; ln d/m z; ln n o; rm n; touch -d @5 other; ln -s x l; ln l k");
+  const sharing = entries.filter(({ entry }) => entry.lowerNames !== undefined);
+  assert.deepEqual(
+    sharing.map(({ entry }) => [entry.path, entry.lowerNames]),
+    [["d/a", ["d/m"]]],
+  );
+});
 changes(
   "a changed name of a linked file of the base is a plain file (golden: diff-write-to-hardlink-of-base)",
   ["mkdir d; echo 1 > d/a; ln d/a d/b; ln d/a d/c", "chmod 600 d/b"],

@@ -115,6 +115,7 @@ const entries = fc.record(
     size: fc.maxSafeNat(),
     mtimeNs: fc.bigInt({ min: -(2n ** 62n), max: 2n ** 62n }),
     link: text,
+    lowerNames: fc.array(text, { minLength: 1, maxLength: 3 }),
     major: fc.nat(4095),
     minor: fc.nat(1048575),
     xattrs: fc

@@ -57,6 +57,24 @@ test("names of one file share inode, digest and bytes, also when the first name 
   );
 });
 
+test("a name of a lower layer that a higher one makes a link to is the same file from there on", () => {
+  const linked: Entry = { ...file("c", "content"), lowerNames: ["d/a", "gone"] };
+  const view = viewOf([dir("d"), file("d/a", "content"), link("d/b", "d/a")], [linked]);
+  assert.equal(view.inode("c"), view.inode("d/a"));
+  assert.notEqual(view.inode("c"), view.inode("d/b"));
+  assert.equal(view.lstat("gone"), undefined);
+  assert.equal(view.lstat("c")?.lowerNames, undefined);
+  assert.deepEqual(
+    view.entries().map(({ path, type, link: target }) => [path, type, target]),
+    [
+      ["c", "file", undefined],
+      ["d", "dir", undefined],
+      ["d/a", "hardlink", "c"],
+      ["d/b", "file", undefined],
+    ],
+  );
+});
+
 test("links resolve inside the root, and a missing path to where it would be", () => {
   const view = viewOf([
     dir("real"),

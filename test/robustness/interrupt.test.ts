@@ -77,7 +77,8 @@ suite("a build that is interrupted", { skip: whyNoBusybox() ?? false }, () => {
       const { room, running, marker } = await reach(phase);
       await running.kill("SIGKILL");
       await nothingStays(room, marker, ".tmp");
-      await goesOn(room);
+      // What was just done may not have been noted yet.
+      await goesOn(room, phase.name !== "a RUN");
       assert.deepEqual(room.temporaries(), []);
       if (phase.name === "the export") assert.deepEqual(readdirSync(room.home).filter((name) => name.endsWith(".tmp")), []); // prettier-ignore
     });
@@ -106,10 +107,10 @@ suite("a build that is interrupted", { skip: whyNoBusybox() ?? false }, () => {
   }
 
   /** The same steps once more, the endless one taken out: what was done is not done again. */
-  async function goesOn(room: Room): Promise<void> {
+  async function goesOn(room: Room, isCached = true): Promise<void> {
     const file = join(room.context, "Dockerfile");
     writeFileSync(file, readFileSync(file, "utf8").replace(/^RUN sh -c.*$/m, "RUN echo second"));
     const ended = await room.succeed(["-o", "type=oci,dest=out.tar,compression=uncompressed"]);
-    assert.match(ended.stderr, /\[2\/3\] RUN echo first[^\n]*\n#\d+ CACHED/);
+    if (isCached) assert.match(ended.stderr, /\[2\/3\] RUN echo first[^\n]*\n#\d+ CACHED/);
   }
 });

@@ -165,7 +165,7 @@ export class Room {
 }
 
 /** Processes in whose arguments a text stands; a zombie has none. */
-export function processesWith(text: string): number[] {
+function processesWith(text: string): number[] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
     .filter((pid) => readText(`/proc/${pid}/cmdline`).includes(text))

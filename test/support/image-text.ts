@@ -8,10 +8,11 @@ import { readFileSync, statSync } from "node:fs";
 import path from "node:path";
 import { Readable } from "node:stream";
 import { buffer } from "node:stream/consumers";
-import { gunzipSync, zstdDecompressSync } from "node:zlib";
 
 import { extract, type Header } from "tar-stream";
 import * as v from "valibot";
+
+import { decompress } from "./decompress.ts";
 
 const Descriptor = v.object({ mediaType: v.string(), digest: v.string(), size: v.number() });
 const Index = v.object({ manifests: v.array(Descriptor) });
@@ -41,7 +42,7 @@ export async function readImageText(source: string): Promise<readonly LayerText[
   assert.equal(manifest.layers.length, steps.length, "as many layers as history entries that are not empty");
   const layers: LayerText[] = [];
   for (const [at, layer] of manifest.layers.entries()) {
-    const tar = decompress(layer.mediaType, readBlob(layout, layer));
+    const tar = decompress(readBlob(layout, layer));
     const diffId = digestOf(tar);
     assert.equal(diffId, config.rootfs.diff_ids[at], `diff_id of layer ${at + 1}`);
     layers.push({ diffId, step: readableStep(steps[at]?.created_by ?? ""), lines: await readEntries(tar) });
@@ -80,12 +81,6 @@ function readBlob(layout: Layout, { digest, size }: v.InferOutput<typeof Descrip
 
 function digestOf(bytes: Uint8Array): string {
   return `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
-}
-
-function decompress(mediaType: string, blob: Buffer): Buffer {
-  if (/[.+]gzip$/.test(mediaType)) return gunzipSync(blob);
-  if (mediaType.endsWith("+zstd")) return zstdDecompressSync(blob);
-  return blob;
 }
 
 /** `RUN /bin/sh -c rm /a # buildkit` as the Dockerfile had it. */
