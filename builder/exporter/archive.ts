@@ -9,9 +9,7 @@ import type { Digest } from "../core/digest.ts";
 import { hexOf } from "../core/digest.ts";
 import { goJson } from "../image/json.ts";
 import type { ValidImage } from "../image/validate.ts";
-import { paddingOf } from "../layer/tar-format.ts";
-import type { TarHeader } from "../layer/tar-format.ts";
-import { encodeTarHeader, TAR_END } from "../layer/tar-writer.ts";
+import { type MemberToWrite, writeArchive } from "../layer/archive.ts";
 import { LAYOUT_TEXT } from "../store/layout.ts";
 import type { NamedEntry } from "../store/names.ts";
 import { entryOf } from "../store/names.ts";
@@ -25,28 +23,34 @@ export function layoutEntries(descriptor: Descriptor, names: readonly string[]):
 }
 
 /** The archive's bytes in order, in large chunks. */
-export async function* archiveBytes(
+export function archiveBytes(
   assembled: AssembledImage,
   names: readonly string[],
   store: BlobStore,
   signal: AbortSignal,
 ): AsyncIterable<Uint8Array> {
-  yield* directory("blobs/");
-  yield* directory("blobs/sha256/");
-  for (const blob of blobsOf(assembled)) {
-    yield header(`blobs/sha256/${hexOf(blob.digest)}`, blob.size);
-    yield* store.open(blob.digest, signal);
-    yield Buffer.alloc(paddingOf(blob.size));
+  return writeArchive(membersOf(assembled, names, store, signal));
+}
+
+function* membersOf(
+  assembled: AssembledImage,
+  names: readonly string[],
+  store: BlobStore,
+  signal: AbortSignal,
+): Iterable<MemberToWrite> {
+  yield { name: "blobs/", type: "dir", mode: 0o755, size: 0 };
+  yield { name: "blobs/sha256/", type: "dir", mode: 0o755, size: 0 };
+  for (const { digest, size } of blobsOf(assembled)) {
+    yield { name: `blobs/sha256/${hexOf(digest)}`, type: "file", mode: 0o644, size, content: store.open(digest, signal) };
   }
   const index = {
     schemaVersion: 2,
     mediaType: MEDIA.ociIndex,
     manifests: layoutEntries(assembled.top.descriptor, names).map(entryOf),
   };
-  yield* file("index.json", goJson(index));
-  yield* file("manifest.json", dockerManifest(assembled, names));
-  yield* file("oci-layout", LAYOUT_TEXT);
-  yield TAR_END;
+  yield file("index.json", goJson(index));
+  yield file("manifest.json", dockerManifest(assembled, names));
+  yield file("oci-layout", LAYOUT_TEXT);
 }
 
 /** Every blob of an image, each once, in the order of digests. */
@@ -82,20 +86,7 @@ function goJsonList(values: readonly Record<string, unknown>[]): string {
   return `[${values.map((value) => goJson(value)).join(",")}]`;
 }
 
-function* file(name: string, text: string): Iterable<Uint8Array> {
+function file(name: string, text: string): MemberToWrite {
   const bytes = Buffer.from(text);
-  yield Buffer.concat([header(name, bytes.length), bytes, Buffer.alloc(paddingOf(bytes.length))]);
-}
-
-function* directory(name: string): Iterable<Uint8Array> {
-  yield Buffer.from(encodeTarHeader(tarHeader(name, "dir", 0o755, 0)));
-}
-
-// encodeTarHeader gives the same buffer again and again.
-function header(name: string, size: number): Uint8Array {
-  return Buffer.from(encodeTarHeader(tarHeader(name, "file", 0o644, size)));
-}
-
-function tarHeader(name: string, type: "file" | "dir", mode: number, size: number): TarHeader {
-  return { name, type, mode, uid: 0, gid: 0, size, mtimeNs: 0n, link: "", major: 0, minor: 0 };
+  return { name, type: "file", mode: 0o644, size: bytes.length, content: [bytes] };
 }

@@ -4,13 +4,12 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { test } from "node:test";
+import { setTimeout } from "node:timers/promises";
 import * as fc from "fast-check";
-import { bytePath } from "../../builder/core/byte-path.ts";
 import type { Digest } from "../../builder/core/digest.ts";
 import { digestOf } from "../../builder/core/digest.ts";
-import { BuildError } from "../../builder/core/errors.ts";
-import type { ArchiveMember, MemberToWrite } from "../../builder/layer/archive.ts";
-import { readArchive, writeArchive } from "../../builder/layer/archive.ts";
+import type { MemberToWrite } from "../../builder/layer/archive.ts";
+import { writeArchive } from "../../builder/layer/archive.ts";
 import { BLOCK_FORMAT, endsBefore } from "../../builder/layer/block-cutter.ts";
 import { selfTestGzip } from "../../builder/layer/compress.ts";
 import type { BlockCache } from "../../builder/layer/compress.ts";
@@ -18,7 +17,7 @@ import type { Entry, EntryType, SourcedEntry } from "../../builder/layer/entry.t
 import { decodeIndex, encodeIndex } from "../../builder/layer/index-file.ts";
 import { comparePaths, sortEntries } from "../../builder/layer/order.ts";
 import { pack } from "../../builder/layer/pack.ts";
-import { readTar, tarOf, temporary } from "./support.ts";
+import { readTar, temporary } from "./support.ts";
 
 const check = (): void => undefined;
 
@@ -176,28 +175,15 @@ test("a hard link without its file is our own mistake", () => {
   assert.throws(() => sortEntries([{ entry }, { entry: { ...entry, path: "b", link: "a" } }]), /has no target/);
 });
 
-async function members(
-  source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-  wants: (member: ArchiveMember) => boolean = () => true,
-): Promise<unknown[]> {
-  const found: unknown[] = [];
-  for await (const member of readArchive(source)) {
-    const parts: Uint8Array[] = [];
-    if (wants(member)) for await (const part of member.content) parts.push(Uint8Array.from(part));
-    found.push([member.name, member.type, Buffer.concat(parts).toString()]);
-  }
-  return found;
-}
-
-test("archives at the edges: written as a stream, read as one, members may be passed over", async () => {
+test("archives at the edges are written as a stream, and only with content of the size they name", async () => {
   const content = (function* (): Generator<Uint8Array> {
     yield Buffer.from("first ");
     yield Buffer.from("second");
   })();
   const list: MemberToWrite[] = [
-    { name: "blobs", type: "dir", mode: 0o755, size: 0, mtimeNs: 0n },
-    { name: "blobs/a", type: "file", mode: 0o644, size: 12, mtimeNs: 0n, content },
-    { name: bytePath("ünï"), type: "file", mode: 0o644, size: 1, mtimeNs: 0n, content: [Buffer.from("x")] },
+    { name: "blobs/", type: "dir", mode: 0o755, size: 0 },
+    { name: "blobs/a", type: "file", mode: 0o644, size: 12, content },
+    { name: "b", type: "file", mode: 0o644, size: 1, content: [Buffer.from("x")] },
   ];
   const bytes: Uint8Array[] = [];
   for await (const chunk of writeArchive(list)) bytes.push(chunk);
@@ -205,42 +191,30 @@ test("archives at the edges: written as a stream, read as one, members may be pa
   const expected = [
     ["blobs/", "dir", ""],
     ["blobs/a", "file", "first second"],
-    [bytePath("ünï"), "file", "x"],
+    ["b", "file", "x"],
   ];
   assert.deepEqual(
     readTar(whole).map(({ header, content }) => [header.name, header.type, content.toString()]),
     expected,
   );
-  assert.deepEqual(await members([whole]), expected);
-  assert.deepEqual(await members([whole], ({ name }) => name !== "blobs/a"), [
-    expected[0],
-    ["blobs/a", "file", ""],
-    expected[2],
-  ]);
-  await assert.rejects(
-    members([whole.subarray(0, 1500)]),
-    (error) => error instanceof BuildError && error.code === "ARCHIVE_INVALID",
-  );
   await assert.rejects(async () => {
     for await (const _chunk of writeArchive([
-      { name: "f", type: "file", mode: 0o644, size: 2, mtimeNs: 0n, content: [Buffer.from("x")] },
+      { name: "f", type: "file", mode: 0o644, size: 2, content: [Buffer.from("x")] },
     ]));
   }, /1 bytes where 2/);
 });
 
-test("the source of an archive is closed when its reader stops early", async () => {
+test("content is closed when the reader of a written archive stops early", async () => {
   let isClosed = false;
-  const bytes = tarOf([
-    { name: "a", content: "x" },
-    { name: "b", content: "y".repeat(100_000) },
-  ]);
-  const source = (async function* (): AsyncGenerator<Uint8Array> {
+  const content = (async function* (): AsyncGenerator<Uint8Array> {
     try {
-      for (let at = 0; at < bytes.length; at += 1024) yield bytes.subarray(at, at + 1024);
+      for (let at = 0; at < 100; at++) yield Buffer.alloc(1 << 16);
     } finally {
       isClosed = true;
     }
   })();
-  for await (const member of readArchive(source)) if (member.name === "a") break;
+  const size = 100 * (1 << 16);
+  for await (const _chunk of writeArchive([{ name: "a", type: "file", mode: 0o644, size, content }])) break;
+  for (let wait = 0; wait < 100 && !isClosed; wait++) await setTimeout(10);
   assert.ok(isClosed);
 });
