@@ -64,22 +64,47 @@ export class BaseImages implements AsyncDisposable {
   }
 
   /** An image that `--build-context` names. */
-  async byContext(context: ImageContext, name: string, platform: Platform, signal: AbortSignal): Promise<ResolvedImage> {
+  async byContext(
+    context: ImageContext,
+    name: string,
+    platform: Platform,
+    signal: AbortSignal,
+  ): Promise<ResolvedImage> {
     switch (context.kind) {
       case "image":
         return await this.byName(context.reference, platform, signal);
       case "oci-layout": {
         const { path, tag, digest } = context;
-        return (await this.#load(`oci-layout:${path}:${tag ?? ""}@${digest ?? ""}`, name, platform, () => openOciLayout(path, { tag, digest }), signal)).resolved;
+        return (
+          await this.#load(
+            `oci-layout:${path}:${tag ?? ""}@${digest ?? ""}`,
+            name,
+            platform,
+            () => openOciLayout(path, { tag, digest }),
+            signal,
+          )
+        ).resolved;
       }
       case "docker-archive":
-        return (await this.#load(`docker-archive:${context.path}:${context.tag ?? ""}`, name, platform, () => openArchive(context.path, context.tag), signal)).resolved;
+        return (
+          await this.#load(
+            `docker-archive:${context.path}:${context.tag ?? ""}`,
+            name,
+            platform,
+            () => openArchive(context.path, context.tag),
+            signal,
+          )
+        ).resolved;
     }
   }
 
   /** The chain of an image's layers: equal for images with the same rootfs under whatever name. */
   key(id: string): Digest {
-    return digestOf(`image ${this.#get(id).image.layers.map((layer) => layer.diffId).join(" ")}`);
+    return digestOf(
+      `image ${this.#get(id)
+        .image.layers.map((layer) => layer.diffId)
+        .join(" ")}`,
+    );
   }
 
   /** The layers, in the store's form; their blobs come when they are first needed. */
@@ -97,7 +122,13 @@ export class BaseImages implements AsyncDisposable {
     return loaded;
   }
 
-  #load(key: string, name: string, platform: Platform, open: () => Promise<ImageSource>, signal: AbortSignal): Promise<Loaded> {
+  #load(
+    key: string,
+    name: string,
+    platform: Platform,
+    open: () => Promise<ImageSource>,
+    signal: AbortSignal,
+  ): Promise<Loaded> {
     const id = `${key} ${formatPlatform(platform)}`;
     let loading = this.#loaded.get(id);
     if (!loading) {
@@ -107,14 +138,23 @@ export class BaseImages implements AsyncDisposable {
     return loading;
   }
 
-  async #open(name: string, platform: Platform, open: () => Promise<ImageSource>, signal: AbortSignal): Promise<Loaded> {
+  async #open(
+    name: string,
+    platform: Platform,
+    open: () => Promise<ImageSource>,
+    signal: AbortSignal,
+  ): Promise<Loaded> {
     const source = await open();
     const image = await pullImage(source, platform, this.#options.engine.store, signal);
     // Known to the layer store from here on: a cached step may want the blob of a base layer that was never fetched.
     const layers: StoredLayer[] = [];
     for (const { descriptor, diffId } of image.layers) {
       const blob = { descriptor, diffId, uncompressedSize: 0 };
-      layers.push(this.#options.engine.layers.ofImage(blob, layers.slice(), (_, fetchSignal) => image.fetchLayer(descriptor, fetchSignal)));
+      layers.push(
+        this.#options.engine.layers.ofImage(blob, layers.slice(), (_, fetchSignal) =>
+          image.fetchLayer(descriptor, fetchSignal),
+        ),
+      );
     }
     const loaded: Loaded = { source, image, layers, resolved: describe(name, image) };
     this.#byId.set(loaded.resolved.id, loaded);
@@ -146,8 +186,14 @@ function describe(name: string, image: PulledImage): ResolvedImage {
 /** `oci-layout://dir[:tag]` and `docker-archive:file` where a name is expected. */
 function contextIn(name: string): ImageContext | undefined {
   if (name.startsWith("oci-layout://")) {
-    const [, path = "", tag, digest] = /^oci-layout:\/\/(.*?)(?::([\w][\w.-]*))?(?:@(sha256:[0-9a-f]{64}))?$/.exec(name) ?? [];
-    return { kind: "oci-layout", path, ...(tag === undefined ? {} : { tag }), ...(digest === undefined ? {} : { digest }) };
+    const [, path = "", tag, digest] =
+      /^oci-layout:\/\/(.*?)(?::([\w][\w.-]*))?(?:@(sha256:[0-9a-f]{64}))?$/.exec(name) ?? [];
+    return {
+      kind: "oci-layout",
+      path,
+      ...(tag === undefined ? {} : { tag }),
+      ...(digest === undefined ? {} : { digest }),
+    };
   }
   if (name.startsWith("docker-archive:")) return { kind: "docker-archive", path: name.slice("docker-archive:".length) };
   return undefined;

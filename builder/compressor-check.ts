@@ -6,7 +6,8 @@ import type { EventSink } from "./core/events.ts";
 import { selfTestGzip } from "./layer/compress.ts";
 import type { BlobOptions } from "./snapshot/ref.ts";
 
-const FOREIGN_ZLIB = "this Node's zlib gives other bytes than the one that Node bundles, so layer digests differ from those of other machines";
+const FOREIGN_ZLIB =
+  "this Node's zlib gives other bytes than the one that Node bundles, so layer digests differ from those of other machines";
 const PORTABLE = "compression=gzip,encoder=portable in --output gives the same bytes everywhere, more slowly";
 
 /** Throws `UNSUPPORTED` when a reproducible build would write bytes that another machine could not. */

@@ -10,7 +10,8 @@ import type { BuildRequest } from "./request.ts";
 /** The vertices whose layers end up in an image that is exported. */
 export function imageVertices(request: BuildRequest, targets: readonly Vertex[]): ReadonlySet<Digest> {
   const wanted = new Set<Digest>();
-  if (!request.exports.some((output) => output.type === "image" || output.type === "oci" || output.type === "docker")) return wanted;
+  if (!request.exports.some((output) => output.type === "image" || output.type === "oci" || output.type === "docker"))
+    return wanted;
   const stack = [...targets];
   for (let vertex = stack.pop(); vertex !== undefined; vertex = stack.pop()) {
     if (wanted.has(vertex.digest)) continue;
@@ -30,7 +31,12 @@ export function directoryWanters(request: BuildRequest, targets: readonly Vertex
   const order = topological(targets);
   // Users come after their inputs, so going backwards every user has been seen.
   for (const vertex of order.toReversed()) {
-    const passOn = vertex.op.kind === "exec" ? vertex.inputs : wanted.has(vertex.digest) ? builtUpon(vertex).flatMap((number) => vertex.inputs[number] ?? []) : [];
+    const passOn =
+      vertex.op.kind === "exec"
+        ? vertex.inputs
+        : wanted.has(vertex.digest)
+          ? builtUpon(vertex).flatMap((number) => vertex.inputs[number] ?? [])
+          : [];
     for (const input of passOn) wanted.add(input.digest);
   }
   for (const vertex of order) if (!inImage.has(vertex.digest)) wanted.add(vertex.digest);

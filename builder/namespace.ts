@@ -9,7 +9,9 @@ export async function runInNamespace(argv: readonly string[], env: NodeJS.Proces
   const { enterUserNamespace, planUserNamespace } = await import("./executor/user-namespace.ts");
   const plan = await planUserNamespace(env);
   if (plan.kind === "direct") {
-    throw new BuildError("SANDBOX", "this process may make namespaces, but not change the owners of files", { hint: "run tsbuild as an ordinary user, or as root with its usual capabilities" });
+    throw new BuildError("SANDBOX", "this process may make namespaces, but not change the owners of files", {
+      hint: "run tsbuild as an ordinary user, or as root with its usual capabilities",
+    });
   }
   return await enterUserNamespace(argv, env, plan);
 }

@@ -16,7 +16,12 @@ export interface Outcome {
 }
 
 /** Writes every output; an image result says what it is, whatever the outputs. */
-export async function exportAll(engine: Engine, request: BuildRequest, outcomes: readonly Outcome[], signal: AbortSignal): Promise<BuildResult> {
+export async function exportAll(
+  engine: Engine,
+  request: BuildRequest,
+  outcomes: readonly Outcome[],
+  signal: AbortSignal,
+): Promise<BuildResult> {
   let result: BuildResult = { images: [], digest: undefined, descriptor: undefined, names: [], warnings: 0 };
   for (const spec of request.exports) {
     const started = request.now();
@@ -26,14 +31,25 @@ export async function exportAll(engine: Engine, request: BuildRequest, outcomes:
       result = (await exportOne(engine, request, spec, outcomes, signal)) ?? result;
       request.events({ ...event, started, completed: request.now() });
     } catch (error) {
-      request.events({ ...event, started, completed: request.now(), error: error instanceof Error ? error.message : String(error) });
+      request.events({
+        ...event,
+        started,
+        completed: request.now(),
+        error: error instanceof Error ? error.message : String(error),
+      });
       throw error;
     }
   }
   return result;
 }
 
-async function exportOne(engine: Engine, request: BuildRequest, spec: ExportSpec, outcomes: readonly Outcome[], signal: AbortSignal): Promise<BuildResult | undefined> {
+async function exportOne(
+  engine: Engine,
+  request: BuildRequest,
+  spec: ExportSpec,
+  outcomes: readonly Outcome[],
+  signal: AbortSignal,
+): Promise<BuildResult | undefined> {
   const epochSeconds = outcomes[0]?.plan.epochSeconds;
   switch (spec.type) {
     case "image":
@@ -49,28 +65,77 @@ async function exportOne(engine: Engine, request: BuildRequest, spec: ExportSpec
           epochSeconds,
           openSink: async (repository) => {
             const { openRegistrySink } = await import("./transport/registry/sink.ts");
-            return await openRegistrySink(repository, { insecure: request.insecureRegistries, credentials: (registry) => request.session.credentials(registry), environment: request.environment });
+            return await openRegistrySink(repository, {
+              insecure: request.insecureRegistries,
+              credentials: (registry) => request.session.credentials(registry),
+              environment: request.environment,
+            });
           },
           signal,
           onStatus: ({ digest, current, total, done }) =>
-            request.events({ kind: "status", vertex: exportVertex(request, spec), id: digest, name: `pushing ${digest}`, current, total, started: createdAt, ...(done ? { completed: request.now() } : {}) }),
+            request.events({
+              kind: "status",
+              vertex: exportVertex(request, spec),
+              id: digest,
+              name: `pushing ${digest}`,
+              current,
+              total,
+              started: createdAt,
+              ...(done ? { completed: request.now() } : {}),
+            }),
         },
       );
-      const images = exported.images.map((image) => ({ platform: image.platform, imageId: image.imageId, manifestDigest: image.descriptor.digest }));
-      return { images, digest: exported.descriptor.digest, descriptor: exported.descriptor, names: exported.names, warnings: 0 };
+      const images = exported.images.map((image) => ({
+        platform: image.platform,
+        imageId: image.imageId,
+        manifestDigest: image.descriptor.digest,
+      }));
+      return {
+        images,
+        digest: exported.descriptor.digest,
+        descriptor: exported.descriptor,
+        names: exported.names,
+        warnings: 0,
+      };
     }
     case "local":
     case "tar": {
       const { exportLocal } = await import("./exporter/local.ts");
       const { exportTar } = await import("./exporter/tar.ts");
-      const trees = await Promise.all(outcomes.map(async ({ plan, ref }) => ({ platform: plan.platform, tree: await viewOf(ref, signal) })));
+      const trees = await Promise.all(
+        outcomes.map(async ({ plan, ref }) => ({ platform: plan.platform, tree: await viewOf(ref, signal) })),
+      );
       const split = spec.platformSplit ?? outcomes.length > 1;
       if (spec.type === "tar") {
-        await exportTar(trees, { destination: spec.destination, platformSplit: split, jobs: engine.jobs, workDirectory: engine.layers.place.workDirectory, epochSeconds }, signal);
+        await exportTar(
+          trees,
+          {
+            destination: spec.destination,
+            platformSplit: split,
+            jobs: engine.jobs,
+            workDirectory: engine.layers.place.workDirectory,
+            epochSeconds,
+          },
+          signal,
+        );
         return undefined;
       }
-      const skipped = await exportLocal(trees, { path: spec.path, platformSplit: split, deleteExtra: spec.deleteExtra, privileged: engine.privileged, epochSeconds }, signal);
-      if (skipped.length > 0) request.events({ kind: "warning", message: `left out of "${spec.path}": device nodes that only root can make (${skipped.join(", ")})` });
+      const skipped = await exportLocal(
+        trees,
+        {
+          path: spec.path,
+          platformSplit: split,
+          deleteExtra: spec.deleteExtra,
+          privileged: engine.privileged,
+          epochSeconds,
+        },
+        signal,
+      );
+      if (skipped.length > 0)
+        request.events({
+          kind: "warning",
+          message: `left out of "${spec.path}": device nodes that only root can make (${skipped.join(", ")})`,
+        });
       return undefined;
     }
     case "cacheonly":

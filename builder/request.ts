@@ -31,7 +31,9 @@ export type DockerfileSpec =
   | { readonly kind: "http"; readonly url: string };
 
 /** A sink for one output file: a path (written to a temporary file, renamed at the end) or a stream (stdout). */
-export type FileSink = { readonly kind: "file"; readonly path: string } | { readonly kind: "stream"; readonly write: (chunk: Uint8Array) => Promise<void> };
+export type FileSink =
+  | { readonly kind: "file"; readonly path: string }
+  | { readonly kind: "stream"; readonly write: (chunk: Uint8Array) => Promise<void> };
 
 /** How layers and manifests of an image output look. */
 export interface ImageOptions {
@@ -43,12 +45,27 @@ export interface ImageOptions {
   /** Also layers that are there in another compression are made anew. */
   readonly forceCompression: boolean;
   /** By place, then key; `platform` limits it to one ("" is all). */
-  readonly annotations: readonly { readonly place: "manifest" | "manifest-descriptor" | "index" | "index-descriptor"; readonly platform: string; readonly key: string; readonly value: string }[];
+  readonly annotations: readonly {
+    readonly place: "manifest" | "manifest-descriptor" | "index" | "index-descriptor";
+    readonly platform: string;
+    readonly key: string;
+    readonly value: string;
+  }[];
 }
 
 export type ExportSpec =
-  | { readonly type: "image"; readonly image: ImageOptions; readonly push: boolean; readonly pushByDigest: boolean; readonly store: boolean }
-  | { readonly type: "oci" | "docker"; readonly image: ImageOptions; readonly destination: FileSink | { readonly kind: "directory"; readonly path: string } }
+  | {
+      readonly type: "image";
+      readonly image: ImageOptions;
+      readonly push: boolean;
+      readonly pushByDigest: boolean;
+      readonly store: boolean;
+    }
+  | {
+      readonly type: "oci" | "docker";
+      readonly image: ImageOptions;
+      readonly destination: FileSink | { readonly kind: "directory"; readonly path: string };
+    }
   | { readonly type: "local"; readonly path: string; readonly platformSplit?: boolean; readonly deleteExtra: boolean }
   | { readonly type: "tar"; readonly destination: FileSink; readonly platformSplit?: boolean }
   | { readonly type: "cacheonly" };

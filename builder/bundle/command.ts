@@ -26,9 +26,14 @@ export function imageCommand(config: RuntimeConfig, wishes: CommandWishes): Imag
   const entrypoint = wishes.entrypoint ?? config.Entrypoint ?? [];
   const command = wishes.command ?? (wishes.entrypoint === undefined ? (config.Cmd ?? []) : []);
   const args = [...entrypoint, ...command];
-  if (args.length === 0) throw new BuildError("USAGE", "the image has no command", { hint: "name one after the image" });
+  if (args.length === 0)
+    throw new BuildError("USAGE", "the image has no command", { hint: "name one after the image" });
   const env = new Map((config.Env ?? []).map((pair) => [pair.replace(/=.*$/s, ""), pair.replace(/^[^=]*=?/, "")]));
   for (const [key, value] of wishes.env) env.set(key, value);
   if (!env.has("PATH")) env.set("PATH", DEFAULT_PATH);
-  return { args, env: [...env].map(([key, value]) => `${key}=${value}`), cwd: wishes.workdir ?? (config.WorkingDir || "/") };
+  return {
+    args,
+    env: [...env].map(([key, value]) => `${key}=${value}`),
+    cwd: wishes.workdir ?? (config.WorkingDir || "/"),
+  };
 }

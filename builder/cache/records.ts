@@ -29,15 +29,23 @@ export class CacheRecords implements Disposable {
       this.#database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL");
       const version = this.#database.prepare("PRAGMA user_version").get()?.["user_version"];
       if (version !== 0 && version !== FORMAT) {
-        throw new BuildError("STORE", `the cache records in "${file}" have format ${String(version)}, this tsbuild reads ${FORMAT}`, { hint: "use another --root, or the tsbuild that wrote them" });
+        throw new BuildError(
+          "STORE",
+          `the cache records in "${file}" have format ${String(version)}, this tsbuild reads ${FORMAT}`,
+          { hint: "use another --root, or the tsbuild that wrote them" },
+        );
       }
       if (version === 0) this.#database.exec(TABLES);
     } catch (error) {
       if (error instanceof BuildError) throw error;
-      throw new BuildError("STORE", `cannot open the cache records in "${file}": ${(error as Error).message}`, { cause: error });
+      throw new BuildError("STORE", `cannot open the cache records in "${file}": ${(error as Error).message}`, {
+        cause: error,
+      });
     }
     this.#find = this.#database.prepare("SELECT layers FROM results WHERE key = ?");
-    this.#save = this.#database.prepare("INSERT OR REPLACE INTO results (key, layers, name, created) VALUES (?, ?, ?, ?)");
+    this.#save = this.#database.prepare(
+      "INSERT OR REPLACE INTO results (key, layers, name, created) VALUES (?, ?, ?, ?)",
+    );
     this.#findFact = this.#database.prepare("SELECT value FROM facts WHERE key = ?");
     this.#saveFact = this.#database.prepare("INSERT OR REPLACE INTO facts (key, value) VALUES (?, ?)");
   }

@@ -1,8 +1,5 @@
 // The engine never reads the clock itself: what time it is comes in through the request.
 
-/** Milliseconds since the epoch; a build gets one, so that tests and reproducible builds can fix it. */
-export type Clock = () => number;
-
 /** RFC 3339 with whole seconds or nanoseconds as Go writes it: "1970-01-01T00:00:00Z". */
 export function formatTime(ms: number): string {
   const text = new Date(ms).toISOString();

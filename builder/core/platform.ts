@@ -14,14 +14,18 @@ export interface Platform {
 export function parsePlatform(text: string, local: Platform = hostPlatform()): Platform {
   const parts = text.trim().toLowerCase().split("/");
   if (text.trim() === "" || parts.length > 3 || parts.some((part) => !/^[a-z0-9_.-]+$/.test(part))) {
-    throw new BuildError("USAGE", `"${text}" is not a platform`, { hint: "write os/arch or os/arch/variant, as linux/arm64" });
+    throw new BuildError("USAGE", `"${text}" is not a platform`, {
+      hint: "write os/arch or os/arch/variant, as linux/arm64",
+    });
   }
   const [first = "", second, third] = parts;
   if (parts.length === 1) {
     if (first === "local") return local;
     if (KNOWN_OS.has(first)) return { ...local, os: first };
     if (!isKnownArchitecture(first)) {
-      throw new BuildError("USAGE", `"${text}" is neither an operating system nor an architecture`, { hint: "write os/arch, as linux/arm64" });
+      throw new BuildError("USAGE", `"${text}" is neither an operating system nor an architecture`, {
+        hint: "write os/arch, as linux/arm64",
+      });
     }
     return normalizePlatform({ os: local.os, architecture: first });
   }
@@ -38,7 +42,12 @@ export function formatPlatform(platform: Platform): string {
 }
 
 /** Old and foreign names of architectures to Go's, with the default variants (containerd, platforms/database.go). */
-export function normalizePlatform(raw: { os: string; architecture: string; variant?: string; osVersion?: string }): Platform {
+export function normalizePlatform(raw: {
+  os: string;
+  architecture: string;
+  variant?: string;
+  osVersion?: string;
+}): Platform {
   const os = raw.os.toLowerCase() === "macos" ? "darwin" : raw.os.toLowerCase();
   let architecture = raw.architecture.toLowerCase();
   let variant = (raw.variant ?? "").toLowerCase();
@@ -81,13 +90,17 @@ export function normalizePlatform(raw: { os: string; architecture: string; varia
 
 /** The platform of this process. */
 export function hostPlatform(): Platform {
-  const names: Record<string, string> = { x64: "amd64", arm64: "arm64", arm: "arm", ia32: "386", ppc64: "ppc64le", s390x: "s390x", riscv64: "riscv64", loong64: "loong64" };
+  const names: Record<string, string> = {
+    x64: "amd64",
+    arm64: "arm64",
+    arm: "arm",
+    ia32: "386",
+    ppc64: "ppc64le",
+    s390x: "s390x",
+    riscv64: "riscv64",
+    loong64: "loong64",
+  };
   return normalizePlatform({ os: "linux", architecture: names[process.arch] ?? process.arch });
-}
-
-/** Whether both name the same platform once normalised. */
-export function samePlatform(a: Platform, b: Platform): boolean {
-  return formatPlatform(a) === formatPlatform(b);
 }
 
 /** How well an image for `candidate` runs where `wanted` is asked: 0 not at all, more is better (arm v7 runs v6). */
@@ -110,9 +123,55 @@ function variantNumber(platform: Platform): number {
   return digits === undefined ? (defaults[platform.architecture] ?? 0) : Number(digits);
 }
 
-const KNOWN_OS = new Set(["aix", "android", "darwin", "dragonfly", "freebsd", "illumos", "ios", "js", "linux", "netbsd", "openbsd", "plan9", "solaris", "windows", "zos", "macos"]);
+const KNOWN_OS = new Set([
+  "aix",
+  "android",
+  "darwin",
+  "dragonfly",
+  "freebsd",
+  "illumos",
+  "ios",
+  "js",
+  "linux",
+  "netbsd",
+  "openbsd",
+  "plan9",
+  "solaris",
+  "windows",
+  "zos",
+  "macos",
+]);
 
-const KNOWN_ARCHITECTURES = new Set(["386", "amd64", "amd64p32", "arm", "armbe", "arm64", "arm64be", "loong64", "mips", "mipsle", "mips64", "mips64le", "ppc", "ppc64", "ppc64le", "riscv", "riscv64", "s390", "s390x", "sparc", "sparc64", "wasm", "i386", "x86_64", "x86-64", "aarch64", "armhf", "armel"]);
+const KNOWN_ARCHITECTURES = new Set([
+  "386",
+  "amd64",
+  "amd64p32",
+  "arm",
+  "armbe",
+  "arm64",
+  "arm64be",
+  "loong64",
+  "mips",
+  "mipsle",
+  "mips64",
+  "mips64le",
+  "ppc",
+  "ppc64",
+  "ppc64le",
+  "riscv",
+  "riscv64",
+  "s390",
+  "s390x",
+  "sparc",
+  "sparc64",
+  "wasm",
+  "i386",
+  "x86_64",
+  "x86-64",
+  "aarch64",
+  "armhf",
+  "armel",
+]);
 
 function isKnownArchitecture(text: string): boolean {
   return KNOWN_ARCHITECTURES.has(text);

@@ -38,8 +38,10 @@ export function parseReference(text: string): Reference {
   if (registry === "index.docker.io") registry = "docker.io";
   if (registry === "docker.io" && !repository.includes("/")) repository = `library/${repository}`;
   if (repository !== repository.toLowerCase()) fail("repository names are lower case");
-  if (!/^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$/.test(repository)) fail(`"${repository}" is not a repository`);
-  if (!/^(?:[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9.-]*[A-Za-z0-9]|\[[0-9A-Fa-f:]+\])(?::\d+)?$/.test(registry)) fail(`"${registry}" is not a registry`);
+  if (!/^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$/.test(repository))
+    fail(`"${repository}" is not a repository`);
+  if (!/^(?:[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9.-]*[A-Za-z0-9]|\[[0-9A-Fa-f:]+\])(?::\d+)?$/.test(registry))
+    fail(`"${registry}" is not a registry`);
   if (digest !== undefined) return { registry, repository, ...(tag === undefined ? {} : { tag }), digest };
   return { registry, repository, tag: tag ?? "latest" };
 }

@@ -17,4 +17,3 @@ export interface Session {
   /** Credentials for a registry host ("docker.io", "127.0.0.1:5000"); undefined for anonymous. */
   credentials(registry: string): Promise<Credentials | undefined>;
 }
-

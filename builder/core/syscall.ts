@@ -45,11 +45,6 @@ export function lsetxattr(path: BytePath, name: string, value: Uint8Array): void
   check(() => calls.lsetxattr(cString(path), cString(name), value, value.length, 0), "lsetxattr", path, name);
 }
 
-/** Removes an extended attribute of the file itself. */
-export function lremovexattr(path: BytePath, name: string): void {
-  check(() => library().calls.lremovexattr(cString(path), cString(name)), "lremovexattr", path, name);
-}
-
 /** Sets the mtime of the file itself, exact to the nanosecond and also before 1970; the atime stays. */
 export function setMtimeNs(path: BytePath, mtimeNs: bigint): void {
   const times = Buffer.alloc(32);
@@ -79,20 +74,7 @@ export function deviceNumbers(rdev: bigint): { major: number; minor: number } {
   };
 }
 
-/** Flags of `mount` (linux/mount.h). */
-export const MS = {
-  rdonly: 1,
-  nosuid: 2,
-  nodev: 4,
-  noexec: 8,
-  remount: 32,
-  bind: 4096,
-  rec: 16384,
-  private: 1 << 18,
-  slave: 1 << 19,
-} as const;
-
-/** mount(2). `data` is limited to a page: use `fsopen` for overlays of many layers. */
+/** mount(2). `data` is limited to a page. */
 export function mount(source: string, target: BytePath, type: string, flags: number, data: string): void {
   const { calls } = library();
   const arguments_ = [cText(source), cString(target), cText(type)] as const;
@@ -102,36 +84,6 @@ export function mount(source: string, target: BytePath, type: string, flags: num
 /** umount2(2); a lazy one detaches now and frees when nobody uses it. */
 export function umount(target: BytePath, options: { lazy?: boolean } = {}): void {
   check(() => library().calls.umount2(cString(target), options.lazy === true ? MNT_DETACH : 0), "umount2", target);
-}
-
-/**
- * Mounts a file system by the calls of Linux 5.2: each option is its own call, so there is no limit on their
- * length; a key may come often (`lowerdir+`, Linux 6.5). Throws `ENOSYS` or `EINVAL` on older kernels.
- */
-export function mountByOptions(
-  type: string,
-  options: readonly (readonly [key: string, value: string] | readonly [flag: string])[],
-  target: BytePath,
-  attributes = 0,
-): void {
-  const { calls } = library();
-  const context = check(() => calls.syscall5(SYS.fsopen, cText(type), 1, null, null, 0), "fsopen", type);
-  try {
-    for (const [key, value] of options) {
-      const command = value === undefined ? FSCONFIG.setFlag : FSCONFIG.setString;
-      const bytes = value === undefined ? null : cText(value);
-      check(() => calls.fsconfig(SYS.fsconfig, context, command, cText(key), bytes, 0), `fsconfig ${key}`, target);
-    }
-    check(() => calls.fsconfig(SYS.fsconfig, context, FSCONFIG.create, null, null, 0), "fsconfig", target);
-    const mounted = check(() => calls.fsmount(SYS.fsmount, context, 1, attributes), "fsmount", target);
-    try {
-      check(() => calls.moveMount(SYS.moveMount, mounted, cText(""), AT_FDCWD, cString(target), 4), "move_mount", target);
-    } finally {
-      calls.close(mounted);
-    }
-  } finally {
-    calls.close(context);
-  }
 }
 
 /** flock(2): "exclusive" and "shared" wait unless `wait` is false; false when another holds it then. Gone when the file is closed. */
@@ -156,9 +108,6 @@ const AT_SYMLINK_NOFOLLOW = 0x100;
 const UTIME_OMIT = (1n << 30n) - 2n;
 const MNT_DETACH = 2;
 const MAX_XATTR = 1 << 20;
-const FSCONFIG = { setFlag: 0, setString: 1, create: 6 } as const;
-/** Numbers from 424 on are the same on every architecture. */
-const SYS = { moveMount: 429, fsopen: 430, fsconfig: 431, fsmount: 432 } as const;
 
 type Bytes = Uint8Array;
 
@@ -166,18 +115,12 @@ interface Calls {
   lgetxattr(path: Bytes, name: Bytes, value: Bytes, size: number): number;
   llistxattr(path: Bytes, list: Bytes, size: number): number;
   lsetxattr(path: Bytes, name: Bytes, value: Bytes, size: number, flags: number): number;
-  lremovexattr(path: Bytes, name: Bytes): number;
   utimensat(directory: number, path: Bytes, times: Bytes, flags: number): number;
   mknodat(call: number, directory: number, path: Bytes, mode: number, device: number): number;
   mount(source: Bytes, target: Bytes, type: Bytes, flags: number, data: Bytes): number;
   umount2(target: Bytes, flags: number): number;
   flock(fd: number, operation: number): number;
   lseek(fd: number, offset: number, whence: number): number;
-  close(fd: number): number;
-  syscall5(call: number, a: Bytes | null, b: number, c: null, d: null, e: number): number;
-  fsconfig(call: number, fd: number, command: number, key: Bytes | null, value: Bytes | null, aux: number): number;
-  fsmount(call: number, fd: number, flags: number, attributes: number): number;
-  moveMount(call: number, from: number, fromPath: Bytes, to: number, toPath: Bytes, flags: number): number;
 }
 
 let scratch = Buffer.allocUnsafeSlow(4096);
@@ -194,18 +137,12 @@ function library(): { koffi: typeof Koffi; calls: Calls } {
     lgetxattr: libc.func("lgetxattr", "long", [p, p, "void *", "ulong"]),
     llistxattr: libc.func("llistxattr", "long", [p, "void *", "ulong"]),
     lsetxattr: libc.func("lsetxattr", "int", [p, p, p, "ulong", "int"]),
-    lremovexattr: libc.func("lremovexattr", "int", [p, p]),
     utimensat: libc.func("utimensat", "int", ["int", p, p, "int"]),
     mknodat: libc.func("syscall", "long", ["long", "int", p, "uint", "uint"]),
     mount: libc.func("mount", "int", [p, p, p, "ulong", p]),
     umount2: libc.func("umount2", "int", [p, "int"]),
     flock: libc.func("flock", "int", ["int", "int"]),
     lseek: libc.func("lseek", "long", ["int", "long", "int"]),
-    close: libc.func("close", "int", ["int"]),
-    syscall5: libc.func("syscall", "long", ["long", p, "uint", p, p, "long"]),
-    fsconfig: libc.func("syscall", "long", ["long", "int", "uint", p, p, "int"]),
-    fsmount: libc.func("syscall", "long", ["long", "int", "uint", "uint"]),
-    moveMount: libc.func("syscall", "long", ["long", "int", p, "int", p, "uint"]),
   };
   loaded = { koffi, calls };
   return loaded;

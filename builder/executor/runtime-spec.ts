@@ -57,7 +57,7 @@ export function runtimeSpec(input: RuntimeSpecInput): object {
     hostname: step.hostname,
     process: {
       terminal: input.terminal,
-      user: { uid: process.uid, gid: process.gid, umask: 0o022, additionalGids: process.additionalGids },
+      user: { uid: process.uid, gid: process.gid, umask: 0o022, additionalGids: groupsToSet(process, host) },
       args: process.args,
       env: process.env,
       cwd: process.cwd,

@@ -41,7 +41,13 @@ function* membersOf(
   yield { name: "blobs/", type: "dir", mode: 0o755, size: 0 };
   yield { name: "blobs/sha256/", type: "dir", mode: 0o755, size: 0 };
   for (const { digest, size } of blobsOf(assembled)) {
-    yield { name: `blobs/sha256/${hexOf(digest)}`, type: "file", mode: 0o644, size, content: store.open(digest, signal) };
+    yield {
+      name: `blobs/sha256/${hexOf(digest)}`,
+      type: "file",
+      mode: 0o644,
+      size,
+      content: store.open(digest, signal),
+    };
   }
   const index = {
     schemaVersion: 2,

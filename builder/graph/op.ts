@@ -7,7 +7,11 @@ import type { Platform } from "../core/platform.ts";
 export interface SourceOp {
   readonly kind: "source";
   readonly source:
-    | { readonly type: "image"; /** What the image resolver gave for this source. */ readonly id: string; /** Name for people. */ readonly name: string }
+    | {
+        readonly type: "image";
+        /** What the image resolver gave for this source. */ readonly id: string;
+        /** Name for people. */ readonly name: string;
+      }
     | {
         readonly type: "local";
         /** "context", or a named context's name. */
@@ -15,7 +19,15 @@ export interface SourceOp {
         /** Patterns of .dockerignore, in order, "!" first where negated; applied on top of what is copied. */
         readonly excludes: readonly string[];
       }
-    | { readonly type: "http"; readonly url: string; readonly checksum?: string; readonly fileName: string; readonly mode?: number; readonly uid?: number; readonly gid?: number }
+    | {
+        readonly type: "http";
+        readonly url: string;
+        readonly checksum?: string;
+        readonly fileName: string;
+        readonly mode?: number;
+        readonly uid?: number;
+        readonly gid?: number;
+      }
     | {
         readonly type: "git";
         readonly url: string;
@@ -40,7 +52,13 @@ export interface SourceOp {
 
 /** Where a mount of an exec comes from. `input` is an index into the vertex's inputs; -1 is an empty directory (scratch). */
 export type ExecMount =
-  | { readonly type: "bind"; readonly input: number; readonly selector: string; readonly target: string; readonly readonly: boolean }
+  | {
+      readonly type: "bind";
+      readonly input: number;
+      readonly selector: string;
+      readonly target: string;
+      readonly readonly: boolean;
+    }
   | {
       readonly type: "cache";
       readonly input: number;
@@ -55,8 +73,25 @@ export type ExecMount =
       readonly gid: number;
     }
   | { readonly type: "tmpfs"; readonly target: string; readonly sizeBytes?: number }
-  | { readonly type: "secret"; readonly id: string; readonly target?: string; readonly env?: string; readonly required: boolean; readonly mode: number; readonly uid: number; readonly gid: number }
-  | { readonly type: "ssh"; readonly id: string; readonly target: string; readonly required: boolean; readonly mode: number; readonly uid: number; readonly gid: number };
+  | {
+      readonly type: "secret";
+      readonly id: string;
+      readonly target?: string;
+      readonly env?: string;
+      readonly required: boolean;
+      readonly mode: number;
+      readonly uid: number;
+      readonly gid: number;
+    }
+  | {
+      readonly type: "ssh";
+      readonly id: string;
+      readonly target: string;
+      readonly required: boolean;
+      readonly mode: number;
+      readonly uid: number;
+      readonly gid: number;
+    };
 
 /** A program in a rootfs. Input 0 is the rootfs unless `rootInput` says -1 (scratch). */
 export interface ExecOp {

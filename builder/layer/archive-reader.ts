@@ -225,7 +225,7 @@ function writeAll(fd: number, bytes: Buffer, offset: number): void {
 }
 
 /** A member's name as a clean relative path. Throws `ARCHIVE_INVALID` for names that lead above the root. */
-export function cleanName(name: BytePath): BytePath {
+function cleanName(name: BytePath): BytePath {
   if (name.length > MAX_NAME_BYTES) throw invalidArchive("its name is too long", name.slice(0, 100));
   if (IS_CLEAN.test(name)) return name.endsWith("/") ? name.slice(0, -1) : name;
   const parts: BytePath[] = [];

@@ -41,7 +41,15 @@ export async function* writeArchive(members: Iterable<MemberToWrite>): AsyncGene
 
 async function writeMembers(archive: Pack, members: Iterable<MemberToWrite>): Promise<void> {
   for (const { name, type, mode, size, content } of members) {
-    const header = { name, mode, size, mtime: new Date(0), uid: 0, gid: 0, type: type === "dir" ? "directory" : "file" } as const;
+    const header = {
+      name,
+      mode,
+      size,
+      mtime: new Date(0),
+      uid: 0,
+      gid: 0,
+      type: type === "dir" ? "directory" : "file",
+    } as const;
     const sink = archive.entry(header);
     sink.on("error", () => undefined); // the archive has it too
     let written = 0;

@@ -34,7 +34,7 @@ export interface CompressedBlob {
 }
 
 /** Whether the options make sense. Throws `USAGE`. */
-export function checkCompression(options: CompressionOptions): void {
+function checkCompression(options: CompressionOptions): void {
   const { compression, level, encoder } = options;
   const most = compression === "gzip" ? 9 : compression === "zstd" ? 22 : 0;
   if (level !== undefined && !(Number.isInteger(level) && level >= 0 && level <= most)) {

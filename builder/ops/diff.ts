@@ -7,6 +7,10 @@ import type { Ref } from "../snapshot/ref.ts";
 export function layerDifference(refs: readonly Ref[]): Ref {
   const [lower = { layers: [] }, upper = { layers: [] }] = refs;
   const isBase = lower.layers.every((layer, at) => upper.layers[at]?.id === layer.id);
-  if (!isBase) throw new BuildError("UNSUPPORTED", "a diff of two trees where one does not stand on the other is not supported yet");
+  if (!isBase)
+    throw new BuildError(
+      "UNSUPPORTED",
+      "a diff of two trees where one does not stand on the other is not supported yet",
+    );
   return { layers: upper.layers.slice(lower.layers.length) };
 }

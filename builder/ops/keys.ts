@@ -39,7 +39,13 @@ export function builtUpon(vertex: Vertex): readonly number[] {
 }
 
 /** The cache key of a vertex. */
-export async function keyOf(vertex: Vertex, inputs: Inputs, sources: SourceLoader, facts: Facts, signal: AbortSignal): Promise<Digest> {
+export async function keyOf(
+  vertex: Vertex,
+  inputs: Inputs,
+  sources: SourceLoader,
+  facts: Facts,
+  signal: AbortSignal,
+): Promise<Digest> {
   const { op } = vertex;
   switch (op.kind) {
     case "source":
@@ -75,13 +81,21 @@ async function execInputs(op: ExecOp, inputs: Inputs, facts: Facts, signal: Abor
     if (mount.type !== "bind" && mount.type !== "cache") return undefined;
     const input = inputs[mount.input];
     if (input === undefined) return "scratch";
-    return await remembered(facts, await input.result(), ["mount", mount.selector], async (tree) => await treeDigest(tree, cleaned(mount.selector), signal), signal);
+    return await remembered(
+      facts,
+      await input.result(),
+      ["mount", mount.selector],
+      async (tree) => await treeDigest(tree, cleaned(mount.selector), signal),
+      signal,
+    );
   });
   return [await keyAt(op.rootInput, inputs), ...(await Promise.all(mounted))];
 }
 
 async function fileContent(op: FileOp, inputs: Inputs, facts: Facts, signal: AbortSignal): Promise<unknown> {
-  const used = [...new Set(op.actions.flatMap((action) => (action.action === "copy" ? [action.from] : [])))].sort((a, b) => a - b);
+  const used = [...new Set(op.actions.flatMap((action) => (action.action === "copy" ? [action.from] : [])))].sort(
+    (a, b) => a - b,
+  );
   if (used.length === 0) return undefined;
   const results = new Map<number, OpResult>();
   for (const number of used) {
@@ -95,11 +109,19 @@ async function fileContent(op: FileOp, inputs: Inputs, facts: Facts, signal: Abo
     return await selectionDigest(op, trees, signal);
   };
   const single = used.length === 1 ? results.get(used[0] ?? -1) : undefined;
-  return single === undefined ? await compute() : await remembered(facts, single, ["selection", op.actions], compute, signal);
+  return single === undefined
+    ? await compute()
+    : await remembered(facts, single, ["selection", op.actions], compute, signal);
 }
 
 /** A digest of immutable layers is computed once and remembered; of a client's tree every time (its stat cache makes that cheap). */
-async function remembered(facts: Facts, result: OpResult, what: readonly unknown[], compute: (tree: FileTree) => Promise<Digest>, signal: AbortSignal): Promise<Digest | string> {
+async function remembered(
+  facts: Facts,
+  result: OpResult,
+  what: readonly unknown[],
+  compute: (tree: FileTree) => Promise<Digest>,
+  signal: AbortSignal,
+): Promise<Digest | string> {
   if (!(result instanceof RefResult)) return await compute(await result.tree(signal));
   const key = combine(["fact", ...what, result.layers.map((layer) => layer.id)]);
   const known = facts.fact(key);

@@ -45,19 +45,37 @@ async function loadSource(context: OpContext, vertex: Vertex, op: SourceOp, sign
   const tree = await context.sources.tree(op.source, vertex.digest, signal);
   return new TreeResult(tree, async (whole, toRefSignal) => {
     const { entries } = await wholeTree(whole, toRefSignal);
-    const layer = await context.layers.fromEntries(entries, { directory: true, hardlinkSources: false, blob: context.blobOptions }, toRefSignal);
+    const layer = await context.layers.fromEntries(
+      entries,
+      { directory: true, hardlinkSources: false, blob: context.blobOptions },
+      toRefSignal,
+    );
     return { layers: [layer] };
   });
 }
 
-async function runFile(context: OpContext, vertex: Vertex, op: FileOp, inputs: readonly OpResult[], signal: AbortSignal): Promise<OpResult> {
+async function runFile(
+  context: OpContext,
+  vertex: Vertex,
+  op: FileOp,
+  inputs: readonly OpResult[],
+  signal: AbortSignal,
+): Promise<OpResult> {
   const below = op.destination < 0 ? { layers: [] } : await inputOf(inputs, op.destination).ref(signal);
   const trees: FileTree[] = await Promise.all(inputs.map((input) => input.tree(signal)));
   await using scratch = context.layers.scratch();
-  const plan = await planFileOp(op, trees, { nowNs: BigInt(context.now()) * 1_000_000n, scratchDirectory: scratch.path, signal });
+  const plan = await planFileOp(op, trees, {
+    nowNs: BigInt(context.now()) * 1_000_000n,
+    scratchDirectory: scratch.path,
+    signal,
+  });
   const layer = await context.layers.fromEntries(
     plan.entries,
-    { directory: context.wantsDirectory(vertex.digest), hardlinkSources: plan.immutableSources, blob: context.blobOptions },
+    {
+      directory: context.wantsDirectory(vertex.digest),
+      hardlinkSources: plan.immutableSources,
+      blob: context.blobOptions,
+    },
     signal,
   );
   return new RefResult({ layers: [...below.layers, layer] });

@@ -14,6 +14,7 @@ export interface Owner {
 
 /** Whom a process runs as. */
 export interface ResolvedUser extends Owner {
+  /** All groups of the process, its own among them. */
   readonly additionalGids: readonly number[];
 }
 
@@ -40,7 +41,7 @@ const MAX_ID = 2 ** 31 - 1;
 export async function resolveUser(tree: ReadableTree, user: string, signal: AbortSignal): Promise<ResolvedUser> {
   const [userText = "", groupText = ""] = user.split(":");
   const numbers = bothNumbers(user);
-  if (numbers !== undefined) return { ...numbers, additionalGids: [] };
+  if (numbers !== undefined) return { ...numbers, additionalGids: [numbers.gid] };
   const passwd = await readPasswd(tree, signal);
   const groups = await readGroups(tree, signal);
 
@@ -52,9 +53,14 @@ export async function resolveUser(tree: ReadableTree, user: string, signal: Abor
     throw new BuildError("DOCKERFILE", `unable to find user ${userText}: no matching entries in passwd file`);
   }
   const uid = known?.uid ?? wantedUid ?? 0;
-  if (groupText !== "") return { uid, gid: groupId(groups, groupText), additionalGids: [] };
+  if (groupText !== "") {
+    const gid = groupId(groups, groupText);
+    return { uid, gid, additionalGids: [gid] };
+  }
+  const gid = known?.gid ?? 0;
   const memberships = known === undefined ? [] : groups.filter((group) => group.members.includes(known.name));
-  return { uid, gid: known?.gid ?? 0, additionalGids: memberships.map((group) => group.gid) };
+  const gids = memberships.map((group) => group.gid);
+  return { uid, gid, additionalGids: gids.includes(gid) ? gids : [gid, ...gids] };
 }
 
 /** The owner a `--chown` names. An unknown name becomes 0, as in BuildKit; a user number alone is the group's too. */

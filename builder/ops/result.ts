@@ -58,7 +58,10 @@ export class TreeResult implements OpResult {
 /** A ref's layers as one tree. */
 export async function viewOf(ref: Ref, signal: AbortSignal): Promise<RootfsView> {
   const layers = await Promise.all(
-    ref.layers.map(async (layer) => ({ entries: await layer.index(signal), sources: (paths: readonly string[]) => layer.sources(paths, signal) })),
+    ref.layers.map(async (layer) => ({
+      entries: await layer.index(signal),
+      sources: (paths: readonly string[]) => layer.sources(paths, signal),
+    })),
   );
   return new RootfsView(layers);
 }

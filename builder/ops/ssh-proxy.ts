@@ -7,7 +7,10 @@ import { join } from "node:path";
 import { BuildError } from "../core/errors.ts";
 
 /** Listens on a new socket in `directory` and joins every connection with one to `agent`. */
-export async function proxyAgent(agent: string, directory: string): Promise<AsyncDisposable & { readonly socket: string }> {
+export async function proxyAgent(
+  agent: string,
+  directory: string,
+): Promise<AsyncDisposable & { readonly socket: string }> {
   const socket = join(directory, "agent.sock");
   const open = new Set<{ destroy(): void }>();
   const server = createServer((client) => {
@@ -26,7 +29,9 @@ export async function proxyAgent(agent: string, directory: string): Promise<Asyn
   const folder = openSync(directory, "r");
   try {
     await new Promise<void>((resolve, reject) => {
-      server.once("error", (error) => reject(new BuildError("SANDBOX", `cannot forward the SSH agent: ${error.message}`, { cause: error })));
+      server.once("error", (error) =>
+        reject(new BuildError("SANDBOX", `cannot forward the SSH agent: ${error.message}`, { cause: error })),
+      );
       server.listen(`/proc/self/fd/${folder}/agent.sock`, resolve);
     });
   } finally {

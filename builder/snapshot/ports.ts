@@ -10,9 +10,7 @@ export interface BlobPort {
   /** Absolute path of a blob that is there. */
   pathOf(digest: Digest): Promise<string>;
   /** A temporary file for a worker to write; disposing it before `adopt` removes it. */
-  writer(
-    signal: AbortSignal,
-  ): Promise<
+  writer(signal: AbortSignal): Promise<
     AsyncDisposable & {
       readonly path: string;
       adopt(found: { readonly digest: Digest; readonly size: number }): Promise<void>;

@@ -125,7 +125,8 @@ export class DiskLayer implements StoredLayer {
       { blobFile: path, compression, diffId: variant.diffId, directory, overlayXattrs: this.#place.overlayXattrs },
       signal,
     );
-    if (applied.impliedDirectories.length > 0) await this.#completeDirectories(directory, applied.impliedDirectories, signal);
+    if (applied.impliedDirectories.length > 0)
+      await this.#completeDirectories(directory, applied.impliedDirectories, signal);
     this.#keep(applied.entries);
     this.files.adoptDirectory(directory);
     return this.files.fsDirectory;

@@ -72,7 +72,9 @@ export class Solver<R> {
     const known = new Map<Digest, boolean>();
     for (const vertex of topological(targets)) {
       const upon = new Set(operator.builtUpon(vertex));
-      const free = vertex.inputs.every((input, number) => (upon.has(number) ? keyIsFree : known).get(input.digest) === true);
+      const free = vertex.inputs.every(
+        (input, number) => (upon.has(number) ? keyIsFree : known).get(input.digest) === true,
+      );
       keyIsFree.set(vertex.digest, free && vertex.options.ignoreCache !== true);
       if (operator.isTransient(vertex)) {
         known.set(
@@ -108,7 +110,11 @@ export class Solver<R> {
   }
 
   async #findKey(vertex: Vertex): Promise<Digest> {
-    const inputs = vertex.inputs.map((input): SolvedInput<R> => ({ vertex: input, key: () => this.#key(input), result: () => this.#result(input) }));
+    const inputs = vertex.inputs.map((input): SolvedInput<R> => ({
+      vertex: input,
+      key: () => this.#key(input),
+      result: () => this.#result(input),
+    }));
     try {
       return await this.#options.operator.key(vertex, inputs, this.#signal);
     } catch (error) {
@@ -193,7 +199,13 @@ export class Solver<R> {
   }
 
   #emit(vertex: Vertex, change: { started?: number; completed?: number; cached?: boolean; error?: string }): void {
-    this.#options.events({ kind: "vertex", vertex: vertex.digest, name: vertex.options.name, inputs: vertex.inputs.map((input) => input.digest), ...change });
+    this.#options.events({
+      kind: "vertex",
+      vertex: vertex.digest,
+      name: vertex.options.name,
+      inputs: vertex.inputs.map((input) => input.digest),
+      ...change,
+    });
   }
 
   #track<T>(promise: Promise<T>): Promise<T> {

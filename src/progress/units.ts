@@ -3,7 +3,7 @@
 const NAMES = ["B", "kB", "MB", "GB", "TB", "PB"];
 
 /** "2B", "32.05kB", "1.05MB": units of 1000, as BuildKit. */
-export function formatBytes(count: number): string {
+function formatBytes(count: number): string {
   let value = count;
   let unit = 0;
   while (value >= 1000 && unit < NAMES.length - 1) {

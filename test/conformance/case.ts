@@ -105,8 +105,7 @@ export interface Place {
 
 /** The options of the case as flags of `docker build`. */
 export function flagsOf({ args, bases }: Case, place: Place): string[] {
-  const fill = (text: string): string =>
-    text.replaceAll("@WWW@", place.www ?? "").replaceAll("@CASE@", place.folder);
+  const fill = (text: string): string => text.replaceAll("@WWW@", place.www ?? "").replaceAll("@CASE@", place.folder);
   const base = (name: string): string => `oci-layout://${path.join(place.bases, name)}`;
   const context = (text: string): string => {
     if (text.startsWith("base:")) return base(text.slice("base:".length));

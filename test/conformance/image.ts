@@ -17,9 +17,17 @@ export interface Golden {
 
 export interface Image {
   readonly config: Readonly<Record<string, unknown>>;
-  readonly history: readonly { readonly created_by: string; readonly empty_layer?: boolean; readonly created?: string }[];
+  readonly history: readonly {
+    readonly created_by: string;
+    readonly empty_layer?: boolean;
+    readonly created?: string;
+  }[];
   readonly layers: readonly { readonly base?: string; readonly entries?: Entries }[];
-  readonly rootfs: { readonly entries: Entries; readonly removed: readonly string[]; readonly hardlinks: readonly string[][] };
+  readonly rootfs: {
+    readonly entries: Entries;
+    readonly removed: readonly string[];
+    readonly hardlinks: readonly string[][];
+  };
   readonly problems?: readonly string[];
 }
 
@@ -31,7 +39,10 @@ export interface Counts {
 }
 
 /** diff_id and members of a blob, by its digest: base layers are read once. */
-export type KnownLayers = Map<string, { readonly diffId: string; readonly members: readonly (readonly [string, Entry])[] }>;
+export type KnownLayers = Map<
+  string,
+  { readonly diffId: string; readonly members: readonly (readonly [string, Entry])[] }
+>;
 
 /** Reads all images of a layout, attestations left out, in the order of their platforms. */
 export function readImages(layout: Layout, bases: KnownLayers, counts: Counts): Image[] {

@@ -17,13 +17,15 @@ export function layOut(it: Case, folder: string, www: string | undefined): { con
   const context = path.join(folder, "context");
   copyTree(path.join(it.folder, "context"), context);
   if (has(it, "setup.sh")) runSetup(path.join(it.folder, "setup.sh"), context, { CASE: folder, WWW: www ?? "" });
-  if (time !== undefined) for (const name of [...it.dirs, "context"]) setTimes(Buffer.from(path.join(folder, name)), time);
+  if (time !== undefined)
+    for (const name of [...it.dirs, "context"]) setTimes(Buffer.from(path.join(folder, name)), time);
 
   const dockerfile = path.join(context, it.dockerfile);
   const beside = path.join(it.folder, "context", it.dockerfile);
   if (!isThere(dockerfile) && fs.existsSync(beside)) {
     fs.copyFileSync(beside, dockerfile);
-    if (fs.existsSync(`${beside}.dockerignore`)) fs.copyFileSync(`${beside}.dockerignore`, `${dockerfile}.dockerignore`);
+    if (fs.existsSync(`${beside}.dockerignore`))
+      fs.copyFileSync(`${beside}.dockerignore`, `${dockerfile}.dockerignore`);
   }
   if (www !== undefined && isThere(dockerfile)) {
     fs.writeFileSync(dockerfile, fs.readFileSync(dockerfile, "utf8").replaceAll("@WWW@", www));

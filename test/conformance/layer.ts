@@ -53,7 +53,7 @@ export function canonicalLayer(members: readonly (readonly [string, Entry])[]): 
 /** Text of a name; bytes that are no UTF-8 stand as \xNN. */
 export function showBytes(bytes: Buffer): string {
   let text = "";
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     const length = [1, 2, 3, 4].find((length) => isCharacter(bytes.subarray(at, at + length)));
     const piece = bytes.subarray(at, at + (length ?? 1));
     text += length === undefined ? `\\x${piece.toString("hex")}` : piece.toString();

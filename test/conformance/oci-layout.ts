@@ -88,6 +88,7 @@ function fromFolder(folder: string): Layout["read"] {
 
 function fromTar(file: string): Layout["read"] {
   const files = new Map<string, Buffer>();
-  for (const { name, content } of readTar(readFileSync(file))) files.set(path.posix.normalize(name.toString()), content);
+  for (const { name, content } of readTar(readFileSync(file)))
+    files.set(path.posix.normalize(name.toString()), content);
   return (name) => files.get(name) ?? assert.fail(`${file} has no ${name}`);
 }

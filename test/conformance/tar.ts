@@ -36,7 +36,7 @@ export type MemberType = (typeof TYPES)[keyof typeof TYPES];
 /** Every member of a tar. Throws on a wrong checksum, an unknown type, and what is cut off. */
 export function* readTar(tar: Buffer): Generator<Member> {
   let pax = new Map<string, Buffer>();
-  for (let at = 0; at < tar.length; ) {
+  for (let at = 0; at < tar.length;) {
     const header = tar.subarray(at, at + BLOCK);
     assert.equal(header.length, BLOCK, "a tar header is cut off");
     if (header.every((byte) => byte === 0)) return;
@@ -89,7 +89,7 @@ function checkSum(header: Buffer): void {
 
 /** Records `LENGTH KEY=VALUE\n`; the value may be any bytes. */
 function* readPax(content: Buffer): Generator<[string, Buffer]> {
-  for (let at = 0; at < content.length; ) {
+  for (let at = 0; at < content.length;) {
     const space = content.indexOf(" ", at);
     const length = Number(content.toString("latin1", at, space));
     const record = content.subarray(space + 1, at + length - 1);

@@ -61,6 +61,8 @@ suite("git URLs", () => {
 suite("owners and modes", () => {
   test("numbers and root are ids, what else there is are names", () => {
     assert.deepEqual(ownerSpec("root:0", true), { user: 0, group: 0 });
+    assert.deepEqual(ownerSpec("5:", true), { user: 5, group: 0 });
+    assert.deepEqual(ownerSpec(":5", true), { user: 0, group: 5 });
     assert.deepEqual(ownerSpec("1000", true), { user: 1000 });
     assert.deepEqual(ownerSpec("web:5", false), { user: "web", group: 5 });
     assert.deepEqual(ownerSpec("4294967294", false), { user: "4294967294" });

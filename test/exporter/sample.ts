@@ -34,7 +34,7 @@ export function tarOf(files: Readonly<Record<string, string>>): Buffer {
 }
 
 /** The layer in the store, gzipped. */
-export async function sampleLayer(store: BlobStore, files: Readonly<Record<string, string>>): Promise<StoredLayer> {
+async function sampleLayer(store: BlobStore, files: Readonly<Record<string, string>>): Promise<StoredLayer> {
   const tar = tarOf(files);
   const { digest, size } = await store.put(gzipSync(tar));
   const descriptor: Descriptor = { mediaType: MEDIA.ociLayerGzip, digest, size };

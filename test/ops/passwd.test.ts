@@ -11,17 +11,17 @@ const rootfs = image({
   "etc/group": "# comment\nroot:x:0:\nmail:x:8:web,other\nlogs:x:9:web\n",
 });
 
-test("USER takes names, numbers and both, with the groups that list the user", async () => {
+test("USER takes names, numbers and both, with the process's own group and those that list the user", async () => {
   const cases: [string, number, number, number[]][] = [
-    ["", 0, 0, []],
-    ["web", 33, 34, [8, 9]],
-    ["33", 33, 34, [8, 9]],
-    ["web:mail", 33, 8, []],
-    ["web:5", 33, 5, []],
-    ["1234", 1234, 0, []],
-    ["1234:mail", 1234, 8, []],
-    ["1:4000000000", 1, 4_000_000_000, []],
-    ["half", 7, 0, []],
+    ["", 0, 0, [0]],
+    ["web", 33, 34, [34, 8, 9]],
+    ["33", 33, 34, [34, 8, 9]],
+    ["web:mail", 33, 8, [8]],
+    ["web:5", 33, 5, [5]],
+    ["1234", 1234, 0, [0]],
+    ["1234:mail", 1234, 8, [8]],
+    ["1:4000000000", 1, 4_000_000_000, [4_000_000_000]],
+    ["half", 7, 0, [0]],
   ];
   for (const [user, uid, gid, additionalGids] of cases) {
     assert.deepEqual(await resolveUser(rootfs, user, never), { uid, gid, additionalGids }, user);
@@ -44,5 +44,5 @@ test("--chown takes unknown names as root, and a lone number for both", async ()
 
 test("the files are found through links, inside the root", async () => {
   const linked = image({ "etc -> /usr/etc": {}, "usr/etc/passwd -> ../../../real": {}, real: "web:x:1:2::/:\n" });
-  assert.deepEqual(await resolveUser(linked, "web", never), { uid: 1, gid: 2, additionalGids: [] });
+  assert.deepEqual(await resolveUser(linked, "web", never), { uid: 1, gid: 2, additionalGids: [2] });
 });

@@ -11,7 +11,7 @@ export function decompress(blob: Buffer): Buffer {
 
 /** zstdDecompressSync stops after one frame, and says how much it took. */
 function* zstdFrames(blob: Buffer): Generator<Buffer> {
-  for (let rest = blob; rest.length > 0; ) {
+  for (let rest = blob; rest.length > 0;) {
     const { buffer, engine } = zstdDecompressSync(rest, { info: true }) as unknown as {
       readonly buffer: Buffer;
       readonly engine: { readonly bytesWritten: number };

@@ -19,7 +19,9 @@ const RunConfig = v.object({
   StopSignal: v.optional(v.string()),
 });
 const Index = v.object({ annotations: v.optional(v.record(v.string(), v.string()), {}) });
-const TopIndex = v.object({ manifests: v.array(v.object({ mediaType: v.string(), digest: v.string(), size: v.number() })) });
+const TopIndex = v.object({
+  manifests: v.array(v.object({ mediaType: v.string(), digest: v.string(), size: v.number() })),
+});
 
 /** `linux/amd64` and what is set there, for each image; before it the annotations of an index, if there is one. */
 export function formatConfig(source: string): string {

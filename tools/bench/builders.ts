@@ -17,7 +17,17 @@ export function findBuilders(state: string): Builder[] {
   const ours: Builder = {
     name: "tsbuild",
     clean: () => rmSync(root, { recursive: true, force: true }),
-    build: (context, archive) => [process.execPath, program, "--root", root, "build", "-t", "bench", ...(archive === undefined ? [] : ["-o", `type=oci,dest=${archive}`]), context],
+    build: (context, archive) => [
+      process.execPath,
+      program,
+      "--root",
+      root,
+      "build",
+      "-t",
+      "bench",
+      ...(archive === undefined ? [] : ["-o", `type=oci,dest=${archive}`]),
+      context,
+    ],
   };
   return [ours, ...[docker(), buildctl(), buildah(state)].flatMap((peer) => peer ?? [])];
 }
@@ -37,7 +47,16 @@ function docker(): Builder | undefined {
   return {
     name: "docker",
     clean: () => quietly("docker", "builder", "prune", "-af"),
-    build: (context, archive) => ["docker", "build", "--network", "host", "-t", "bench", ...(archive === undefined ? [] : ["-o", `type=docker,dest=${archive}`]), context],
+    build: (context, archive) => [
+      "docker",
+      "build",
+      "--network",
+      "host",
+      "-t",
+      "bench",
+      ...(archive === undefined ? [] : ["-o", `type=docker,dest=${archive}`]),
+      context,
+    ],
   };
 }
 
@@ -47,7 +66,16 @@ function buildctl(): Builder | undefined {
     name: "buildctl",
     clean: () => quietly("buildctl", "prune", "--all"),
     build: (context, archive) => [
-      ...["buildctl", "build", "--frontend", "dockerfile.v0", "--local", `context=${context}`, "--local", `dockerfile=${context}`],
+      ...[
+        "buildctl",
+        "build",
+        "--frontend",
+        "dockerfile.v0",
+        "--local",
+        `context=${context}`,
+        "--local",
+        `dockerfile=${context}`,
+      ],
       ...["--output", archive === undefined ? "type=image,name=bench" : `type=oci,dest=${archive}`],
     ],
   };
@@ -59,6 +87,15 @@ function buildah(state: string): Builder | undefined {
   return {
     name: "buildah",
     clean: () => quietly(...base, "prune", "-af"),
-    build: (context, archive) => [...base, "build", "--layers", "--isolation", "chroot", "-t", archive === undefined ? "bench" : `oci-archive:${archive}`, context],
+    build: (context, archive) => [
+      ...base,
+      "build",
+      "--layers",
+      "--isolation",
+      "chroot",
+      "-t",
+      archive === undefined ? "bench" : `oci-archive:${archive}`,
+      context,
+    ],
   };
 }

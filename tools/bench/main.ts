@@ -15,7 +15,9 @@ const rounds = Number(process.env["BENCH_ROUNDS"] ?? 3);
 const state = mkdtempSync(join(process.env["BENCH_STATE"] ?? tmpdir(), "tsbuild-bench-"));
 try {
   const builders = findBuilders(state);
-  process.stdout.write(`builders: ${builders.map((builder) => builder.name).join(", ")}; ${rounds} rounds; state in ${state}\n\n`);
+  process.stdout.write(
+    `builders: ${builders.map((builder) => builder.name).join(", ")}; ${rounds} rounds; state in ${state}\n\n`,
+  );
   process.stdout.write("| workload | builder | median s | min s | x tsbuild | peak MB |\n|---|---|---|---|---|---|\n");
   const { archive: rootfs } = await makeRootFileSystem();
   for (const workload of WORKLOADS) {
@@ -38,7 +40,9 @@ try {
       const seconds = median(runs.map((run) => run.seconds));
       const least = Math.min(...runs.map((run) => run.seconds));
       const peak = Math.max(...runs.map((run) => run.peakMb));
-      process.stdout.write(`| ${workload.name} | ${name} | ${seconds.toFixed(2)} | ${least.toFixed(2)} | ${(seconds / ours).toFixed(2)} | ${peak.toFixed(0)} |\n`);
+      process.stdout.write(
+        `| ${workload.name} | ${name} | ${seconds.toFixed(2)} | ${least.toFixed(2)} | ${(seconds / ours).toFixed(2)} | ${peak.toFixed(0)} |\n`,
+      );
     }
     rmSync(context, { recursive: true, force: true });
   }

@@ -16,12 +16,15 @@ export async function measure(command: readonly string[], env: NodeJS.ProcessEnv
   const started = performance.now();
   const child = spawn(program, args, { env, stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text: string) => (output = (output + text).slice(-4000)));
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding("utf8").on("data", (text: string) => (output = (output + text).slice(-4000)));
   let peakMb = 0;
   const sampler = setInterval(() => {
     if (child.pid !== undefined) peakMb = Math.max(peakMb, ...treeOf(child.pid).map(peakOf));
   }, 20);
-  const code = await new Promise<number | null>((resolve, reject) => child.once("error", reject).once("close", resolve));
+  const code = await new Promise<number | null>((resolve, reject) =>
+    child.once("error", reject).once("close", resolve),
+  );
   clearInterval(sampler);
   const seconds = (performance.now() - started) / 1000;
   if (code !== 0) throw new Error(`${command.join(" ")} ended with ${String(code)}\n${output}`);
@@ -36,7 +39,7 @@ function treeOf(root: number): number[] {
     parents.set(Number(name), Number(fields?.[1] ?? 0));
   }
   const tree = new Set([root]);
-  for (let grown = true; grown; ) {
+  for (let grown = true; grown;) {
     grown = false;
     for (const [pid, parent] of parents) {
       if (tree.has(parent) && !tree.has(pid)) grown = tree.add(pid).size > 0;

@@ -14,19 +14,40 @@ export interface Workload {
 }
 
 export const WORKLOADS: readonly Workload[] = [
-  { name: "warm no-op", start: "warm", archive: false, write: (directory, rootfs) => base(directory, rootfs, ["WORKDIR /app", "COPY . .", "RUN ls > /list", "ENV A=1", "RUN echo $A > /a", "CMD [\"/bin/sh\"]"]) },
+  {
+    name: "warm no-op",
+    start: "warm",
+    archive: false,
+    write: (directory, rootfs) =>
+      base(directory, rootfs, [
+        "WORKDIR /app",
+        "COPY . .",
+        "RUN ls > /list",
+        "ENV A=1",
+        "RUN echo $A > /a",
+        'CMD ["/bin/sh"]',
+      ]),
+  },
   {
     name: "30 tiny RUN",
     start: "cold",
     archive: false,
-    write: (directory, rootfs) => base(directory, rootfs, Array.from({ length: 30 }, (_, number) => `RUN echo step ${number} > /s${number} && mkdir -p /d/${number}`)),
+    write: (directory, rootfs) =>
+      base(
+        directory,
+        rootfs,
+        Array.from({ length: 30 }, (_, number) => `RUN echo step ${number} > /s${number} && mkdir -p /d/${number}`),
+      ),
   },
   {
     name: "400 MB layer to an archive",
     start: "cold",
     archive: true,
     // Half noise, half text: compresses like a usual layer.
-    write: (directory, rootfs) => base(directory, rootfs, ["RUN mkdir /big && for i in $(seq 1 20); do dd if=/dev/urandom of=/big/n$i bs=1M count=10 2>/dev/null; seq 1 1500000 | head -c 10485760 > /big/t$i; done"]),
+    write: (directory, rootfs) =>
+      base(directory, rootfs, [
+        "RUN mkdir /big && for i in $(seq 1 20); do dd if=/dev/urandom of=/big/n$i bs=1M count=10 2>/dev/null; seq 1 1500000 | head -c 10485760 > /big/t$i; done",
+      ]),
   },
   {
     name: "COPY of 20,000 files",
@@ -37,7 +58,11 @@ export const WORKLOADS: readonly Workload[] = [
       for (let folder = 0; folder < 400; folder++) {
         const path = join(directory, "tree", `package-${folder}`, "lib");
         mkdirSync(path, { recursive: true });
-        for (let file = 0; file < 50; file++) writeFileSync(join(path, `module-${file}.js`), `exports.value = ${folder * file};\n`.repeat(1 + ((folder * 31 + file * 17) % 300)));
+        for (let file = 0; file < 50; file++)
+          writeFileSync(
+            join(path, `module-${file}.js`),
+            `exports.value = ${folder * file};\n`.repeat(1 + ((folder * 31 + file * 17) % 300)),
+          );
       }
     },
   },

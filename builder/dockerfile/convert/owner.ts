@@ -20,9 +20,9 @@ export function ownerSpec(text: string, isDestinationEmpty: boolean): OwnerSpec 
   return { user, ...(group === undefined ? {} : { group }) };
 }
 
-/** Numbers and "root" are ids; what does not fit in 31 bits counts as a name, as in BuildKit. */
+/** Numbers and "root" are ids, and so is nothing at all; what does not fit in 31 bits counts as a name, as in BuildKit. */
 function idOrName(text: string): string | number {
-  if (text === "root") return 0;
+  if (text === "root" || text === "") return 0;
   const id = /^[+-]?\d+$/.test(text) ? Number(text) : Number.NaN;
   return id >= -(2 ** 31) && id < 2 ** 31 ? id : text;
 }

@@ -85,7 +85,9 @@ async function runPiped(path: string, spec: Buffer, step: StepSpec, signal: Abor
   const output = step.output;
   const through = output === "inherit";
   const child = spawn(path, ["step"], {
-    stdio: through ? [step.input === "stdin" ? "inherit" : "ignore", "inherit", "inherit", "pipe"] : ["ignore", "pipe", "pipe", "pipe"],
+    stdio: through
+      ? [step.input === "stdin" ? "inherit" : "ignore", "inherit", "inherit", "pipe"]
+      : ["ignore", "pipe", "pipe", "pipe"],
     env: {},
     cwd: "/",
   });

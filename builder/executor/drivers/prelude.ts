@@ -163,7 +163,10 @@ export async function runCommand(command: readonly string[], step: StepSpec, sig
   const output = step.output;
   const env = { PATH: TOOL_PATH, LIBMOUNT_FORCE_MOUNT2: "always" };
   const child = spawn(file, args, {
-    stdio: output === "inherit" ? [step.input === "stdin" ? "inherit" : "ignore", "inherit", "inherit"] : ["ignore", "pipe", "pipe"],
+    stdio:
+      output === "inherit"
+        ? [step.input === "stdin" ? "inherit" : "ignore", "inherit", "inherit"]
+        : ["ignore", "pipe", "pipe"],
     env,
     cwd: join(step.scratch, "l"),
   });

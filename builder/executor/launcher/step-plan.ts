@@ -6,7 +6,7 @@ import { join, posix } from "node:path";
 import { BuildError } from "../../core/errors.ts";
 import type { MountSpec, OverlayStack, StepSpec, Ulimit } from "../executor.ts";
 import type { HostFacts } from "../host-facts.ts";
-import { hasId } from "../host-facts.ts";
+import { groupsToSet, hasId } from "../host-facts.ts";
 import { writeHostFiles } from "../host-files.ts";
 import {
   ALL_CAPABILITIES,
@@ -60,13 +60,14 @@ export function planStep(step: StepSpec, host: HostFacts, options: PlanOptions):
   }
   if (step.root.readonly) spec.rootReadonly();
   spec.cwd(step.process.cwd); // again: a mount may lie above it
-  addProcess(spec, step);
+  addProcess(spec, step, host);
   return spec.finish();
 }
 
 /** Ids that this user namespace lacks cannot be taken on. Throws `SANDBOX` that says which and why. */
 export function checkIds(step: StepSpec, host: HostFacts): void {
-  const { uid, gid, additionalGids } = step.process;
+  const { uid, gid } = step.process;
+  const additionalGids = groupsToSet(step.process, host);
   const missing = hasId(host.uids, uid) ? [gid, ...additionalGids].find((id) => !hasId(host.gids, id)) : uid;
   if (missing === undefined && (host.setgroups || additionalGids.length === 0)) return;
   const what = missing === undefined ? "supplementary groups" : `id ${missing}`;
@@ -229,10 +230,10 @@ export function tmpfsOptions(mount: Extract<MountSpec, { kind: "tmpfs" }>): stri
   return options.join(",");
 }
 
-function addProcess(spec: SpecWriter, step: StepSpec): void {
+function addProcess(spec: SpecWriter, step: StepSpec, host: HostFacts): void {
   const { process } = step;
   for (const ulimit of process.ulimits) addUlimit(spec, ulimit);
-  spec.user(process.uid, process.gid, process.additionalGids);
+  spec.user(process.uid, process.gid, groupsToSet(process, host));
   if (process.security === "insecure") {
     spec.caps(capabilityMask(ALL_CAPABILITIES), true);
   } else {
