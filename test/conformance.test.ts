@@ -65,7 +65,7 @@ suite("BuildKit's images", { concurrency: 2, skip: noSandbox ?? false }, () => {
       root: path.join(keepsCache(dockerfile) ? own : folder, "store"),
     });
     if (error !== undefined) return { error, images: [] };
-    const { created = false, mtime = [] } = it.compare;
+    const { created, mtime } = it.compare;
     return { error, images: withPlaces(readImages(openLayout(image), known, { created, mtime }), own, server?.url) };
   }
 });

@@ -3,7 +3,7 @@
 
 import type { MountSpec, StepSpec } from "./executor.ts";
 import type { HostFacts } from "./host-facts.ts";
-import { hasId } from "./host-facts.ts";
+import { groupsToSet, hasId } from "./host-facts.ts";
 import type { HostFiles } from "./host-files.ts";
 import type { Capability } from "./sandbox-policy.ts";
 import {

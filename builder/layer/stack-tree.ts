@@ -13,10 +13,17 @@ import type { FileTree } from "./file-tree.ts";
 /** What reading a file asks of a tree. */
 export type ReadableTree = Pick<FileTree, "lstat" | "sources">;
 
+/** An entry, and where it lies on this machine. */
+interface Found {
+  readonly entry: Entry;
+  readonly place: BytePath;
+}
+
 /** Directories topmost first; honours whiteouts and opaque directories. */
 export class StackTree implements ReadableTree {
   readonly #directories: readonly BytePath[];
   readonly #opaqueName: string;
+  readonly #found = new Map<BytePath, Found | undefined>();
 
   constructor(directories: readonly string[], overlayXattrs: "trusted" | "user") {
     this.#directories = directories.map(bytePath);
@@ -35,7 +42,14 @@ export class StackTree implements ReadableTree {
     return Promise.resolve(new Map(found));
   }
 
-  #find(path: BytePath): { readonly entry: Entry; readonly place: BytePath } | undefined {
+  #find(path: BytePath): Found | undefined {
+    if (this.#found.has(path)) return this.#found.get(path);
+    const found = this.#search(path);
+    this.#found.set(path, found);
+    return found;
+  }
+
+  #search(path: BytePath): Found | undefined {
     for (const directory of this.#directories) {
       const answer = this.#look(directory, path);
       if (answer === "hidden") return undefined;
@@ -45,7 +59,7 @@ export class StackTree implements ReadableTree {
   }
 
   // Every part is looked at: any of them may be a whiteout, no directory any more, or opaque.
-  #look(directory: BytePath, path: BytePath): { entry: Entry; place: BytePath } | "hidden" | "below" {
+  #look(directory: BytePath, path: BytePath): Found | "hidden" | "below" {
     let hidesBelow = false;
     let at = "";
     const parts = path === "" ? [] : path.split("/");

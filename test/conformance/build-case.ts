@@ -22,17 +22,17 @@ export interface Asked {
 /** Undefined when it built; else what the builder says failed. Throws what is no message for a person. */
 export async function buildCase({ flags, context, environment, root }: Asked): Promise<string | undefined> {
   const args = parseArguments(BUILD_FLAGS, flags);
-  const noStdin = (what: string): never => {
-    throw new Error(`${what} is not on standard input`);
+  const noStream = (): never => {
+    throw new Error("a case has neither standard input nor output");
   };
   try {
     const request = await readRequest({
       args,
       context,
       root,
-      outputs: readOutputs(args, { isTerminal: false, write: noStdin }),
+      outputs: readOutputs(args, { isTerminal: false, write: noStream }),
       environment: { PATH: process.env["PATH"], HOME: path.dirname(root), ...environment },
-      openStdin: noStdin,
+      openStdin: noStream,
       events: () => {},
     });
     await build(request, new AbortController().signal);

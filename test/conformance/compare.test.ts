@@ -43,7 +43,10 @@ const FILES: Image["rootfs"] = {
   hardlinks: [["etc/new", "etc/new2"]],
 };
 
-function file(mode: number, content: "cap" | "new"): { type: string; mode: string; uid: number; gid: number; size: number; sha256: string } {
+function file(
+  mode: number,
+  content: "cap" | "new",
+): { type: string; mode: string; uid: number; gid: number; size: number; sha256: string } {
   const sha256 = {
     cap: "45e84635bc4803c5cc5d456c798a13d37a7fd184f76b012b01c01676d5ce46c0",
     new: "11507a0e2f5e69d5dfa40a62a1bd7b6ee57e6bcd85c67c9b8431b36fff21c437",
@@ -91,7 +94,7 @@ async function levelsOf(images: readonly MadeImage[]): Promise<Level[]> {
   return [...new Set(differences.map(([level]) => level))].toSorted();
 }
 
-function entry(image: MadeImage, name: string): { -readonly [K in keyof MadeEntry]: MadeEntry[K] } {
+function entry(image: MadeImage, name: string): { -readonly [Key in keyof MadeEntry]: MadeEntry[Key] } {
   return image.layers[1]?.find((it) => it.name === name) ?? assert.fail(name);
 }
 
@@ -134,7 +137,7 @@ const SPOILED: Readonly<Record<string, readonly [readonly Level[], (image: MadeI
     ["layers", "rootfs"],
     (image) => image.layers[1]?.splice(1, 0, { name: "etc/.wh..wh..opq", content: "" }),
   ],
-  "an entry twice": [["layers"], (image) => image.layers[1]?.push({ ...entry(image, "etc/new") })],
+  "an entry twice": [["layers"], (image) => image.layers[1]?.push({ ...entry(image, "etc/cap") })],
   "a layer that is empty": [
     ["history", "layers"],
     (image) => {

@@ -153,7 +153,8 @@ function comparable(entries: readonly (readonly [string, Entry])[], { mtime: glo
 }
 
 function isSame(a: Entry | undefined, b: Entry): boolean {
-  const sorted = (entry: Entry | undefined): string => JSON.stringify(Object.entries(entry ?? {}).toSorted());
+  const sorted = (entry: Entry | undefined): string =>
+    JSON.stringify(Object.entries(entry ?? {}).toSorted(([x], [y]) => (x < y ? -1 : 1)));
   return sorted(a) === sorted(b);
 }
 
@@ -163,5 +164,5 @@ function globPattern(glob: string): RegExp {
 }
 
 function platformOf({ config }: Image): string {
-  return ["os", "architecture", "variant"].map((key) => String(config[key] ?? "")).join("\0");
+  return ["os", "architecture", "variant"].map((key) => JSON.stringify(config[key]) ?? "").join("\0");
 }

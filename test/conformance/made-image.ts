@@ -6,11 +6,9 @@ import path from "node:path";
 import { buffer } from "node:stream/consumers";
 import { gzipSync } from "node:zlib";
 
-import { type Headers, pack } from "tar-stream";
+import { type Header, pack } from "tar-stream";
 
-export interface MadeEntry extends Headers {
-  readonly content?: string;
-}
+export type MadeEntry = Partial<Header> & { readonly name: string; readonly content?: string };
 
 export interface MadeImage {
   architecture: string;
