@@ -36,6 +36,8 @@ export interface HistoryEntry {
   readonly author?: string;
   readonly comment?: string;
   readonly empty_layer?: boolean;
+  /** Of a layer that this build makes: the name of its step. Not part of the config. */
+  readonly step?: string;
 }
 
 export interface ImageConfig {

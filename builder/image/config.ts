@@ -107,20 +107,18 @@ function marshalHistory(entry: HistoryEntry): JsonObject {
   return omitEmpty({ created, created_by, author, comment, empty_layer });
 }
 
-// Missing entries stand first: it is the base image that may lack them. Too many (a squashed
-// base that kept its old history) are made entries without a layer, from the bottom, as BuildKit does.
+// As BuildKit does. Layers without an entry (of a base made without a history, or of a directory as base) are told of
+// at the end, by the names of the steps that made the topmost layers. Entries without a layer (a squashed base that
+// kept its old history) become empty ones.
 function completeHistory(draft: readonly HistoryEntry[], layers: number, created: string): readonly HistoryEntry[] {
-  const history = draft.map((entry) => ({ ...entry, created: entry.created ?? created }));
-  const described = history.filter((entry) => entry.empty_layer !== true).length;
-  const missing = Array.from({ length: Math.max(0, layers - described) }, () => ({
-    created,
-    comment: "layer without history in the base image",
-  }));
-  let surplus = Math.max(0, described - layers);
-  const fitted = history.map((entry) => {
-    if (surplus === 0 || entry.empty_layer === true) return entry;
-    surplus--;
-    return { ...entry, empty_layer: true };
+  let described = 0;
+  const history = draft.map((entry) => {
+    const dated = { ...entry, created: entry.created ?? created };
+    if (entry.empty_layer === true || described++ < layers) return dated;
+    return { ...dated, empty_layer: true };
   });
-  return [...missing, ...fitted];
+  const missing = Math.max(0, layers - described);
+  const steps = draft.filter((entry) => entry.empty_layer !== true).map((entry) => entry.step);
+  const told = Array.from({ length: missing }, (_, i) => steps[steps.length - missing + i] ?? "layer of the base image");
+  return [...history, ...told.map((step) => ({ created, created_by: step, comment: "buildkit.exporter.image.v0" }))];
 }

@@ -4,6 +4,7 @@
 
 import { invalidArchive, paddingOf, TAR_BLOCK } from "./tar-format.ts";
 import type { TarHeader, TarType } from "./tar-format.ts";
+import type { BuildError } from "../core/errors.ts";
 import type { PaxRecords } from "./pax.ts";
 import { parsePax } from "./pax.ts";
 import type { ReadHeader } from "./tar-fields.ts";
@@ -26,6 +27,9 @@ const MAX_META_BYTES = 4 << 20;
 /** Reads one archive. */
 export class TarReader {
   readonly #sink: TarSink;
+  readonly #refused: string;
+  /** Whether a member of a refused type came: these bytes are an archive, if not one to be read. */
+  hasRefused = false;
   #state: "header" | "data" | "skip" | "meta" | "sparse-blocks" | "sparse-map" | "ended" = "header";
   /** A block that is split between chunks. */
   readonly #carry = Buffer.alloc(TAR_BLOCK);
@@ -46,8 +50,10 @@ export class TarReader {
   #header: TarHeader | undefined;
   #sawEmptyBlock = false;
 
-  constructor(sink: TarSink) {
+  /** `refused`: letters of types that are an error, though they could be read or left out. */
+  constructor(sink: TarSink, refused = "") {
     this.#sink = sink;
+    this.#refused = refused;
   }
 
   /** Takes the next bytes. Throws `ARCHIVE_INVALID`. */
@@ -115,6 +121,10 @@ export class TarReader {
     if (this.#sawEmptyBlock) throw invalidArchive("a member follows an empty block");
     verifyChecksum(block);
     const typeflag = block.toString("latin1", 156, 157);
+    if (this.#refused.includes(typeflag)) {
+      this.hasRefused = true;
+      throw unknownType(typeflag, cString(block, 0, 100));
+    }
     switch (typeflag) {
       case "x":
       case "X":
@@ -313,6 +323,10 @@ function typeOf(typeflag: string, name: string): TarType {
     case "M":
       throw invalidArchive("archives in several volumes cannot be read", name);
     default:
-      throw invalidArchive(`its type ${JSON.stringify(typeflag)} is not known`, name);
+      throw unknownType(typeflag, name);
   }
+}
+
+function unknownType(typeflag: string, name: string): BuildError {
+  return invalidArchive(`its type ${JSON.stringify(typeflag)} is not known`, name);
 }

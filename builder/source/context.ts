@@ -60,7 +60,8 @@ export async function readIgnoreFile(
       const inside = relative(directory, path);
       return { text, name: inside.startsWith("..") ? path : inside, isOwn: path === own };
     } catch (error) {
-      if (!isErrno(error, "ENOENT", "ENOTDIR"))
+      // A directory of that name is no ignore file, as in BuildKit.
+      if (!isErrno(error, "ENOENT", "ENOTDIR", "EISDIR"))
         throw new BuildError("CONTEXT", `cannot read "${path}"`, { cause: error });
     }
   }

@@ -57,23 +57,25 @@ suite("a config", () => {
     );
   });
 
-  test("of a base without history gets an entry for each of its layers, below the others", () => {
-    const { config } = assembleConfig(
-      { ...draft, history: [{ created_by: "RUN x" }] },
-      [digestOf("1"), digestOf("2"), digestOf("3")],
-      0,
-    );
+  test("of a base without history tells at the end of the layers that are left, by the steps that made the topmost", () => {
+    const history = [
+      { created_by: "RUN x", step: "[1/2] RUN x" },
+      { created_by: "USER x", empty_layer: true },
+      { created_by: "RUN y", step: "[2/2] RUN y" },
+    ];
+    const { config, bytes } = assembleConfig({ ...draft, history }, [digestOf("1"), digestOf("2"), digestOf("3")], 0);
     assert.deepEqual(
       config.history?.map(({ created_by }) => created_by),
-      [undefined, undefined, "RUN x"],
+      ["RUN x", "USER x", "RUN y", "[2/2] RUN y"],
     );
+    assert.doesNotMatch(Buffer.from(bytes).toString(), /"step"/);
   });
 
   test("of a base with more history than layers keeps the story, without layers", () => {
     const { config } = assembleConfig(draft, [digestOf("1")], 0);
     assert.deepEqual(
       config.history?.map(({ empty_layer }) => empty_layer),
-      [true, undefined],
+      [undefined, true],
     );
   });
 

@@ -42,6 +42,20 @@ test("an archive is unpacked whatever its name and compression; anything else is
   }
 });
 
+test("types that BuildKit's ADD does not take are an error, be they first in the archive or not", async (t) => {
+  for (const before of [[], [{ name: "f", content: "x" }]]) {
+    for (const type of "7SADV") {
+      const bytes = tarOf([...before, { name: "m", content: "" }]);
+      const header = bytes.subarray(before.length * 1024, before.length * 1024 + 512);
+      header.fill(" ", 148, 156);
+      header[156] = type.charCodeAt(0);
+      const sum = header.reduce((total, byte) => total + byte, 0);
+      header.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148, "latin1");
+      await assert.rejects(planned(t, empty, holding("t.tar", bytes), copy("/t.tar", "/to/", unpack)), /is not known/);
+    }
+  }
+});
+
 test("without unpacking an archive stays a file", async (t) => {
   const [item] = await plan(t, empty, tar({ name: "f", content: "x" }), copy("/t.tar", "/t.tar"));
   assert.equal(item?.entry.path, "t.tar");

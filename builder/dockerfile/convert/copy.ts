@@ -64,7 +64,7 @@ export async function applyCopy(
   const copied = vertex(op, inputs.list, step.options);
   const result = isLinked ? linked(stage, copied, `${step.prefix}LINK ${step.text}`) : copied;
   stage.tree = { vertex: result, isClient: false, excludes: [] };
-  stage.draft = withHistory(stage.draft, `${historyText(instruction, words)} # buildkit`, "layer");
+  stage.draft = withHistory(stage.draft, `${historyText(instruction, words)} # buildkit`, step.options);
 }
 
 function expandCopy(conversion: Conversion, stage: Stage, instruction: Copy | Add): ExpandedCopy {

@@ -3,6 +3,7 @@
 
 import type { HistoryEntry, RuntimeConfig } from "../../core/image-config.ts";
 import type { Platform } from "../../core/platform.ts";
+import type { VertexOptions } from "../../graph/vertex.ts";
 import { setConfigEnv, splitVariable } from "./env.ts";
 import type { ResolvedImage } from "./plan.ts";
 
@@ -66,12 +67,12 @@ export function withEnv(draft: ImageDraft, name: string, value: string): ImageDr
   return withConfig(draft, { Env: setConfigEnv(draft.config.Env ?? [], name, value) });
 }
 
-/** With one more history entry. What comes from a running step ends in "# buildkit" there. */
-export function withHistory(draft: ImageDraft, createdBy: string, layer: "layer" | "empty"): ImageDraft {
+/** With one more history entry: of a step that makes a layer, or of an instruction that makes none. What comes from a running step ends in "# buildkit" there. */
+export function withHistory(draft: ImageDraft, createdBy: string, made: VertexOptions | "empty"): ImageDraft {
   const entry: HistoryEntry = {
     created_by: createdBy,
     comment: HISTORY_COMMENT,
-    ...(layer === "empty" ? { empty_layer: true } : {}),
+    ...(made === "empty" ? { empty_layer: true } : { step: made.name }),
   };
   return { ...draft, history: [...draft.history, entry] };
 }

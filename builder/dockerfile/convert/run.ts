@@ -62,7 +62,7 @@ export async function applyRun(
   const hiddenEnv = proxyEnv(conversion.buildArgs);
   const result = vertex(op, inputs.list, { ...step.options, ...(hiddenEnv.length > 0 ? { hiddenEnv } : {}) });
   stage.tree = { vertex: result, isClient: false, excludes: [] };
-  stage.draft = withHistory(stage.draft, `RUN ${withArgs(args, stage.args, stage.variables)} # buildkit`, "layer");
+  stage.draft = withHistory(stage.draft, `RUN ${withArgs(args, stage.args, stage.variables)} # buildkit`, step.options);
 }
 
 interface Script {

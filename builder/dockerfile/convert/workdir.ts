@@ -1,6 +1,7 @@
 // WORKDIR makes the directory, owned by USER, and is a layer of its own.
 
 import type { FileOp } from "../../graph/op.ts";
+import type { VertexOptions } from "../../graph/vertex.ts";
 import { vertex } from "../../graph/vertex.ts";
 import type { Workdir } from "../instruction.ts";
 import type { Conversion } from "./conversion.ts";
@@ -18,8 +19,8 @@ export function applyWorkdir(conversion: Conversion, stage: Stage, command: Comm
   stage.hasWorkdir = true;
   setWorkdir(stage, written);
   const path = stage.draft.config.WorkingDir ?? "/";
-  if (path !== "/") makeDirectory(conversion, stage, command, path);
-  stage.draft = withHistory(stage.draft, `WORKDIR ${path}`, path === "/" ? "empty" : "layer");
+  const made = path === "/" ? "empty" : makeDirectory(conversion, stage, command, path);
+  stage.draft = withHistory(stage.draft, `WORKDIR ${path}`, made);
 }
 
 /** Makes a path the stage's working directory; relative ones count from the present one. */
@@ -27,7 +28,7 @@ export function setWorkdir(stage: Stage, path: string): void {
   stage.draft = withConfig(stage.draft, { WorkingDir: absolute(stage.draft.config.WorkingDir ?? "", path) });
 }
 
-function makeDirectory(conversion: Conversion, stage: Stage, command: Command, path: string): void {
+function makeDirectory(conversion: Conversion, stage: Stage, command: Command, path: string): VertexOptions {
   const inputs = new Inputs();
   const destination = inputs.add(stage.tree.vertex);
   const { User } = stage.draft.config;
@@ -45,9 +46,7 @@ function makeDirectory(conversion: Conversion, stage: Stage, command: Command, p
     ],
     ...(conversion.epochSeconds === undefined ? {} : { createdTimeNs: `${conversion.epochSeconds}000000000` }),
   };
-  stage.tree = {
-    vertex: vertex(op, inputs.list, fileStep(conversion, stage, command).options),
-    isClient: false,
-    excludes: [],
-  };
+  const { options } = fileStep(conversion, stage, command);
+  stage.tree = { vertex: vertex(op, inputs.list, options), isClient: false, excludes: [] };
+  return options;
 }

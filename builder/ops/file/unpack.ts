@@ -38,6 +38,9 @@ export class ScratchFiles {
   }
 }
 
+/** BuildKit's ADD fails at these: contiguous and sparse files (of GNU's old format), ACLs, GNU's directory lists and volume labels. */
+const REFUSED_TYPES = "7SADV";
+
 export interface UnpackOptions {
   /** Of everything in the archive (`--chown`); undefined: as the archive says. */
   readonly owner: Owner | undefined;
@@ -56,7 +59,7 @@ export async function unpackArchive(
   options: UnpackOptions,
 ): Promise<boolean> {
   const sink = new Unpacker(tree, destination, options);
-  const reader = new TarReader(sink);
+  const reader = new TarReader(sink, REFUSED_TYPES);
   try {
     for await (const chunk of decompress(bytesOf(archive, options.signal), "archive")) {
       options.signal.throwIfAborted();
@@ -66,7 +69,7 @@ export async function unpackArchive(
     sink.finish();
   } catch (error) {
     sink.abandon();
-    if (options.signal.aborted || sink.hasBegun) throw error;
+    if (options.signal.aborted || sink.hasBegun || reader.hasRefused) throw error;
     // What fails before its first member is no archive, and is copied as it is.
     if (error instanceof BuildError && error.code === "ARCHIVE_INVALID") return false;
     throw error;
