@@ -22,13 +22,15 @@ export async function exportAll(
   outcomes: readonly Outcome[],
   signal: AbortSignal,
 ): Promise<BuildResult> {
+  // One time for all outputs: it is one image.
+  const createdMs = request.now();
   let result: BuildResult = { images: [], digest: undefined, descriptor: undefined, names: [], warnings: 0 };
   for (const spec of request.exports) {
     const started = request.now();
     const event = { kind: "vertex" as const, vertex: exportVertex(request, spec), name: nameOf(spec), inputs: [] };
     request.events({ ...event, started });
     try {
-      result = (await exportOne(engine, request, spec, outcomes, signal)) ?? result;
+      result = (await exportOne(engine, request, spec, outcomes, createdMs, signal)) ?? result;
       request.events({ ...event, started, completed: request.now() });
     } catch (error) {
       request.events({
@@ -48,6 +50,7 @@ async function exportOne(
   request: BuildRequest,
   spec: ExportSpec,
   outcomes: readonly Outcome[],
+  createdMs: number,
   signal: AbortSignal,
 ): Promise<BuildResult | undefined> {
   const epochSeconds = outcomes[0]?.plan.epochSeconds;
@@ -55,13 +58,13 @@ async function exportOne(
     case "image":
     case "oci":
     case "docker": {
-      const createdAt = request.now();
+      const started = request.now();
       const exported = await exportImage(
         spec,
         outcomes.map(({ plan, ref }) => ({ platform: plan.platform, ref, draft: draftOf(plan) })),
         {
           store: engine.store,
-          createdMs: createdAt,
+          createdMs,
           epochSeconds,
           openSink: async (repository) => {
             const { openRegistrySink } = await import("./transport/registry/sink.ts");
@@ -80,7 +83,7 @@ async function exportOne(
               name: `pushing ${digest}`,
               current,
               total,
-              started: createdAt,
+              started,
               ...(done ? { completed: request.now() } : {}),
             }),
         },

@@ -2,43 +2,16 @@
 // Everything happens in a folder under the system's temporary one, which is gone afterwards.
 
 import { spawnSync } from "node:child_process";
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import process from "node:process";
 
 import * as v from "valibot";
 
-import { makeRootFileSystem } from "./demo/rootfs.ts";
+import { EXPECTED, LOOK_INSIDE, writeContexts } from "./demo/contexts.ts";
 
 const TSBUILD = path.join(import.meta.dirname, "../bin/tsbuild.js");
-
-const SECOND_DOCKERFILE = `\
-FROM demo AS build
-WORKDIR /work
-COPY greeting.txt .
-RUN tr a-z A-Z < greeting.txt > shouted.txt
-
-FROM demo
-COPY --from=build /work/shouted.txt /etc/motd
-RUN rm /usr/share/demo/old.txt
-RUN rm -r /usr/share/demo/pages && mkdir /usr/share/demo/pages && echo new > /usr/share/demo/pages/third.html
-CMD ["cat", "/etc/motd"]
-`;
-
-const LOOK_INSIDE = `\
-cat /etc/motd
-test -e /usr/share/demo/old.txt || echo "old.txt is deleted"
-echo "pages:" $(ls /usr/share/demo/pages)
-test -e /work || echo "nothing of the build stage is here"
-`;
-
-const EXPECTED = `\
-HELLO FROM TSBUILD
-old.txt is deleted
-pages: third.html
-nothing of the build stage is here
-`;
 
 const Metadata = v.object({ "containerimage.config.digest": v.string(), "containerimage.digest": v.string() });
 
@@ -51,30 +24,18 @@ for (const [signal, exitCode] of [
 ] as const)
   process.on(signal, () => process.exit(exitCode));
 
-const { archive, shell, madeOf } = await makeRootFileSystem();
-say(`A root file system of ${madeOf} from this machine: rootfs.tar.xz, ${(archive.length / 1e6).toFixed(1)} MB.`);
-const base = context("demo", {
-  Dockerfile: `FROM scratch\nADD rootfs.tar.xz /\nCMD ["${shell}"]\n`,
-  "rootfs.tar.xz": archive,
-});
+const { base, second, madeOf } = await writeContexts(folder);
+say(`A root file system of ${madeOf} from this machine:`);
 build("demo", base);
 
 say("An image on top of it: two stages, a file copied between them, one deleted, a directory replaced.");
-build("demo2", context("demo2", { Dockerfile: SECOND_DOCKERFILE, "greeting.txt": "hello from tsbuild\n" }));
+build("demo2", second);
 
 say("It runs:");
 const output = tsbuild("run", "--root", root, "demo2", "sh", "-c", LOOK_INSIDE);
 process.stdout.write(output.replaceAll(/^/gm, "  ").trimEnd() + "\n");
 if (output !== EXPECTED) fail(`expected instead:\n${EXPECTED}`);
 say("Both images were built and the second one holds exactly what it should.");
-
-/** Writes a build context and returns its folder. */
-function context(name: string, files: Readonly<Record<string, string | Uint8Array>>): string {
-  const target = path.join(folder, name);
-  mkdirSync(target);
-  for (const [file, content] of Object.entries(files)) writeFileSync(path.join(target, file), content);
-  return target;
-}
 
 function build(name: string, contextFolder: string): void {
   const dockerfile = readFileSync(path.join(contextFolder, "Dockerfile"), "utf8");

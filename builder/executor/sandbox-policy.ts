@@ -1,6 +1,8 @@
 // What every step sees and may do, as data: BuildKit's defaults (containerd's oci.GenerateSpec
 // with BuildKit's changes, executor/oci/spec*.go of August 2026). All drivers read it.
 
+import { existsSync } from "node:fs";
+
 /** Bits of the capabilities (linux/capability.h), in the kernel's order. */
 const CAPABILITIES = [
   "CAP_CHOWN",
@@ -120,14 +122,17 @@ export const DEVICES: readonly Device[] = [
   { name: "tty", major: 5, minor: 0 },
 ];
 
-/** The links in /dev of every step: name, text. */
-export const DEVICE_LINKS: readonly (readonly [string, string])[] = [
+/** The links in /dev of every step, name and text; the last only where the kernel shows its memory, as with runc. */
+export function deviceLinks(): readonly (readonly [string, string])[] {
+  return existsSync("/proc/kcore") ? [...DEVICE_LINKS, ["dev/core", "/proc/kcore"]] : DEVICE_LINKS;
+}
+
+const DEVICE_LINKS: readonly (readonly [string, string])[] = [
   ["dev/fd", "/proc/self/fd"],
   ["dev/stdin", "/proc/self/fd/0"],
   ["dev/stdout", "/proc/self/fd/1"],
   ["dev/stderr", "/proc/self/fd/2"],
   ["dev/ptmx", "pts/ptmx"],
-  ["dev/core", "/proc/kcore"],
 ];
 
 /** Devices of the machine that an insecure step sees where they exist (BuildKit, util/entitlements/security). */

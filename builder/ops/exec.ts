@@ -7,6 +7,7 @@ import type { ExecOp } from "../graph/op.ts";
 import type { Vertex } from "../graph/vertex.ts";
 import { StackTree } from "../layer/stack-tree.ts";
 import type { OpContext } from "./engine-parts.ts";
+import { missingMountPoints } from "./mount-points.ts";
 import { prepareMounts } from "./mounts.ts";
 import { homeVariable, resolveUser } from "./passwd.ts";
 import type { OpResult } from "./result.ts";
@@ -60,7 +61,11 @@ export async function runExec(
     signal,
   );
   if (result.exitCode !== 0) throw runFailed(op, result);
-  const frozen = await root.freeze([], signal);
+  const made = missingMountPoints(
+    accounts,
+    mounts.specs.map(({ target }) => target),
+  );
+  const frozen = await root.freeze(made, signal);
   return new RefResult({ layers: [...below.layers, context.layers.fromFrozen(frozen, signal)] });
 }
 

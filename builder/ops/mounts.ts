@@ -125,6 +125,11 @@ async function secretMount(
       hint: `give it with --secret id=${mount.id},src=FILE`,
     });
   }
+  if (mount.env !== undefined && bytes.includes(0)) {
+    throw new BuildError("INPUT_MISSING", `secret ${mount.id} has a byte 0, which no environment variable can have`, {
+      hint: "mount it as a file",
+    });
+  }
   const env = mount.env === undefined ? {} : { env: `${mount.env}=${Buffer.from(bytes).toString("utf8")}` };
   if (mount.target === undefined) return env;
   const directory = undo.use(secretDirectory());

@@ -78,7 +78,7 @@ export async function resolveOwner(tree: ReadableTree, spec: OwnerSpec, signal: 
   return known === undefined ? owner : { ...owner, gid: known.gid };
 }
 
-/** `HOME=…` as runc adds it to an environment that has none or an empty one: the user's in passwd, else "/". Nothing to add gives []. */
+/** `HOME=…` as runc adds it to an environment that has none or an empty one: the user's in passwd, be it empty, else "/". Nothing to add gives []. */
 export async function homeVariable(
   tree: ReadableTree,
   uid: number,
@@ -88,7 +88,7 @@ export async function homeVariable(
   const set = env.findLast((variable) => variable.startsWith("HOME="));
   if (set !== undefined && set !== "HOME=") return [];
   const home = (await readPasswd(tree, signal)).find((line) => line.uid === uid)?.home;
-  return [`HOME=${home === undefined || home === "" ? "/" : Buffer.from(home, "latin1").toString("utf8")}`];
+  return [`HOME=${home === undefined ? "/" : Buffer.from(home, "latin1").toString("utf8")}`];
 }
 
 /** A negative number as the kernel takes it: -1 says "as it is", which is root for what is new. */

@@ -135,9 +135,12 @@ test("a signal ends the build in order, with its exit code", { skip: missing }, 
     });
     const ended = new Promise((resolve) => child.on("close", resolve));
     let text = "";
+    let isTold = false; // once: the second signal ends the program at once
     for await (const chunk of child.stderr) {
       text += String(chunk);
-      if (/^#\d+ [\d.]+ ready$/m.test(text)) child.kill(signal);
+      if (isTold || !/^#\d+ [\d.]+ ready$/m.test(text)) continue;
+      isTold = true;
+      child.kill(signal);
     }
     assert.equal(await ended, code);
     assert.match(text, new RegExp(`ERROR: .*(stopped by ${signal}|cancelled)`));

@@ -162,11 +162,17 @@ function planOf({ options, findings, epochSeconds }: Conversion, target: Stage):
     ...(draft.author === undefined ? {} : { author: draft.author }),
     ...(osVersion === undefined ? {} : { osVersion }),
     ...(osFeatures === undefined ? {} : { osFeatures }),
-    config: { ...draft.config, ...labels },
+    config: { ...draft.config, ...workdirOf(draft, platform), ...labels },
     history: draft.history,
     epochSeconds,
     findings: findings.list,
   };
+}
+
+/** On Windows a working directory has backslashes; inside a build it has not. */
+function workdirOf(draft: ImageDraft, platform: Platform): Pick<ImageDraft["config"], "WorkingDir"> {
+  const { WorkingDir = "" } = draft.config;
+  return platform.os === "windows" && /[^/]/.test(WorkingDir) ? { WorkingDir: WorkingDir.replaceAll("/", "\\") } : {};
 }
 
 /** The platform that was asked for; without one, that of the base. */

@@ -32,10 +32,10 @@ export async function execMounts(
     }
     switch (mount.type) {
       case "secret":
-        secrets.push(secretMount(mount));
+        secrets.push(secretMount(stage, mount));
         break;
       case "ssh":
-        agents.push(agentMount(mount, agents.length));
+        agents.push(agentMount(stage, mount, agents.length));
         break;
       case "tmpfs":
         trees.push(tmpfsMount(mount, mountTarget(stage, mount)));
@@ -103,13 +103,13 @@ function cacheMount(conversion: Conversion, mount: Mount, target: string, tree: 
   };
 }
 
-function secretMount(mount: Mount): ExecMount {
+function secretMount(stage: Stage, mount: Mount): ExecMount {
   const id = mount.source || mount.id || lastPart(mount.target);
   const target = mount.target || (mount.env === undefined ? `/run/secrets/${lastPart(id)}` : undefined);
   return {
     type: "secret",
     id,
-    ...(target === undefined ? {} : { target }),
+    ...(target === undefined ? {} : { target: absolute(workingDir(stage), target) }),
     ...(mount.env === undefined ? {} : { env: mount.env }),
     required: mount.required,
     mode: mount.mode ?? 0o400,
@@ -122,11 +122,11 @@ function lastPart(path: string): string {
   return cleanPath(path).split("/").at(-1) || "/";
 }
 
-function agentMount(mount: Mount, index: number): ExecMount {
+function agentMount(stage: Stage, mount: Mount, index: number): ExecMount {
   return {
     type: "ssh",
     id: mount.id || "default",
-    target: mount.target || `/run/buildkit/ssh_agent.${index}`,
+    target: absolute(workingDir(stage), mount.target || `/run/buildkit/ssh_agent.${index}`),
     required: mount.required,
     mode: mount.mode ?? 0o600,
     uid: mount.uid ?? 0,

@@ -13,7 +13,7 @@ import { tmpfsOptions } from "../launcher/step-plan.ts";
 import {
   capabilitiesOf,
   DEFAULT_CAPABILITIES,
-  DEVICE_LINKS,
+  deviceLinks,
   DEVICES,
   INSECURE_DEVICES,
   MASKED_PATHS,
@@ -143,7 +143,7 @@ function systemSteps(step: StepSpec, host: HostFacts, plan: Prelude): PreludeSte
           device(name),
         )
       : []),
-    ...DEVICE_LINKS.map(([path, text]): PreludeStep => ({ kind: "link", text, path: at(path) })),
+    ...deviceLinks().map(([path, text]): PreludeStep => ({ kind: "link", text, path: at(path) })),
     ...(["dev/pts", "dev/shm", "dev/mqueue"] as const).map((path): PreludeStep => ({
       kind: "directory",
       path: at(path),

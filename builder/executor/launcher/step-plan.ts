@@ -12,7 +12,7 @@ import {
   ALL_CAPABILITIES,
   capabilityMask,
   DEFAULT_CAPABILITIES,
-  DEVICE_LINKS,
+  deviceLinks,
   DEVICES,
   INSECURE_DEVICES,
   MASKED_PATHS,
@@ -157,7 +157,7 @@ function addSystemMounts(spec: SpecWriter, step: StepSpec, host: HostFacts, ownN
   spec.bind("/proc", "/proc", 0, MOUNT_FLAG.otherwise | MOUNT_FLAG.keep);
   spec.fs("tmpfs", "tmpfs", "/dev", MS.nosuid | MS.strictatime, "mode=755,size=65536k", MOUNT_FLAG.keep);
   for (const { name, major, minor } of DEVICES) spec.device(name, major, minor);
-  for (const [path, text] of DEVICE_LINKS) spec.symlink(text, path);
+  for (const [path, text] of deviceLinks()) spec.symlink(text, path);
   const ttyGroup = hasId(host.gids, 5) ? ",gid=5" : "";
   spec.fs(
     "devpts",

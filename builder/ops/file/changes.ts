@@ -3,9 +3,11 @@
 
 import type { BytePath } from "../../core/byte-path.ts";
 import { displayPath, joinBytes } from "../../core/byte-path.ts";
+import type { Digest } from "../../core/digest.ts";
 import { BuildError } from "../../core/errors.ts";
 import type { ContentSource, Entry, SourcedEntry } from "../../layer/entry.ts";
 import type { FileTree } from "../../layer/file-tree.ts";
+import { hashSources } from "../../layer/hash-files.ts";
 import { comparePaths, linkEntry } from "../../layer/order.ts";
 import type { Inode, WorkNode, WorkTree } from "./work-tree.ts";
 import { entryOf } from "./work-tree.ts";
@@ -102,16 +104,27 @@ async function differentContent(base: FileTree, suspects: readonly Suspect[], si
   );
   const different: Suspect[] = [];
   for (const [tree, group] of byTree(suspects)) {
-    const above = await tree?.digests(
-      group.map(({ contentPath }) => contentPath),
-      signal,
-    );
+    const above =
+      tree === undefined
+        ? await unpackedDigests(suspects, signal)
+        : await tree.digests(
+            group.map(({ contentPath }) => contentPath),
+            signal,
+          );
     for (const { item, contentPath } of group) {
-      // What was unpacked is not hashed again: it counts as different.
-      if (above === undefined || above.get(contentPath) !== below.get(item.path)) different.push(item);
+      if (above.get(tree === undefined ? item.path : contentPath) !== below.get(item.path)) different.push(item);
     }
   }
   return different;
+}
+
+/** Digests of what came out of archives, by path. */
+async function unpackedDigests(suspects: readonly Suspect[], signal: AbortSignal): Promise<Map<BytePath, Digest>> {
+  const sources = suspects.flatMap(({ path, inode }): [BytePath, ContentSource][] =>
+    inode.content?.kind === "source" ? [[path, inode.content.source]] : [],
+  );
+  const hashed = await hashSources(new Map(sources), signal);
+  return new Map([...hashed].map(([path, { digest }]) => [path, digest]));
 }
 
 function byTree<Item extends { readonly inode: Inode | undefined }>(

@@ -172,6 +172,8 @@ export function expandWildcards(tree: Listable, pattern: string, followSymlinks:
   if (tree.lstat(base) === undefined) throw missingSource(tree, fixed);
   const wanted = parts.slice(first);
   checkPattern(wanted.join("/"), pattern);
+  // BuildKit also has the client choose by it what to send: there it is a pattern as in an ignore file.
+  if (tree.origin === "client") compilePatterns([pattern.replace(/^\/+/, "")], "DOCKERFILE");
   const matches: BytePath[] = [];
   // A bracket may match a slash (Go's filepath.Match): then every depth must be tried.
   const isByPart = !wanted.some((part) => part.includes("["));
