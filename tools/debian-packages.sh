@@ -5,8 +5,8 @@
 set -eu
 
 packages="
-  busybox-static bzip2 crun docker-registry git podman runc skopeo umoci uidmap xz-utils zstd
-  ca-certificates fuse-overlayfs slirp4netns
+  buildah busybox-static bzip2 containerd crun docker-registry git openssh-client podman
+  python3-minimal runc skopeo umoci uidmap xz-utils zstd ca-certificates fuse-overlayfs slirp4netns
 "
 
 missing() {

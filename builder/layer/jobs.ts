@@ -24,7 +24,7 @@ export interface PackedBlob {
   readonly digest: Digest;
   readonly size: number;
   readonly uncompressedSize: number;
-  /** The entries in tar order, with the content digests. */
+  /** The entries in tar order, with the content digests, and with times as they were given though the tar cuts them. */
   readonly entries: readonly Entry[];
 }
 

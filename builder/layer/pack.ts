@@ -25,8 +25,8 @@ export async function pack(request: PackRequest, check: () => void, cache?: Bloc
     // BuildKit's layers never list the root.
     for (const item of sortEntries(request.entries.filter(({ entry }) => entry.path !== ""))) {
       check();
-      const entry = asWritten(item.entry, request);
-      const digest = await tar.add(entry === item.entry ? item : { ...item, entry });
+      const entry = withTime(item.entry, timeOf(item.entry, request));
+      const digest = await tar.add({ ...item, entry: withTime(entry, writtenTime(entry, request)) });
       entries.push(digest === undefined || digest === entry.digest ? entry : { ...entry, digest });
     }
     await tar.end();
@@ -38,13 +38,19 @@ export async function pack(request: PackRequest, check: () => void, cache?: Bloc
   }
 }
 
-/** The entry with the time that its header will say: whole seconds, as in the layers of BuildKit, unless asked otherwise. */
-function asWritten(entry: Entry, request: PackRequest): Entry {
-  const { mtimeNs } = entry;
-  let written = request.maxMtimeNs !== undefined && mtimeNs > request.maxMtimeNs ? request.maxMtimeNs : mtimeNs;
-  if (entry.type === "whiteout" || entry.type === "opaque") written = 0n;
-  else if (request.keepNanoseconds !== true) written -= ((written % SECOND) + SECOND) % SECOND;
-  return written === mtimeNs ? entry : { ...entry, mtimeNs: written };
+/** What the index says: all of the time, since later steps compare with it. */
+function timeOf({ type, mtimeNs }: Entry, { maxMtimeNs }: PackRequest): bigint {
+  if (type === "whiteout" || type === "opaque") return 0n;
+  return maxMtimeNs !== undefined && mtimeNs > maxMtimeNs ? maxMtimeNs : mtimeNs;
+}
+
+/** What the header says: whole seconds, as in the layers of BuildKit, unless asked otherwise. */
+function writtenTime({ mtimeNs }: Entry, { keepNanoseconds }: PackRequest): bigint {
+  return keepNanoseconds === true ? mtimeNs : mtimeNs - (((mtimeNs % SECOND) + SECOND) % SECOND);
+}
+
+function withTime(entry: Entry, mtimeNs: bigint): Entry {
+  return mtimeNs === entry.mtimeNs ? entry : { ...entry, mtimeNs };
 }
 
 const SECOND = 1_000_000_000n;

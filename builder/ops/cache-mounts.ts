@@ -62,14 +62,7 @@ export class CacheMounts {
 
   /** Waits for a locked one; disposing the lease gives it back. */
   async acquire(request: CacheMountRequest, signal: AbortSignal): Promise<CacheLease> {
-    const name = hexOf(
-      digestOf(
-        JSON.stringify([
-          request.id,
-          request.from === undefined ? null : [request.from.selector, request.from.ref.layers.map((layer) => layer.id)],
-        ]),
-      ),
-    );
+    const name = hexOf(digestOf(JSON.stringify([request.id, beginningOf(request)])));
     mkdirSync(this.#options.directory, { recursive: true });
     if (request.sharing === "shared")
       return { path: await this.#directory(name, request, signal), [Symbol.asyncDispose]: () => Promise.resolve() };
@@ -109,6 +102,12 @@ export class CacheMounts {
     }
     return path;
   }
+}
+
+/** With the id, what a cache directory starts as says which one it is, as in BuildKit. */
+function beginningOf({ from, mode, uid, gid }: CacheMountRequest): readonly unknown[] | null {
+  if (from !== undefined) return [from.selector, from.ref.layers.map((layer) => layer.id)];
+  return mode === 0o755 && uid === 0 && gid === 0 ? null : [mode, uid, gid];
 }
 
 /** Takes a lock file that names us; one whose owner is dead is taken over. */

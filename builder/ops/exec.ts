@@ -13,6 +13,9 @@ import { homeVariable, resolveUser } from "./passwd.ts";
 import type { OpResult } from "./result.ts";
 import { RefResult, viewOf } from "./result.ts";
 
+/** What a step is called where nobody names it; BuildKit's, since programs write it into files. */
+const HOST_NAME = "buildkitsandbox";
+
 /** Runs the op; throws `RUN_FAILED` with the program's exit code, `SANDBOX` when it cannot be run at all. */
 export async function runExec(
   context: OpContext,
@@ -50,7 +53,7 @@ export async function runExec(
         ulimits: op.ulimits,
       },
       network: op.network,
-      hostname: op.hostname,
+      hostname: op.hostname || HOST_NAME,
       extraHosts: op.extraHosts,
       shmSizeBytes: op.shmSizeBytes,
       ...(op.cgroupParent === "" ? {} : { cgroupParent: op.cgroupParent }),

@@ -120,7 +120,7 @@ async function secretMount(
 ): Promise<Made> {
   const bytes = await context.session.secret(mount.id);
   if (bytes === undefined) {
-    if (!mount.required) return {};
+    if (!mount.required) return mount.env === undefined ? {} : { env: `${mount.env}=` };
     throw new BuildError("INPUT_MISSING", `secret ${mount.id}: not found`, {
       hint: `give it with --secret id=${mount.id},src=FILE`,
     });

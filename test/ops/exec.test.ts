@@ -60,7 +60,7 @@ function execTests(kind: "overlay" | "copy"): void {
       mounts: [],
       network: "default",
       security: "sandbox",
-      hostname: "buildkitsandbox",
+      hostname: "",
       extraHosts: [],
       ulimits: [],
       shmSizeBytes: 65536,
@@ -113,6 +113,13 @@ function execTests(kind: "overlay" | "copy"): void {
     assert.equal(said, "/home/guest\n");
     await run({ script: "echo $HOME", user: "4321" });
     assert.equal(said, "/\n");
+  });
+
+  test("the host name is BuildKit's where none is given", async () => {
+    await run({ script: "hostname; grep -c 'localhost buildkitsandbox' /etc/hosts" });
+    assert.equal(said, "buildkitsandbox\n1\n");
+    await run({ script: "hostname", hostname: "mine" });
+    assert.equal(said, "mine\n");
   });
 
   test("variables that are hidden from the key are seen by the program", async () => {
@@ -174,6 +181,19 @@ function execTests(kind: "overlay" | "copy"): void {
     const result = await run({ script: "cat /c/f", mounts: [cache] });
     assert.equal(said, "kept\n");
     assert.deepEqual(await result.layers.at(-1)?.index(NEVER), []);
+    await run({ script: "stat -c %a /c; ls /c", mounts: [{ ...cache, mode: 0o751 }] });
+    assert.equal(said, "751\n", "one that starts otherwise is another one");
+  });
+
+  test("a mount point that the image lacks stays out of the layer, also when its folder was touched; what is put beside it does not", async () => {
+    const mounts: ExecMount[] = [{ type: "tmpfs", target: "/new/one" }];
+    const touched = await run({ script: "chmod 700 /new; echo x >/new/x; rm /new/x", mounts });
+    assert.deepEqual(await touched.layers.at(-1)?.index(NEVER), []);
+    const filled = await run({ script: "echo x >/new/x", mounts });
+    assert.deepEqual(
+      (await filled.layers.at(-1)?.index(NEVER))?.map(({ path }) => path),
+      ["new", "new/x"],
+    );
   });
 }
 

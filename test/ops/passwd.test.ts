@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { resolveOwner, resolveUser } from "../../builder/ops/passwd.ts";
+import { homeVariable, resolveOwner, resolveUser } from "../../builder/ops/passwd.ts";
 import { RootfsView } from "../../builder/layer/view.ts";
 import { image, never } from "./file-support.ts";
 
@@ -45,4 +45,12 @@ test("--chown takes unknown names as root, and a lone number for both", async ()
 test("the files are found through links, inside the root", async () => {
   const linked = image({ "etc -> /usr/etc": {}, "usr/etc/passwd -> ../../../real": {}, real: "web:x:1:2::/:\n" });
   assert.deepEqual(await resolveUser(linked, "web", never), { uid: 1, gid: 2, additionalGids: [2] });
+});
+
+test("HOME is what passwd has, be it nothing, and / without a line", async () => {
+  const homes = image({ "etc/passwd": "web:x:1:2::/srv:\nbare:x:3:4:::\n" });
+  assert.deepEqual(await homeVariable(homes, 1, [], never), ["HOME=/srv"]);
+  assert.deepEqual(await homeVariable(homes, 3, ["HOME="], never), ["HOME="]);
+  assert.deepEqual(await homeVariable(homes, 5, [], never), ["HOME=/"]);
+  assert.deepEqual(await homeVariable(homes, 1, ["HOME=/mine"], never), []);
 });

@@ -172,7 +172,7 @@ function planOf({ options, findings, epochSeconds }: Conversion, target: Stage):
 /** On Windows a working directory has backslashes; inside a build it has not. */
 function workdirOf(draft: ImageDraft, platform: Platform): Pick<ImageDraft["config"], "WorkingDir"> {
   const { WorkingDir = "" } = draft.config;
-  return platform.os === "windows" && /[^/]/.test(WorkingDir) ? { WorkingDir: WorkingDir.replaceAll("/", "\\") } : {};
+  return platform.os === "windows" && WorkingDir !== "" ? { WorkingDir: WorkingDir.replaceAll("/", "\\") } : {};
 }
 
 /** The platform that was asked for; without one, that of the base. */

@@ -52,7 +52,7 @@ export function planStep(step: StepSpec, host: HostFacts, options: PlanOptions):
   spec.hostname(step.hostname);
   addRoot(spec, step, mounts, host);
   spec.cwd(step.process.cwd);
-  addSystemMounts(spec, step, host, none);
+  addSystemMounts(spec, step, host, none, new Set(mounts.map(({ target }) => target)));
   addOwnMounts(spec, step, mounts, host);
   if (step.process.security === "sandbox") {
     for (const path of MASKED_PATHS) spec.mask(path);
@@ -148,7 +148,14 @@ function kindInStack(stack: OverlayStack, subPath: string): "file" | "directory"
   return found;
 }
 
-function addSystemMounts(spec: SpecWriter, step: StepSpec, host: HostFacts, ownNetwork: boolean): void {
+/** `replaced`: targets of the step's own mounts. One on shared memory takes its place, it does not lie on top (containerd). */
+function addSystemMounts(
+  spec: SpecWriter,
+  step: StepSpec,
+  host: HostFacts,
+  ownNetwork: boolean,
+  replaced: ReadonlySet<string>,
+): void {
   const quiet = MS.nosuid | MS.nodev | MS.noexec;
   const quietAttributes = ATTR.nosuid | ATTR.nodev | ATTR.noexec;
   const insecure = step.process.security === "insecure";
@@ -167,7 +174,8 @@ function addSystemMounts(spec: SpecWriter, step: StepSpec, host: HostFacts, ownN
     `newinstance,ptmxmode=0666,mode=0620${ttyGroup}`,
     MOUNT_FLAG.keep,
   );
-  spec.fs("tmpfs", "shm", "/dev/shm", quiet, `mode=1777,size=${step.shmSizeBytes}`, MOUNT_FLAG.keep);
+  if (!replaced.has("/dev/shm"))
+    spec.fs("tmpfs", "shm", "/dev/shm", quiet, `mode=1777,size=${step.shmSizeBytes}`, MOUNT_FLAG.keep);
   spec.fs("mqueue", "mqueue", "/dev/mqueue", quiet, "", MOUNT_FLAG.keep | MOUNT_FLAG.optional);
   if (insecure) for (const name of INSECURE_DEVICES) spec.bind(`/dev/${name}`, `/dev/${name}`, 0, MOUNT_FLAG.optional);
   // sysfs belongs to the network namespace: where that is not ours, the outer one is shown.
