@@ -38,7 +38,10 @@ export function hasId(ranges: readonly IdRange[], id: number): boolean {
 }
 
 /** The supplementary groups to set. Where that is forbidden, a process with no other group than its own needs none. */
-export function groupsToSet(process: { gid: number; additionalGids: readonly number[] }, host: HostFacts): readonly number[] {
+export function groupsToSet(
+  process: { gid: number; additionalGids: readonly number[] },
+  host: HostFacts,
+): readonly number[] {
   const { gid, additionalGids } = process;
   return !host.setgroups && additionalGids.every((id) => id === gid) ? [] : additionalGids;
 }

@@ -119,6 +119,9 @@ function completeHistory(draft: readonly HistoryEntry[], layers: number, created
   });
   const missing = Math.max(0, layers - described);
   const steps = draft.filter((entry) => entry.empty_layer !== true).map((entry) => entry.step);
-  const told = Array.from({ length: missing }, (_, i) => steps[steps.length - missing + i] ?? "layer of the base image");
+  const told = Array.from(
+    { length: missing },
+    (_, i) => steps[steps.length - missing + i] ?? "layer of the base image",
+  );
   return [...history, ...told.map((step) => ({ created, created_by: step, comment: "buildkit.exporter.image.v0" }))];
 }

@@ -167,5 +167,8 @@ test("a link to an archive is unpacked too", async (t) => {
 test("what is unpacked again unchanged is no change; other bytes are", async (t) => {
   const base = image({ "to/": {}, "to/f": { content: "x" }, "to/g": { content: "y" } });
   const again = tar({ name: "f", content: "x" }, { name: "g", content: "z" });
-  assert.deepEqual(await planned(t, base, again, copy("/t.tar", "/to/", unpack)), ["to dir 0755 0:0", "to/g file 0644 0:0 z"]);
+  assert.deepEqual(await planned(t, base, again, copy("/t.tar", "/to/", unpack)), [
+    "to dir 0755 0:0",
+    "to/g file 0644 0:0 z",
+  ]);
 });
