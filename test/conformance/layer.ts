@@ -51,7 +51,7 @@ export function canonicalLayer(members: readonly (readonly [string, Entry])[]): 
 }
 
 /** Text of a name; bytes that are no UTF-8 stand as \xNN. */
-export function showBytes(bytes: Buffer): string {
+function showBytes(bytes: Buffer): string {
   let text = "";
   for (let at = 0; at < bytes.length;) {
     const length = [1, 2, 3, 4].find((length) => isCharacter(bytes.subarray(at, at + length)));
