@@ -107,7 +107,7 @@ async function assemblePlatform(
   const layers = await Promise.all(ref.layers.map((layer) => layer.blob(options, signal)));
   const config = assembleConfig(
     draft,
-    layers.map(({ diffId }) => diffId),
+    layers.map(({ diffId }, at) => ({ diffId, createdMs: ref.layers[at]?.createdMs })),
     time.createdMs,
     time.epochSeconds,
   );

@@ -18,23 +18,34 @@ export interface AssembledConfig {
   readonly digest: Digest;
 }
 
+/** A layer as a config sees it. */
+export interface ConfigLayer {
+  readonly diffId: Digest;
+  /** When it was made, in ms since the epoch; undefined for a base image's. */
+  readonly createdMs?: number | undefined;
+}
+
 /**
- * The config of a build's result. Its time is `epochSeconds` (SOURCE_DATE_EPOCH) or else `createdMs`; history entries
- * of the base image keep theirs. Layers that the history does not mention (bases made without one) get an entry.
+ * The config of a build's result. With `epochSeconds` (SOURCE_DATE_EPOCH) that is its time; else each layer has its own,
+ * so that a build of which everything is cached has the same id again, and `createdMs` is only for an image without any.
+ * History entries of the base image keep theirs. Layers that the history does not mention (bases made without one) get an entry.
  */
 export function assembleConfig(
   draft: ConfigDraft,
-  diffIds: readonly Digest[],
+  layers: readonly ConfigLayer[],
   createdMs: number,
   epochSeconds?: number,
 ): AssembledConfig {
-  const created = formatTime(epochSeconds === undefined ? createdMs : epochSeconds * 1000);
+  const epoch = epochSeconds === undefined ? undefined : formatTime(epochSeconds * 1000);
+  const history = completeHistory(draft.history, layers, epoch, formatTime(createdMs));
+  const created = epoch ?? history.at(-1)?.created ?? formatTime(createdMs);
+  const diffIds = layers.map(({ diffId }) => diffId);
   const config: ImageConfig = {
     architecture: draft.architecture,
     ...(draft.author === undefined ? {} : { author: draft.author }),
     config: draft.config,
     created,
-    history: completeHistory(draft.history, diffIds.length, created),
+    history,
     os: draft.os,
     ...(draft.osFeatures === undefined ? {} : { "os.features": draft.osFeatures }),
     ...(draft.osVersion === undefined ? {} : { "os.version": draft.osVersion }),
@@ -110,18 +121,51 @@ function marshalHistory(entry: HistoryEntry): JsonObject {
 // As BuildKit does. Layers without an entry (of a base made without a history, or of a directory as base) are told of
 // at the end, by the names of the steps that made the topmost layers. Entries without a layer (a squashed base that
 // kept its old history) become empty ones.
-function completeHistory(draft: readonly HistoryEntry[], layers: number, created: string): readonly HistoryEntry[] {
+function completeHistory(
+  draft: readonly HistoryEntry[],
+  layers: readonly ConfigLayer[],
+  epoch: string | undefined,
+  fallback: string,
+): readonly HistoryEntry[] {
+  const timeOf = (layer: ConfigLayer | undefined): string | undefined =>
+    epoch ?? (layer?.createdMs === undefined ? undefined : formatTime(layer.createdMs));
   let described = 0;
-  const history = draft.map((entry) => {
-    const dated = { ...entry, created: entry.created ?? created };
-    if (entry.empty_layer === true || described++ < layers) return dated;
-    return { ...dated, empty_layer: true };
+  const history = draft.map((entry): HistoryEntry => {
+    if (entry.empty_layer === true) return entry;
+    const layer = layers[described++];
+    const created = entry.created ?? timeOf(layer);
+    return {
+      ...entry,
+      ...(created === undefined ? {} : { created }),
+      ...(layer === undefined ? { empty_layer: true } : {}),
+    };
   });
-  const missing = Math.max(0, layers - described);
+  const missing = Math.max(0, layers.length - described);
   const steps = draft.filter((entry) => entry.empty_layer !== true).map((entry) => entry.step);
-  const told = Array.from(
-    { length: missing },
-    (_, i) => steps[steps.length - missing + i] ?? "layer of the base image",
-  );
-  return [...history, ...told.map((step) => ({ created, created_by: step, comment: "buildkit.exporter.image.v0" }))];
+  const told = layers.slice(layers.length - missing).map((layer, i): HistoryEntry => {
+    const created = timeOf(layer);
+    return {
+      ...(created === undefined ? {} : { created }),
+      created_by: steps[steps.length - missing + i] ?? "layer of the base image",
+      comment: "buildkit.exporter.image.v0",
+    };
+  });
+  return dated([...history, ...told], epoch, fallback);
+}
+
+// What makes no layer has the time of the layer before it; before the first new layer, that one's.
+function dated(history: readonly HistoryEntry[], epoch: string | undefined, fallback: string): readonly HistoryEntry[] {
+  const firstOpen = history.findIndex((entry) => entry.created === undefined);
+  const firstNew = history.findIndex((entry, at) => at > firstOpen && entry.created !== undefined);
+  const before = history[firstOpen - 1]?.created;
+  let time = epoch ?? history[firstNew]?.created ?? before ?? fallback;
+  let isPastOpen = false;
+  return history.map((entry) => {
+    if (entry.created === undefined) {
+      isPastOpen = true;
+      return { ...entry, created: time };
+    }
+    if (isPastOpen && epoch === undefined) time = entry.created;
+    return entry;
+  });
 }

@@ -69,7 +69,7 @@ export async function runExec(
     mounts.specs.map(({ target }) => target),
   );
   const frozen = await root.freeze(made, signal);
-  return new RefResult({ layers: [...below.layers, context.layers.fromFrozen(frozen, signal)] });
+  return new RefResult({ layers: [...below.layers, context.layers.fromFrozen(frozen, context.now(), signal)] });
 }
 
 function runFailed(op: ExecOp, result: StepResult): BuildError {

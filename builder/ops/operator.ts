@@ -47,7 +47,7 @@ async function loadSource(context: OpContext, vertex: Vertex, op: SourceOp, sign
     const { entries } = await wholeTree(whole, toRefSignal);
     const layer = await context.layers.fromEntries(
       entries,
-      { directory: true, hardlinkSources: false, blob: context.blobOptions },
+      { directory: true, hardlinkSources: false, blob: context.blobOptions, createdMs: context.now() },
       toRefSignal,
     );
     return { layers: [layer] };
@@ -75,6 +75,7 @@ async function runFile(
       directory: context.wantsDirectory(vertex.digest),
       hardlinkSources: plan.immutableSources,
       blob: context.blobOptions,
+      createdMs: context.now(),
     },
     signal,
   );

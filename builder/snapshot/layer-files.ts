@@ -22,6 +22,8 @@ export interface StoredVariant extends LayerBlob {
 export interface LayerMeta {
   /** "image": came with an image, its diffID is not ours to change. "built": a result of a step. */
   readonly origin: "image" | "built";
+  /** When it was built, in ms since the epoch. */
+  readonly createdMs?: number;
   readonly variants: readonly StoredVariant[];
 }
 

@@ -53,10 +53,16 @@ export class LayerStore {
   /** A new layer of the given entries: as a directory when a RUN will stand on it, else as a blob of the wanted form. */
   async fromEntries(
     entries: readonly SourcedEntry[],
-    want: { readonly directory: boolean; readonly hardlinkSources: boolean; readonly blob: BlobOptions },
+    want: {
+      readonly directory: boolean;
+      readonly hardlinkSources: boolean;
+      readonly blob: BlobOptions;
+      readonly createdMs: number;
+    },
     signal: AbortSignal,
   ): Promise<StoredLayer> {
     const id = newId();
+    const { createdMs } = want;
     if (want.directory && this.place.privileged) {
       const directory = join(this.place.workDirectory, randomUUID());
       const written = await this.place.jobs.write(
@@ -66,13 +72,13 @@ export class LayerStore {
       const layer = new DiskLayer({
         place: this.place,
         id,
-        meta: { origin: "built", variants: [] },
+        meta: { origin: "built", createdMs, variants: [] },
         pendingIndex: Promise.resolve(written),
       });
       const claim = this.#claim(id);
       layer.files.adoptDirectory(directory);
       layer.files.writeIndex(written);
-      layer.files.writeMeta({ origin: "built", variants: [] });
+      layer.files.writeMeta({ origin: "built", createdMs, variants: [] });
       claim.drop();
       return this.#add(layer);
     }
@@ -94,6 +100,7 @@ export class LayerStore {
     const descriptor = plainDescriptor(layerMediaType(compression, "oci"), packed.digest, packed.size);
     const meta = {
       origin: "built" as const,
+      createdMs,
       variants: [
         { descriptor, diffId: packed.diffId, uncompressedSize: packed.uncompressedSize, variant: variantOf(want.blob) },
       ],
@@ -108,21 +115,26 @@ export class LayerStore {
    * Takes over what a step changed: its directory moves into the store at once, its entries are found in the background.
    * A build that stops meanwhile gives it a moment: the step is done, and need not be done again.
    */
-  fromFrozen(frozen: Frozen, signal: AbortSignal): StoredLayer {
+  fromFrozen(frozen: Frozen, createdMs: number, signal: AbortSignal): StoredLayer {
     const id = newId();
     const files = new LayerFiles(this.place.layersDirectory, id);
     const claim = this.#claim(id);
     files.adoptDirectory(frozen.directory);
     const entries = frozen.entries(files.fsDirectory, patient(signal)).then((index) => {
       files.writeIndex(index);
-      files.writeMeta({ origin: "built", variants: [] });
+      files.writeMeta({ origin: "built", createdMs, variants: [] });
       claim.drop();
       return index;
     });
     // Whoever asks for the index sees the error; the files stay while steps may stand on them, and go with the claim.
     entries.catch(() => undefined);
     return this.#add(
-      new DiskLayer({ place: this.place, id, meta: { origin: "built", variants: [] }, pendingIndex: entries }),
+      new DiskLayer({
+        place: this.place,
+        id,
+        meta: { origin: "built", createdMs, variants: [] },
+        pendingIndex: entries,
+      }),
     );
   }
 

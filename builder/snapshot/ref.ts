@@ -26,6 +26,8 @@ export interface BlobOptions extends CompressionOptions {
 /** One stored layer. Immutable once made; methods may be called at the same time and do the work once. */
 export interface StoredLayer {
   readonly id: string;
+  /** When a step made it, in ms since the epoch; undefined for a layer that came with an image. */
+  readonly createdMs: number | undefined;
   /** Entries in tar order. */
   index(signal: AbortSignal): Promise<readonly Entry[]>;
   /** Absolute path of its directory in overlay form; unpacked now if it was only a blob. Needs privileges where owners differ. */

@@ -56,6 +56,10 @@ export class DiskLayer implements StoredLayer {
     this.files = new LayerFiles(options.place.layersDirectory, options.id);
   }
 
+  get createdMs(): number | undefined {
+    return this.#meta.createdMs;
+  }
+
   index(signal: AbortSignal): Promise<readonly Entry[]> {
     return (this.#index ??= forgetOnFailure(this.#makeIndex(signal), () => (this.#index = undefined)));
   }

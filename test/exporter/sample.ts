@@ -43,6 +43,7 @@ async function sampleLayer(store: BlobStore, files: Readonly<Record<string, stri
     throw new Error("an image export asks for blobs only");
   };
   return {
+    createdMs: 0,
     id: diffId,
     index: unused,
     directory: unused,

@@ -10,6 +10,7 @@ import { digestOf } from "../../builder/core/digest.ts";
 import { BuildError } from "../../builder/core/errors.ts";
 import type { ConfigDraft } from "../../builder/core/image-config.ts";
 import { parsePlatform } from "../../builder/core/platform.ts";
+import type { ConfigLayer } from "../../builder/image/config.ts";
 import { assembleConfig } from "../../builder/image/config.ts";
 import { assembleIndex, chooseManifest } from "../../builder/image/index.ts";
 import { assembleManifest } from "../../builder/image/manifest.ts";
@@ -25,6 +26,7 @@ const draft: ConfigDraft = {
   config: { WorkingDir: "/", Env: ["PATH=/bin"], Cmd: ["sh"], Labels: { b: "<2>", a: "1" }, Entrypoint: [], User: "" },
   history: [{ created: "2020-01-01T00:00:00Z", created_by: "base" }, { created_by: "RUN a && b" }],
 };
+const layer = (name: string): ConfigLayer => ({ diffId: digestOf(name), createdMs: CREATED });
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString("utf8");
 const bytesOf = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value));
 const isError =
@@ -38,7 +40,7 @@ const isError =
 
 suite("a config", () => {
   test("has the bytes that BuildKit would write", () => {
-    const { bytes } = assembleConfig(draft, [digestOf("1"), digestOf("2")], CREATED);
+    const { bytes } = assembleConfig(draft, ["1", "2"].map(layer), CREATED);
     assert.equal(
       text(bytes),
       `{"architecture":"amd64","config":{"Env":["PATH=/bin"],"Cmd":["sh"],"WorkingDir":"/","Labels":{"a":"1","b":"\\u003c2\\u003e"}},` +
@@ -49,12 +51,32 @@ suite("a config", () => {
   });
 
   test("has the epoch as its time everywhere but in the history of the base", () => {
-    const { config } = assembleConfig(draft, [digestOf("1"), digestOf("2")], CREATED, 0);
+    const { config } = assembleConfig(draft, ["1", "2"].map(layer), CREATED, 0);
     assert.equal(config.created, "1970-01-01T00:00:00Z");
     assert.deepEqual(
       config.history?.map(({ created }) => created),
       ["2020-01-01T00:00:00Z", "1970-01-01T00:00:00Z"],
     );
+  });
+
+  test("has the times of its layers, whenever it is put together", () => {
+    const made = (at: number): ConfigLayer => ({ diffId: digestOf("x"), createdMs: at });
+    const history = [
+      { created: "2020-01-01T00:00:00Z", created_by: "base" },
+      { created_by: "ENV", empty_layer: true },
+      { created_by: "RUN 1" },
+      { created_by: "USER", empty_layer: true },
+      { created_by: "RUN 2" },
+      { created_by: "CMD", empty_layer: true },
+    ];
+    const layers = [{ diffId: digestOf("b") }, made(1000), made(2000)];
+    const { config, digest } = assembleConfig({ ...draft, history }, layers, CREATED);
+    assert.deepEqual(
+      config.history?.map(({ created }) => created?.slice(17, 19)),
+      ["00", "01", "01", "01", "02", "02"],
+    );
+    assert.equal(config.created, "1970-01-01T00:00:02Z");
+    assert.equal(assembleConfig({ ...draft, history }, layers, CREATED + 5000).digest, digest);
   });
 
   test("of a base without history tells at the end of the layers that are left, by the steps that made the topmost", () => {
@@ -63,7 +85,7 @@ suite("a config", () => {
       { created_by: "USER x", empty_layer: true },
       { created_by: "RUN y", step: "[2/2] RUN y" },
     ];
-    const { config, bytes } = assembleConfig({ ...draft, history }, [digestOf("1"), digestOf("2"), digestOf("3")], 0);
+    const { config, bytes } = assembleConfig({ ...draft, history }, ["1", "2", "3"].map(layer), 0);
     assert.deepEqual(
       config.history?.map(({ created_by }) => created_by),
       ["RUN x", "USER x", "RUN y", "[2/2] RUN y"],
@@ -72,7 +94,7 @@ suite("a config", () => {
   });
 
   test("of a base with more history than layers keeps the story, without layers", () => {
-    const { config } = assembleConfig(draft, [digestOf("1")], 0);
+    const { config } = assembleConfig(draft, ["1"].map(layer), 0);
     assert.deepEqual(
       config.history?.map(({ empty_layer }) => empty_layer),
       [undefined, true],

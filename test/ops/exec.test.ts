@@ -33,7 +33,7 @@ function execTests(kind: "overlay" | "copy"): void {
     engine = await openEngine({ root: join(folder, "root"), snapshotter: kind });
     const layer = await engine.layers.fromEntries(
       entriesOf(makeBase(folder)),
-      { directory: true, hardlinkSources: false, blob: { compression: "gzip" } },
+      { directory: true, hardlinkSources: false, blob: { compression: "gzip" }, createdMs: 0 },
       NEVER,
     );
     base = new RefResult({ layers: [layer] });

@@ -32,7 +32,7 @@ export async function snapshotterCases(kind: "overlay" | "copy", file: string): 
       snapshotter = await engine.snapshotter();
       base = await engine.layers.fromEntries(
         entriesOf(makeBase(folder)),
-        { directory: true, hardlinkSources: false, blob: GZIP },
+        { directory: true, hardlinkSources: false, blob: GZIP, createdMs: 0 },
         NEVER,
       );
     });
@@ -73,7 +73,7 @@ export async function snapshotterCases(kind: "overlay" | "copy", file: string): 
         NEVER,
       );
       assert.equal(result.exitCode, 0, Buffer.concat(said).toString());
-      return engine.layers.fromFrozen(await root.freeze([], NEVER), NEVER);
+      return engine.layers.fromFrozen(await root.freeze([], NEVER), 0, NEVER);
     }
 
     const cases: readonly (readonly [name: string, script: string, want: readonly string[]])[] = [
