@@ -15,7 +15,11 @@ import { openStore } from "../../builder/store/open.ts";
 import { sampleResult } from "./sample.ts";
 
 const temp = mkdtempSync(join(tmpdir(), "tsbuild-export-"));
-after(() => rmSync(temp, { recursive: true, force: true }));
+after(() => {
+  // umoci and podman leave an ordinary user files of his subordinate ids.
+  if (process.getuid?.() !== 0) spawnSync("unshare", ["--map-auto", "--map-root-user", "rm", "-rf", temp]);
+  rmSync(temp, { recursive: true, force: true });
+});
 
 const store = await openStore(join(temp, "store"));
 const context: ExportContext = {

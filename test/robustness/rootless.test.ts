@@ -175,9 +175,7 @@ async function inForeignNamespace(script: string, args: readonly string[], home:
   const said = { stdout: "", stderr: "" };
   child.stdout?.on("data", (chunk: Buffer) => (said.stdout += chunk.toString()));
   child.stderr?.on("data", (chunk: Buffer) => (said.stderr += chunk.toString()));
-  const ended = new Promise<Ended>((resolve) =>
-    child.on("close", (code) => resolve({ code: code ?? -1, ...said, elapsedMs: 0 })),
-  );
+  const ended = new Promise<Ended>((resolve) => child.on("close", (code) => resolve({ code: code ?? -1, ...said })));
   const own = readFileSync("/proc/self/uid_map", "utf8");
   for (let attempt = 0; attempt < 500 && readFileSync(`/proc/${child.pid}/uid_map`, "utf8") === own; attempt++)
     await sleep(5);

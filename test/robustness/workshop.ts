@@ -27,7 +27,6 @@ export interface Ended {
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
-  readonly elapsedMs: number;
 }
 
 export interface StartOptions {
@@ -48,7 +47,6 @@ export class Running {
   #stderr = "";
 
   constructor(args: readonly string[], home: string, options: StartOptions = {}) {
-    const started = performance.now();
     const [file = "", ...rest] = [...(options.wrapper ?? []), process.execPath, TSBUILD, ...args];
     const env = { PATH: process.env["PATH"] ?? "/usr/bin:/bin", HOME: home, ...options.env };
     const ids = options.uid === undefined ? {} : { uid: options.uid, gid: options.uid };
@@ -63,7 +61,6 @@ export class Running {
           code: code ?? (signal === null ? -1 : -2),
           stdout: this.#stdout,
           stderr: this.#stderr,
-          elapsedMs: performance.now() - started,
         });
       });
     });
@@ -83,12 +80,11 @@ export class Running {
     }
   }
 
-  /** Sends a signal and waits for the end; how long that took is in `elapsedMs`. */
+  /** Sends a signal and waits for the end. */
   async kill(signal: NodeJS.Signals): Promise<Ended> {
-    const sent = performance.now();
     this.child.kill(signal);
     const ended = await this.ended;
-    return { ...ended, elapsedMs: performance.now() - sent };
+    return ended;
   }
 }
 
