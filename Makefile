@@ -47,6 +47,7 @@ bench: build ## measures; prints ratios
 
 soak: build ## many builds at once, killed at random; then checks the store
 	@node tools/soak/main.ts
+	@CONFORMANCE=all node tools/test.ts test/conformance.test.ts
 
 install: build ## to PREFIX (/usr/local for root, else ~/.local), below DESTDIR if given; brings its own Node
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' node tools/install.ts

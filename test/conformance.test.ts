@@ -1,6 +1,6 @@
 // Dockerfile builds whose results were measured with BuildKit: every case of fixtures/conformance is built and its image
 // compared with the golden, by code that the engine does not use. `CASES='copy-*' make test FILES=test/conformance.test.ts`
-// builds some of them.
+// builds some of them, CONFORMANCE=all also those of fixtures/conformance/more (`make soak` does).
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -38,8 +38,10 @@ suite("BuildKit's images", { concurrency: 2, skip: noSandbox ?? false }, () => {
   });
   after(() => fs.rmSync(folder, { recursive: true, force: true }));
 
-  for (const name of fs.globSync(process.env["CASES"] ?? "*", { cwd: path.join(FIXTURES, "cases") }).toSorted()) {
-    const it = readCase(name);
+  const sets = process.env["CONFORMANCE"] === "all" ? "{cases,more}" : "cases";
+  for (const place of fs.globSync(`${sets}/${process.env["CASES"] ?? "*"}`, { cwd: FIXTURES }).toSorted()) {
+    const it = readCase(place);
+    const name = path.basename(place);
     test(name, { skip: whyNot(it) ?? false }, async () => {
       const own = path.join(folder, name);
       fs.mkdirSync(own);

@@ -60,8 +60,9 @@ const CaseFile = v.strictObject({
 
 export type Case = v.InferOutput<typeof CaseFile> & { readonly folder: string };
 
-export function readCase(name: string): Case {
-  const folder = path.join(FIXTURES, "cases", name);
+/** A case by its folder below `FIXTURES`. */
+export function readCase(place: string): Case {
+  const folder = path.join(FIXTURES, place);
   return { ...v.parse(CaseFile, JSON.parse(readFileSync(path.join(folder, "case.json"), "utf8"))), folder };
 }
 
