@@ -40,6 +40,7 @@ export async function* writeArchive(members: Iterable<MemberToWrite>): AsyncGene
 }
 
 async function writeMembers(archive: Pack, members: Iterable<MemberToWrite>): Promise<void> {
+  const closed = new Promise<void>((resolve) => void archive.once("close", () => resolve()));
   for (const { name, type, mode, size, content } of members) {
     const header = {
       name,
@@ -56,7 +57,7 @@ async function writeMembers(archive: Pack, members: Iterable<MemberToWrite>): Pr
     for await (const chunk of content ?? []) {
       written += chunk.length;
       if (written > size) break;
-      if (!sink.write(chunk) && !archive.destroyed) await Promise.race([once(sink, "drain"), once(archive, "close")]);
+      if (!sink.write(chunk) && !archive.destroyed) await Promise.race([once(sink, "drain"), closed]);
       if (archive.destroyed) return; // nobody reads any more
     }
     if (written !== size) {
