@@ -10,6 +10,7 @@ import type { DockerfileSource, MainContext } from "./main-context.ts";
 import { openMainContext } from "./main-context.ts";
 import { fullName, NamedContexts } from "./named-contexts.ts";
 import type { SourceLoader } from "./ops/engine-parts.ts";
+import { registryOptions } from "./registry-options.ts";
 import type { BuildRequest, ExportSpec } from "./request.ts";
 import type { BlobOptions } from "./snapshot/ref.ts";
 import { SourceTrees } from "./source-trees.ts";
@@ -34,11 +35,7 @@ export class InputLoader implements ConvertWorld, AsyncDisposable {
     this.#images = new BaseImages({
       engine,
       pull: request.pull,
-      registry: {
-        insecure: request.insecureRegistries,
-        credentials: (registry) => request.session.credentials(registry),
-        environment: request.environment,
-      },
+      registry: registryOptions(request),
     });
     this.#trees = new SourceTrees(engine, request, signal);
     this.#named = new NamedContexts({ engine, request, trees: this.#trees, signal }, this.#images);

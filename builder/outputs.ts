@@ -7,6 +7,7 @@ import type { Plan } from "./dockerfile/convert/plan.ts";
 import type { Engine } from "./engine.ts";
 import { exportImage } from "./exporter/image.ts";
 import { viewOf } from "./ops/result.ts";
+import { registryOptions } from "./registry-options.ts";
 import type { BuildRequest, BuildResult, ExportSpec } from "./request.ts";
 import type { Ref } from "./snapshot/ref.ts";
 
@@ -68,11 +69,7 @@ async function exportOne(
           epochSeconds,
           openSink: async (repository) => {
             const { openRegistrySink } = await import("./transport/registry/sink.ts");
-            return await openRegistrySink(repository, {
-              insecure: request.insecureRegistries,
-              credentials: (registry) => request.session.credentials(registry),
-              environment: request.environment,
-            });
+            return await openRegistrySink(repository, registryOptions(request));
           },
           signal,
           onStatus: ({ digest, current, total, done }) =>

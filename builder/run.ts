@@ -7,6 +7,7 @@ import { openEngine } from "./engine.ts";
 import { NamespaceNeeded } from "./core/namespace.ts";
 import { homeVariable, resolveUser } from "./ops/passwd.ts";
 import { viewOf } from "./ops/result.ts";
+import { registryOptions } from "./registry-options.ts";
 import type { RunRequest, RunResult } from "./run-request.ts";
 
 /** Shared memory of a run, as docker gives it: 64 MiB. */
@@ -23,11 +24,7 @@ export async function runImage(request: RunRequest, ready: () => void, signal: A
   await using images = new BaseImages({
     engine,
     pull: false,
-    registry: {
-      insecure: request.insecureRegistries,
-      credentials: (registry) => request.session.credentials(registry),
-      environment: request.environment,
-    },
+    registry: registryOptions(request),
   });
   const image = await images.byName(request.image, request.platform, signal);
   const ref = images.ref(image.id);
