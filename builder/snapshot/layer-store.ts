@@ -4,11 +4,11 @@
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
-import { layerMediaType } from "../core/descriptor.ts";
 import { digestOf, hexOf } from "../core/digest.ts";
 import { isErrno } from "../core/errors.ts";
 import type { SourcedEntry } from "../layer/entry.ts";
-import { LayerFiles, plainDescriptor } from "./layer-files.ts";
+import { LayerFiles } from "./layer-files.ts";
+import { packBlob } from "./pack-blob.ts";
 import type { FetchBlob, LayerPlace } from "./ports.ts";
 import type { BlobOptions, LayerBlob, StoredLayer } from "./ref.ts";
 import type { Frozen } from "./snapshotter.ts";
@@ -82,28 +82,11 @@ export class LayerStore {
       claim.drop();
       return this.#add(layer);
     }
-    await using writer = await this.place.blobs.writer(signal);
-    const { compression, level, encoder, maxMtimeNs } = want.blob;
-    const packed = await this.place.jobs.pack(
-      {
-        entries,
-        outFile: writer.path,
-        sync: true,
-        compression,
-        ...(level === undefined ? {} : { level }),
-        ...(encoder === undefined ? {} : { encoder }),
-        ...(maxMtimeNs === undefined ? {} : { maxMtimeNs }),
-      },
-      signal,
-    );
-    await writer.adopt(packed);
-    const descriptor = plainDescriptor(layerMediaType(compression, "oci"), packed.digest, packed.size);
+    const packed = await packBlob(this.place, entries, want.blob, signal);
     const meta = {
       origin: "built" as const,
       createdMs,
-      variants: [
-        { descriptor, diffId: packed.diffId, uncompressedSize: packed.uncompressedSize, variant: variantOf(want.blob) },
-      ],
+      variants: [{ ...packed.blob, variant: variantOf(want.blob) }],
     };
     const layer = new DiskLayer({ place: this.place, id, meta, pendingIndex: Promise.resolve(packed.entries) });
     layer.files.writeIndex(packed.entries);

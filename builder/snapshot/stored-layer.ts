@@ -13,6 +13,7 @@ import { setMtimeNs } from "../core/syscall.ts";
 import type { ContentSource, Entry, SourcedEntry } from "../layer/entry.ts";
 import { StackTree } from "../layer/stack-tree.ts";
 import { LayerFiles, type LayerMeta, plainDescriptor, type StoredVariant } from "./layer-files.ts";
+import { packBlob } from "./pack-blob.ts";
 import type { FetchBlob, LayerPlace } from "./ports.ts";
 import type { BlobOptions, LayerBlob, StoredLayer } from "./ref.ts";
 
@@ -170,27 +171,9 @@ export class DiskLayer implements StoredLayer {
       const source = entry.type === "file" ? sources.get(entry.path) : undefined;
       return source === undefined ? { entry } : { entry, source };
     });
-    await using writer = await this.#place.blobs.writer(signal);
-    const { compression, level, encoder, maxMtimeNs } = options;
-    const packed = await this.#place.jobs.pack(
-      {
-        entries: sourced,
-        outFile: writer.path,
-        sync: true,
-        compression,
-        ...(level === undefined ? {} : { level }),
-        ...(encoder === undefined ? {} : { encoder }),
-        ...(maxMtimeNs === undefined ? {} : { maxMtimeNs }),
-      },
-      signal,
-    );
-    await writer.adopt(packed);
-    if (maxMtimeNs === undefined) this.#keep(packed.entries);
-    return {
-      descriptor: plainDescriptor(layerMediaType(compression, "oci"), packed.digest, packed.size),
-      diffId: packed.diffId,
-      uncompressedSize: packed.uncompressedSize,
-    };
+    const packed = await packBlob(this.#place, sourced, options, signal);
+    if (options.maxMtimeNs === undefined) this.#keep(packed.entries);
+    return packed.blob;
   }
 
   /** The same tar in another compression: its diffID stays. */

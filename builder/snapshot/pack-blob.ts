@@ -1,0 +1,34 @@
+// Entries to a blob in the store: the one way from a layer's entries to its bytes.
+
+import { layerMediaType } from "../core/descriptor.ts";
+import type { Entry, SourcedEntry } from "../layer/entry.ts";
+import { plainDescriptor } from "./layer-files.ts";
+import type { LayerPlace } from "./ports.ts";
+import type { BlobOptions, LayerBlob } from "./ref.ts";
+
+/** Packs entries as the options say; the blob is in the store when this resolves. The entries come back as the tar has them. */
+export async function packBlob(
+  place: LayerPlace,
+  entries: readonly SourcedEntry[],
+  options: BlobOptions,
+  signal: AbortSignal,
+): Promise<{ readonly blob: LayerBlob; readonly entries: readonly Entry[] }> {
+  await using writer = await place.blobs.writer(signal);
+  const { compression, level, encoder, maxMtimeNs } = options;
+  const packed = await place.jobs.pack(
+    {
+      entries,
+      outFile: writer.path,
+      sync: true,
+      compression,
+      ...(level === undefined ? {} : { level }),
+      ...(encoder === undefined ? {} : { encoder }),
+      ...(maxMtimeNs === undefined ? {} : { maxMtimeNs }),
+    },
+    signal,
+  );
+  await writer.adopt(packed);
+  const descriptor = plainDescriptor(layerMediaType(compression, "oci"), packed.digest, packed.size);
+  const { diffId, uncompressedSize } = packed;
+  return { blob: { descriptor, diffId, uncompressedSize }, entries: packed.entries };
+}
