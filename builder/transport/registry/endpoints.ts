@@ -1,0 +1,46 @@
+// Where the content of a repository can be had: the registry itself, and the mirrors that configuration names before
+// it. The doors read configuration files (src/config) and answer with this; the client only follows it.
+
+import type { Reference } from "../../core/reference.ts";
+
+/** One place to ask, as the client reaches it. */
+export interface RegistryEndpoint {
+  /** Host and port as people write it, and the key of its credentials: "docker.io", "mirror.example:5000". */
+  readonly registry: string;
+  /** The repository's path at this place; a mirror may have a prefix before it. */
+  readonly repository: string;
+  /**
+   * Origins to try, in order, until one answers: "https://registry-1.docker.io". Two of them for a host that may
+   * speak either protocol. A path before /v2/ (containerd's override_path) is part of it.
+   */
+  readonly origins: readonly string[];
+  readonly isMirror: boolean;
+  /** Whether only reading by tag, only by digest, or both is allowed here (registries.conf, pull-from-mirror). */
+  readonly serves: "all" | "digests" | "tags";
+  readonly tls: EndpointTls;
+  /** Sent with every request to this place, never to where it redirects. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** PEM texts; read by whoever made the endpoint. */
+export interface EndpointTls {
+  /** Added to the system's certificate authorities. */
+  readonly ca?: readonly string[];
+  readonly certificate?: string;
+  readonly key?: string;
+  /** The server's certificate goes unchecked. */
+  readonly isUnchecked: boolean;
+}
+
+/** The places for one reference, in the order they are asked. The last one is the registry itself; only that one is pushed to. */
+export interface RegistryRoute {
+  readonly endpoints: readonly RegistryEndpoint[];
+  /** What decided, for people: `"mirror.example" because /etc/containers/registries.conf, [[registry.mirror]] …`. */
+  readonly because: readonly string[];
+}
+
+/**
+ * Finds the route of a reference. Throws `REGISTRY` for a blocked registry and `CONFIG` for a file that cannot be
+ * read, naming it; never with a secret in the message.
+ */
+export type RegistryRouter = (reference: Pick<Reference, "registry" | "repository">) => Promise<RegistryRoute>;
