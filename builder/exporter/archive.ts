@@ -22,31 +22,32 @@ export function layoutEntries(descriptor: Descriptor, names: readonly string[]):
   return names.map((fullName) => ({ descriptor, fullName, refName: parseReference(fullName).tag ?? fullName }));
 }
 
-/** The archive's bytes in order, in large chunks. */
-export function archiveBytes(
+/** The archive's bytes in order, in large chunks, each valid until the next is asked for. */
+export async function* archiveBytes(
   assembled: AssembledImage,
   names: readonly string[],
   store: BlobStore,
-  signal: AbortSignal,
 ): AsyncIterable<Uint8Array> {
-  return writeArchive(membersOf(assembled, names, store, signal));
+  const blobs = await Promise.all(
+    blobsOf(assembled).map(async ({ digest, size }) => ({ digest, size, file: await store.pathOf(digest) })),
+  );
+  yield* writeArchive(membersOf(assembled, names, blobs));
 }
 
 function* membersOf(
   assembled: AssembledImage,
   names: readonly string[],
-  store: BlobStore,
-  signal: AbortSignal,
+  blobs: readonly { readonly digest: Digest; readonly size: number; readonly file: string }[],
 ): Iterable<MemberToWrite> {
   yield { name: "blobs/", type: "dir", mode: 0o755, size: 0 };
   yield { name: "blobs/sha256/", type: "dir", mode: 0o755, size: 0 };
-  for (const { digest, size } of blobsOf(assembled)) {
+  for (const { digest, size, file } of blobs) {
     yield {
       name: `blobs/sha256/${hexOf(digest)}`,
       type: "file",
       mode: 0o644,
       size,
-      content: store.open(digest, signal),
+      content: { file },
     };
   }
   const index = {
@@ -54,9 +55,9 @@ function* membersOf(
     mediaType: MEDIA.ociIndex,
     manifests: layoutEntries(assembled.top.descriptor, names).map(entryOf),
   };
-  yield file("index.json", goJson(index));
-  yield file("manifest.json", dockerManifest(assembled, names));
-  yield file("oci-layout", LAYOUT_TEXT);
+  yield text("index.json", goJson(index));
+  yield text("manifest.json", dockerManifest(assembled, names));
+  yield text("oci-layout", LAYOUT_TEXT);
 }
 
 /** Every blob of an image, each once, in the order of digests. */
@@ -92,7 +93,7 @@ function goJsonList(values: readonly Record<string, unknown>[]): string {
   return `[${values.map((value) => goJson(value)).join(",")}]`;
 }
 
-function file(name: string, text: string): MemberToWrite {
-  const bytes = Buffer.from(text);
+function text(name: string, content: string): MemberToWrite {
+  const bytes = Buffer.from(content);
   return { name, type: "file", mode: 0o644, size: bytes.length, content: [bytes] };
 }

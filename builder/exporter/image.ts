@@ -68,12 +68,7 @@ export async function exportImage(
     case "docker":
       if (spec.destination.kind === "directory")
         await exportDirectory(spec.destination.path, assembled, names, context);
-      else
-        await writeOutput(
-          spec.destination,
-          archiveBytes(assembled, names, context.store, context.signal),
-          context.signal,
-        );
+      else await writeOutput(spec.destination, archiveBytes(assembled, names, context.store), context.signal);
   }
   return { images: assembled.images, descriptor: assembled.top.descriptor, names };
 }

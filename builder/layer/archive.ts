@@ -4,6 +4,7 @@
 // names and attributes of any bytes, fractions of seconds.
 
 import { once } from "node:events";
+import { open } from "node:fs/promises";
 import { pack, type Pack } from "tar-stream";
 import { BuildError } from "../core/errors.ts";
 
@@ -15,10 +16,14 @@ export interface MemberToWrite {
   readonly mode: number;
   /** Of the content, exactly. */
   readonly size: number;
-  readonly content?: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+  readonly content?: AsyncIterable<Uint8Array> | Iterable<Uint8Array> | { readonly file: string };
 }
 
-/** The bytes of an archive, in the order of its members; owners and times are 0. Throws `INTERNAL` when content is not as long as it was to be. */
+/**
+ * The bytes of an archive, in the order of its members; owners and times are 0. A chunk is valid until the next one is
+ * asked for: large files go through a few buffers, since a new one for each would pile up (the garbage collector takes
+ * a buffer for the few bytes it has on the heap). Throws `INTERNAL` when content is not as long as it was to be.
+ */
 export async function* writeArchive(members: Iterable<MemberToWrite>): AsyncGenerator<Uint8Array> {
   const archive = pack();
   archive.on("error", () => undefined); // the loop below sees it
@@ -54,7 +59,7 @@ async function writeMembers(archive: Pack, members: Iterable<MemberToWrite>): Pr
     const sink = archive.entry(header);
     sink.on("error", () => undefined); // the archive has it too
     let written = 0;
-    for await (const chunk of content ?? []) {
+    for await (const chunk of chunksOf(content)) {
       written += chunk.length;
       if (written > size) break;
       if (!sink.write(chunk) && !archive.destroyed) await Promise.race([once(sink, "drain"), closed]);
@@ -67,3 +72,27 @@ async function writeMembers(archive: Pack, members: Iterable<MemberToWrite>): Pr
   }
   archive.finalize();
 }
+
+async function* chunksOf(content: MemberToWrite["content"]): AsyncIterable<Uint8Array> {
+  if (content === undefined) return;
+  if ("file" in content) yield* fileChunks(content.file);
+  else yield* content;
+}
+
+// At most one chunk is with the reader and one in the archive's queue, since the writer above waits for "drain" after
+// each that is larger than the queue.
+async function* fileChunks(path: string): AsyncIterable<Uint8Array> {
+  await using file = await open(path);
+  const buffers = [0, 1, 2].map(() => Buffer.allocUnsafeSlow(CHUNK_BYTES));
+  for (let turn = 0; ; turn = (turn + 1) % buffers.length) {
+    const buffer = buffers[turn] as Buffer;
+    const { bytesRead } = await file.read(buffer, 0, buffer.length, null);
+    if (bytesRead === 0) return;
+    // Small ones may wait in the queue in any number.
+    yield bytesRead < QUEUE_BYTES ? Buffer.from(buffer.subarray(0, bytesRead)) : buffer.subarray(0, bytesRead);
+  }
+}
+
+const CHUNK_BYTES = 1 << 20;
+/** More than tar-stream's queue holds before it asks to wait. */
+const QUEUE_BYTES = 64 << 10;

@@ -1,5 +1,5 @@
 // Compression of a layer, block by block (block-cutter.ts). The blocks go through zlib's
-// thread pool, at most ten at a time, and come out in order: the bytes depend on the cut
+// thread pool, a few at a time, and come out in order: the bytes depend on the cut
 // and the level, never on the machine. (The pool has four threads; UV_THREADPOOL_SIZE can
 // only be set before the process starts.)
 //
@@ -9,8 +9,8 @@
 
 import { createHash } from "node:crypto";
 import { closeSync, fsyncSync, openSync, rmSync, writeSync } from "node:fs";
-import { constants, crc32, deflateRaw, deflateRawSync, zstdCompress } from "node:zlib";
-import type { ZlibOptions, ZstdOptions } from "node:zlib";
+import { constants, crc32, createDeflateRaw, createZstdCompress, deflateRawSync } from "node:zlib";
+import type { DeflateRaw, ZstdCompress } from "node:zlib";
 import type { Digest } from "../core/digest.ts";
 import { Digester, digestOf } from "../core/digest.ts";
 import { BuildError } from "../core/errors.ts";
@@ -55,7 +55,7 @@ export class BlobWriter {
   readonly #cache: BlockCache | undefined;
   readonly #input = new Digester();
   readonly #output = new Digester();
-  readonly #inFlight: Promise<{ bytes: Uint8Array; release: () => void }>[] = [];
+  readonly #inFlight: Promise<{ block: CompressedBlock; release: () => void }>[] = [];
   readonly #free: Buffer[] = [];
   #crc = 0;
   #portable: PortableDeflate | undefined;
@@ -111,7 +111,7 @@ export class BlobWriter {
       release();
       return;
     }
-    this.#inFlight.push(this.#compress(block, isZero).then((bytes) => ({ bytes, release })));
+    this.#inFlight.push(this.#compress(block, isZero).then((compressed) => ({ block: compressed, release })));
     // A failure is reported where the block's turn comes, not as a rejection that nobody waits for.
     this.#inFlight.at(-1)?.catch(() => undefined);
     if (this.#inFlight.length >= MOST_IN_FLIGHT) await this.#writeOldest();
@@ -147,25 +147,24 @@ export class BlobWriter {
     rmSync(this.#file, { force: true });
   }
 
-  async #compress(block: Buffer, isZero: boolean): Promise<Uint8Array> {
-    if (isZero) {
-      const known = this.#zeros.get(block.length);
-      if (known !== undefined) return known;
-    }
+  async #compress(block: Buffer, isZero: boolean): Promise<CompressedBlock> {
+    const zeros = isZero ? this.#zeros.get(block.length) : undefined;
+    if (zeros !== undefined) return { chunks: [zeros], isOurs: false };
     const key = this.#cache === undefined ? undefined : digestOf(block);
     const cached = key === undefined ? undefined : this.#cache?.get(key);
-    if (cached !== undefined) return cached;
-    const bytes = await compressBlock(block, this.#options);
-    if (isZero) this.#zeros.set(block.length, bytes);
-    if (key !== undefined) this.#cache?.put(key, bytes);
-    return bytes;
+    if (cached !== undefined) return { chunks: [cached], isOurs: false };
+    const chunks = await compressBlock(block, this.#options);
+    if (isZero) this.#zeros.set(block.length, Buffer.concat(chunks));
+    if (key !== undefined) this.#cache?.put(key, Buffer.concat(chunks));
+    return { chunks, isOurs: true };
   }
 
   async #writeOldest(): Promise<void> {
     const oldest = await this.#inFlight.shift();
     if (oldest === undefined) return;
-    this.#emit(oldest.bytes);
+    for (const chunk of oldest.block.chunks) this.#emit(chunk);
     oldest.release();
+    if (oldest.block.isOurs) freeAtOnce(oldest.block.chunks);
   }
 
   #emit(bytes: Uint8Array): void {
@@ -184,7 +183,7 @@ export function selfTestGzip(): boolean {
 }
 
 /** Blocks under way at the same time: enough for four pool threads, little enough to keep memory flat. */
-const MOST_IN_FLIGHT = 8;
+const MOST_IN_FLIGHT = 5;
 const DEFAULT_LEVEL = { gzip: 4, zstd: 3 } as const;
 
 /** No name, no time, system "unknown" (255), as Go writes it. */
@@ -193,34 +192,56 @@ const GZIP_FINAL_BLOCK = Uint8Array.of(0x03, 0x00);
 
 const SELF_TEST_DIGEST: Digest = "sha256:8e0ab230caa3bf5861cdcf9ba84bc0ab33ce3c91936459b0d0bdd8f02ba695c0";
 
-function compressBlock(block: Buffer, options: CompressionOptions): Promise<Uint8Array> {
+/** A block's compressed bytes, in order. `isOurs`: nobody else holds their memory. */
+interface CompressedBlock {
+  readonly chunks: readonly Uint8Array[];
+  readonly isOurs: boolean;
+}
+
+/** Pieces of buffers that belong to nobody else. (The one-call functions of node:zlib copy them into one.) */
+function compressBlock(block: Buffer, options: CompressionOptions): Promise<readonly Uint8Array[]> {
   return new Promise((resolve, reject) => {
-    const done = (error: Error | null, bytes: Uint8Array): void => {
-      if (error === null) resolve(bytes);
-      else reject(error);
-    };
-    if (options.compression === "zstd") {
-      const zstd: ZstdOptions = {
-        chunkSize: OUTPUT_CHUNK_BYTES,
-        params: {
-          [constants.ZSTD_c_compressionLevel]: options.level ?? DEFAULT_LEVEL.zstd,
-          [constants.ZSTD_c_checksumFlag]: 1,
-        },
-        pledgedSrcSize: block.length,
-      };
-      zstdCompress(block, zstd, done);
-      return;
-    }
-    const deflate: ZlibOptions = {
-      chunkSize: OUTPUT_CHUNK_BYTES,
-      level: options.level ?? DEFAULT_LEVEL.gzip,
-      finishFlush: constants.Z_SYNC_FLUSH,
-    };
-    deflateRaw(block, deflate, done);
+    const chunks: Uint8Array[] = [];
+    const stream = compressorFor(options, block.length);
+    stream.on("data", (chunk: Uint8Array) => chunks.push(chunk));
+    stream.once("error", reject);
+    stream.once("end", () => {
+      stream.close();
+      resolve(chunks);
+    });
+    stream.end(block);
   });
 }
 
-/** Room for any block even where it does not shrink, so that the output is one piece and is not copied; memory that is not written to costs nothing. */
+function compressorFor({ compression, level }: CompressionOptions, inputBytes: number): DeflateRaw | ZstdCompress {
+  if (compression === "zstd") {
+    return createZstdCompress({
+      chunkSize: OUTPUT_CHUNK_BYTES,
+      params: {
+        [constants.ZSTD_c_compressionLevel]: level ?? DEFAULT_LEVEL.zstd,
+        [constants.ZSTD_c_checksumFlag]: 1,
+      },
+      pledgedSrcSize: inputBytes,
+    });
+  }
+  return createDeflateRaw({
+    chunkSize: OUTPUT_CHUNK_BYTES,
+    level: level ?? DEFAULT_LEVEL.gzip,
+    finishFlush: constants.Z_SYNC_FLUSH,
+  });
+}
+
+/**
+ * Gives the memory of a written block back without waiting for the garbage collector, which takes a buffer for the few
+ * bytes it has on the heap and lets 60 MB of them pile up.
+ */
+function freeAtOnce(chunks: readonly Uint8Array[]): void {
+  for (const buffer of new Set(chunks.map((chunk) => chunk.buffer))) {
+    if (buffer instanceof ArrayBuffer) buffer.transfer(0);
+  }
+}
+
+/** Room for any block even where it does not shrink; memory that is not written to costs nothing. */
 const OUTPUT_CHUNK_BYTES = BLOCK_FORMAT.mostBytes + (64 << 10);
 
 /** 256 KiB with runs, words and noise, made of SHA-256 alone. */
