@@ -32,7 +32,7 @@ export async function exportTar(
   const pack = async (outFile: string, sync: boolean): Promise<void> => {
     const clamp =
       options.epochSeconds === undefined ? {} : { maxMtimeNs: BigInt(options.epochSeconds) * 1_000_000_000n };
-    await options.jobs.pack({ entries, outFile, sync, compression: "uncompressed", ...clamp }, signal);
+    await options.jobs.pack({ content: entries, outFile, sync, compression: "uncompressed", ...clamp }, signal);
   };
   if (destination.kind === "file" && (await isPlainTarget(destination.path))) {
     await packBeside(destination.path, pack, signal);

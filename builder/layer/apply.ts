@@ -10,7 +10,7 @@ import { ArchiveReader } from "./archive-reader.ts";
 import type { ArchiveRules } from "./archive-reader.ts";
 import { decompress } from "./decompress.ts";
 import type { SourcedEntry } from "./entry.ts";
-import type { AppliedLayer, ApplyRequest, UnpackRequest } from "./jobs.ts";
+import type { AppliedLayer, ApplyRequest, UnpackRequest, WithEntries } from "./jobs.ts";
 import type { TreeNode } from "./layer-tree.ts";
 import { NoStore, OverlayStore, PlainStore } from "./member-store.ts";
 import type { MemberStore } from "./member-store.ts";
@@ -20,7 +20,7 @@ import { invalidArchive } from "./tar-format.ts";
 import { TarReader } from "./tar-reader.ts";
 
 /** Does `LayerJobs.apply`. `check` throws when the job is to stop. */
-export async function apply(request: ApplyRequest, check: () => void): Promise<AppliedLayer> {
+export async function apply(request: ApplyRequest, check: () => void): Promise<WithEntries<AppliedLayer>> {
   const { directory, only } = request;
   if (directory === undefined) return resultOf(await read(request, new NoStore(), check));
   if (only !== undefined) return await applyOnly(request, directory, only, check);
@@ -95,7 +95,7 @@ async function applyOnly(
   directory: string,
   only: readonly BytePath[],
   check: () => void,
-): Promise<AppliedLayer> {
+): Promise<WithEntries<AppliedLayer>> {
   const target = bytePath(directory);
   const store = (isWanted: (path: BytePath, member: number) => boolean): PlainStore =>
     new PlainStore(`${target}.members`, isWanted);
@@ -133,7 +133,7 @@ function arrange(places: ReadonlyMap<BytePath, number>, members: PlainStore, dir
   }
 }
 
-function resultOf(result: ReadResult & { diffId: AppliedLayer["diffId"] }): AppliedLayer {
+function resultOf(result: ReadResult & { diffId: AppliedLayer["diffId"] }): WithEntries<AppliedLayer> {
   const { tree } = result.reader;
   const implied = tree.directories().filter(({ inode, path }) => inode === undefined && path !== "");
   return {

@@ -7,6 +7,7 @@ import type { BytePath } from "../core/byte-path.ts";
 import type { Compression } from "../core/descriptor.ts";
 import type { Digest } from "../core/digest.ts";
 import type { Entry, SourcedEntry } from "./entry.ts";
+import type { LayerIndex } from "./index-file.ts";
 
 /** How a blob is compressed. Where the blocks are cut is part of the format: see block-cutter.ts. */
 export interface CompressionOptions {
@@ -24,13 +25,16 @@ export interface PackedBlob {
   readonly digest: Digest;
   readonly size: number;
   readonly uncompressedSize: number;
-  /** The entries in tar order, with the content digests, and with times as they were given though the tar cuts them. */
-  readonly entries: readonly Entry[];
+  /** In tar order, with the content digests, and with times as they were given though the tar cuts them. */
+  readonly index: LayerIndex;
 }
 
 export interface PackRequest extends CompressionOptions {
-  /** In any order: written sorted by path, parents first; a hard link after its target. */
-  readonly entries: readonly SourcedEntry[];
+  /**
+   * In any order: written sorted by path, parents first; a hard link after its target. Or an index (as bytes), with the
+   * absolute byte path of the directory that has its files.
+   */
+  readonly content: readonly SourcedEntry[] | { readonly index: Uint8Array; readonly directory: BytePath };
   /** Absolute path of a new file that receives the blob (fsync is the caller's choice: `sync`). */
   readonly outFile: string;
   readonly sync: boolean;
@@ -65,7 +69,7 @@ export interface ApplyRequest {
 export interface AppliedLayer {
   readonly diffId: Digest;
   readonly uncompressedSize: number;
-  readonly entries: readonly Entry[];
+  readonly index: LayerIndex;
   /** Directories that the tar does not list, whose attributes on disk depend on the layers below (see `lowers`). Most layers have none. */
   readonly impliedDirectories: readonly BytePath[];
 }
@@ -129,6 +133,11 @@ export interface TranscodeRequest {
   readonly outFile: string;
 }
 
+/** What a worker makes of it before the way back: entries become an index there. */
+export type WithEntries<Result extends { readonly index: LayerIndex }> = Omit<Result, "index"> & {
+  readonly entries: readonly Entry[];
+};
+
 /** One open pool of workers; closed at the end of the program. */
 export interface LayerJobs {
   /** Writes a layer's tar, compressed, with both digests. */
@@ -138,16 +147,16 @@ export interface LayerJobs {
   /** Reads an archive: its entries, their bytes in plain files. Throws `ARCHIVE_INVALID` when it is none. */
   unpack(request: UnpackRequest, signal: AbortSignal): Promise<readonly SourcedEntry[]>;
   /** Writes entries as a directory in overlay form; gives them back with content digests, sorted as `pack` sorts. */
-  write(request: WriteRequest, signal: AbortSignal): Promise<readonly Entry[]>;
+  write(request: WriteRequest, signal: AbortSignal): Promise<LayerIndex>;
   /**
    * What a step changed, as sorted entries with parents (never the root), whiteouts per removed path of the layers below,
-   * nothing that is unchanged. Sources of regular files are below `upper`.
+   * nothing that is unchanged. The bytes of regular files are below `upper`.
    */
-  diff(request: DiffRequest, signal: AbortSignal): Promise<readonly SourcedEntry[]>;
+  diff(request: DiffRequest, signal: AbortSignal): Promise<LayerIndex>;
   /** Writes entries as a plain directory that `changes` will look through. */
   plain(request: PlainRequest, signal: AbortSignal): Promise<void>;
   /** What a step changed in a plain directory: the same entries as `diff` finds above an overlay. */
-  changes(request: ChangesRequest, signal: AbortSignal): Promise<readonly Entry[]>;
+  changes(request: ChangesRequest, signal: AbortSignal): Promise<LayerIndex>;
   /** Compresses the tar of a blob anew, byte for byte the same tar. */
   transcode(
     request: TranscodeRequest,

@@ -10,20 +10,25 @@ import { BlobWriter } from "./compress.ts";
 import type { BlockCache } from "./compress.ts";
 import { checkDigest, checkSize, ContentReader, digestOfBytes, EMPTY_DIGEST } from "./content.ts";
 import type { Entry, SourcedEntry } from "./entry.ts";
-import type { PackedBlob, PackRequest } from "./jobs.ts";
+import { decodeIndex } from "./index-file.ts";
+import type { PackedBlob, PackRequest, WithEntries } from "./jobs.ts";
 import { sortEntries } from "./order.ts";
 import { paddingOf } from "./tar-format.ts";
 import { encodeTarHeader, TAR_END } from "./tar-writer.ts";
 import { headerOf } from "./whiteout.ts";
 
 /** Does `LayerJobs.pack`. `check` throws when the job is to stop; it is called for every entry and large block. */
-export async function pack(request: PackRequest, check: () => void, cache?: BlockCache): Promise<PackedBlob> {
+export async function pack(
+  request: PackRequest,
+  check: () => void,
+  cache?: BlockCache,
+): Promise<WithEntries<PackedBlob>> {
   const blob = await BlobWriter.create(request, request.outFile, cache);
   try {
     const tar = new TarPacker(blob, check);
     const entries: Entry[] = [];
     // BuildKit's layers never list the root.
-    for (const item of sortEntries(request.entries.filter(({ entry }) => entry.path !== ""))) {
+    for (const item of sortEntries(contentOf(request).filter(({ entry }) => entry.path !== ""))) {
       check();
       const entry = withTime(item.entry, timeOf(item.entry, request));
       const digest = await tar.add({ ...item, entry: withTime(entry, writtenTime(entry, request)) });
@@ -36,6 +41,16 @@ export async function pack(request: PackRequest, check: () => void, cache?: Bloc
     blob.abandon();
     throw error;
   }
+}
+
+function contentOf({ content }: PackRequest): readonly SourcedEntry[] {
+  if (!("index" in content)) return content;
+  const entries = decodeIndex(content.index);
+  if (entries === undefined) throw new BuildError("INTERNAL", "the index of a layer to pack is damaged");
+  return entries.map((entry): SourcedEntry => {
+    if (entry.type !== "file") return { entry };
+    return { entry, source: { kind: "path", path: `${content.directory}/${entry.path}` } };
+  });
 }
 
 /** What the index says: all of the time, since later steps compare with it. */

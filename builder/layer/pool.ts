@@ -6,7 +6,8 @@ import { extname } from "node:path";
 import { Worker } from "node:worker_threads";
 import { BuildError } from "../core/errors.ts";
 import type { CompressedBlob } from "./compress.ts";
-import type { Entry, SourcedEntry } from "./entry.ts";
+import type { SourcedEntry } from "./entry.ts";
+import { LayerIndex } from "./index-file.ts";
 import type { AppliedLayer, LayerJobs, PackedBlob } from "./jobs.ts";
 import type { Job, JobAnswer, JobMessage } from "./worker-messages.ts";
 
@@ -15,16 +16,27 @@ export function openLayerJobs(options: { workers?: number } = {}): LayerJobs {
   const pool = new Pool(options.workers ?? Math.min(4, Math.max(2, availableParallelism())));
   // The results cross from `worker.ts`, which runs the function of the same name: their types are the functions'.
   return {
-    pack: async (request, signal) => (await pool.run({ kind: "pack", request }, signal)) as PackedBlob,
-    apply: async (request, signal) => (await pool.run({ kind: "apply", request }, signal)) as AppliedLayer,
-    unpack: async (request, signal) => (await pool.run({ kind: "unpack", request }, signal)) as SourcedEntry[],
-    write: async (request, signal) => (await pool.run({ kind: "write", request }, signal)) as Entry[],
-    diff: async (request, signal) => (await pool.run({ kind: "diff", request }, signal)) as SourcedEntry[],
+    pack: async (request, signal) => withIndex<PackedBlob>(await pool.run({ kind: "pack", request }, signal)),
+    apply: async (request, signal) => withIndex<AppliedLayer>(await pool.run({ kind: "apply", request }, signal)),
+    unpack: async (request, signal) => (await pool.run({ kind: "unpack", request }, signal)).result as SourcedEntry[],
+    write: async (request, signal) => indexOf(await pool.run({ kind: "write", request }, signal)),
+    diff: async (request, signal) => indexOf(await pool.run({ kind: "diff", request }, signal)),
     plain: async (request, signal) => void (await pool.run({ kind: "plain", request }, signal)),
-    changes: async (request, signal) => (await pool.run({ kind: "changes", request }, signal)) as Entry[],
-    transcode: async (request, signal) => (await pool.run({ kind: "transcode", request }, signal)) as CompressedBlob,
+    changes: async (request, signal) => indexOf(await pool.run({ kind: "changes", request }, signal)),
+    transcode: async (request, signal) =>
+      (await pool.run({ kind: "transcode", request }, signal)).result as CompressedBlob,
     [Symbol.asyncDispose]: () => pool.close(),
   };
+}
+
+type Done = Exclude<JobAnswer, { error: unknown }>;
+
+function indexOf({ index }: Done): LayerIndex {
+  return new LayerIndex(index ?? new Uint8Array());
+}
+
+function withIndex<Result extends { readonly index: LayerIndex }>(done: Done): Result {
+  return { ...(done.result as Omit<Result, "index">), index: indexOf(done) } as Result;
 }
 
 interface Waiting {
@@ -43,7 +55,7 @@ class Pool {
     this.#most = most;
   }
 
-  async run(job: Job, signal: AbortSignal): Promise<unknown> {
+  async run(job: Job, signal: AbortSignal): Promise<Done> {
     throwIfAborted(signal);
     const worker = await this.#acquire(signal);
     let isUsable = false;
@@ -119,7 +131,7 @@ class Pool {
   }
 }
 
-async function runOn(worker: Worker, job: Job, signal: AbortSignal): Promise<unknown> {
+async function runOn(worker: Worker, job: Job, signal: AbortSignal): Promise<Done> {
   const abortFlag = new SharedArrayBuffer(4);
   const abort = (): void => void Atomics.store(new Int32Array(abortFlag), 0, 1);
   worker.ref();
@@ -139,7 +151,7 @@ async function runOn(worker: Worker, job: Job, signal: AbortSignal): Promise<unk
       worker.postMessage({ job, abortFlag } satisfies JobMessage);
       if (signal.aborted) abort();
     });
-    if ("result" in answer) return answer.result;
+    if (!("error" in answer)) return answer;
     throw asThrown(answer.error);
   } finally {
     signal.removeEventListener("abort", abort);

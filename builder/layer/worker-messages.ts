@@ -38,4 +38,6 @@ export interface JobError {
   readonly cause: string | undefined;
 }
 
-export type JobAnswer = { readonly result: unknown } | { readonly error: JobError };
+/** `index`: the bytes of a layer's index (index-file.ts), handed over instead of cloned. */
+export type JobAnswer =
+  { readonly result: unknown; readonly index?: Uint8Array<ArrayBuffer> } | { readonly error: JobError };

@@ -5,6 +5,8 @@ import { parentPort } from "node:worker_threads";
 import { asBuildError, BuildError } from "../core/errors.ts";
 import { apply, unpack } from "./apply.ts";
 import { diff } from "./differ.ts";
+import type { Entry } from "./entry.ts";
+import { encodeIndex } from "./index-file.ts";
 import { pack } from "./pack.ts";
 import { changes, plain } from "./plain-tree.ts";
 import { transcode } from "./transcode.ts";
@@ -12,8 +14,12 @@ import type { Job, JobAnswer, JobMessage } from "./worker-messages.ts";
 import { write } from "./write.ts";
 
 parentPort?.on("message", (message: JobMessage) => {
-  void answer(message).then((reply) => parentPort?.postMessage(reply));
+  void answer(message).then((reply) => parentPort?.postMessage(reply, transferred(reply)));
 });
+
+function transferred(answer: JobAnswer): ArrayBuffer[] {
+  return "index" in answer && answer.index !== undefined ? [answer.index.buffer] : [];
+}
 
 async function answer({ job, abortFlag }: JobMessage): Promise<JobAnswer> {
   const flag = new Int32Array(abortFlag);
@@ -21,7 +27,8 @@ async function answer({ job, abortFlag }: JobMessage): Promise<JobAnswer> {
     if (Atomics.load(flag, 0) !== 0) throw new BuildError("CANCELLED", "cancelled");
   };
   try {
-    return { result: await run(job, check) };
+    const { result, index } = await run(job, check);
+    return { result, ...(index === undefined ? {} : { index: encodeIndex(index) }) };
   } catch (error) {
     const known = asBuildError(error);
     const stack = error instanceof Error ? error.stack : undefined;
@@ -31,23 +38,34 @@ async function answer({ job, abortFlag }: JobMessage): Promise<JobAnswer> {
   }
 }
 
-async function run(job: Job, check: () => void): Promise<unknown> {
+/** What a job gives, and the entries that go back as an index. */
+interface Done {
+  readonly result?: unknown;
+  readonly index?: readonly Entry[];
+}
+
+async function run(job: Job, check: () => void): Promise<Done> {
   switch (job.kind) {
     case "pack":
-      return await pack(job.request, check);
+      return splitEntries(await pack(job.request, check));
     case "apply":
-      return await apply(job.request, check);
+      return splitEntries(await apply(job.request, check));
     case "unpack":
-      return await unpack(job.request, check);
+      return { result: await unpack(job.request, check) };
     case "write":
-      return write(job.request, check);
+      return { index: write(job.request, check) };
     case "diff":
-      return diff(job.request, check);
+      return { index: diff(job.request, check).map(({ entry }) => entry) };
     case "plain":
-      return plain(job.request, check);
+      plain(job.request, check);
+      return {};
     case "changes":
-      return changes(job.request, check);
+      return { index: changes(job.request, check) };
     case "transcode":
-      return await transcode(job.request, check);
+      return { result: await transcode(job.request, check) };
   }
+}
+
+function splitEntries({ entries, ...result }: { readonly entries: readonly Entry[] }): Done {
+  return { result, index: entries };
 }

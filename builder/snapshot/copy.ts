@@ -34,11 +34,11 @@ export function copySnapshotter(place: LayerPlace): Snapshotter {
         root: { kind: "directory", path: directory, readonly: !writable },
         async freeze(ignore, freezeSignal) {
           const outDirectory = join(base, "changes");
-          const entries = await jobs.changes(
+          const index = await jobs.changes(
             { directory, baselineFile, outDirectory, overlayXattrs, ignore },
             freezeSignal,
           );
-          return { directory: outDirectory, entries: () => Promise.resolve(entries) };
+          return { directory: outDirectory, index: () => Promise.resolve(index) };
         },
         [Symbol.asyncDispose]: remove,
       };

@@ -10,8 +10,7 @@ import { join } from "node:path";
 import type { Descriptor } from "../core/descriptor.ts";
 import type { Digest } from "../core/digest.ts";
 import { BuildError, isErrno } from "../core/errors.ts";
-import type { Entry } from "../layer/entry.ts";
-import { decodeIndex, encodeIndex } from "../layer/index-file.ts";
+import { LayerIndex } from "../layer/index-file.ts";
 import type { LayerBlob } from "./ref.ts";
 
 /** A blob of the layer, and which form it is (`variantOf`). */
@@ -62,8 +61,8 @@ export class LayerFiles {
     this.#replace("meta.json", JSON.stringify(meta));
   }
 
-  /** The entries, or undefined when no index is stored or it is damaged (it can be made again). */
-  readIndex(): readonly Entry[] | undefined {
+  /** The index, or undefined when none is stored or it is damaged (it can be made again). */
+  readIndex(): LayerIndex | undefined {
     let bytes: Buffer;
     try {
       bytes = readFileSync(join(this.directory, "index"));
@@ -71,11 +70,12 @@ export class LayerFiles {
       if (isErrno(error, "ENOENT")) return undefined;
       throw error;
     }
-    return decodeIndex(bytes);
+    const index = new LayerIndex(bytes);
+    return index.isWhole ? index : undefined;
   }
 
-  writeIndex(entries: readonly Entry[]): void {
-    this.#replace("index", encodeIndex(entries));
+  writeIndex({ bytes }: LayerIndex): void {
+    this.#replace("index", bytes);
   }
 
   /** Puts a finished directory in place; when another process was faster its directory stays and ours goes. */

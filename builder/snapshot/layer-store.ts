@@ -88,8 +88,8 @@ export class LayerStore {
       createdMs,
       variants: [{ ...packed.blob, variant: variantOf(want.blob) }],
     };
-    const layer = new DiskLayer({ place: this.place, id, meta, pendingIndex: Promise.resolve(packed.entries) });
-    layer.files.writeIndex(packed.entries);
+    const layer = new DiskLayer({ place: this.place, id, meta, pendingIndex: Promise.resolve(packed.index) });
+    layer.files.writeIndex(packed.index);
     layer.files.writeMeta(meta);
     return this.#add(layer);
   }
@@ -103,20 +103,20 @@ export class LayerStore {
     const files = new LayerFiles(this.place.layersDirectory, id);
     const claim = this.#claim(id);
     files.adoptDirectory(frozen.directory);
-    const entries = frozen.entries(files.fsDirectory, patient(signal)).then((index) => {
+    const pendingIndex = frozen.index(files.fsDirectory, patient(signal)).then((index) => {
       files.writeIndex(index);
       files.writeMeta({ origin: "built", createdMs, variants: [] });
       claim.drop();
       return index;
     });
     // Whoever asks for the index sees the error; the files stay while steps may stand on them, and go with the claim.
-    entries.catch(() => undefined);
+    pendingIndex.catch(() => undefined);
     return this.#add(
       new DiskLayer({
         place: this.place,
         id,
         meta: { origin: "built", createdMs, variants: [] },
-        pendingIndex: entries,
+        pendingIndex,
       }),
     );
   }

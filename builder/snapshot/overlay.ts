@@ -28,13 +28,11 @@ export function overlaySnapshotter(place: LayerPlace): Snapshotter {
         freeze: (ignore) =>
           Promise.resolve({
             directory: upper,
-            async entries(directory, diffSignal) {
-              const found = await place.jobs.diff(
+            index: async (directory, diffSignal) =>
+              await place.jobs.diff(
                 { upper: directory, lowers: directories.toReversed(), overlayXattrs: place.overlayXattrs, ignore },
                 diffSignal,
-              );
-              return found.map((sourced) => sourced.entry);
-            },
+              ),
           }),
         [Symbol.asyncDispose]: () => {
           rmSync(base, { recursive: true, force: true });

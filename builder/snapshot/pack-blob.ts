@@ -1,23 +1,24 @@
 // Entries to a blob in the store: the one way from a layer's entries to its bytes.
 
 import { layerMediaType } from "../core/descriptor.ts";
-import type { Entry, SourcedEntry } from "../layer/entry.ts";
+import type { LayerIndex } from "../layer/index-file.ts";
+import type { PackRequest } from "../layer/jobs.ts";
 import { plainDescriptor } from "./layer-files.ts";
 import type { LayerPlace } from "./ports.ts";
 import type { BlobOptions, LayerBlob } from "./ref.ts";
 
-/** Packs entries as the options say; the blob is in the store when this resolves. The entries come back as the tar has them. */
+/** Packs a layer as the options say; the blob is in the store when this resolves. The index is as the tar has it. */
 export async function packBlob(
   place: LayerPlace,
-  entries: readonly SourcedEntry[],
+  content: PackRequest["content"],
   options: BlobOptions,
   signal: AbortSignal,
-): Promise<{ readonly blob: LayerBlob; readonly entries: readonly Entry[] }> {
+): Promise<{ readonly blob: LayerBlob; readonly index: LayerIndex }> {
   await using writer = await place.blobs.writer(signal);
   const { compression, level, encoder, maxMtimeNs } = options;
   const packed = await place.jobs.pack(
     {
-      entries,
+      content,
       outFile: writer.path,
       sync: true,
       compression,
@@ -30,5 +31,5 @@ export async function packBlob(
   await writer.adopt(packed);
   const descriptor = plainDescriptor(layerMediaType(compression, "oci"), packed.digest, packed.size);
   const { diffId, uncompressedSize } = packed;
-  return { blob: { descriptor, diffId, uncompressedSize }, entries: packed.entries };
+  return { blob: { descriptor, diffId, uncompressedSize }, index: packed.index };
 }

@@ -3,7 +3,7 @@
 // tree, compared with itself afterwards), for file systems that cannot hold an upper.
 
 import type { BytePath } from "../core/byte-path.ts";
-import type { Entry } from "../layer/entry.ts";
+import type { LayerIndex } from "../layer/index-file.ts";
 import type { StoredLayer } from "./ref.ts";
 
 /** A stack for an overlay mount, topmost first (the same shape as the executor's). */
@@ -21,8 +21,8 @@ export type PreparedRoot =
 /** What a step changed: a directory in overlay form that the caller now owns, and a way to list it once it is in its final place. */
 export interface Frozen {
   readonly directory: string;
-  /** Entries of the new layer; `directory` is where the caller moved it. */
-  entries(directory: string, signal: AbortSignal): Promise<readonly Entry[]>;
+  /** Index of the new layer; `directory` is where the caller moved it. */
+  index(directory: string, signal: AbortSignal): Promise<LayerIndex>;
 }
 
 /** A rootfs in use. Disposing it removes everything but what `freeze` gave away. */

@@ -11,6 +11,8 @@ import { BuildError } from "../core/errors.ts";
 import { NamespaceNeeded } from "../core/namespace.ts";
 import { setMtimeNs } from "../core/syscall.ts";
 import type { ContentSource, Entry, SourcedEntry } from "../layer/entry.ts";
+import type { LayerIndex } from "../layer/index-file.ts";
+import type { PackRequest } from "../layer/jobs.ts";
 import { StackTree } from "../layer/stack-tree.ts";
 import { LayerFiles, type LayerMeta, plainDescriptor, type StoredVariant } from "./layer-files.ts";
 import { packBlob } from "./pack-blob.ts";
@@ -28,7 +30,7 @@ export interface DiskLayerOptions {
   readonly id: string;
   readonly meta: LayerMeta;
   /** Entries that are still being found (a step's diff). */
-  readonly pendingIndex?: Promise<readonly Entry[]>;
+  readonly pendingIndex?: Promise<LayerIndex>;
   /** Of an image's layer: the layers it stands on, bottom first. */
   readonly below?: readonly StoredLayer[];
   readonly fetch?: FetchBlob;
@@ -42,7 +44,7 @@ export class DiskLayer implements StoredLayer {
   readonly #fetch: FetchBlob | undefined;
   readonly #below: readonly StoredLayer[];
   #meta: LayerMeta;
-  #index: Promise<readonly Entry[]> | undefined;
+  #index: Promise<LayerIndex> | undefined;
   #directory: Promise<string> | undefined;
   readonly #blobs = new Map<string, Promise<LayerBlob>>();
   readonly #extracted = new Map<BytePath, ContentSource>();
@@ -61,7 +63,11 @@ export class DiskLayer implements StoredLayer {
     return this.#meta.createdMs;
   }
 
-  index(signal: AbortSignal): Promise<readonly Entry[]> {
+  async index(signal: AbortSignal): Promise<readonly Entry[]> {
+    return (await this.#storedIndex(signal)).entries;
+  }
+
+  #storedIndex(signal: AbortSignal): Promise<LayerIndex> {
     return (this.#index ??= forgetOnFailure(this.#makeIndex(signal), () => (this.#index = undefined)));
   }
 
@@ -103,7 +109,7 @@ export class DiskLayer implements StoredLayer {
     this.files.writeMeta(this.#meta);
   }
 
-  async #makeIndex(signal: AbortSignal): Promise<readonly Entry[]> {
+  async #makeIndex(signal: AbortSignal): Promise<LayerIndex> {
     const stored = this.files.readIndex();
     if (stored) return stored;
     const { path, variant } = await this.#anyBlob(signal);
@@ -116,8 +122,8 @@ export class DiskLayer implements StoredLayer {
       },
       signal,
     );
-    this.#keep(applied.entries);
-    return applied.entries;
+    this.#keep(applied.index);
+    return applied.index;
   }
 
   async #makeDirectory(signal: AbortSignal): Promise<string> {
@@ -132,7 +138,7 @@ export class DiskLayer implements StoredLayer {
     );
     if (applied.impliedDirectories.length > 0)
       await this.#completeDirectories(directory, applied.impliedDirectories, signal);
-    this.#keep(applied.entries);
+    this.#keep(applied.index);
     this.files.adoptDirectory(directory);
     return this.files.fsDirectory;
   }
@@ -157,23 +163,29 @@ export class DiskLayer implements StoredLayer {
     const known = this.#meta.variants.find((stored) => stored.variant === variant || variant === "as is");
     if (known && (await this.#isThere(known, signal))) return known;
     if (this.#meta.origin === "image") return await this.#transcode(variant, options, signal);
-    const entries = await this.index(signal);
-    const packed = await this.#pack(entries, options, signal);
+    const packed = await this.#pack(options, signal);
     const made: StoredVariant = { ...packed, variant };
     this.addVariant(made);
     return made;
   }
 
-  async #pack(entries: readonly Entry[], options: BlobOptions, signal: AbortSignal): Promise<LayerBlob> {
+  async #pack(options: BlobOptions, signal: AbortSignal): Promise<LayerBlob> {
+    const packed = await packBlob(this.#place, await this.#content(signal), options, signal);
+    if (options.maxMtimeNs === undefined) this.#keep(packed.index);
+    return packed.blob;
+  }
+
+  async #content(signal: AbortSignal): Promise<PackRequest["content"]> {
+    const index = await this.#storedIndex(signal);
+    if (this.files.hasDirectory() && this.#place.privileged)
+      return { index: index.bytes, directory: bytePath(this.files.fsDirectory) };
+    const { entries } = index;
     const files = entries.filter((entry) => entry.type === "file").map((entry) => entry.path);
     const sources = await this.sources(files, signal);
-    const sourced = entries.map((entry): SourcedEntry => {
+    return entries.map((entry): SourcedEntry => {
       const source = entry.type === "file" ? sources.get(entry.path) : undefined;
       return source === undefined ? { entry } : { entry, source };
     });
-    const packed = await packBlob(this.#place, sourced, options, signal);
-    if (options.maxMtimeNs === undefined) this.#keep(packed.entries);
-    return packed.blob;
   }
 
   /** The same tar in another compression: its diffID stays. */
@@ -220,9 +232,9 @@ export class DiskLayer implements StoredLayer {
     return true;
   }
 
-  #keep(entries: readonly Entry[]): void {
-    this.#index = Promise.resolve(entries);
-    this.files.writeIndex(entries);
+  #keep(index: LayerIndex): void {
+    this.#index = Promise.resolve(index);
+    this.files.writeIndex(index);
   }
 
   #areReadable(paths: readonly BytePath[]): boolean {

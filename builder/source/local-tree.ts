@@ -16,8 +16,10 @@ import { hashSources } from "../layer/hash-files.ts";
 
 /** Digests of files that did not change since they were hashed; consulted before a file is read. */
 export interface DigestCache {
-  lookup(path: BytePath, stat: BigIntStats): Digest | undefined;
-  store(path: BytePath, stat: BigIntStats, digest: Digest): void;
+  /** What must stay as it is for a digest to hold. Kept for each file, where its whole stat would be ten times as large. */
+  fingerprint(stat: BigIntStats): string;
+  lookup(path: BytePath, fingerprint: string): Digest | undefined;
+  store(path: BytePath, fingerprint: string, digest: Digest): void;
 }
 
 export interface LocalTreeOptions {
@@ -31,7 +33,12 @@ export interface LocalTreeOptions {
 /** What is known of a path that exists: its entry if it is seen, and how its children are judged. */
 interface Known {
   readonly entry: Entry | undefined;
-  readonly stat: BigIntStats;
+  readonly isDirectory: boolean;
+  readonly isSocket: boolean;
+  /** Device and inode of a file that has other names, else undefined. */
+  readonly inode: string | undefined;
+  /** Of a file, for the digest cache. */
+  readonly fingerprint: string | undefined;
   /** Of a directory: the patterns with this directory visited last. */
   readonly walk: PatternWalk | undefined;
 }
@@ -71,8 +78,7 @@ export class LocalTree implements FileTree {
   }
 
   inode(path: BytePath): string {
-    const stat = this.#look(path)?.stat;
-    return stat !== undefined && stat.nlink > 1n && !stat.isDirectory() ? `${stat.dev}:${stat.ino}` : path;
+    return this.#look(path)?.inode ?? path;
   }
 
   async digests(paths: readonly BytePath[], signal: AbortSignal): Promise<ReadonlyMap<BytePath, Digest>> {
@@ -111,8 +117,8 @@ export class LocalTree implements FileTree {
   }
 
   #cached(path: BytePath): Digest | undefined {
-    const known = this.#look(path);
-    return known && this.#options.digestCache?.lookup(path, known.stat);
+    const fingerprint = this.#look(path)?.fingerprint;
+    return fingerprint === undefined ? undefined : this.#options.digestCache?.lookup(path, fingerprint);
   }
 
   async #hash(paths: readonly BytePath[], found: Map<BytePath, Digest>, signal: AbortSignal): Promise<void> {
@@ -130,7 +136,7 @@ export class LocalTree implements FileTree {
           },
         );
       }
-      this.#options.digestCache?.store(path, known.stat, digest);
+      if (known.fingerprint !== undefined) this.#options.digestCache?.store(path, known.fingerprint, digest);
       found.set(path, digest);
     }
   }
@@ -139,7 +145,7 @@ export class LocalTree implements FileTree {
     return new Map(
       paths.map((path): [BytePath, ContentSource] => {
         // A socket is an empty file to BuildKit: there are no bytes to read.
-        if (this.#look(path)?.stat.isSocket()) return [path, { kind: "bytes", bytes: new Uint8Array() }];
+        if (this.#look(path)?.isSocket) return [path, { kind: "bytes", bytes: new Uint8Array() }];
         return [path, { kind: "path", path: this.#onDisk(path) }];
       }),
     );
@@ -157,23 +163,34 @@ export class LocalTree implements FileTree {
     if (!stat?.isDirectory())
       throw new BuildError("CONTEXT", `the build context "${displayPath(this.root)}" is not a directory`);
     // A client's root directory does not travel with its files: it is a plain one.
-    return { entry: { ...entryOf("", stat), mode: 0o755 }, stat, walk: this.#patterns?.walk() };
+    return { ...this.#facts(stat), entry: { ...entryOf("", stat), mode: 0o755 }, walk: this.#patterns?.walk() };
   }
 
   #lookBelow(path: BytePath): Known | undefined {
     const parent = this.#look(parentOf(path));
-    if (!parent?.stat.isDirectory()) return undefined;
+    if (parent?.isDirectory !== true) return undefined;
     const stat = this.#stat(path);
     if (stat === undefined) return undefined;
-    const isDirectory = stat.isDirectory();
+    const facts = this.#facts(stat);
+    const { isDirectory } = facts;
     const verdict = parent.walk?.visit(path, isDirectory) ?? "kept";
-    const known = { stat, walk: isDirectory ? this.#walkAt(path) : undefined };
+    const known = { ...facts, walk: isDirectory ? this.#walkAt(path) : undefined };
     if (verdict === "kept") return { ...known, entry: this.#entry(path, stat) };
     if (!isDirectory || verdict === "excluded-tree") return { ...known, entry: undefined };
     // An excluded directory is seen as the parent of what a "!" pattern takes back.
     this.#known.set(path, { ...known, entry: undefined });
     const isParent = this.#read(path).some((name) => this.#look(joinBytes(path, name))?.entry !== undefined);
     return { ...known, entry: isParent ? this.#entry(path, stat) : undefined };
+  }
+
+  #facts(stat: BigIntStats): Omit<Known, "entry" | "walk"> {
+    const isDirectory = stat.isDirectory();
+    return {
+      isDirectory,
+      isSocket: stat.isSocket(),
+      inode: stat.nlink > 1n && !isDirectory ? `${stat.dev}:${stat.ino}` : undefined,
+      fingerprint: stat.isFile() ? this.#options.digestCache?.fingerprint(stat) : undefined,
+    };
   }
 
   /** The patterns as they are after the directories down to this one: a walk keeps only the branch it is on. */
@@ -194,7 +211,7 @@ export class LocalTree implements FileTree {
 
   #exists(path: BytePath): boolean {
     const parent = this.#look(parentOf(path));
-    return parent?.stat.isDirectory() === true && this.#stat(path) !== undefined;
+    return parent?.isDirectory === true && this.#stat(path) !== undefined;
   }
 
   #stat(path: BytePath): BigIntStats | undefined {

@@ -59,24 +59,27 @@ export class StatCache implements DigestCache {
     return TRUSTED.has(statfsSync(fsPath(bytePath(root))).type) ? new StatCache(root, place) : undefined;
   }
 
-  lookup(path: BytePath, stat: BigIntStats): Digest | undefined {
-    const record = this.#records.get(path);
-    const known = recordOf(stat);
-    if (record === undefined || !record.startsWith(known) || record.length !== known.length + DIGEST_CHARS)
-      return undefined;
-    this.#used.add(path);
-    return `sha256:${record.slice(known.length)}`;
+  fingerprint({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
+    return `${dev} ${ino} ${size} ${mtimeNs} ${ctimeNs} `;
   }
 
-  store(path: BytePath, stat: BigIntStats, digest: Digest): void {
+  lookup(path: BytePath, fingerprint: string): Digest | undefined {
+    const record = this.#records.get(path);
+    if (!record?.startsWith(fingerprint) || record.length !== fingerprint.length + DIGEST_CHARS) return undefined;
+    this.#used.add(path);
+    return `sha256:${record.slice(fingerprint.length)}`;
+  }
+
+  store(path: BytePath, fingerprint: string, digest: Digest): void {
     this.#used.add(path);
     this.#isChanged = true;
-    if (this.#isTrusted(stat)) this.#records.set(path, recordOf(stat) + hexOf(digest));
+    if (this.#isTrusted(fingerprint)) this.#records.set(path, fingerprint + hexOf(digest));
     else this.#records.delete(path);
   }
 
-  #isTrusted({ dev, ctimeNs, mtimeNs }: BigIntStats): boolean {
-    return dev === this.#device && ctimeNs < this.#unsettledNs && mtimeNs < this.#unsettledNs;
+  #isTrusted(fingerprint: string): boolean {
+    const [dev = "", , , mtimeNs = "", ctimeNs = ""] = fingerprint.split(" ");
+    return BigInt(dev) === this.#device && BigInt(ctimeNs) < this.#unsettledNs && BigInt(mtimeNs) < this.#unsettledNs;
   }
 
   /** Writes the records, if there are new ones. Of two builds at once the last one's stay. */
@@ -119,10 +122,6 @@ export interface StatCachePlace {
 
 /** Spaces before the path. */
 const FIELDS = 6;
-
-function recordOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
-  return `${dev} ${ino} ${size} ${mtimeNs} ${ctimeNs} `;
-}
 
 function readWhole(path: string): Buffer | undefined {
   try {

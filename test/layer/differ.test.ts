@@ -77,7 +77,7 @@ class Stack {
   async roundTrip(entries: readonly SourcedEntry[]): Promise<void> {
     const [step = "", ...below] = this.#lowers;
     const outFile = `${step}.tar`;
-    await pack({ entries, outFile, sync: false, compression: "uncompressed", keepNanoseconds: true }, check);
+    await pack({ content: entries, outFile, sync: false, compression: "uncompressed", keepNanoseconds: true }, check);
     const directory = `${step}.again`;
     await apply({ blobFile: outFile, compression: "uncompressed", directory, overlayXattrs: "trusted" }, check);
     assert.deepEqual(this.merged([directory, ...below]), this.merged());

@@ -56,7 +56,7 @@ test("one changed file changes one or two blocks; the rest comes from the cache,
   let number = 0;
   const run = async (entries: readonly SourcedEntry[]): Promise<number> => {
     const before = cache.misses;
-    const request = { entries, sync: false, compression: "gzip" } as const;
+    const request = { content: entries, sync: false, compression: "gzip" } as const;
     const cached = await pack({ ...request, outFile: join(base, `${++number}`) }, check, cache);
     const fresh = await pack({ ...request, outFile: join(base, `${++number}`) }, check);
     assert.equal(cached.digest, fresh.digest);
@@ -139,10 +139,12 @@ test("an index file gives back what went in", () => {
 });
 
 test("a damaged index file is no index, never a wrong one", () => {
-  const bytes = encodeIndex(
-    files()
-      .slice(0, 20)
-      .map(({ entry }) => entry),
+  const bytes = Buffer.from(
+    encodeIndex(
+      files()
+        .slice(0, 20)
+        .map(({ entry }) => entry),
+    ),
   );
   assert.equal(decodeIndex(bytes.subarray(0, -1)), undefined);
   assert.equal(decodeIndex(bytes.subarray(0, bytes.lastIndexOf(0x0a, -2) + 1)), undefined);

@@ -56,7 +56,7 @@ for (const compression of ["uncompressed", "gzip", "zstd"] as const) {
     sampleTree(tree);
     const blobFile = join(base, "blob");
     const packed = await jobs.pack(
-      { entries: entriesOf(tree), outFile: blobFile, sync: true, compression, keepNanoseconds: true },
+      { content: entriesOf(tree), outFile: blobFile, sync: true, compression, keepNanoseconds: true },
       never,
     );
     assert.equal(packed.digest, digestOf(readFileSync(blobFile)));
@@ -67,7 +67,7 @@ for (const compression of ["uncompressed", "gzip", "zstd"] as const) {
       never,
     );
     assert.equal(applied.uncompressedSize, packed.uncompressedSize);
-    assert.deepEqual(applied.entries, packed.entries);
+    assert.deepEqual(applied.index.entries, packed.index.entries);
     assert.deepEqual(applied.impliedDirectories, []);
     assert.deepEqual(treeText(directory), treeText(tree));
   });
@@ -81,11 +81,11 @@ test("times are lowered to the ceiling, and in the tar cut to whole seconds; the
   }));
   const outFile = join(base, "blob");
   const packed = await jobs.pack(
-    { entries, outFile, sync: false, compression: "uncompressed", maxMtimeNs: 3_000_000_000n },
+    { content: entries, outFile, sync: false, compression: "uncompressed", maxMtimeNs: 3_000_000_000n },
     never,
   );
   assert.deepEqual(
-    packed.entries.map(({ mtimeNs }) => mtimeNs),
+    packed.index.entries.map(({ mtimeNs }) => mtimeNs),
     [-1n, 1_999_999_999n, 3_000_000_000n],
   );
   assert.deepEqual(
@@ -99,9 +99,12 @@ test("the order and the blob do not depend on the order of the entries", async (
   sampleTree(join(base, "tree"));
   const entries = entriesOf(join(base, "tree"));
   const shuffled = [...entries].sort((a, b) => (digestOf(a.entry.path) < digestOf(b.entry.path) ? -1 : 1));
-  const first = await jobs.pack({ entries, outFile: join(base, "1"), sync: false, compression: "gzip" }, never);
+  const first = await jobs.pack(
+    { content: entries, outFile: join(base, "1"), sync: false, compression: "gzip" },
+    never,
+  );
   const second = await jobs.pack(
-    { entries: shuffled, outFile: join(base, "2"), sync: false, compression: "gzip" },
+    { content: shuffled, outFile: join(base, "2"), sync: false, compression: "gzip" },
     never,
   );
   assert.equal(second.digest, first.digest);
@@ -116,9 +119,9 @@ test("the first name of a file in the tar has its content, whichever name the en
   });
   const entries = [{ entry: file, source: { kind: "bytes", bytes } } as const, link("a", "m"), link("z", "a")];
   const outFile = join(base, "blob");
-  const packed = await jobs.pack({ entries, outFile, sync: false, compression: "uncompressed" }, never);
-  assert.deepEqual(summary(packed.entries), ["a file", "m hardlink a", "z hardlink a"]);
-  assert.deepEqual(indexOf(readFileSync(outFile)), packed.entries);
+  const packed = await jobs.pack({ content: entries, outFile, sync: false, compression: "uncompressed" }, never);
+  assert.deepEqual(summary(packed.index.entries), ["a file", "m hardlink a", "z hardlink a"]);
+  assert.deepEqual(indexOf(readFileSync(outFile)), packed.index.entries);
 });
 
 test("digests do not depend on the number of workers, nor on what else is going on", async (t) => {
@@ -129,7 +132,7 @@ test("digests do not depend on the number of workers, nor on what else is going 
   for (const workers of [1, 3]) {
     const pool = openLayerJobs({ workers });
     const runs = Array.from({ length: 6 }, (_, i) =>
-      pool.pack({ entries, outFile: join(base, `${workers}-${i}`), sync: false, compression: "gzip" }, never),
+      pool.pack({ content: entries, outFile: join(base, `${workers}-${i}`), sync: false, compression: "gzip" }, never),
     );
     for (const { digest } of await Promise.all(runs)) digests.add(digest);
     await pool[Symbol.asyncDispose]();
@@ -151,7 +154,7 @@ test("a file that is not what its entry says stops the job and leaves nothing", 
   ];
   for (const entry of wrong) {
     await assert.rejects(
-      jobs.pack({ entries: [{ entry, source }], outFile, sync: false, compression: "gzip" }, never),
+      jobs.pack({ content: [{ entry, source }], outFile, sync: false, compression: "gzip" }, never),
       hasCode("CONTEXT"),
     );
     await assert.rejects(
@@ -165,7 +168,7 @@ test("a file that is not what its entry says stops the job and leaves nothing", 
   }
   const missing = { kind: "path", path: join(base, "none") } as const;
   await assert.rejects(
-    jobs.pack({ entries: [{ entry, source: missing }], outFile, sync: false, compression: "gzip" }, never),
+    jobs.pack({ content: [{ entry, source: missing }], outFile, sync: false, compression: "gzip" }, never),
     /none.*cannot be read/,
   );
 });
@@ -179,7 +182,7 @@ test("writing gives owners, modes, times, and hard links sources that are alike"
   const strip = (lines: string[]): string[] => lines.map((line) => line.replace(/^(.* \d+:\d+ -?\d+) \d+ /, "$1 "));
   assert.deepEqual(strip(treeText(join(base, "linked"))), strip(treeText(join(base, "tree"))));
   assert.equal(lstatSync(join(base, "linked/d/f7")).ino, lstatSync(join(base, "tree/d/f7")).ino);
-  assert.equal(written.find(({ path }) => path === "d/file")?.digest, digestOf("hello"));
+  assert.equal(written.entries.find(({ path }) => path === "d/file")?.digest, digestOf("hello"));
   const given = entries.map(({ entry, source }): SourcedEntry => ({
     entry: { ...entry, uid: 12, gid: 13 },
     ...(source === undefined ? {} : { source }),
@@ -242,7 +245,7 @@ test("directories that the tar does not list take their attributes from the laye
   );
   const blobFile = join(base, "blob");
   await jobs.pack(
-    { entries: [file("tmp/f"), file("new/f")], outFile: blobFile, sync: false, compression: "gzip" },
+    { content: [file("tmp/f"), file("new/f")], outFile: blobFile, sync: false, compression: "gzip" },
     never,
   );
   const request = {
@@ -252,9 +255,9 @@ test("directories that the tar does not list take their attributes from the laye
     directory: join(base, "d"),
     lowers: [join(base, "lower")],
   } as const;
-  const { impliedDirectories, entries } = await jobs.apply(request, never);
+  const { impliedDirectories, index } = await jobs.apply(request, never);
   assert.deepEqual(impliedDirectories, ["new", "tmp"]);
-  assert.deepEqual(summary(entries), ["new/f file", "tmp/f file"]);
+  assert.deepEqual(summary(index.entries), ["new/f file", "tmp/f file"]);
   assert.deepEqual(
     treeText(join(base, "d")).filter((line) => line.endsWith("dir")),
     ["new 755 0:0 0 dir", "tmp 1777 3:4 9000000000 dir"],
@@ -266,7 +269,7 @@ test("a blob changes its compression and keeps its tar", async (t) => {
   sampleTree(join(base, "tree"));
   const blobFile = join(base, "gzip");
   const packed = await jobs.pack(
-    { entries: entriesOf(join(base, "tree")), outFile: blobFile, sync: false, compression: "gzip" },
+    { content: entriesOf(join(base, "tree")), outFile: blobFile, sync: false, compression: "gzip" },
     never,
   );
   const request = {
@@ -297,7 +300,7 @@ test("an abort stops a job in the middle and removes what it wrote", async (t) =
   const abort = new AbortController();
   const job = jobs.pack(
     {
-      entries: [{ entry, source: { kind: "path", path: file } }],
+      content: [{ entry, source: { kind: "path", path: file } }],
       outFile: join(base, "blob"),
       sync: false,
       compression: "gzip",
@@ -326,23 +329,23 @@ test("a file of holes is packed and unpacked, its zeros compressed once", async 
   const entry: Entry = { path: "huge", type: "file", mode: 0o644, uid: 0, gid: 0, size, mtimeNs: 0n };
   const outFile = join(base, "blob");
   const packed = await jobs.pack(
-    { entries: [{ entry, source: { kind: "path", path: file } }], outFile, sync: false, compression: "zstd" },
+    { content: [{ entry, source: { kind: "path", path: file } }], outFile, sync: false, compression: "zstd" },
     never,
   );
   assert.ok(packed.size < 500_000);
   assert.equal(packed.uncompressedSize, 512 + size + 1024);
-  const { entries } = await jobs.apply(
+  const { index } = await jobs.apply(
     { blobFile: outFile, compression: "zstd", diffId: packed.diffId, overlayXattrs: "user" },
     never,
   );
-  assert.deepEqual(entries, packed.entries);
+  assert.deepEqual(index.entries, packed.index.entries);
 });
 
 test("an unused pool, and one that is done, let the process end", (t) => {
   const url = new URL("../../builder/layer/pool.ts", import.meta.url).href;
   const script = `import { openLayerJobs } from ${JSON.stringify(url)};
     const jobs = openLayerJobs();
-    console.log((await jobs.diff({ upper: ${JSON.stringify(temporary(t))}, lowers: [], overlayXattrs: "user" }, new AbortController().signal)).length === 0);`;
+    console.log((await jobs.diff({ upper: ${JSON.stringify(temporary(t))}, lowers: [], overlayXattrs: "user" }, new AbortController().signal)).entries.length === 0);`;
   const { status, stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", script], {
     encoding: "utf8",
     timeout: 20_000,
@@ -354,16 +357,16 @@ test("gzip blobs are one ordinary gzip member for gzip(1), zstd blobs for zstd(1
   const base = temporary(t);
   sampleTree(join(base, "tree"));
   const entries = entriesOf(join(base, "tree"));
-  await jobs.pack({ entries, outFile: join(base, "plain"), sync: false, compression: "uncompressed" }, never);
+  await jobs.pack({ content: entries, outFile: join(base, "plain"), sync: false, compression: "uncompressed" }, never);
   const plain = readFileSync(join(base, "plain"));
-  await jobs.pack({ entries, outFile: join(base, "b.gz"), sync: false, compression: "gzip" }, never);
+  await jobs.pack({ content: entries, outFile: join(base, "b.gz"), sync: false, compression: "gzip" }, never);
   assert.ok(gunzipSync(readFileSync(join(base, "b.gz"))).equals(plain));
   await jobs.pack(
-    { entries, outFile: join(base, "p.gz"), sync: false, compression: "gzip", encoder: "portable" },
+    { content: entries, outFile: join(base, "p.gz"), sync: false, compression: "gzip", encoder: "portable" },
     never,
   );
   assert.ok(gunzipSync(readFileSync(join(base, "p.gz"))).equals(plain));
-  await jobs.pack({ entries, outFile: join(base, "b.zst"), sync: false, compression: "zstd" }, never);
+  await jobs.pack({ content: entries, outFile: join(base, "b.zst"), sync: false, compression: "zstd" }, never);
   for (const [program, file] of [
     ["gzip", "b.gz"],
     ["gzip", "p.gz"],
@@ -379,7 +382,7 @@ test("levels that a compression does not have are refused", async (t) => {
   const base = temporary(t);
   const refuse = async (options: object): Promise<void> => {
     await assert.rejects(
-      jobs.pack({ entries: [], outFile: join(base, "b"), sync: false, compression: "gzip", ...options }, never),
+      jobs.pack({ content: [], outFile: join(base, "b"), sync: false, compression: "gzip", ...options }, never),
       hasCode("USAGE"),
     );
   };
