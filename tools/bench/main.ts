@@ -1,6 +1,6 @@
-// `make bench`: four workloads, every builder this machine has, interleaved; prints
+// `make bench`: every workload, every builder this machine has, interleaved; prints
 // seconds, peak memory and the ratio to the first peer. Only ratios of one run count.
-// BENCH_ROUNDS (3) and BENCH_STATE (a folder on a journaled file system or tmpfs).
+// BENCH_ROUNDS (3), BENCH_ONLY (a part of a workload's name) and BENCH_STATE (a folder on a journaled file system or tmpfs).
 
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -20,7 +20,7 @@ try {
   );
   process.stdout.write("| workload | builder | median s | min s | x tsbuild | peak MB |\n|---|---|---|---|---|---|\n");
   const { archive: rootfs } = await makeRootFileSystem();
-  for (const workload of WORKLOADS) {
+  for (const workload of WORKLOADS.filter(({ name }) => name.includes(process.env["BENCH_ONLY"] ?? ""))) {
     const context = join(state, "context");
     workload.write(context, rootfs);
     const results = new Map<string, Measured[]>();

@@ -1,4 +1,4 @@
-// The four workloads of `make bench`: each writes a context and says what is timed.
+// The workloads of `make bench`: each writes a context and says what is timed.
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -47,6 +47,15 @@ export const WORKLOADS: readonly Workload[] = [
     write: (directory, rootfs) =>
       base(directory, rootfs, [
         "RUN mkdir /big && for i in $(seq 1 20); do dd if=/dev/urandom of=/big/n$i bs=1M count=10 2>/dev/null; seq 1 1500000 | head -c 10485760 > /big/t$i; done",
+      ]),
+  },
+  {
+    name: "1 GB layer to an archive",
+    start: "cold",
+    archive: true,
+    write: (directory, rootfs) =>
+      base(directory, rootfs, [
+        "RUN mkdir /big && dd if=/dev/urandom of=/big/noise bs=1M count=600 2>/dev/null && head -c 400M /dev/zero | tr '\\0' 'x' > /big/text",
       ]),
   },
   {
