@@ -46,7 +46,7 @@ export const WORKLOADS: readonly Workload[] = [
     // Half noise, half text: compresses like a usual layer.
     write: (directory, rootfs) =>
       base(directory, rootfs, [
-        "RUN mkdir /big && for i in $(seq 1 20); do dd if=/dev/urandom of=/big/n$i bs=1M count=10 2>/dev/null; seq 1 1500000 | head -c 10485760 > /big/t$i; done",
+        "RUN mkdir /big && for i in 1 2 3 4 5 6 7 8 9 10; do head -c 20M /dev/urandom > /big/n$i && head -c 20M /dev/urandom | tr -c a-z ' ' > /big/t$i || exit 1; done",
       ]),
   },
   {
@@ -55,7 +55,7 @@ export const WORKLOADS: readonly Workload[] = [
     archive: true,
     write: (directory, rootfs) =>
       base(directory, rootfs, [
-        "RUN mkdir /big && dd if=/dev/urandom of=/big/noise bs=1M count=600 2>/dev/null && head -c 400M /dev/zero | tr '\\0' 'x' > /big/text",
+        "RUN mkdir /big && head -c 600M /dev/urandom > /big/noise && head -c 400M /dev/urandom | tr -c a-z ' ' > /big/text",
       ]),
   },
   {
