@@ -112,6 +112,8 @@ class TreeComparer {
   readonly #found: Entry[] = [];
   /** First name of each changed inode that has several. */
   readonly #inodes = new Map<bigint, Entry>();
+  /** Names that are as they were, of each inode that has several. */
+  readonly #unchanged = new Map<bigint, BytePath[]>();
 
   constructor(root: BytePath, baseline: Baseline, ignore: readonly BytePath[], check: () => void) {
     this.#root = root;
@@ -123,7 +125,7 @@ class TreeComparer {
 
   run(): Entry[] {
     this.#walk("", this.#namesBefore.get("") ?? []);
-    return this.#found;
+    return this.#unchanged.size === 0 ? this.#found : this.#withLowerNames();
   }
 
   #walk(path: BytePath, before: readonly BytePath[]): void {
@@ -150,6 +152,7 @@ class TreeComparer {
     }
     if (before === undefined || !this.#isSame(path, absolute, stat, before))
       this.#found.push(this.#changed(path, absolute, stat));
+    else this.#keepName(path, stat);
   }
 
   #compareDirectory(path: BytePath, stat: BigIntStats, before: Before | undefined): void {
@@ -181,6 +184,21 @@ class TreeComparer {
     const entry = entryOnDisk(path, absolute, stat);
     if (stat.nlink > 1n) this.#inodes.set(stat.ino, entry);
     return entry;
+  }
+
+  #keepName(path: BytePath, stat: BigIntStats): void {
+    if (!stat.isFile() || stat.nlink === 1n) return;
+    const names = this.#unchanged.get(stat.ino);
+    if (names === undefined) this.#unchanged.set(stat.ino, [path]);
+    else names.push(path);
+  }
+
+  #withLowerNames(): Entry[] {
+    const namesOf = new Map([...this.#inodes].map(([inode, entry]) => [entry, this.#unchanged.get(inode)]));
+    return this.#found.map((entry) => {
+      const lowerNames = namesOf.get(entry);
+      return lowerNames === undefined ? entry : { ...entry, lowerNames };
+    });
   }
 }
 

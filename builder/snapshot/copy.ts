@@ -9,6 +9,7 @@ import type { SourcedEntry } from "../layer/entry.ts";
 import { RootfsView } from "../layer/view.ts";
 import type { LayerPlace } from "./ports.ts";
 import type { StoredLayer } from "./ref.ts";
+import { rootDirectory, setRoot } from "./root-directory.ts";
 import type { Snapshotter } from "./snapshotter.ts";
 
 /** Makes trees in the place's work directory; what changed moves from there by rename. */
@@ -26,6 +27,7 @@ export function copySnapshotter(place: LayerPlace): Snapshotter {
           { entries: await mergedEntries(layers, signal), directory, overlayXattrs, baselineFile },
           signal,
         );
+        setRoot(directory, rootDirectory(layers, writable));
       } catch (error) {
         await remove();
         throw error;

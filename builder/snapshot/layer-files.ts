@@ -12,6 +12,7 @@ import type { Digest } from "../core/digest.ts";
 import { BuildError, isErrno } from "../core/errors.ts";
 import { LayerIndex } from "../layer/index-file.ts";
 import type { LayerBlob } from "./ref.ts";
+import type { RootDirectory } from "./root-directory.ts";
 
 /** A blob of the layer, and which form it is (`variantOf`). */
 export interface StoredVariant extends LayerBlob {
@@ -23,6 +24,8 @@ export interface LayerMeta {
   readonly origin: "image" | "built";
   /** When it was built, in ms since the epoch. */
   readonly createdMs?: number;
+  /** As a step left the root directory. */
+  readonly root?: RootDirectory;
   readonly variants: readonly StoredVariant[];
 }
 

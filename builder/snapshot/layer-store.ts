@@ -11,6 +11,7 @@ import { LayerFiles } from "./layer-files.ts";
 import { packBlob } from "./pack-blob.ts";
 import type { FetchBlob, LayerPlace } from "./ports.ts";
 import type { BlobOptions, LayerBlob, StoredLayer } from "./ref.ts";
+import { readRoot } from "./root-directory.ts";
 import type { Frozen } from "./snapshotter.ts";
 import { DiskLayer, variantOf } from "./stored-layer.ts";
 
@@ -103,22 +104,16 @@ export class LayerStore {
     const files = new LayerFiles(this.place.layersDirectory, id);
     const claim = this.#claim(id);
     files.adoptDirectory(frozen.directory);
+    const meta = { origin: "built" as const, createdMs, root: readRoot(files.fsDirectory), variants: [] };
     const pendingIndex = frozen.index(files.fsDirectory, patient(signal)).then((index) => {
       files.writeIndex(index);
-      files.writeMeta({ origin: "built", createdMs, variants: [] });
+      files.writeMeta(meta);
       claim.drop();
       return index;
     });
     // Whoever asks for the index sees the error; the files stay while steps may stand on them, and go with the claim.
     pendingIndex.catch(() => undefined);
-    return this.#add(
-      new DiskLayer({
-        place: this.place,
-        id,
-        meta: { origin: "built", createdMs, variants: [] },
-        pendingIndex,
-      }),
-    );
+    return this.#add(new DiskLayer({ place: this.place, id, meta, pendingIndex }));
   }
 
   /** An empty folder of this process for somebody's files, on the layers' file system; gone when disposed. */

@@ -7,6 +7,7 @@ import type { Digest } from "../core/digest.ts";
 import type { ContentSource, Entry } from "../layer/entry.ts";
 import type { CompressionOptions } from "../layer/jobs.ts";
 import type { BytePath } from "../core/byte-path.ts";
+import type { RootDirectory } from "./root-directory.ts";
 
 /** A layer's blob and its uncompressed identity. */
 export interface LayerBlob {
@@ -28,6 +29,8 @@ export interface StoredLayer {
   readonly id: string;
   /** When a step made it, in ms since the epoch; undefined for a layer that came with an image. */
   readonly createdMs: number | undefined;
+  /** What the root directory looked like when the step that made it ended; undefined for an image's or a copy's. */
+  readonly root: RootDirectory | undefined;
   /** Entries in tar order. */
   index(signal: AbortSignal): Promise<readonly Entry[]>;
   /** Absolute path of its directory in overlay form; unpacked now if it was only a blob. Needs privileges where owners differ. */

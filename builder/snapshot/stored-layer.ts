@@ -18,6 +18,7 @@ import { LayerFiles, type LayerMeta, plainDescriptor, type StoredVariant } from 
 import { packBlob } from "./pack-blob.ts";
 import type { FetchBlob, LayerPlace } from "./ports.ts";
 import type { BlobOptions, LayerBlob, StoredLayer } from "./ref.ts";
+import type { RootDirectory } from "./root-directory.ts";
 
 /** The name of a blob's form: what its bytes depend on beside the layer itself. */
 export function variantOf(options: BlobOptions): string {
@@ -61,6 +62,10 @@ export class DiskLayer implements StoredLayer {
 
   get createdMs(): number | undefined {
     return this.#meta.createdMs;
+  }
+
+  get root(): RootDirectory | undefined {
+    return this.#meta.root;
   }
 
   async index(signal: AbortSignal): Promise<readonly Entry[]> {

@@ -44,6 +44,7 @@ async function sampleLayer(store: BlobStore, files: Readonly<Record<string, stri
   };
   return {
     createdMs: 0,
+    root: undefined,
     id: diffId,
     index: unused,
     directory: unused,

@@ -8,7 +8,9 @@ import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { type Engine, openEngine } from "../../builder/engine.ts";
 import type { Entry } from "../../builder/layer/entry.ts";
+import { viewOf } from "../../builder/ops/result.ts";
 import type { StoredLayer } from "../../builder/snapshot/ref.ts";
+import { readRoot, type RootDirectory } from "../../builder/snapshot/root-directory.ts";
 import type { Snapshotter } from "../../builder/snapshot/snapshotter.ts";
 import { insideSandboxUser } from "../executor/step-fixture.ts";
 import { entriesOf, treeText } from "../layer/support.ts";
@@ -113,6 +115,37 @@ export async function snapshotterCases(kind: "overlay" | "copy", file: string): 
       );
       const third = await step('test ! -e a/sub; test "$(cat new)" = 2', [base, first, second]);
       assert.deepEqual(await third.index(NEVER), []);
+    });
+
+    test("a second name of an old file is one file with it for the next step", async () => {
+      const first = await step("ln other n2");
+      assert.deepEqual(
+        (await first.index(NEVER)).map(({ path, lowerNames }) => [path, lowerNames]),
+        [["n2", ["other"]]],
+      );
+      const view = await viewOf({ layers: [base, first] }, NEVER);
+      assert.equal(view.inode("other"), view.inode("n2"));
+    });
+
+    test("the root directory keeps its owner for later steps, also above a copy, and its mode for those who look at it", async (t) => {
+      const chowned = await step("chmod 711 /; chown 1:2 / 2>/dev/null || echo one >/single");
+      if ((await chowned.index(NEVER)).some(({ path }) => path === "single"))
+        return t.skip("this namespace has one id");
+      const copied = await engine.layers.fromEntries(
+        entriesOf(makeBase(join(folder, "copied"))),
+        { directory: true, hardlinkSources: false, blob: GZIP, createdMs: 0 },
+        NEVER,
+      );
+      const above = await step('test "$(stat -c %u:%g:%a /)" = 1:2:755', [base, chowned, copied]);
+      assert.deepEqual(above.root, { mode: 0o755, uid: 1, gid: 2 });
+      const look = async (layers: readonly StoredLayer[]): Promise<RootDirectory> => {
+        await using prepared = await snapshotter.prepare(layers, false, NEVER);
+        const { root } = prepared;
+        return readRoot(root.kind === "directory" ? root.path : (root.stack.lowers[0] ?? ""));
+      };
+      assert.deepEqual(await look([base, chowned]), { mode: 0o711, uid: 1, gid: 2 });
+      assert.deepEqual(await look([base, chowned, copied]), { mode: 0o755, uid: 1, gid: 2 });
+      assert.deepEqual(await look([base]), { mode: 0o755, uid: 0, gid: 0 });
     });
 
     test("a deleted directory that a later step makes again is empty", async () => {
