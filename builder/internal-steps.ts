@@ -2,7 +2,7 @@
 
 import type { Digest } from "./core/digest.ts";
 import { digestOf } from "./core/digest.ts";
-import type { EventSink } from "./core/events.ts";
+import type { EventSink, TellPart } from "./core/events.ts";
 import type { SourceReport } from "./source/remote.ts";
 
 export interface StepClock {
@@ -30,6 +30,21 @@ export async function told<T>(
 }
 
 const PROGRESS_INTERVAL_MS = 100;
+
+/** The parts of a vertex. What is over at once is told once. */
+export function partsOf({ events, now }: StepClock, vertex: Digest): TellPart {
+  return async (name, work, sizeBytes = () => 0) => {
+    const event = { kind: "status" as const, vertex, id: name, name, total: 0, started: now() };
+    const timer = setTimeout(() => events({ ...event, current: 0 }), PROGRESS_INTERVAL_MS);
+    try {
+      const result = await work();
+      events({ ...event, current: sizeBytes(result), completed: now() });
+      return result;
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+}
 
 /** Progress and output of a source as events of its vertex. */
 export function reportTo({ events, now }: StepClock, vertex: Digest): SourceReport {

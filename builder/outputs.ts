@@ -7,6 +7,7 @@ import type { Plan } from "./dockerfile/convert/plan.ts";
 import type { Engine } from "./engine.ts";
 import { exportImage } from "./exporter/image.ts";
 import { viewOf } from "./ops/result.ts";
+import { partsOf } from "./internal-steps.ts";
 import { registryOptions } from "./registry-options.ts";
 import type { BuildRequest, BuildResult, ExportSpec } from "./request.ts";
 import type { Ref } from "./snapshot/ref.ts";
@@ -55,6 +56,7 @@ async function exportOne(
   signal: AbortSignal,
 ): Promise<BuildResult | undefined> {
   const epochSeconds = outcomes[0]?.plan.epochSeconds;
+  const tell = partsOf(request, exportVertex(request, spec));
   switch (spec.type) {
     case "image":
     case "oci":
@@ -72,6 +74,7 @@ async function exportOne(
             return await openRegistrySink(repository, registryOptions(request));
           },
           signal,
+          tell,
           onStatus: ({ digest, current, total, done }) =>
             request.events({
               kind: "status",
@@ -107,29 +110,24 @@ async function exportOne(
       );
       const split = spec.platformSplit ?? outcomes.length > 1;
       if (spec.type === "tar") {
-        await exportTar(
-          trees,
-          {
-            destination: spec.destination,
-            platformSplit: split,
-            jobs: engine.jobs,
-            workDirectory: engine.layers.place.workDirectory,
-            epochSeconds,
-          },
-          signal,
-        );
+        const { destination } = spec;
+        const { jobs, layers } = engine;
+        const options = {
+          destination,
+          platformSplit: split,
+          jobs,
+          workDirectory: layers.place.workDirectory,
+          epochSeconds,
+        };
+        await tell("sending tarball", () => exportTar(trees, options, signal));
         return undefined;
       }
-      const skipped = await exportLocal(
-        trees,
-        {
-          path: spec.path,
-          platformSplit: split,
-          deleteExtra: spec.deleteExtra,
-          privileged: engine.privileged,
-          epochSeconds,
-        },
-        signal,
+      const { path, deleteExtra } = spec;
+      const options = { path, deleteExtra, platformSplit: split, privileged: engine.privileged, epochSeconds };
+      const { skipped } = await tell(
+        "copying files",
+        () => exportLocal(trees, options, signal),
+        ({ sizeBytes }) => sizeBytes,
       );
       if (skipped.length > 0)
         request.events({

@@ -55,3 +55,6 @@ export type BuildEvent = VertexEvent | StatusEvent | LogEvent | WarningEvent;
 
 /** Takes events in order; must not throw and must not wait. */
 export type EventSink = (event: BuildEvent) => void;
+
+/** Tells of a part of a step while it is done ("exporting layers"); `sizeBytes` is asked at its end. */
+export type TellPart = <T>(name: string, work: () => Promise<T>, sizeBytes?: (result: T) => number) => Promise<T>;

@@ -5,6 +5,7 @@ import type { CompressionOptions } from "../layer/jobs.ts";
 import type { Descriptor } from "../core/descriptor.ts";
 import type { Digest } from "../core/digest.ts";
 import { BuildError } from "../core/errors.ts";
+import type { TellPart } from "../core/events.ts";
 import type { ConfigDraft } from "../core/image-config.ts";
 import type { Platform } from "../core/platform.ts";
 import { formatPlatform } from "../core/platform.ts";
@@ -61,6 +62,7 @@ export async function assembleImage(
   time: BuildTime,
   store: BlobStore,
   signal: AbortSignal,
+  tell: TellPart = (_, work) => work(),
 ): Promise<AssembledImage> {
   const [first] = results;
   if (first === undefined) throw new BuildError("INTERNAL", "there is no result to make an image of");
@@ -71,7 +73,13 @@ export async function assembleImage(
     });
   }
   const family = familyFor(look);
-  const made = await Promise.all(results.map((result) => assemblePlatform(result, look, family, time, store, signal)));
+  const options = blobOptions(look, time.epochSeconds);
+  const layers = await tell("exporting layers", () =>
+    Promise.all(results.map(({ ref }) => Promise.all(ref.layers.map((layer) => layer.blob(options, signal))))),
+  );
+  const made = await Promise.all(
+    results.map((result, at) => assemblePlatform(result, layers[at] ?? [], look, family, time, store, signal, tell)),
+  );
   const manifests = made.map(({ document }) => document);
   const top = isSeveral
     ? assembleIndex(
@@ -80,7 +88,7 @@ export async function assembleImage(
         annotationsFor(look, "index"),
       )
     : (manifests[0] as Document); // there is a first result
-  if (isSeveral) await store.put(top.bytes);
+  if (isSeveral) await tell(`exporting manifest list ${top.descriptor.digest}`, () => store.put(top.bytes));
   const placed = isSeveral ? annotationsFor(look, "index-descriptor") : (top.descriptor.annotations ?? {});
   const descriptor: Descriptor = {
     ...top.descriptor,
@@ -97,29 +105,30 @@ function familyFor(look: ImageLook): MediaFamily {
 
 async function assemblePlatform(
   { platform, ref, draft }: PlatformResult,
+  layers: readonly LayerBlob[],
   look: ImageLook,
   family: MediaFamily,
   time: BuildTime,
   store: BlobStore,
   signal: AbortSignal,
+  tell: TellPart,
 ): Promise<{ readonly document: Document; readonly image: ValidImage }> {
-  const options = blobOptions(look, time.epochSeconds);
-  const layers = await Promise.all(ref.layers.map((layer) => layer.blob(options, signal)));
   const config = assembleConfig(
     draft,
     layers.map(({ diffId }, at) => ({ diffId, createdMs: ref.layers[at]?.createdMs })),
     time.createdMs,
     time.epochSeconds,
   );
-  await store.put(config.bytes);
+  const configBlob = configDescriptor(config, family);
+  await tell(`exporting config ${configBlob.digest}`, () => store.put(config.bytes));
   const name = formatPlatform(platform);
   const manifest = assembleManifest(
-    configDescriptor(config, family),
+    configBlob,
     layers.map((layer) => manifestLayer(layer)),
     family,
     annotationsFor(look, "manifest", name),
   );
-  await store.put(manifest.bytes);
+  await tell(`exporting manifest ${manifest.descriptor.digest}`, () => store.put(manifest.bytes));
   const annotations = annotationsFor(look, "manifest-descriptor", name);
   const descriptor: Descriptor = {
     ...manifest.descriptor,

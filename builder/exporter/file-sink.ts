@@ -1,9 +1,11 @@
 // One output file: it appears under its name whole (temporary file beside it, fsync,
 // rename), or not at all. A stream (stdout) and what is no regular file are written as they go.
 
-import { open, readdir, rename, rm, stat } from "node:fs/promises";
+import { lstat, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { bytePath } from "../core/byte-path.ts";
 import { BuildError, isErrno, isSystemError } from "../core/errors.ts";
+import { removeTree } from "../layer/remove-tree.ts";
 import { isOwnerAlive, ownerName } from "../store/owner.ts";
 
 /** A path, or a stream that resolves once it can take more. */
@@ -62,15 +64,23 @@ export async function isPlainTarget(path: string): Promise<boolean> {
   }
 }
 
-/** A name for the file while it is written. What killed processes left of the same file goes. */
+/** A name for a file or folder while it is written, beside it. What killed processes left of the same one goes. */
 export async function temporaryBeside(path: string): Promise<string> {
-  const [folder, start] = [dirname(path), `.${basename(path)}.`];
+  return await temporaryName(dirname(path), `.${basename(path)}.`);
+}
+
+/** A name for what is written into a folder, in it. What killed processes left there goes. */
+export async function temporaryIn(folder: string): Promise<string> {
+  return await temporaryName(folder, ".tsbuild.");
+}
+
+async function temporaryName(folder: string, start: string): Promise<string> {
   for (const name of await readdir(folder)) {
-    const isDead =
-      name.startsWith(start) &&
-      name.endsWith(".tmp") &&
-      isOwnerAlive(name.slice(start.length, -".tmp".length)) === false;
-    if (isDead) await rm(join(folder, name), { force: true });
+    if (!name.startsWith(start) || !name.endsWith(".tmp")) continue;
+    if (isOwnerAlive(name.slice(start.length, -".tmp".length)) !== false) continue;
+    const dead = join(folder, name);
+    if ((await lstat(dead)).isDirectory()) removeTree(bytePath(dead));
+    else await rm(dead, { force: true });
   }
   return join(folder, `${start}${ownerName()}.tmp`);
 }

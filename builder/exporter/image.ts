@@ -3,6 +3,7 @@
 
 import type { Descriptor } from "../core/descriptor.ts";
 import { BuildError } from "../core/errors.ts";
+import type { TellPart } from "../core/events.ts";
 import { formatReference, parseReference } from "../core/reference.ts";
 import type { Document } from "../image/manifest.ts";
 import type { ValidImage } from "../image/validate.ts";
@@ -40,6 +41,7 @@ export interface ExportContext extends BuildTime {
   readonly openSink: (repository: string) => Promise<ImageSink>;
   readonly signal: AbortSignal;
   readonly onStatus?: StatusSink | undefined;
+  readonly tell?: TellPart | undefined;
 }
 
 /** What came out. */
@@ -59,16 +61,22 @@ export async function exportImage(
   context: ExportContext,
 ): Promise<ExportedImage> {
   const names = [...new Set(spec.image.names.map((name) => formatReference(parseReference(name))))];
-  const assembled = await assembleImage(results, spec.image, context, context.store, context.signal);
+  const tell: TellPart = context.tell ?? ((_, work) => work());
+  const assembled = await assembleImage(results, spec.image, context, context.store, context.signal, tell);
   switch (spec.type) {
     case "image":
-      await exportNames(spec, assembled, names, context);
+      await exportNames(spec, assembled, names, context, tell);
       break;
     case "oci":
-    case "docker":
-      if (spec.destination.kind === "directory")
-        await exportDirectory(spec.destination.path, assembled, names, context);
-      else await writeOutput(spec.destination, archiveBytes(assembled, names, context.store), context.signal);
+    case "docker": {
+      const { destination } = spec;
+      if (destination.kind === "directory")
+        await tell("writing layout", () => exportDirectory(destination.path, assembled, names, context));
+      else
+        await tell("sending tarball", () =>
+          writeOutput(destination, archiveBytes(assembled, names, context.store), context.signal),
+        );
+    }
   }
   return { images: assembled.images, descriptor: assembled.top.descriptor, names };
 }
@@ -78,8 +86,11 @@ async function exportNames(
   assembled: AssembledImage,
   names: readonly string[],
   context: ExportContext,
+  tell: TellPart,
 ): Promise<void> {
-  if (spec.store) for (const name of names) await context.store.names.tag(name, assembled.top.descriptor);
+  if (spec.store)
+    for (const name of names)
+      await tell(`naming to ${name}`, () => context.store.names.tag(name, assembled.top.descriptor));
   if (!spec.push) return;
   if (names.length === 0)
     throw new BuildError("USAGE", "there is nothing to push to", {
@@ -100,7 +111,8 @@ async function exportNames(
   }
 }
 
-// A layout that is there keeps its other images: blobs are added, then the entries of the same names replaced.
+// A layout that is there keeps its other images: blobs are added, then the entries of the same names replaced. All
+// bytes are written before the first blob appears, so a full disk leaves the layout as it was.
 async function exportDirectory(
   path: string,
   assembled: AssembledImage,
@@ -112,11 +124,11 @@ async function exportDirectory(
     await using layout = await openLayoutForWriting(path);
     for (const blob of blobsOf(assembled)) {
       if ((await layout.blobs.sizeOf(blob.digest)) === blob.size) continue;
-      await using writer = await layout.blobs.writer(signal);
+      await using writer = await layout.added.writer(signal);
       for await (const chunk of store.open(blob.digest, signal)) await writer.write(chunk);
       await writer.commit({ digest: blob.digest, size: blob.size });
     }
-    await layout.names.set(layoutEntries(assembled.top.descriptor, names));
+    await layout.commit(layoutEntries(assembled.top.descriptor, names));
   } catch (error) {
     throw explainOutput(error, path);
   }

@@ -16,14 +16,21 @@ import { temporaryPath } from "./temporary.ts";
 const CHUNK_BYTES = 1 << 20;
 const SMALL_BYTES = 16 << 20;
 
-/** Blobs below `layoutPath`; temporary files go to `temporaryDirectory` of the same file system. */
+/** Blobs of the layout in `layoutPath`, in one flat directory; temporary files go to `temporaryDirectory` of the same file system. */
 export class DiskBlobs implements BlobStore {
   readonly layoutPath: string;
   readonly #temporary: string;
   readonly #code: ErrorCode;
+  readonly #directory: string;
 
-  constructor(layoutPath: string, temporaryDirectory: string, code: ErrorCode = "STORE") {
+  constructor(
+    layoutPath: string,
+    temporaryDirectory: string,
+    code: ErrorCode = "STORE",
+    directory = join(layoutPath, "blobs/sha256"),
+  ) {
     this.layoutPath = layoutPath;
+    this.#directory = directory;
     this.#temporary = temporaryDirectory;
     this.#code = code;
   }
@@ -122,7 +129,7 @@ export class DiskBlobs implements BlobStore {
   }
 
   #path(digest: Digest): string {
-    return join(this.layoutPath, "blobs/sha256", hexOf(digest));
+    return join(this.#directory, hexOf(digest));
   }
 
   #explained<T>(body: () => Promise<T>): Promise<T> {

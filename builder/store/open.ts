@@ -1,10 +1,10 @@
 // Opens the store: a valid image layout with one folder of our own in it.
 
-import { mkdir, rm, rmdir } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, readdir, rename, rm, rmdir, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { DiskBlobs } from "./blobs.ts";
-import { explained, prepareLayout } from "./layout.ts";
-import { IndexNames } from "./names.ts";
+import { explain, explained, layoutVersion, prepareLayout } from "./layout.ts";
+import { IndexNames, type NamedEntry } from "./names.ts";
 import type { BlobStore, ImageNames } from "./store.ts";
 import { sweepTemporary, temporaryPath } from "./temporary.ts";
 
@@ -21,26 +21,71 @@ export async function openStore(root: string): Promise<BlobStore & { readonly na
   return Object.assign(new DiskBlobs(root, temporary), { names });
 }
 
-/** Another image layout on disk, open for additions; disposing it removes the temporary folder in it. Throws `OUTPUT`. */
+/** Another image layout on disk, open for additions. Disposing it takes away what is not needed: temporary files, and a layout that was made here and got no blob. */
 export interface OpenLayout extends AsyncDisposable {
+  /** What is there. */
   readonly blobs: BlobStore;
-  readonly names: IndexNames;
+  /** Takes the blobs that are to be there; nobody sees them before `commit`. */
+  readonly added: BlobStore;
+  /** Moves all of `added` to its place, which needs no space, and lists the entries in the index. All of it or nothing. */
+  commit(entries: readonly NamedEntry[]): Promise<void>;
 }
 
-/** Opens or makes the layout in `path`. What is in it stays. */
+/** Opens or makes the layout in `path`. What is in it stays. Throws `OUTPUT`; then nothing was made. */
 export async function openLayoutForWriting(path: string): Promise<OpenLayout> {
   const own = join(path, ".tsbuild");
+  await using undo = new AsyncDisposableStack();
+  const version = await explained(path, "OUTPUT", () => layoutVersion(path, "OUTPUT"));
+  if (version === undefined) {
+    const first = await explained(path, "OUTPUT", () => mkdir(path, { recursive: true }));
+    undo.defer(() => removeUnused(path, first));
+  }
   await prepareLayout(path, own, "OUTPUT");
+  // Stays while another process has something in it.
+  undo.defer(() => rmdir(own).catch(() => undefined));
   await sweepTemporary(own);
   const temporary = temporaryPath(own, "export");
-  await explained(path, "OUTPUT", () => mkdir(temporary, { recursive: true }));
+  undo.defer(() => rm(temporary, { recursive: true, force: true }));
+  const added = join(temporary, "added");
+  await explained(path, "OUTPUT", () => mkdir(added, { recursive: true }));
+  const opened = undo.move();
   return {
     blobs: new DiskBlobs(path, temporary, "OUTPUT"),
-    names: new IndexNames(path, temporary, "OUTPUT"),
-    async [Symbol.asyncDispose]() {
-      await rm(temporary, { recursive: true, force: true });
-      // Stays while another process has something in it.
-      await rmdir(own).catch(() => undefined);
+    added: new DiskBlobs(path, temporary, "OUTPUT", added),
+    commit: async (entries) => {
+      const moved: string[] = [];
+      try {
+        for (const name of await readdir(added)) {
+          const place = join(path, "blobs/sha256", name);
+          await rename(join(added, name), place);
+          moved.push(place);
+        }
+        await new IndexNames(path, temporary, "OUTPUT").set(entries);
+      } catch (error) {
+        for (const place of moved) await rm(place, { force: true });
+        throw explain(path, "OUTPUT", error);
+      }
     },
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
+}
+
+/** Takes a layout without blobs away, and the folders that were made for it, the topmost of which is `first`. */
+async function removeUnused(path: string, first: string | undefined): Promise<void> {
+  const blobs: readonly string[] = await readdir(join(path, "blobs/sha256")).catch(() => []);
+  if (blobs.length > 0) return;
+  await rmdir(join(path, ".tsbuild")).catch(() => undefined);
+  // Another process has something in it.
+  if (await exists(join(path, ".tsbuild"))) return;
+  for (const name of ["oci-layout", "index.json", "blobs"])
+    await rm(join(path, name), { recursive: true, force: true });
+  for (let at = path; first !== undefined && at.length >= first.length; at = dirname(at))
+    await rmdir(at).catch(() => undefined);
+}
+
+function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
 }

@@ -1,7 +1,7 @@
 // type=local and type=tar: the merged files, on disk and as one tar.
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,7 +10,7 @@ import { BuildError } from "../../builder/core/errors.ts";
 import type { PlatformTree } from "../../builder/exporter/local.ts";
 import { exportLocal } from "../../builder/exporter/local.ts";
 import { exportTar } from "../../builder/exporter/tar.ts";
-import type { Entry } from "../../builder/layer/entry.ts";
+import type { ContentSource, Entry } from "../../builder/layer/entry.ts";
 import { openLayerJobs } from "../../builder/layer/pool.ts";
 import { RootfsView } from "../../builder/layer/view.ts";
 import { AMD64 } from "./sample.ts";
@@ -94,7 +94,7 @@ suite("a folder", () => {
   test("is the user's own without privileges", { skip: isRoot ? false : "always so" }, async () => {
     const path = fresh();
     const device = treeOf([entry("null", "char", { major: 1, minor: 3 }), entry("f", "file", { uid: 12 })], { f: "" });
-    assert.deepEqual(await exportLocal([device], local(path, { privileged: false }), signal), ["null"]);
+    assert.deepEqual((await exportLocal([device], local(path, { privileged: false }), signal)).skipped, ["null"]);
     assert.equal(fs.statSync(join(path, "f")).uid, 0);
   });
 
@@ -130,6 +130,74 @@ suite("a folder", () => {
     await exportLocal([treeOf([entry("x", "file")], { x: "amd" }), arm], local(path, { platformSplit: true }), signal);
     assert.equal(fs.readFileSync(join(path, "linux_arm_v7/x"), "utf8"), "arm");
     assert.equal(fs.readFileSync(join(path, "linux_amd64/x"), "utf8"), "amd");
+  });
+
+  const unreadable = (): PlatformTree => ({
+    platform: AMD64,
+    tree: new RootfsView([
+      {
+        entries: [entry("bin", "dir"), entry("bin/tool", "file", { size: 3 }), entry("z", "file", { size: 5 })],
+        sources: async () =>
+          new Map<string, ContentSource>([
+            ["bin/tool", { kind: "bytes", bytes: Buffer.from("new") }],
+            ["z", { kind: "path", path: "/nonexistent" }],
+          ]),
+      },
+    ]),
+  });
+
+  test("stays as it was when a file of the result cannot be read, and is not made for it", async () => {
+    const path = fresh();
+    fs.mkdirSync(join(path, "bin"));
+    fs.writeFileSync(join(path, "bin/tool"), "old");
+    await assert.rejects(exportLocal([unreadable()], local(path), signal));
+    assert.deepEqual(fs.readdirSync(path), ["bin"]);
+    assert.equal(fs.readFileSync(join(path, "bin/tool"), "utf8"), "old");
+    await assert.rejects(exportLocal([unreadable()], local(join(path, "a/b"), {}), signal));
+    assert.deepEqual(fs.readdirSync(path), ["bin"]);
+  });
+
+  test("is left alone by a build that is stopped", async () => {
+    const path = fresh();
+    const stop = new AbortController();
+    stop.abort(new BuildError("CANCELLED", "stopped"));
+    await assert.rejects(exportLocal([sample()], local(join(path, "new")), stop.signal), { code: "CANCELLED" });
+    assert.deepEqual(fs.readdirSync(path), []);
+  });
+
+  test("loses what a killed process was writing to it", async () => {
+    const path = fresh();
+    const { pid } = spawnSync("true");
+    const dead = `${pid}-1-${/\d+/.exec(fs.readlinkSync("/proc/self/ns/pid"))?.[0]}`;
+    fs.mkdirSync(join(path, `.tsbuild.${dead}.tmp/x`), { recursive: true });
+    fs.chmodSync(join(path, `.tsbuild.${dead}.tmp/x`), 0o500);
+    await exportLocal([treeOf([entry("f", "file")], { f: "" })], local(path), signal);
+    assert.deepEqual(fs.readdirSync(path), ["f"]);
+  });
+
+  test("may have another file system mounted in it", { skip: isRoot ? false : "needs root, to mount" }, async (t) => {
+    const path = fresh();
+    fs.mkdirSync(join(path, "bin"));
+    const { status } = spawnSync("mount", ["-t", "tmpfs", "tmpfs", join(path, "bin")]);
+    assert.equal(status, 0);
+    t.after(() => spawnSync("umount", ["-l", join(path, "bin")]));
+    fs.mkdirSync(join(path, "bin/tool"));
+    const deep = treeOf(
+      [
+        entry("bin", "dir"),
+        entry("bin/sub", "dir"),
+        entry("bin/sub/link", "symlink", { link: "x" }),
+        entry("bin/tool", "file"),
+        entry("bin/twin", "hardlink", { link: "bin/tool" }),
+      ],
+      { "bin/tool": "#!tool" },
+    );
+    await exportLocal([deep], local(path), signal);
+    assert.equal(fs.readFileSync(join(path, "bin/twin"), "utf8"), "#!tool");
+    assert.equal(fs.statSync(join(path, "bin/tool")).ino, fs.statSync(join(path, "bin/twin")).ino);
+    assert.equal(fs.readlinkSync(join(path, "bin/sub/link")), "x");
+    assert.deepEqual(fs.readdirSync(join(path, "bin")).sort(), ["sub", "tool", "twin"]);
+    assert.equal(fs.lstatSync(join(path, "bin/sub"), { bigint: true }).mtimeNs, MTIME);
   });
 
   test("that cannot be made is named", async () => {

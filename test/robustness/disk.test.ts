@@ -3,7 +3,16 @@
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { whyNoBusybox } from "../support/busybox.ts";
@@ -72,6 +81,30 @@ suite(
       });
     }
 
+    const folders: readonly (readonly [spec: string, isThere: boolean])[] = [
+      ["type=local", false],
+      ["type=local", true],
+      ["type=oci,tar=false", false],
+      ["type=oci,tar=false", true],
+    ];
+    for (const [spec, isThere] of folders) {
+      const which = isThere ? "that is there and keeps what it has" : "that is new";
+      test(`the output's, with ${spec} and a folder ${which}: ${OUTPUT}, and nothing lies there`, async () => {
+        const disk = smallDisk(`out-${spec.slice(5, 8)}-${isThere}`, 5);
+        const room = workshop.room({ Dockerfile: "FROM fixture:busybox\nCOPY big /\n" });
+        const folder = join(disk, "made/out");
+        const small = join(room.home, "small");
+        writeFileSync(small, "FROM scratch\nCOPY Dockerfile /kept\n");
+        if (isThere) await room.succeed(["-f", small, "-o", `${spec},dest=${folder}`]);
+        const before = listOf(disk);
+        writeFileSync(join(room.context, "big"), incompressible(10));
+        const ended = await room.build(["-o", `${spec},dest=${folder}`]);
+        assert.equal(ended.code, OUTPUT, ended.stderr);
+        assert.match(ended.stderr, /ERROR: cannot .*: the disk is full/);
+        assert.deepEqual(listOf(disk), before);
+      });
+    }
+
     test("a read-only store is refused by name", async () => {
       const disk = smallDisk("read-only", 20);
       const room = workshop.room({ Dockerfile: "FROM fixture:busybox\nRUN true\n" }, { root: join(disk, "root") });
@@ -129,6 +162,16 @@ suite("files of others", { skip: whyNoBusybox() ?? (isRoot ? false : "needs root
     chownSync(home, NOBODY, NOBODY);
   }
 });
+
+/** Every path below a folder, with what files hold. */
+function listOf(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .sort()
+    .map((name) => {
+      const path = join(folder, name);
+      return statSync(path).isDirectory() ? name : `${name} ${readFileSync(path, "base64")}`;
+    });
+}
 
 function mount(path: string, options: string): void {
   const { status, stderr } = spawnSync(
