@@ -16,6 +16,7 @@ import type { Vertex } from "./graph/vertex.ts";
 import { topological } from "./graph/vertex.ts";
 import { InputLoader } from "./inputs.ts";
 import { PackAhead } from "./pack-ahead.ts";
+import { readersOf } from "./ops/context-files.ts";
 import type { OpResult } from "./ops/result.ts";
 import { refOperator } from "./ops/operator.ts";
 import { checkOf, convertOptions } from "./convert-options.ts";
@@ -98,6 +99,7 @@ function solverOf(
     sources: inputs.loader(),
     cacheMounts: engine.cacheMounts,
     facts: engine.records,
+    readers: readersOf(targets),
     session: request.session,
     events,
     now: request.now,

@@ -10,6 +10,7 @@ import type { LayerStore } from "../snapshot/layer-store.ts";
 import type { BlobOptions, Ref } from "../snapshot/ref.ts";
 import type { Snapshotter } from "../snapshot/snapshotter.ts";
 import type { CacheMounts } from "./cache-mounts.ts";
+import type { Reader } from "./context-files.ts";
 
 /** What a source op names, loaded. */
 export interface SourceLoader {
@@ -37,6 +38,8 @@ export interface OpContext {
   readonly session: Session;
   readonly events: EventSink;
   readonly now: () => number;
+  /** Who takes what of a vertex of this build, by its digest. */
+  readonly readers: ReadonlyMap<string, readonly Reader[]>;
   /** How the blobs of this build's layers are made. */
   readonly blobOptions: BlobOptions;
   /** Whether a RUN (or something else that needs directories) will stand on the vertex's result. */

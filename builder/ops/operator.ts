@@ -6,6 +6,7 @@ import type { Vertex } from "../graph/vertex.ts";
 import type { FileTree } from "../layer/file-tree.ts";
 import type { Operator } from "../solver/operator.ts";
 import { layerDifference } from "./diff.ts";
+import { readTakenFiles } from "./context-files.ts";
 import type { OpContext } from "./engine-parts.ts";
 import { runExec } from "./exec.ts";
 import { planFileOp, wholeTree } from "./file/run-file-op.ts";
@@ -43,6 +44,7 @@ export function refOperator(context: OpContext): Operator<OpResult> {
 async function loadSource(context: OpContext, vertex: Vertex, op: SourceOp, signal: AbortSignal): Promise<OpResult> {
   if (op.source.type === "image") return new RefResult(await context.sources.image(op.source.id, signal));
   const tree = await context.sources.tree(op.source, vertex.digest, signal);
+  if (op.source.type === "local") await transferContext(context, vertex, op.source.name, tree, signal);
   return new TreeResult(tree, async (whole, toRefSignal) => {
     const { entries } = await wholeTree(whole, toRefSignal);
     const layer = await context.layers.fromEntries(
@@ -53,6 +55,27 @@ async function loadSource(context: OpContext, vertex: Vertex, op: SourceOp, sign
     return { layers: [layer] };
   });
 }
+
+/** Nothing is moved, as files are read where they lie; the name is BuildKit's, and the size that of what the build takes. */
+async function transferContext(
+  { readers, events, now }: OpContext,
+  { digest }: Vertex,
+  source: string,
+  tree: FileTree,
+  signal: AbortSignal,
+): Promise<void> {
+  const name = `transferring ${source}:`;
+  const status = { kind: "status" as const, vertex: digest, id: name, name, total: 0, started: now() };
+  let current = 0;
+  const progress = (bytes: number): void => {
+    current = bytes;
+    if (now() - status.started > PROGRESS_AFTER_MS) events({ ...status, current });
+  };
+  await readTakenFiles(tree, readers.get(digest) ?? [], progress, signal);
+  events({ ...status, current, completed: now() });
+}
+
+const PROGRESS_AFTER_MS = 100;
 
 async function runFile(
   context: OpContext,

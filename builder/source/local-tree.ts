@@ -85,12 +85,12 @@ export class LocalTree implements FileTree {
     const found = new Map<BytePath, Digest>();
     const unknown: BytePath[] = [];
     for (const path of paths) {
-      const digest = this.#digests.get(path) ?? this.#cached(path);
+      let digest = this.#digests.get(path);
+      if (digest === undefined && (digest = this.#cached(path)) !== undefined) this.#digests.set(path, digest);
       if (digest === undefined) unknown.push(path);
       else found.set(path, digest);
     }
     if (unknown.length > 0) await this.#hash(unknown, found, signal);
-    for (const [path, digest] of found) this.#digests.set(path, digest);
     return found;
   }
 
@@ -137,6 +137,7 @@ export class LocalTree implements FileTree {
         );
       }
       if (known.fingerprint !== undefined) this.#options.digestCache?.store(path, known.fingerprint, digest);
+      this.#digests.set(path, digest);
       found.set(path, digest);
     }
   }

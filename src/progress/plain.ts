@@ -9,7 +9,7 @@ import type { LogLine } from "./log-lines.ts";
 import { colouredText, lastOverwrite } from "./terminal-text.ts";
 import type { Step } from "./trace.ts";
 import { isCancelled, TraceFold } from "./trace.ts";
-import { formatAmount, formatOffset, formatSeconds } from "./units.ts";
+import { formatOffset, formatPart, formatSeconds } from "./units.ts";
 
 /** After this long others may have the floor. */
 const LONGEST_TURN_MS = 5000;
@@ -102,7 +102,7 @@ export class PlainText {
     const took = status.started === undefined ? 0 : (status.completed ?? now) - status.started;
     const time = took > 10 ? ` ${formatSeconds(took)}` : "";
     const done = status.completed === undefined ? "" : " done";
-    return `#${step.index} ${status.name || status.id}${formatAmount(status.current, status.total)}${time}${done}\n`;
+    return `#${step.index} ${formatPart(status.name || status.id, status.current, status.total)}${time}${done}\n`;
   }
 }
 

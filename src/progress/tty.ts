@@ -3,7 +3,7 @@
 import { colouredText, columns, cut, lastOverwrite, plainText } from "./terminal-text.ts";
 import type { Step, Trace } from "./trace.ts";
 import { isCancelled } from "./trace.ts";
-import { formatAmount, formatSeconds } from "./units.ts";
+import { formatPart, formatSeconds } from "./units.ts";
 
 export interface Size {
   readonly columns: number;
@@ -62,9 +62,9 @@ function stepBlock(step: Step, width: number, now: number, logLines: number): Sc
   if (isOver) return lines;
   for (const status of step.statuses.values()) {
     if (status.completed !== undefined) continue;
-    const amount = formatAmount(status.current, status.total);
+    const part = formatPart(status.name || status.id, status.current, status.total);
     const time = status.started === undefined ? "" : formatSeconds(now - status.started);
-    lines.push({ text: spread(` => => ${plainText(status.name || status.id)}${amount}`, time, width), paint: "none" });
+    lines.push({ text: spread(` => => ${plainText(part)}`, time, width), paint: "none" });
   }
   const output = logLines === 0 ? [] : [...step.lines.slice(-logLines), ...step.partial()].slice(-logLines);
   for (const { text } of output) {

@@ -19,9 +19,14 @@ export function formatSeconds(ms: number): string {
 }
 
 /** " 1.05MB / 3.40MB", " 12.00kB", or "" when nothing is known. */
-export function formatAmount(current: number, total: number): string {
+function formatAmount(current: number, total: number): string {
   if (total !== 0) return ` ${formatBytes(current)} / ${formatBytes(total)}`;
   return current === 0 ? "" : ` ${formatBytes(current)}`;
+}
+
+/** A part of a step with what is known of it: "transferring context: 1.05MB". A name that announces an amount has one. */
+export function formatPart(name: string, current: number, total: number): string {
+  return name.endsWith(":") && current === 0 && total === 0 ? `${name} 0B` : name + formatAmount(current, total);
 }
 
 /** The time of a log line in its step: "0.123", "12.34", "123.4" (as BuildKit, four digits and more). */

@@ -35,8 +35,21 @@ export interface SelectedSource {
   readonly items: readonly SelectedItem[];
 }
 
-/** What a copy takes from its source. Throws `CONTEXT` or `INPUT_MISSING` when what it names is not there. */
-export function select(action: CopyAction, tree: FileTree): SelectedSource[] {
+const KNOWN = new WeakMap<FileTree, Map<CopyAction, readonly SelectedSource[]>>();
+
+/**
+ * What a copy takes from its source; found once, as the key, the copy and whoever reads ahead ask for the same. Throws
+ * `CONTEXT` or `INPUT_MISSING` when what it names is not there.
+ */
+export function select(action: CopyAction, tree: FileTree): readonly SelectedSource[] {
+  let known = KNOWN.get(tree);
+  if (known === undefined) KNOWN.set(tree, (known = new Map()));
+  let selected = known.get(action);
+  if (selected === undefined) known.set(action, (selected = find(action, tree)));
+  return selected;
+}
+
+function find(action: CopyAction, tree: FileTree): SelectedSource[] {
   const { start, include } = startOf(action);
   const starts = action.allowWildcard ? expandWildcards(tree, start, action.followSymlinks) : [bytePath(start)];
   if (starts.length === 0 && !action.allowEmptyWildcard) throw missingSource(tree, bytePath(start));
