@@ -25,6 +25,7 @@ import { requireKnownBytes } from "./compressor-check.ts";
 import { directoryWanters, imageVertices } from "./demand.ts";
 import type { BuildRequest, BuildResult } from "./request.ts";
 import { RecordedResults } from "./recorded-results.ts";
+import { sandboxOf } from "./sandbox.ts";
 import type { BlobOptions, Ref } from "./snapshot/ref.ts";
 import { Solver } from "./solver/solver.ts";
 
@@ -94,8 +95,7 @@ function solverOf(
   const wanted = directoryWanters(request, targets);
   const operator = refOperator({
     layers: engine.layers,
-    snapshotter: () => engine.snapshotter(),
-    executor: () => engine.executor(),
+    ...sandboxOf(engine, events),
     sources: inputs.loader(),
     cacheMounts: engine.cacheMounts,
     facts: engine.records,

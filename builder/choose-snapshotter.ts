@@ -22,30 +22,39 @@ export interface TrialMemory {
   saveFact(key: Digest, value: string): void;
 }
 
-/** Takes the one asked for, or the better one that works. */
+/** Takes the one asked for, or the better one that works. Throws `SANDBOX` when the overlay that was asked for does not. */
 export async function chooseSnapshotter(
   wanted: SnapshotterName,
   place: LayerPlace,
   executor: () => Promise<Executor>,
   memory: TrialMemory,
 ): Promise<Snapshotter> {
-  const isOverlay = wanted === "overlay" || (wanted === "auto" && (await doesOverlayWork(place, executor, memory)));
-  return isOverlay ? overlaySnapshotter(place) : copySnapshotter(place);
+  if (wanted === "copy") return copySnapshotter(place);
+  const why = await findWhyNoOverlay(place, executor, memory);
+  if (why === undefined) return overlaySnapshotter(place);
+  if (wanted === "auto") return { ...copySnapshotter(place), note: why };
+  throw new BuildError(
+    "SANDBOX",
+    `--snapshotter overlay: no overlay can be mounted in "${place.workDirectory}": ${why}`,
+    {
+      hint: "leave the flag out, or keep the store on another file system with --root (tsbuild doctor tries it)",
+    },
+  );
 }
 
 /** A trial costs as much as a step. That one went well is remembered as long as the machine runs and the store stays where it is; that one did not, never. */
-async function doesOverlayWork(
+async function findWhyNoOverlay(
   place: LayerPlace,
   executor: () => Promise<Executor>,
   memory: TrialMemory,
-): Promise<boolean> {
+): Promise<string | undefined> {
   const bootId = readBootId();
   const where = [bootId, statSync(place.workDirectory).dev, place.overlayXattrs, (await executor()).driver];
   const key = digestOf(`overlay works ${where.join(" ")}`);
-  if (bootId !== undefined && memory.fact(key) !== undefined) return true;
-  const works = (await whyNoOverlay(place, await executor())) === undefined;
-  if (works && bootId !== undefined) memory.saveFact(key, "yes");
-  return works;
+  if (bootId !== undefined && memory.fact(key) !== undefined) return undefined;
+  const why = await whyNoOverlay(place, await executor());
+  if (why === undefined && bootId !== undefined) memory.saveFact(key, "yes");
+  return why;
 }
 
 function readBootId(): string | undefined {

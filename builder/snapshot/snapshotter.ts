@@ -34,6 +34,8 @@ export interface Prepared extends AsyncDisposable {
 
 export interface Snapshotter {
   readonly kind: "overlay" | "copy";
+  /** Why it is not the better one, where nobody asked for it. */
+  readonly note?: string;
   /** A rootfs of these layers (bottom first). With `writable`, changes are kept until it is disposed; otherwise the tree is read-only. */
   prepare(layers: readonly StoredLayer[], writable: boolean, signal: AbortSignal): Promise<Prepared>;
 }
