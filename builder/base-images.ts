@@ -13,7 +13,6 @@ import type { Engine } from "./engine.ts";
 import type { ContextSpec } from "./request.ts";
 import type { Ref, StoredLayer } from "./snapshot/ref.ts";
 import { storeSource } from "./transport/local-store.ts";
-import { openOciLayout } from "./transport/oci-layout.ts";
 import type { PulledImage } from "./transport/pull.ts";
 import { pullImage } from "./transport/pull.ts";
 import type { RegistryOptions } from "./transport/registry/client.ts";
@@ -80,7 +79,7 @@ export class BaseImages implements AsyncDisposable {
             `oci-layout:${path}:${tag ?? ""}@${digest ?? ""}`,
             name,
             platform,
-            () => openOciLayout(path, { tag, digest }),
+            async () => (await import("./transport/oci-layout.ts")).openOciLayout(path, { tag, digest }),
             signal,
           )
         ).resolved;

@@ -10,7 +10,7 @@ import type { Plan } from "./dockerfile/convert/plan.ts";
 import type { LintFinding } from "./dockerfile/instruction.ts";
 import { readDockerfile } from "./dockerfile/instructions.ts";
 import { type Engine, openEngine } from "./engine.ts";
-import { namespaceNotes } from "./executor/user-namespace.ts";
+import { namespaceNotes } from "./executor/rights.ts";
 import { findingEvent } from "./finding-events.ts";
 import type { Vertex } from "./graph/vertex.ts";
 import { topological } from "./graph/vertex.ts";
@@ -19,9 +19,9 @@ import { PackAhead } from "./pack-ahead.ts";
 import { readersOf } from "./ops/context-files.ts";
 import type { OpResult } from "./ops/result.ts";
 import { refOperator } from "./ops/operator.ts";
+import { requireKnownBytes } from "./compressor-check.ts";
 import { checkOf, convertOptions } from "./convert-options.ts";
 import { exportAll } from "./outputs.ts";
-import { requireKnownBytes } from "./compressor-check.ts";
 import { directoryWanters, imageVertices } from "./demand.ts";
 import type { BuildRequest, BuildResult } from "./request.ts";
 import { RecordedResults } from "./recorded-results.ts";
@@ -60,7 +60,7 @@ export async function build(request: BuildRequest, signal: AbortSignal): Promise
   // 4, 5: the graph to results
   const targets = plans.flatMap((plan) => plan.result ?? []);
   const parts = { engine, request, inputs, targets, blobs: inputs.blobOptions(plans[0]?.epochSeconds), signal };
-  if (request.reproducible) requireKnownBytes(parts.blobs);
+  if (request.reproducible) await requireKnownBytes(parts.blobs);
   await enterNamespaceIfNeeded(parts);
   await using ahead = new PackAhead(parts.blobs, request.events, signal);
   const results = await solverOf(parts, request.events, ahead).solve(targets);

@@ -3,7 +3,6 @@
 
 import { BuildError } from "./core/errors.ts";
 import type { EventSink } from "./core/events.ts";
-import { selfTestGzip } from "./layer/compress.ts";
 import type { BlobOptions } from "./snapshot/ref.ts";
 
 const FOREIGN_ZLIB =
@@ -11,15 +10,17 @@ const FOREIGN_ZLIB =
 const PORTABLE = "compression=gzip,encoder=portable in --output gives the same bytes everywhere, more slowly";
 
 /** Throws `UNSUPPORTED` when a reproducible build would write bytes that another machine could not. */
-export function requireKnownBytes(blobs: BlobOptions): void {
-  if (dependsOnZlib(blobs) && !selfTestGzip()) throw new BuildError("UNSUPPORTED", FOREIGN_ZLIB, { hint: PORTABLE });
+export async function requireKnownBytes(blobs: BlobOptions): Promise<void> {
+  if (!(await areKnown(blobs))) throw new BuildError("UNSUPPORTED", FOREIGN_ZLIB, { hint: PORTABLE });
 }
 
 /** Warns when layers are about to be compressed with another zlib. */
-export function warnOfForeignBytes(blobs: BlobOptions, events: EventSink): void {
-  if (dependsOnZlib(blobs) && !selfTestGzip()) events({ kind: "warning", message: FOREIGN_ZLIB, detail: PORTABLE });
+export async function warnOfForeignBytes(blobs: BlobOptions, events: EventSink): Promise<void> {
+  if (!(await areKnown(blobs))) events({ kind: "warning", message: FOREIGN_ZLIB, detail: PORTABLE });
 }
 
-function dependsOnZlib(blobs: BlobOptions): boolean {
-  return blobs.compression === "gzip" && blobs.encoder !== "portable";
+async function areKnown({ compression, encoder }: BlobOptions): Promise<boolean> {
+  if (compression !== "gzip" || encoder === "portable") return true;
+  const { selfTestGzip } = await import("./layer/compress.ts");
+  return selfTestGzip();
 }

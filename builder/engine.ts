@@ -17,7 +17,7 @@ import type { LayerJobs } from "./layer/jobs.ts";
 import { openLayerJobs } from "./layer/pool.ts";
 import { CacheMounts } from "./ops/cache-mounts.ts";
 import { viewOf } from "./ops/result.ts";
-import { wholeTree } from "./ops/file/run-file-op.ts";
+import { wholeTree } from "./ops/file/whole-tree.ts";
 import { dropUnfinished, LayerStore } from "./snapshot/layer-store.ts";
 import type { LayerPlace } from "./snapshot/ports.ts";
 import type { Snapshotter } from "./snapshot/snapshotter.ts";

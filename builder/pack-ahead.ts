@@ -10,7 +10,7 @@ import type { BlobOptions } from "./snapshot/ref.ts";
 export class PackAhead implements AsyncDisposable {
   readonly #options: BlobOptions;
   readonly #events: EventSink;
-  #isChecked = false;
+  #checked: Promise<void> | undefined;
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
   readonly #running = new Set<Promise<void>>();
@@ -22,8 +22,6 @@ export class PackAhead implements AsyncDisposable {
   }
 
   start(result: OpResult): void {
-    if (!this.#isChecked) warnOfForeignBytes(this.#options, this.#events);
-    this.#isChecked = true;
     const made = this.#make(result).catch(() => undefined);
     this.#running.add(made);
     void made.then(() => this.#running.delete(made));
@@ -36,6 +34,8 @@ export class PackAhead implements AsyncDisposable {
 
   async #make(result: OpResult): Promise<void> {
     const top = (await result.ref(this.#signal)).layers.at(-1);
-    await top?.blob(this.#options, this.#signal);
+    if (top === undefined) return;
+    if (!top.hasBlob(this.#options)) await (this.#checked ??= warnOfForeignBytes(this.#options, this.#events));
+    await top.blob(this.#options, this.#signal);
   }
 }

@@ -8,13 +8,9 @@ import { delimiter, join } from "node:path";
 import { BuildError } from "../core/errors.ts";
 import { findLauncher } from "./drivers/launcher.ts";
 import { tool } from "./drivers/prelude.ts";
+import { NAMESPACE_VARIABLE, NOTES_VARIABLE } from "./rights.ts";
 import type { IdMapping } from "./subordinate-ids.ts";
 import { formatMappings, freeRange, mappingsFor, readSubordinateIds } from "./subordinate-ids.ts";
-
-/** Set in the environment of the re-executed program, to the kind of its namespace. */
-export const NAMESPACE_VARIABLE = "TSBUILD_USERNS";
-/** Set beside it: what does not work in that namespace, one note a line. */
-const NOTES_VARIABLE = "TSBUILD_USERNS_NOTES";
 
 /** How RUN steps get the rights they need. */
 export type NamespacePlan =
@@ -30,11 +26,6 @@ export type NamespacePlan =
 /** Whether this program was re-executed by `enterUserNamespace`. */
 export function isInsideUserNamespace(env: NodeJS.ProcessEnv): boolean {
   return env[NAMESPACE_VARIABLE] !== undefined;
-}
-
-/** What the program before this one found out about this namespace: what will not work in it. */
-export function namespaceNotes(env: ReadonlyMap<string, string>): string[] {
-  return (env.get(NOTES_VARIABLE) ?? "").split("\n").filter((note) => note !== "");
 }
 
 /**

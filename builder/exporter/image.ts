@@ -11,8 +11,6 @@ import { openLayoutForWriting } from "../store/open.ts";
 import type { BlobStore, ImageNames } from "../store/store.ts";
 import type { StatusSink } from "../transport/pull.ts";
 import type { ImageSink } from "../transport/source.ts";
-import { pushImage } from "../transport/push.ts";
-import { archiveBytes, blobsOf, layoutEntries } from "./archive.ts";
 import type { AssembledImage, BuildTime, ImageLook, PlatformResult } from "./assemble.ts";
 import { assembleImage } from "./assemble.ts";
 import type { FileSink } from "./file-sink.ts";
@@ -70,6 +68,7 @@ export async function exportImage(
     case "oci":
     case "docker": {
       const { destination } = spec;
+      const { archiveBytes } = await import("./archive.ts");
       if (destination.kind === "directory")
         await tell("writing layout", () => exportDirectory(destination.path, assembled, names, context));
       else
@@ -103,6 +102,7 @@ async function exportNames(
   for (const [repository, references] of byRepository) {
     const tags = spec.pushByDigest ? [] : references.flatMap(({ tag }) => tag ?? []);
     try {
+      const { pushImage } = await import("../transport/push.ts");
       await using sink = await context.openSink(repository);
       await pushImage(sink, contentsOf(assembled), tags, context.store, context.signal, context.onStatus);
     } catch (error) {
@@ -120,6 +120,7 @@ async function exportDirectory(
   context: ExportContext,
 ): Promise<void> {
   const { store, signal } = context;
+  const { blobsOf, layoutEntries } = await import("./archive.ts");
   try {
     await using layout = await openLayoutForWriting(path);
     for (const blob of blobsOf(assembled)) {

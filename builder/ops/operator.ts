@@ -1,15 +1,14 @@
-// One op to one result: hands each kind to its file.
+// One op to one result: hands each kind to its file, which is loaded when an op of that kind runs: in a build of which
+// everything is known, none does.
 
 import { BuildError } from "../core/errors.ts";
 import type { FileOp, SourceOp } from "../graph/op.ts";
 import type { Vertex } from "../graph/vertex.ts";
 import type { FileTree } from "../layer/file-tree.ts";
 import type { Operator } from "../solver/operator.ts";
-import { layerDifference } from "./diff.ts";
 import { readTakenFiles } from "./context-files.ts";
 import type { OpContext } from "./engine-parts.ts";
-import { runExec } from "./exec.ts";
-import { planFileOp, wholeTree } from "./file/run-file-op.ts";
+import { wholeTree } from "./file/whole-tree.ts";
 import { builtUpon, keyOf } from "./keys.ts";
 import type { OpResult } from "./result.ts";
 import { RefResult, TreeResult } from "./result.ts";
@@ -26,16 +25,20 @@ export function refOperator(context: OpContext): Operator<OpResult> {
       switch (op.kind) {
         case "source":
           return await loadSource(context, vertex, op, signal);
-        case "exec":
+        case "exec": {
+          const { runExec } = await import("./exec.ts");
           return await runExec(context, vertex, op, inputs, signal);
+        }
         case "file":
           return await runFile(context, vertex, op, inputs, signal);
         case "merge": {
           const refs = await Promise.all(inputs.map((input) => input.ref(signal)));
           return new RefResult({ layers: refs.flatMap((ref) => ref.layers) });
         }
-        case "diff":
+        case "diff": {
+          const { layerDifference } = await import("./diff.ts");
           return new RefResult(layerDifference(await Promise.all(inputs.map((input) => input.ref(signal)))));
+        }
       }
     },
   };
@@ -86,6 +89,7 @@ async function runFile(
 ): Promise<OpResult> {
   const below = op.destination < 0 ? { layers: [] } : await inputOf(inputs, op.destination).ref(signal);
   const trees: FileTree[] = await Promise.all(inputs.map((input) => input.tree(signal)));
+  const { planFileOp } = await import("./file/run-file-op.ts");
   await using scratch = context.layers.scratch();
   const plan = await planFileOp(op, trees, {
     nowNs: BigInt(context.now()) * 1_000_000n,

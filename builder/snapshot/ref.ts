@@ -35,6 +35,8 @@ export interface StoredLayer {
   index(signal: AbortSignal): Promise<readonly Entry[]>;
   /** Absolute path of its directory in overlay form; unpacked now if it was only a blob. Needs privileges where owners differ. */
   directory(signal: AbortSignal): Promise<string>;
+  /** Whether such a blob was made before. */
+  hasBlob(options: BlobOptions): boolean;
   /** Its blob in the store, as wanted; packed now if there is none. */
   blob(options: BlobOptions, signal: AbortSignal): Promise<LayerBlob>;
   /** Where the bytes of some of its regular files can be read without privileges beyond this process's. */

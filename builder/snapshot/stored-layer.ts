@@ -80,8 +80,13 @@ export class DiskLayer implements StoredLayer {
     return (this.#directory ??= forgetOnFailure(this.#makeDirectory(signal), () => (this.#directory = undefined)));
   }
 
+  hasBlob(options: BlobOptions): boolean {
+    const variant = this.#variantFor(options);
+    return variant === "as is" || this.#meta.variants.some((stored) => stored.variant === variant);
+  }
+
   blob(options: BlobOptions, signal: AbortSignal): Promise<LayerBlob> {
-    const variant = this.#meta.origin === "image" && options.force !== true ? "as is" : variantOf(options);
+    const variant = this.#variantFor(options);
     let made = this.#blobs.get(variant);
     if (!made) {
       made = forgetOnFailure(this.#makeBlob(variant, options, signal), () => void this.#blobs.delete(variant));
@@ -112,6 +117,10 @@ export class DiskLayer implements StoredLayer {
     const others = this.#meta.variants.filter((known) => known.variant !== variant.variant);
     this.#meta = { ...this.#meta, variants: [...others, variant] };
     this.files.writeMeta(this.#meta);
+  }
+
+  #variantFor(options: BlobOptions): string {
+    return this.#meta.origin === "image" && options.force !== true ? "as is" : variantOf(options);
   }
 
   async #makeIndex(signal: AbortSignal): Promise<LayerIndex> {

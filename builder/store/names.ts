@@ -9,7 +9,6 @@ import { isDigest } from "../core/digest.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import { BuildError } from "../core/errors.ts";
 import { appear, explained } from "./layout.ts";
-import { takeLock } from "./lock.ts";
 import type { ImageNames } from "./store.ts";
 
 /** The reference or tag of a manifest in a layout (image-spec, annotations.md). */
@@ -83,13 +82,16 @@ export class IndexNames implements ImageNames {
       const kept = index.manifests.filter(
         (entry) => entry.annotations?.[CONTAINERD_NAME] !== name && entry.annotations?.[REF_NAME] !== name,
       );
-      return { index: { ...index, manifests: kept }, result: kept.length !== index.manifests.length };
+      if (kept.length === index.manifests.length) return { index, result: false };
+      return { index: { ...index, manifests: kept }, result: true };
     });
   }
 
   /** Sets several entries in one change. An entry without a name is added unless its digest is there. */
   async set(entries: readonly NamedEntry[]): Promise<void> {
     await this.#change((index) => {
+      const there = new Set(index.manifests.map((entry) => JSON.stringify(entry)));
+      if (entries.every((entry) => there.has(JSON.stringify(entryOf(entry))))) return { index, result: undefined };
       const isReplaced = (old: Entry): boolean => entries.some((entry) => sameName(old, entry));
       const kept = index.manifests.filter((old) => !isReplaced(old));
       const isKept = (entry: NamedEntry): boolean =>
@@ -113,10 +115,14 @@ export class IndexNames implements ImageNames {
     }
   }
 
-  // In this process one change after the other; between processes the lock.
+  // In this process one change after the other; between processes the lock, for which a change that is none does not wait.
   async #change<T>(edit: (index: Index) => { readonly index: Index; readonly result: T }): Promise<T> {
     const turn = this.#queue.then(() =>
       explained(this.#layoutPath, this.#code, async () => {
+        const before = await this.#read();
+        const tried = edit(before);
+        if (tried.index === before) return tried.result;
+        const { takeLock } = await import("./lock.ts");
         await using _lock = await takeLock(join(this.#layoutPath, "oci-layout"));
         const { index, result } = edit(await this.#read());
         await appear(join(this.#layoutPath, "index.json"), JSON.stringify(index), this.#temporary, "replace");

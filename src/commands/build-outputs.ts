@@ -6,11 +6,9 @@ import { BuildError } from "../../builder/core/errors.ts";
 import { formatReference, parseReference } from "../../builder/core/reference.ts";
 import type { ExportSpec, FileSink, ImageOptions } from "../../builder/request.ts";
 import type { AnnotationSpec } from "../cli/annotation-spec.ts";
-import { parseAnnotation } from "../cli/annotation-spec.ts";
 import type { Arguments } from "../cli/flags.ts";
 import { isOn, listOf } from "../cli/flags.ts";
 import type { ImageAttributes, OutputSpec } from "../cli/output-spec.ts";
-import { parseOutput } from "../cli/output-spec.ts";
 
 /** Standard output, as far as outputs care. */
 export interface Stdout {
@@ -41,11 +39,11 @@ const NO_ATTRIBUTES: ImageAttributes = {
 };
 
 /** The outputs of a build. Without any the image goes to the local store. Throws `USAGE`. */
-export function readOutputs(args: Arguments, stdout: Stdout): Outputs {
+export async function readOutputs(args: Arguments, stdout: Stdout): Promise<Outputs> {
   const tags = listOf(args, "tag").map((tag) => imageName(tag, "invalid tag"));
-  const annotations = listOf(args, "annotation").flatMap(parseAnnotation);
+  const annotations = await annotationsOf(args);
   const allow = listOf(args, "allow").flatMap((value) => value.split(","));
-  const specs = addShorthands(listOf(args, "output").map(parseOutput), isOn(args, "push"), isOn(args, "load"));
+  const specs = addShorthands(await outputsOf(args), isOn(args, "push"), isOn(args, "load"));
 
   const insecure: string[] = [];
   let stdoutUsers = 0;
@@ -102,6 +100,20 @@ export function readOutputs(args: Arguments, stdout: Stdout): Outputs {
   });
   if (stdoutUsers > 1) throw new BuildError("USAGE", "--output: only one output can go to standard output");
   return { exports, insecureRegistries: insecure, usesStdout: stdoutUsers > 0 };
+}
+
+async function annotationsOf(args: Arguments): Promise<readonly AnnotationSpec[]> {
+  const values = listOf(args, "annotation");
+  if (values.length === 0) return [];
+  const { parseAnnotation } = await import("../cli/annotation-spec.ts");
+  return values.flatMap(parseAnnotation);
+}
+
+async function outputsOf(args: Arguments): Promise<readonly OutputSpec[]> {
+  const values = listOf(args, "output");
+  if (values.length === 0) return [];
+  const { parseOutput } = await import("../cli/output-spec.ts");
+  return values.map(parseOutput);
 }
 
 /** --push and --load change an output that is there, or add one. */

@@ -8,15 +8,11 @@ import type { Platform } from "../../builder/core/platform.ts";
 import { formatPlatform, hostPlatform, parsePlatform } from "../../builder/core/platform.ts";
 import type { DriverName } from "../../builder/request.ts";
 import type { BuildRequest } from "../../builder/request.ts";
-import { parseExtraHosts } from "../cli/extra-host-spec.ts";
 import type { Arguments } from "../cli/flags.ts";
 import { isOn, listOf, textOf } from "../cli/flags.ts";
 import { parseAssignments, parseLabels } from "../cli/key-value.ts";
-import { parseSecret } from "../cli/secret-spec.ts";
 import { parseCount, parseSize } from "../cli/sizes.ts";
 import type { SshSpec } from "../cli/ssh-spec.ts";
-import { parseSsh } from "../cli/ssh-spec.ts";
-import { parseUlimit } from "../cli/ulimit-spec.ts";
 import type { Environment } from "../config/environment.ts";
 import { localSession } from "../config/session.ts";
 import type { OpenStdin } from "./build-contexts.ts";
@@ -60,8 +56,10 @@ export async function readRequest(options: RequestOptions): Promise<BuildRequest
     noCache: noCache(args),
     pull: isOn(args, "pull"),
     network,
-    extraHosts: listOf(args, "add-host").flatMap(parseExtraHosts),
-    ulimits: listOf(args, "ulimit").map(parseUlimit),
+    extraHosts: (
+      await each(args, "add-host", async () => (await import("../cli/extra-host-spec.ts")).parseExtraHosts)
+    ).flat(),
+    ulimits: await each(args, "ulimit", async () => (await import("../cli/ulimit-spec.ts")).parseUlimit),
     shmSizeBytes: textOf(args, "shm-size")
       ? parseSize(textOf(args, "shm-size") ?? "", "--shm-size")
       : DEFAULT_SHM_BYTES,
@@ -74,8 +72,8 @@ export async function readRequest(options: RequestOptions): Promise<BuildRequest
     requireSandbox: driver(textOf(args, "require-sandbox")),
     snapshotter: snapshotter(textOf(args, "snapshotter")),
     session: await localSession({
-      secrets: listOf(args, "secret").map(parseSecret),
-      ssh: agents(args, options.context, environment),
+      secrets: await each(args, "secret", async () => (await import("../cli/secret-spec.ts")).parseSecret),
+      ssh: await agents(args, options.context, environment),
       environment,
     }),
     events: options.events,
@@ -112,10 +110,19 @@ function platforms(values: readonly string[], environment: Environment): Platfor
 }
 
 /** A context by ssh needs the agent there is, as buildx's client gives it. */
-function agents(args: Arguments, context: string, environment: Environment): SshSpec[] {
-  const given = listOf(args, "ssh").map(parseSsh);
+async function agents(args: Arguments, context: string, environment: Environment): Promise<SshSpec[]> {
+  const load = async (): Promise<(text: string) => SshSpec> => (await import("../cli/ssh-spec.ts")).parseSsh;
+  const given = await each(args, "ssh", load);
   const isBySsh = /^(?:ssh:\/\/|[\w-]+@[\w.-]+:)/.test(context);
-  return given.length === 0 && isBySsh && environment["SSH_AUTH_SOCK"] ? [parseSsh("default")] : given;
+  return given.length === 0 && isBySsh && environment["SSH_AUTH_SOCK"] ? [(await load())("default")] : given;
+}
+
+/** The values of a flag, read by a parser that is loaded when there are any: a build uses few flags. */
+async function each<T>(args: Arguments, name: string, load: () => Promise<(text: string) => T>): Promise<T[]> {
+  const values = listOf(args, name);
+  if (values.length === 0) return [];
+  const parse = await load();
+  return values.map((value) => parse(value));
 }
 
 function noCache(args: Arguments): boolean | readonly string[] {

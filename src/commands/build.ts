@@ -2,9 +2,10 @@
 
 import { asBuildError, BuildError } from "../../builder/core/errors.ts";
 import { NamespaceNeeded } from "../../builder/core/namespace.ts";
-import type { EventSink } from "../../builder/core/events.ts";
+import type { EventSink, WarningEvent } from "../../builder/core/events.ts";
 import type { BuildResult } from "../../builder/request.ts";
 import { BUILD_FLAGS } from "../cli/build-flags.ts";
+import type { CallSpec } from "../cli/call-spec.ts";
 import { excerpt } from "../cli/error-text.ts";
 import type { Arguments } from "../cli/flags.ts";
 import { isOn, textOf } from "../cli/flags.ts";
@@ -12,15 +13,12 @@ import type { Environment } from "../config/environment.ts";
 import type { Display, ProgressMode } from "../progress/display.ts";
 import { openDisplay, PROGRESS_MODES } from "../progress/display.ts";
 import { HeldEvents } from "../progress/held-events.ts";
-import { vertexWarning } from "../progress/rawjson.ts";
-import { answerCall, readCall } from "./build-call.ts";
 import type { Outputs } from "./build-outputs.ts";
 import { readOutputs } from "./build-outputs.ts";
 import { readRequest } from "./build-request.ts";
 import { failureMetadata, imageIdOf, metadata, resultLines, writeWhole } from "./build-result.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { exactly, readArguments, rootOf } from "./command.ts";
-import { openStdin } from "./stdin.ts";
 
 const USAGE = `Usage:  tsbuild [build] [OPTIONS] PATH | URL | -
 
@@ -36,11 +34,11 @@ export const build: Command = async (context) => {
   if (args === undefined) return 0;
   const [path = ""] = exactly(args, 1, "build", "PATH, URL or -");
   const mode = progressMode(args, environment);
-  const outputs = readOutputs(args, { isTerminal: process.stdout.isTTY, write: context.print });
+  const outputs = await readOutputs(args, { isTerminal: process.stdout.isTTY, write: context.print });
   if (textOf(args, "iidfile") !== undefined && !makesImage(outputs)) {
     throw new BuildError("USAGE", "--iidfile needs an output that is an image");
   }
-  const asked = readCall(args);
+  const asked = await askedCall(args);
   for (const note of args.notes) if (mode !== "rawjson" && mode !== "none") process.stderr.write(`WARNING: ${note}\n`);
 
   const { mayNeedNamespace } = await import("../../builder/namespace.ts");
@@ -54,13 +52,14 @@ export const build: Command = async (context) => {
   });
   // An ordinary user's build may begin anew inside a user namespace: what it said until then is not said twice.
   const repeatable = mayNeedNamespace();
-  const warnings: object[] = [];
+  const warnings: WarningEvent[] = [];
   const sink: EventSink = (event) => {
-    if (event.kind === "warning") warnings.push(vertexWarning(event));
+    if (event.kind === "warning") warnings.push(event);
     display.sink(event);
   };
   const events = new HeldEvents(sink, repeatable ? HOLD_MS : 0);
   try {
+    const { openStdin } = await import("./stdin.ts");
     const request = await readRequest({
       args,
       context: path,
@@ -70,7 +69,10 @@ export const build: Command = async (context) => {
       openStdin: (what) => openStdin(what, repeatable),
       events: events.sink,
     });
-    if (asked !== undefined) return await answerCall({ context, args, asked, request, events, display });
+    if (asked !== undefined) {
+      const { answerCall } = await import("./build-call.ts");
+      return await answerCall({ context, args, asked, request, events, display });
+    }
     // The engine is loaded when there is something for it to do.
     const engine = await import("../../builder/build.ts");
     const result = await engine.build(request, context.signal);
@@ -89,16 +91,20 @@ async function report(
   context: CommandContext,
   args: Arguments,
   result: BuildResult,
-  warnings: readonly object[],
+  warnings: readonly WarningEvent[],
   quiet: boolean,
   stdoutIsTaken: boolean,
 ): Promise<void> {
   const id = imageIdOf(result);
   const idFile = textOf(args, "iidfile");
   const metadataFile = textOf(args, "metadata-file");
-  const told = /^(1|t|true)$/i.test(context.environment["BUILDX_METADATA_WARNINGS"] ?? "") ? warnings : [];
   if (idFile && id !== undefined) await writeWhole(idFile, id);
-  if (metadataFile) await writeWhole(metadataFile, `${JSON.stringify(metadata(result, told), null, 2)}\n`);
+  if (metadataFile) {
+    const { vertexWarning } = await import("../progress/rawjson.ts");
+    const isAsked = /^(1|t|true)$/i.test(context.environment["BUILDX_METADATA_WARNINGS"] ?? "");
+    const told = isAsked ? warnings.map(vertexWarning) : [];
+    await writeWhole(metadataFile, `${JSON.stringify(metadata(result, told), null, 2)}\n`);
+  }
   if (stdoutIsTaken) return;
   const text = quiet ? (id === undefined ? "" : `${id}\n`) : resultLines(result);
   if (text !== "") await context.print(text);
@@ -118,6 +124,12 @@ async function reportFailure(
   // What failed is what counts, not that it could not be written down as well.
   if (metadataFile)
     await writeWhole(metadataFile, `${JSON.stringify(failureMetadata(error), null, 2)}\n`).catch(() => undefined);
+}
+
+async function askedCall(args: Arguments): Promise<CallSpec | undefined> {
+  if (!["call", "print", "check"].some((name) => textOf(args, name) !== undefined)) return undefined;
+  const { readCall } = await import("./build-call.ts");
+  return readCall(args);
 }
 
 function progressMode(args: Arguments, environment: Environment): ProgressMode {

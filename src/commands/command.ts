@@ -3,7 +3,6 @@
 import { BuildError } from "../../builder/core/errors.ts";
 import type { Arguments, Flag, GrammarOptions } from "../cli/flags.ts";
 import { isOn, parseArguments, textOf } from "../cli/flags.ts";
-import { describeFlags } from "../cli/help.ts";
 import { dataRoot } from "../config/data-root.ts";
 import type { Environment } from "../config/environment.ts";
 
@@ -42,6 +41,7 @@ export async function readArguments(
   const args = parseArguments(table, context.args, options);
   context.outcome.debug ||= isOn(args, "debug") || isOn(context.globals, "debug");
   if (!isOn(args, "help") && !isOn(context.globals, "help")) return args;
+  const { describeFlags } = await import("../cli/help.ts");
   await context.print(`${usage}\n\nOptions:\n${describeFlags(table)}`);
   return undefined;
 }

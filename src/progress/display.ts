@@ -2,8 +2,6 @@
 
 import type { BuildError, SourceLocation } from "../../builder/core/errors.ts";
 import type { EventSink } from "../../builder/core/events.ts";
-import { PlainText } from "./plain.ts";
-import { rawJsonError, rawJsonLine } from "./rawjson.ts";
 import { errorBlock, warningList } from "./summary.ts";
 import { TraceFold } from "./trace.ts";
 
@@ -63,13 +61,13 @@ async function open(options: DisplayOptions): Promise<Display> {
     case "quiet":
       return quietDisplay(options);
     case "rawjson":
-      return rawJsonDisplay(options);
+      return await rawJsonDisplay(options);
     case "plain":
-      return plainDisplay(options);
+      return await plainDisplay(options);
     case "tty":
       return await ttyDisplay(options);
     case "auto":
-      return options.stream.isTTY === true ? await ttyDisplay(options) : plainDisplay(options);
+      return options.stream.isTTY === true ? await ttyDisplay(options) : await plainDisplay(options);
   }
 }
 
@@ -83,7 +81,8 @@ function quietDisplay({ stream }: DisplayOptions): Display {
   };
 }
 
-function rawJsonDisplay({ stream, now }: DisplayOptions): Display {
+async function rawJsonDisplay({ stream, now }: DisplayOptions): Promise<Display> {
+  const { rawJsonError, rawJsonLine } = await import("./rawjson.ts");
   return {
     sink: (event) => void stream.write(rawJsonLine(event, now())),
     close: (error) => void (error && stream.write(rawJsonError(error))),
@@ -91,7 +90,8 @@ function rawJsonDisplay({ stream, now }: DisplayOptions): Display {
   };
 }
 
-function plainDisplay({ stream, now, debug, excerpt }: DisplayOptions): Display {
+async function plainDisplay({ stream, now, debug, excerpt }: DisplayOptions): Promise<Display> {
+  const { PlainText } = await import("./plain.ts");
   const view = new PlainText();
   const write = (text: string): void => {
     if (text !== "") stream.write(text);

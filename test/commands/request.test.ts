@@ -19,8 +19,8 @@ before(async () => {
 });
 after(() => rm(folder, { recursive: true }));
 
-function outputsOf(words: readonly string[], isTerminal = false): Outputs {
-  return readOutputs(parseArguments(BUILD_FLAGS, words), { isTerminal, write: () => Promise.resolve() });
+async function outputsOf(words: readonly string[], isTerminal = false): Promise<Outputs> {
+  return await readOutputs(parseArguments(BUILD_FLAGS, words), { isTerminal, write: () => Promise.resolve() });
 }
 
 async function requestOf(
@@ -33,7 +33,7 @@ async function requestOf(
     args,
     context,
     root: "/r",
-    outputs: outputsOf(words),
+    outputs: await outputsOf(words),
     environment,
     openStdin: () => async function* () {},
     events: () => {},
@@ -47,8 +47,8 @@ async function refuses(words: readonly string[], code: ErrorCode, pattern: RegEx
   );
 }
 
-test("without an output the image goes to the store, under the full form of its tags", () => {
-  const [only] = outputsOf(["-t", "foo", "-t", "localhost:5000/a/b:1"]).exports;
+test("without an output the image goes to the store, under the full form of its tags", async () => {
+  const [only] = (await outputsOf(["-t", "foo", "-t", "localhost:5000/a/b:1"])).exports;
   assert.ok(only?.type === "image");
   assert.deepEqual(only.image.names, ["docker.io/library/foo:latest", "localhost:5000/a/b:1"]);
   assert.deepEqual(
@@ -57,43 +57,43 @@ test("without an output the image goes to the store, under the full form of its 
   );
 });
 
-test("--push pushes the image output that is there, or adds one", () => {
-  const pushes = (words: string[]): boolean[] =>
-    outputsOf(["-t", "foo", "--push", ...words]).exports.map((spec) => spec.type === "image" && spec.push);
-  assert.deepEqual(pushes([]), [true]);
-  assert.deepEqual(pushes(["-o", "type=image"]), [true]);
-  assert.deepEqual(pushes(["-o", "out"]), [false, true]);
+test("--push pushes the image output that is there, or adds one", async () => {
+  const pushes = async (words: string[]): Promise<boolean[]> =>
+    (await outputsOf(["-t", "foo", "--push", ...words])).exports.map((spec) => spec.type === "image" && spec.push);
+  assert.deepEqual(await pushes([]), [true]);
+  assert.deepEqual(await pushes(["-o", "type=image"]), [true]);
+  assert.deepEqual(await pushes(["-o", "out"]), [false, true]);
 });
 
-test("archives: - and nothing mean standard output, which a terminal is not", () => {
-  const [only] = outputsOf(["-o", "-"]).exports;
+test("archives: - and nothing mean standard output, which a terminal is not", async () => {
+  const [only] = (await outputsOf(["-o", "-"])).exports;
   assert.ok(only?.type === "tar" && only.destination.kind === "stream");
-  assert.ok(outputsOf(["-o", "type=oci"]).usesStdout);
-  assert.throws(() => outputsOf(["-o", "type=oci"], true), /refusing to write to console/);
-  assert.throws(() => outputsOf(["-o", "-", "-o", "type=oci"]), /only one output/);
-  const [archive, layout] = outputsOf(["-o", "type=oci,dest=x.tar", "-o", "type=oci,dest=d,tar=false"]).exports;
+  assert.ok((await outputsOf(["-o", "type=oci"])).usesStdout);
+  await assert.rejects(() => outputsOf(["-o", "type=oci"], true), /refusing to write to console/);
+  await assert.rejects(() => outputsOf(["-o", "-", "-o", "type=oci"]), /only one output/);
+  const [archive, layout] = (await outputsOf(["-o", "type=oci,dest=x.tar", "-o", "type=oci,dest=d,tar=false"])).exports;
   assert.ok(archive?.type === "oci" && archive.destination.kind === "file");
   assert.ok(layout?.type === "oci" && layout.destination.kind === "directory");
 });
 
-test("docker's media types are for type=docker, unless what is asked for needs OCI's", () => {
-  const types = (words: string[]): string[] =>
-    outputsOf(words).exports.map((spec) => ("image" in spec ? spec.image.mediaTypes : ""));
-  assert.deepEqual(types(["-o", "type=docker,dest=x"]), ["docker"]);
-  assert.deepEqual(types(["-o", "type=docker,dest=x,compression=zstd"]), ["oci"]);
-  assert.deepEqual(types(["-o", "type=docker,dest=x", "--annotation", "a=b"]), ["oci"]);
-  assert.throws(
+test("docker's media types are for type=docker, unless what is asked for needs OCI's", async () => {
+  const types = async (words: string[]): Promise<string[]> =>
+    (await outputsOf(words)).exports.map((spec) => ("image" in spec ? spec.image.mediaTypes : ""));
+  assert.deepEqual(await types(["-o", "type=docker,dest=x"]), ["docker"]);
+  assert.deepEqual(await types(["-o", "type=docker,dest=x,compression=zstd"]), ["oci"]);
+  assert.deepEqual(await types(["-o", "type=docker,dest=x", "--annotation", "a=b"]), ["oci"]);
+  await assert.rejects(
     () => outputsOf(["-o", "type=image,oci-mediatypes=false", "--annotation", "a=b"]),
     /annotations needs OCI/,
   );
 });
 
-test("outputs that cannot be are refused", () => {
-  assert.throws(() => outputsOf(["--push"]), /tag is needed when pushing/);
-  assert.throws(() => outputsOf(["-t", "UPPER"]), /invalid tag/);
-  assert.throws(() => outputsOf(["-t", `x@sha256:${"0".repeat(64)}`]), /has a digest/);
-  assert.throws(() => outputsOf(["-o", "type=local,dest=out,mode=delete"]), /mode=delete/);
-  assert.doesNotThrow(() => outputsOf(["-o", "type=local,dest=out,mode=delete", "--allow", "buildx.local.delete"]));
+test("outputs that cannot be are refused", async () => {
+  await assert.rejects(() => outputsOf(["--push"]), /tag is needed when pushing/);
+  await assert.rejects(() => outputsOf(["-t", "UPPER"]), /invalid tag/);
+  await assert.rejects(() => outputsOf(["-t", `x@sha256:${"0".repeat(64)}`]), /has a digest/);
+  await assert.rejects(() => outputsOf(["-o", "type=local,dest=out,mode=delete"]), /mode=delete/);
+  await assert.doesNotReject(outputsOf(["-o", "type=local,dest=out,mode=delete", "--allow", "buildx.local.delete"]));
 });
 
 test("a request holds what the flags and the environment say", async () => {

@@ -30,7 +30,7 @@ export async function buildCase({ flags, context, environment, root }: Asked): P
       args,
       context,
       root,
-      outputs: readOutputs(args, { isTerminal: false, write: noStream }),
+      outputs: await readOutputs(args, { isTerminal: false, write: noStream }),
       environment: { PATH: process.env["PATH"], HOME: path.dirname(root), ...environment },
       openStdin: noStream,
       events: () => {},

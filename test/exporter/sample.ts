@@ -45,6 +45,7 @@ async function sampleLayer(store: BlobStore, files: Readonly<Record<string, stri
   return {
     createdMs: 0,
     root: undefined,
+    hasBlob: unused,
     id: diffId,
     index: unused,
     directory: unused,

@@ -6,7 +6,8 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { RootfsView } from "../../builder/layer/view.ts";
 import { modeChange } from "../../builder/ops/file/mode.ts";
-import { planFileOp, wholeTree } from "../../builder/ops/file/run-file-op.ts";
+import { planFileOp } from "../../builder/ops/file/run-file-op.ts";
+import { wholeTree } from "../../builder/ops/file/whole-tree.ts";
 import { copy, image, lineOf, local, never, NOW, planned, temporary } from "./file-support.ts";
 
 const empty = new RootfsView([]);

@@ -50,7 +50,7 @@ function workshop(t: TestContext): Workshop {
         args,
         context,
         root: path.join(folder, "root"),
-        outputs: readOutputs(args, { isTerminal: false, write: () => Promise.resolve() }),
+        outputs: await readOutputs(args, { isTerminal: false, write: () => Promise.resolve() }),
         environment: { PATH: process.env["PATH"], HOME: folder, ...environment },
         openStdin: () => () => inPieces(stdin ?? Buffer.alloc(0)),
         events: (event) => void events.push(event),

@@ -43,7 +43,7 @@ const KNOWN = new WeakMap<FileTree, Map<CopyAction, readonly SelectedSource[]>>(
  */
 export function select(action: CopyAction, tree: FileTree): readonly SelectedSource[] {
   let known = KNOWN.get(tree);
-  if (known === undefined) KNOWN.set(tree, (known = new Map()));
+  if (known === undefined) KNOWN.set(tree, (known = new Map<CopyAction, readonly SelectedSource[]>()));
   let selected = known.get(action);
   if (selected === undefined) known.set(action, (selected = find(action, tree)));
   return selected;
