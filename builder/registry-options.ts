@@ -2,6 +2,7 @@
 
 import type { Session } from "./core/session.ts";
 import type { RegistryOptions } from "./transport/registry/client.ts";
+import { directRouter } from "./transport/registry/direct-router.ts";
 
 /** The part of a request that registries are told of. */
 export interface RegistryAccess {
@@ -12,5 +13,6 @@ export interface RegistryAccess {
 
 /** A request's options for the registry client; credentials are asked of its session. */
 export function registryOptions({ insecureRegistries, session, environment }: RegistryAccess): RegistryOptions {
-  return { insecure: insecureRegistries, credentials: (registry) => session.credentials(registry), environment };
+  const router = directRouter({ insecure: insecureRegistries });
+  return { router, credentials: (registry) => session.credentials(registry), environment };
 }

@@ -7,6 +7,8 @@ export interface Credentials {
   readonly password: string;
   /** An identity (refresh) token instead of a password. */
   readonly identityToken?: string;
+  /** A token for the registry itself, sent as it is. */
+  readonly registryToken?: string;
 }
 
 export interface Session {

@@ -42,7 +42,8 @@ export async function openHttpFile(
   options: RemoteOptions,
   limits: HttpLimits = {},
 ): Promise<HttpFile> {
-  const client = new HttpClient({ isInsecure: () => false, allowsDowngrade: true, environment: options.environment });
+  // Anybody may have the file: it may also come by plain http.
+  const client = new HttpClient({ allowsPlain: () => true, environment: options.environment });
   try {
     const fetcher = new Fetcher(source, options, client, limits);
     return await fetcher.file();

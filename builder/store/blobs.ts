@@ -4,22 +4,33 @@ import { constants } from "node:fs";
 import { open, rename, rm, stat } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
+import type { Descriptor } from "../core/descriptor.ts";
 import type { Digest } from "../core/digest.ts";
 import { digestOf, hexOf } from "../core/digest.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import { BuildError, isErrno } from "../core/errors.ts";
+import { openDownload } from "./download.ts";
 import { HashedFile } from "./hashed-file.ts";
 import { explain, explained } from "./layout.ts";
-import type { BlobStore, BlobWriter } from "./store.ts";
+import type { BlobDownload, BlobStore, BlobWriter } from "./store.ts";
 import { temporaryPath } from "./temporary.ts";
 
 const CHUNK_BYTES = 1 << 20;
 const SMALL_BYTES = 16 << 20;
 
-/** Blobs of the layout in `layoutPath`, in one flat directory; temporary files go to `temporaryDirectory` of the same file system. */
+/** Where the files of blobs lie, when not in the usual places. All on one file system. */
+export interface BlobPlaces {
+  /** Whole blobs, flat. */
+  readonly directory?: string;
+  /** Downloads that may be taken up again. */
+  readonly partial?: string;
+}
+
+/** Blobs of the layout in `layoutPath`; temporary files go to `temporaryDirectory` of the same file system. */
 export class DiskBlobs implements BlobStore {
   readonly layoutPath: string;
   readonly #temporary: string;
+  readonly #partial: string;
   readonly #code: ErrorCode;
   readonly #directory: string;
 
@@ -27,11 +38,12 @@ export class DiskBlobs implements BlobStore {
     layoutPath: string,
     temporaryDirectory: string,
     code: ErrorCode = "STORE",
-    directory = join(layoutPath, "blobs/sha256"),
+    places: BlobPlaces = {},
   ) {
     this.layoutPath = layoutPath;
-    this.#directory = directory;
+    this.#directory = places.directory ?? join(layoutPath, "blobs/sha256");
     this.#temporary = temporaryDirectory;
+    this.#partial = places.partial ?? join(temporaryDirectory, "partial");
     this.#code = code;
   }
 
@@ -98,6 +110,24 @@ export class DiskBlobs implements BlobStore {
     return await this.#explained(async () => {
       const file = await open(path, "wx", 0o644);
       return new DiskWriter(path, file, this, signal);
+    });
+  }
+
+  async download(
+    { digest, size }: Pick<Descriptor, "digest" | "size">,
+    signal: AbortSignal,
+  ): Promise<BlobDownload | undefined> {
+    return await openDownload({
+      digest,
+      size,
+      path: join(this.#partial, hexOf(digest)),
+      temporary: temporaryPath(this.#temporary, "download"),
+      place: {
+        isThere: async () => (await this.sizeOf(digest)) === size,
+        appear: (path) => this.appearAs(path, digest),
+        explained: (body) => this.#explained(body),
+      },
+      signal,
     });
   }
 

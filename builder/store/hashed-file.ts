@@ -7,7 +7,7 @@ import type { Digest } from "../core/digest.ts";
 
 const BLOCK_BYTES = 1 << 20;
 
-/** A file being written from its start; the handle stays the caller's. */
+/** A file being written from its start, or from where it was left; the handle stays the caller's. */
 export class HashedFile {
   readonly #file: FileHandle;
   readonly #digester = new Digester();
@@ -18,6 +18,19 @@ export class HashedFile {
 
   constructor(file: FileHandle) {
     this.#file = file;
+  }
+
+  /** Takes in what the file holds already, `size` bytes, before the first `write`; the handle must append. */
+  async include(size: number, signal: AbortSignal): Promise<void> {
+    const block = Buffer.allocUnsafeSlow(BLOCK_BYTES);
+    for (let position = 0; position < size;) {
+      signal.throwIfAborted();
+      const { bytesRead } = await this.#file.read(block, 0, Math.min(BLOCK_BYTES, size - position), position);
+      if (bytesRead === 0) throw new Error(`the file ends after ${position} of ${size} bytes`);
+      this.#digester.update(block.subarray(0, bytesRead));
+      position += bytesRead;
+    }
+    this.#spare = block;
   }
 
   /** Takes a chunk; its bytes are free again when this resolves. An earlier block's failure is thrown here or by `end`. */
@@ -36,9 +49,14 @@ export class HashedFile {
 
   /** Writes what is left; call once. */
   async end(): Promise<{ readonly digest: Digest; readonly size: number }> {
+    await this.flush();
+    return { digest: this.#digester.digest(), size: this.#digester.sizeBytes };
+  }
+
+  /** Writes what came so far. */
+  async flush(): Promise<void> {
     await this.#turn();
     await this.#writing;
-    return { digest: this.#digester.digest(), size: this.#digester.sizeBytes };
   }
 
   /** Waits for what is on its way to the file, whatever becomes of it. */

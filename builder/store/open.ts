@@ -5,20 +5,23 @@ import { dirname, join } from "node:path";
 import { DiskBlobs } from "./blobs.ts";
 import { explain, explained, layoutVersion, prepareLayout } from "./layout.ts";
 import { IndexNames, type NamedEntry } from "./names.ts";
+import { DiskNotes } from "./notes.ts";
 import type { BlobStore, ImageNames } from "./store.ts";
-import { sweepTemporary, temporaryPath } from "./temporary.ts";
+import { sweepOld, sweepTemporary, temporaryPath } from "./temporary.ts";
 
 /** The store below `root` (absolute), made when it is not there; swept of what dead processes left. Throws `STORE`. */
 export async function openStore(root: string): Promise<BlobStore & { readonly names: ImageNames }> {
   const own = join(root, "tsbuild");
   await prepareLayout(root, own, "STORE");
-  const temporary = join(own, "tmp");
+  const [temporary, partial] = [join(own, "tmp"), join(own, "partial")];
   await explained(root, "STORE", async () => {
     await mkdir(temporary, { recursive: true });
     await sweepTemporary(temporary);
+    await sweepOld(partial);
   });
   const names = new IndexNames(root, temporary);
-  return Object.assign(new DiskBlobs(root, temporary), { names });
+  const notes = new DiskNotes(join(own, "notes"), temporary);
+  return Object.assign(new DiskBlobs(root, temporary, "STORE", { partial }), { names, notes });
 }
 
 /** Another image layout on disk, open for additions. Disposing it takes away what is not needed: temporary files, and a layout that was made here and got no blob. */
@@ -51,7 +54,7 @@ export async function openLayoutForWriting(path: string): Promise<OpenLayout> {
   const opened = undo.move();
   return {
     blobs: new DiskBlobs(path, temporary, "OUTPUT"),
-    added: new DiskBlobs(path, temporary, "OUTPUT", added),
+    added: new DiskBlobs(path, temporary, "OUTPUT", { directory: added }),
     commit: async (entries) => {
       const moved: string[] = [];
       try {

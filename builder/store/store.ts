@@ -18,6 +18,30 @@ export interface BlobWriter extends AsyncDisposable {
   adopt(found: { readonly digest: Digest; readonly size: number }): Promise<void>;
 }
 
+/**
+ * A blob on its way from elsewhere, which may be broken off and taken up again, also by another process. Disposing it
+ * before `commit` keeps what came, invisible, for the next one.
+ */
+export interface BlobDownload extends AsyncDisposable {
+  /** How many bytes are there. */
+  readonly position: number;
+  write(chunk: Uint8Array): Promise<void>;
+  /** Forgets what came. */
+  restart(): Promise<void>;
+  /** Makes the blob visible. Throws `DIGEST_INVALID` when what came is not the blob; then nothing is kept. */
+  commit(): Promise<void>;
+}
+
+/** What is remembered of transfers, so that the next ones send less. Losing it costs time only. */
+export interface BlobNotes {
+  /** Repositories of registries ("docker.io/library/busybox") that had a blob, the last one first. */
+  holders(digest: Digest): Promise<readonly string[]>;
+  addHolder(digest: Digest, repository: string): Promise<void>;
+  /** Where an upload of a blob to a repository was broken off: a URL, perhaps with a secret in it. */
+  upload(digest: Digest, repository: string): Promise<string | undefined>;
+  setUpload(digest: Digest, repository: string, url: string | undefined): Promise<void>;
+}
+
 /** Content-addressed bytes. */
 export interface BlobStore {
   /** Root of the layout: holds oci-layout, index.json, blobs/sha256. */
@@ -32,6 +56,13 @@ export interface BlobStore {
   /** The bytes of a blob in chunks of 256 KiB and more. */
   open(digest: Digest, signal: AbortSignal): AsyncIterable<Uint8Array>;
   writer(signal: AbortSignal): Promise<BlobWriter>;
+  /**
+   * Takes up, or begins, the download of a blob that is not there; undefined when it is there by now. One process at a
+   * time has it; the others wait as long as it gets on.
+   */
+  download(blob: Pick<Descriptor, "digest" | "size">, signal: AbortSignal): Promise<BlobDownload | undefined>;
+  /** A place that outlives this process has some. */
+  readonly notes?: BlobNotes;
   /** Stores bytes at hand. */
   put(bytes: Uint8Array): Promise<{ readonly digest: Digest; readonly size: number }>;
 }

@@ -7,6 +7,7 @@ import { isErrno } from "../core/errors.ts";
 import { isOwnerAlive, ownerName } from "./owner.ts";
 
 const UNJUDGED_MS = 24 * 3600 * 1000;
+const UNTOUCHED_MS = 3 * UNJUDGED_MS;
 
 let serial = 0;
 
@@ -36,9 +37,21 @@ export async function sweepTemporary(
   return swept;
 }
 
-async function isOld(path: string): Promise<boolean> {
+/** Removes the files of a directory, which need not be there, that nothing was written to for three days. */
+export async function sweepOld(directory: string): Promise<void> {
+  const names = await readdir(directory).catch((error: unknown) => {
+    if (isErrno(error, "ENOENT")) return [];
+    throw error;
+  });
+  for (const name of names) {
+    const path = join(directory, name);
+    if (await isOld(path, UNTOUCHED_MS)) await rm(path, { force: true });
+  }
+}
+
+async function isOld(path: string, ageMs = UNJUDGED_MS): Promise<boolean> {
   try {
-    return Date.now() - (await stat(path)).mtimeMs > UNJUDGED_MS;
+    return Date.now() - (await stat(path)).mtimeMs > ageMs;
   } catch (error) {
     if (isErrno(error, "ENOENT")) return false;
     throw error;

@@ -8,9 +8,13 @@ import type { ImageConfig } from "../core/image-config.ts";
 import type { Platform } from "../core/platform.ts";
 import { parseDocument, parseImageManifest } from "../image/read.ts";
 import { validateImage } from "../image/validate.ts";
-import type { BlobStore } from "../store/store.ts";
+import type { BlobDownload, BlobStore } from "../store/store.ts";
 import type { ImageSource } from "./source.ts";
-import { resolveImage } from "./source.ts";
+import { resolveImage, verifyBytes } from "./source.ts";
+import { withStoredDocuments } from "./stored-documents.ts";
+
+const CONFIG_BYTES = 16 << 20;
+const MAX_DEPTH = 4;
 
 /** Progress of one blob: bytes so far, of how many. `done` once, at its end. */
 export type StatusSink = (status: {
@@ -42,13 +46,14 @@ export async function pullImage(
   signal: AbortSignal,
   onStatus: StatusSink = () => undefined,
 ): Promise<PulledImage> {
-  const resolved = await resolveImage(source, platform, signal);
+  const resolved = await resolveImage(withStoredDocuments(source, store), platform, signal);
   const { descriptor } = resolved.manifest;
   const manifest = parseImageManifest(
     resolved.manifest.bytes,
     `manifest ${descriptor.digest} of ${source.name}`,
     descriptor.mediaType,
   );
+  checkConfigSize(manifest.config, source.name);
   await fetchBlob(source, manifest.config, store, signal);
   for (const document of resolved.documents) await store.put(document.bytes);
   const image = await validateImage(descriptor, store, { layers: "absent", signal });
@@ -63,7 +68,10 @@ export async function pullImage(
   };
 }
 
-/** Copies one blob of a source into the store, verified; nothing happens when it is there. */
+/**
+ * Copies one blob of a source into the store, verified; nothing happens when it is there. What an earlier run brought
+ * of it does not come again, where the source can go on from a byte.
+ */
 async function fetchBlob(
   source: ImageSource,
   descriptor: Descriptor,
@@ -73,18 +81,57 @@ async function fetchBlob(
 ): Promise<void> {
   const { digest, size } = descriptor;
   if ((await store.sizeOf(digest)) !== size) {
-    await using writer = await store.writer(signal);
-    let current = 0;
-    for await (const chunk of source.blob(descriptor, signal)) {
-      current += chunk.length;
-      if (current > size)
-        throw new BuildError("DIGEST_INVALID", `${source.name} gives more than the ${size} bytes that ${digest} has`);
-      await writer.write(chunk);
-      onStatus({ digest, current, total: size, done: false });
-    }
-    await commitFrom(source.name, () => writer.commit({ digest, size }));
+    await using download = await store.download(descriptor, signal);
+    if (download !== undefined) await receive(source, descriptor, download, signal, onStatus);
+    // A hint for pushes: another repository of the same registry can take it from there.
+    for (const holder of source.heldAt?.(descriptor) ?? []) await store.notes?.addHolder(digest, holder);
   }
   onStatus({ digest, current: size, total: size, done: true });
+}
+
+async function receive(
+  source: ImageSource,
+  descriptor: Descriptor,
+  download: BlobDownload,
+  signal: AbortSignal,
+  onStatus: StatusSink,
+): Promise<void> {
+  if (source.blobFrom === undefined) await download.restart();
+  for (let isResumed = download.position > 0; ; isResumed = false) {
+    await receiveBytes(source, descriptor, download, signal, onStatus);
+    try {
+      return await download.commit();
+    } catch (error) {
+      if (!(error instanceof BuildError) || error.code !== "DIGEST_INVALID") throw error;
+      // What lay there may have been spoiled, by a disk or by another place than the one that gave the rest.
+      if (!isResumed && (await source.reject?.(descriptor)) !== true)
+        throw new BuildError("DIGEST_INVALID", `${source.name}: ${error.message}`, { cause: error });
+    }
+  }
+}
+
+async function receiveBytes(
+  source: ImageSource,
+  descriptor: Descriptor,
+  download: BlobDownload,
+  signal: AbortSignal,
+  onStatus: StatusSink,
+): Promise<void> {
+  const { digest, size } = descriptor;
+  const from = download.position;
+  if (from === size && size > 0) return;
+  const chunks = source.blobFrom?.(descriptor, from, signal) ?? source.blob(descriptor, signal);
+  try {
+    for await (const chunk of chunks) {
+      if (download.position + chunk.length > size)
+        throw new BuildError("DIGEST_INVALID", `${source.name} gives more than the ${size} bytes that ${digest} has`);
+      await download.write(chunk);
+      onStatus({ digest, current: download.position, total: size, done: false });
+    }
+  } catch (error) {
+    if (error instanceof BuildError && error.code === "DIGEST_INVALID") await download.restart();
+    throw error;
+  }
 }
 
 /** Brings a whole image into the store: every document and blob below what the name points to, all platforms. */
@@ -94,18 +141,29 @@ export async function pullAll(
   signal: AbortSignal,
   onStatus?: StatusSink,
 ): Promise<Descriptor> {
-  const top = await source.top(signal);
-  const visit = async (descriptor: Descriptor, bytes: Uint8Array): Promise<void> => {
-    const document = parseDocument(bytes, `${source.name} (${descriptor.digest})`, descriptor.mediaType);
+  const documents = withStoredDocuments(source, store);
+  const top = await documents.top(signal);
+  verifyBytes(top.descriptor, top.bytes, source.name);
+  const visit = async (descriptor: Descriptor, bytes: Uint8Array, depth: number): Promise<void> => {
+    const what = `${source.name} (${descriptor.digest})`;
+    const document = parseDocument(bytes, what, descriptor.mediaType);
     if (document.kind === "manifest") {
-      const blobs = [document.manifest.config, ...document.manifest.layers];
-      await inParallel(blobs, 6, (blob) => fetchBlob(source, blob, store, signal, onStatus));
+      const { config, layers } = document.manifest;
+      for (const layer of layers) refuseForeignLayer(layer, what);
+      // Equal blobs come once.
+      const blobs = new Map([config, ...layers].map((blob) => [blob.digest, blob]));
+      await inParallel([...blobs.values()], 6, (blob) => fetchBlob(source, blob, store, signal, onStatus));
     } else {
-      for (const child of document.index.manifests) await visit(child, await source.document(child, signal));
+      if (depth === MAX_DEPTH) throw new BuildError("ARCHIVE_INVALID", `${source.name} nests indexes too deep`);
+      for (const child of document.index.manifests) {
+        const childBytes = await documents.document(child, signal);
+        verifyBytes(child, childBytes, source.name);
+        await visit(child, childBytes, depth + 1);
+      }
     }
     await store.put(bytes);
   };
-  await visit(top.descriptor, top.bytes);
+  await visit(top.descriptor, top.bytes, 0);
   return top.descriptor;
 }
 
@@ -127,15 +185,17 @@ export async function inParallel<T>(
   if (failures.length > 0) throw failures[0];
 }
 
-async function commitFrom(name: string, commit: () => Promise<unknown>): Promise<void> {
-  try {
-    await commit();
-  } catch (error) {
-    if (error instanceof BuildError && error.code === "DIGEST_INVALID") {
-      throw new BuildError("DIGEST_INVALID", `${name}: ${error.message}`, { cause: error });
-    }
-    throw error;
-  }
+function checkConfigSize({ digest, size }: Descriptor, name: string): void {
+  if (size <= CONFIG_BYTES) return;
+  throw new BuildError(
+    "ARCHIVE_INVALID",
+    `${name}: its config ${digest} has ${size} bytes, at most ${CONFIG_BYTES} are read`,
+  );
+}
+
+function refuseForeignLayer({ mediaType, digest }: Descriptor, what: string): void {
+  if (!/foreign|nondistributable/.test(mediaType)) return;
+  throw new BuildError("UNSUPPORTED", `layer ${digest} of ${what} is foreign: its bytes are not with the image`);
 }
 
 function diffIdAt(config: ImageConfig, place: number): Digest {

@@ -28,7 +28,8 @@ export async function pushImage(
     const { digest, size } = blob;
     try {
       if (!(await sink.has(blob, both)))
-        await sink.putBlob(blob, () => counted(store.open(digest, both), blob, onStatus), both);
+        await sink.putBlob(blob, () => counted(store.open(digest, both), blob, onStatus), both, store.notes);
+      if (sink.repository !== undefined) await store.notes?.addHolder(digest, sink.repository);
     } catch (error) {
       failed.abort();
       throw error;

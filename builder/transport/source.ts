@@ -8,6 +8,7 @@ import { BuildError } from "../core/errors.ts";
 import type { Platform } from "../core/platform.ts";
 import { chooseManifest } from "../image/index.ts";
 import { parseDocument } from "../image/read.ts";
+import type { BlobNotes } from "../store/store.ts";
 
 /** One image name of some place. Nothing it gives is verified yet unless it says so. */
 export interface ImageSource extends AsyncDisposable {
@@ -21,14 +22,35 @@ export interface ImageSource extends AsyncDisposable {
   blob(descriptor: Descriptor, signal: AbortSignal): AsyncIterable<Uint8Array>;
   /** Absolute path of a blob's own file on this machine, where there is one. */
   pathOf?(descriptor: Descriptor): Promise<string | undefined>;
+  /**
+   * What the name points to, without its bytes, where that costs less than `top`; undefined when the place does not say
+   * it so. Throws `REGISTRY` when it does not answer.
+   */
+  resolve?(signal: AbortSignal): Promise<(Pick<Descriptor, "digest"> & Partial<Descriptor>) | undefined>;
+  /** A config or a layer from byte `from` on, for what is there already. */
+  blobFrom?(descriptor: Descriptor, from: number, signal: AbortSignal): AsyncIterable<Uint8Array>;
+  /** Says that the bytes last given for a blob did not have its digest; true when another place is left to give them. */
+  reject?(descriptor: Descriptor): Promise<boolean>;
+  /** Repositories of registries ("docker.io/library/busybox") that gave a blob. */
+  heldAt?(descriptor: Descriptor): readonly string[];
 }
 
 /** A place that takes images. Blobs come first, then documents, names at the end; what is there already is not sent. */
 export interface ImageSink extends AsyncDisposable {
   readonly name: string;
+  /** For a registry: "docker.io/library/app". Its other repositories can share blobs with it. */
+  readonly repository?: string;
   has(descriptor: Descriptor, signal: AbortSignal): Promise<boolean>;
-  /** Takes a config or a layer; the place verifies digest and size. `open` may be called again for another attempt. */
-  putBlob(descriptor: Descriptor, open: () => AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void>;
+  /**
+   * Takes a config or a layer; the place verifies digest and size. `open` may be called again for another attempt.
+   * `notes` of earlier transfers may spare some of the bytes.
+   */
+  putBlob(
+    descriptor: Descriptor,
+    open: () => AsyncIterable<Uint8Array>,
+    signal: AbortSignal,
+    notes?: BlobNotes,
+  ): Promise<void>;
   /** Takes a manifest or an index; with `names` (tags of this sink) it can be had under them. */
   putDocument(descriptor: Descriptor, bytes: Uint8Array, names: readonly string[], signal: AbortSignal): Promise<void>;
 }
@@ -45,7 +67,7 @@ export interface ResolvedImage {
 
 /** Follows indexes (also nested ones) to the image for a platform; every document's digest and size are verified. */
 export async function resolveImage(
-  source: ImageSource,
+  source: Pick<ImageSource, "name" | "top" | "document">,
   platform: Platform,
   signal: AbortSignal,
 ): Promise<ResolvedImage> {

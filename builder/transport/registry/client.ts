@@ -1,86 +1,106 @@
-// One repository of a registry, as the distribution specification has it: manifests and
-// blobs by name and digest, each request authorised and its failure explained.
+// One repository at one place, as the distribution specification has it: requests below /v2/<repository>/, each of
+// them authorised.
 
 import type { Digest } from "../../core/digest.ts";
 import { BuildError } from "../../core/errors.ts";
-import type { Reference } from "../../core/reference.ts";
 import type { Credentials } from "../../core/session.ts";
 import { RegistryAuth } from "./auth.ts";
+import { isLoopback } from "./connections.ts";
+import type { EndpointTls, RegistryEndpoint, RegistryRouter } from "./endpoints.ts";
+import { refusalOf } from "./failure.ts";
 import type { HttpRequest, HttpResponse } from "./http.ts";
-import { HttpClient, isLoopback } from "./http.ts";
+import { discard, HttpClient } from "./http.ts";
+import { findOrigin } from "./origin.ts";
+import type { RetryPolicy } from "./retry.ts";
+import { RETRY } from "./retry.ts";
 
 /** How to reach registries. */
 export interface RegistryOptions {
-  /** Hosts ("registry.example:5000") reached by plain HTTP or without certificate check. */
-  readonly insecure: readonly string[];
+  readonly router: RegistryRouter;
   readonly credentials: (registry: string) => Promise<Credentials | undefined>;
   /** For the proxies it names. */
   readonly environment?: ReadonlyMap<string, string> | undefined;
-  /** Pauses between attempts; for tests. */
-  readonly retryDelaysMs?: readonly number[] | undefined;
+  readonly retry?: RetryPolicy | undefined;
+  /** How long a connection may be silent; a minute if not said. */
+  readonly idleMs?: number | undefined;
 }
 
-/** What the client does to a path: decides the scope of a token. */
-export type Access = "pull" | "pull,push";
+/** What is done to a repository: decides the scope of a token. */
+export type Access = "pull" | "pull,push" | "pull,delete";
 
-const ERROR_BYTES = 16 << 10;
+export interface SendOptions extends Pick<HttpRequest, "headers" | "body" | "once"> {
+  /** Another repository of the same registry, which is read at the same time. */
+  readonly alsoReads?: string | undefined;
+}
 
-/** Speaks to one repository. Closing it ends its connections. */
+/** Speaks to one repository at one place. Closing it ends its connections. */
 export class RegistryClient {
-  readonly registry: string;
-  readonly repository: string;
+  readonly endpoint: RegistryEndpoint;
+  readonly retry: RetryPolicy;
   readonly #http: HttpClient;
   readonly #auth: RegistryAuth;
-  readonly #candidates: readonly string[];
-  #origin: Promise<URL> | undefined;
+  readonly #headers: Readonly<Record<string, string>>;
+  #origin: Promise<string> | undefined;
 
-  constructor(reference: Pick<Reference, "registry" | "repository">, options: RegistryOptions) {
-    this.registry = reference.registry;
-    this.repository = reference.repository;
-    const isInsecure = (host: string): boolean => isLoopback(host) || options.insecure.includes(host);
-    this.#http = new HttpClient({ isInsecure, environment: options.environment, retryDelaysMs: options.retryDelaysMs });
-    const host = reference.registry === "docker.io" ? "registry-1.docker.io" : reference.registry;
-    // Docker's rule: a registry on this machine is plain http; a named insecure one may be either.
-    this.#candidates = isLoopback(host)
-      ? [`http://${host}`, `https://${host}`]
-      : options.insecure.includes(host)
-        ? [`https://${host}`, `http://${host}`]
-        : [`https://${host}`];
-    this.#auth = new RegistryAuth({
-      registry: this.registry,
-      http: this.#http,
-      credentials: () => options.credentials(this.registry),
-      isPlainAllowed: isInsecure,
-    });
+  constructor(endpoint: RegistryEndpoint, options: RegistryOptions) {
+    this.endpoint = endpoint;
+    const policy = options.retry ?? RETRY;
+    // A mirror that does not answer is not waited for as long: there is somebody else to ask.
+    this.retry = endpoint.isMirror ? { ...policy, retries: Math.min(policy.retries, 1) } : policy;
+    const plain = new Set(endpoint.origins.flatMap((origin) => (/^http:/i.test(origin) ? hostOf(origin) : [])));
+    const allowsPlain = (url: URL): boolean => isLoopback(url.host) || plain.has(url.host);
+    const { environment, idleMs } = options;
+    const tlsFor = tlsOf(endpoint);
+    this.#http = new HttpClient({ tlsFor, allowsPlain, environment, retry: this.retry, idleMs });
+    const { registry } = endpoint;
+    const credentials = (): Promise<Credentials | undefined> => options.credentials(registry);
+    this.#auth = new RegistryAuth({ registry, http: this.#http, credentials, allowsPlain });
+    this.#headers = Object.fromEntries(
+      Object.entries(endpoint.headers).map(([name, value]) => [name.toLowerCase(), value]),
+    );
+  }
+
+  /** "docker.io/library/busybox": what registry and repository are called at this place. */
+  get name(): string {
+    return `${this.endpoint.registry}/${this.endpoint.repository}`;
   }
 
   /** "manifest sha256:… of docker.io/library/busybox", for messages. */
   describe(what: string): string {
-    return `${what} of ${this.registry}/${this.repository}`;
+    return `${what} of ${this.name}`;
   }
 
-  /** Sends a request below /v2/<repository>/ (or to an absolute URL that the registry gave), authorised. */
+  /**
+   * Sends a request below /v2/<repository>/, or to a URL that the registry gave, authorised. Throws `REGISTRY` when
+   * there is no answer, or a 401 that nothing answers.
+   */
   async send(
     method: HttpRequest["method"],
     target: string | URL,
     access: Access,
     signal: AbortSignal,
-    more: Pick<HttpRequest, "headers" | "body" | "once"> = {},
+    { alsoReads, ...more }: SendOptions = {},
   ): Promise<HttpResponse> {
-    const origin = await this.#reach(signal);
-    const url = typeof target === "string" ? new URL(`/v2/${this.repository}/${target}`, origin) : target;
-    const scope = `repository:${this.repository}:${access}`;
-    const attempt = async (): Promise<HttpResponse> => {
-      // An upload may continue on another host, which gets none of our credentials.
-      const authorization = url.origin === origin.origin ? this.#auth.headerFor(scope) : undefined;
-      const headers = { ...more.headers, ...(authorization === undefined ? {} : { authorization }) };
-      return await this.#http.send({ method, url, ...more, headers }, signal);
-    };
-    const response = await attempt();
-    if (response.status !== 401 || url.origin !== origin.origin) return response;
-    response.body.destroy();
-    await this.#auth.answer(response.headers["www-authenticate"], scope, origin, signal);
-    return await attempt();
+    const base = new URL(await this.#reach(signal));
+    const { repository } = this.endpoint;
+    const root = `${base.href.replace(/\/+$/, "")}/v2/${repository}`;
+    const url = typeof target === "string" ? new URL(`${root}/${target}`) : sameProtocol(target, base);
+    // An upload may continue on another host, which gets none of our credentials.
+    const isOwn = url.origin === base.origin;
+    const other = alsoReads === undefined ? "" : ` repository:${alsoReads}:pull`;
+    const scope = `repository:${repository}:${access}${other}`;
+    for (let attempt = 0; ; attempt++) {
+      const authorization = isOwn ? await this.#auth.headerFor(scope, signal) : undefined;
+      const headers = {
+        ...(isOwn ? this.#headers : {}),
+        ...more.headers,
+        ...(authorization === undefined ? {} : { authorization }),
+      };
+      const response = await this.#http.send({ method, url, ...more, headers }, signal);
+      if (response.status !== 401 || !isOwn || attempt > 0) return response;
+      discard(response);
+      await this.#auth.answer(response.headers["www-authenticate"], scope, authorization, base, signal);
+    }
   }
 
   /** Where a relative or absolute Location of an answer leads. */
@@ -93,46 +113,22 @@ export class RegistryClient {
 
   /** The error for an answer that is none of those expected; reads (a part of) its body. */
   async failure(response: HttpResponse, what: string): Promise<BuildError> {
-    if (response.status === 401) {
-      response.body.destroy();
-      const refused = await this.#auth.refused();
-      return new BuildError("REGISTRY", `${this.describe(what)}: ${refused.message}`, { hint: refused.hint });
-    }
-    const text = await startOf(response);
-    const isPage = /^\s*</.test(text) || (response.headers["content-type"] ?? "").includes("text/html");
-    const said = isPage ? "it answered with a web page: is it a registry?" : (saidIn(text) ?? "it said nothing more");
-    return new BuildError(
-      "REGISTRY",
-      `${this.describe(what)}: "${response.url.host}" answered HTTP ${response.status}: ${said}`,
-    );
+    if (response.status !== 401) return await refusalOf(response, this.describe(what));
+    discard(response);
+    const { message, hint } = await this.#auth.refused();
+    return new BuildError("REGISTRY", `${this.describe(what)}: ${message}`, { hint });
   }
 
   close(): void {
     this.#http.close();
   }
 
-  #reach(signal: AbortSignal): Promise<URL> {
-    this.#origin ??= this.#find(signal).catch((error: unknown) => {
+  #reach(signal: AbortSignal): Promise<string> {
+    this.#origin ??= findOrigin(this.endpoint.origins, this.#http, signal).catch((error: unknown) => {
       this.#origin = undefined;
       throw error;
     });
     return this.#origin;
-  }
-
-  // With one candidate there is nothing to find out: the first real request will tell.
-  async #find(signal: AbortSignal): Promise<URL> {
-    const [first = "", second] = this.#candidates;
-    if (second === undefined) return new URL(first);
-    try {
-      const response = await this.#http.send({ method: "GET", url: new URL("/v2/", first), once: true }, signal);
-      const text = response.status === 400 ? await startOf(response) : "";
-      response.body.destroy();
-      return new URL(/HTTP request to an HTTPS server/i.test(text) ? second : first);
-    } catch (error) {
-      if (signal.aborted) throw error;
-      if (!first.startsWith("https:")) return new URL(first); // nothing there at all: say so with retries
-      return new URL(second);
-    }
   }
 }
 
@@ -141,35 +137,22 @@ export function manifestPath(name: string | Digest): string {
   return `manifests/${name}`;
 }
 
-async function startOf(response: HttpResponse): Promise<string> {
-  const parts: Buffer[] = [];
-  let size = 0;
-  try {
-    for await (const chunk of response.body as AsyncIterable<Buffer>) {
-      parts.push(chunk);
-      size += chunk.length;
-      if (size >= ERROR_BYTES) break; // ends the stream
-    }
-  } catch {
-    // What came is enough for a message.
-  }
-  return Buffer.concat(parts).toString("utf8");
+// On the endpoint's own host, whatever its port (a token server beside the registry), all of it holds; elsewhere only
+// the authorities do.
+function tlsOf({ tls, origins }: RegistryEndpoint): (url: URL) => EndpointTls {
+  const own = new Set(origins.flatMap((origin) => (URL.canParse(origin) ? new URL(origin).hostname : [])));
+  const elsewhere: EndpointTls = { isUnchecked: false, ...(tls.ca === undefined ? {} : { ca: tls.ca }) };
+  return ({ hostname }) => (own.has(hostname) ? tls : elsewhere);
 }
 
-// {"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}
-function saidIn(text: string): string | undefined {
-  try {
-    const { errors } = JSON.parse(text) as { errors?: readonly { code?: unknown; message?: unknown }[] };
-    const said = (errors ?? []).map(({ code, message }) =>
-      [code, message].filter((part) => typeof part === "string" && part !== "").join(": "),
-    );
-    if (said.length > 0) return said.join("; ").slice(0, 500);
-  } catch {
-    // Not the specification's form.
-  }
-  const line = text
-    .replace(/[\x00-\x1f\x7f]+/g, " ")
-    .trim()
-    .slice(0, 200);
-  return line === "" ? undefined : `"${line}"`;
+function hostOf(origin: string): string | [] {
+  return URL.canParse(origin) ? new URL(origin).host : [];
+}
+
+// A registry behind a server that ends TLS for it may not know that it is reached by https.
+function sameProtocol(url: URL, base: URL): URL {
+  if (url.host !== base.host || base.protocol !== "https:") return url;
+  const same = new URL(url);
+  same.protocol = base.protocol;
+  return same;
 }

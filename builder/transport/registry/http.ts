@@ -1,14 +1,19 @@
-// HTTP towards registries: connections that are kept, redirects that take no credentials
-// along, and requests tried again where the failure may pass.
+// HTTP towards registries: redirects that take nothing secret along, and requests tried again where the failure may
+// pass.
 
 import * as http from "node:http";
 import * as https from "node:https";
 import { setTimeout as sleep } from "node:timers/promises";
 import { BuildError, isSystemError } from "../../core/errors.ts";
+import type { ConnectionOptions } from "./connections.ts";
+import { Connections } from "./connections.ts";
+import type { RetryPolicy } from "./retry.ts";
+import { isPassing, pauseMs, RETRY, retryAfterMs } from "./retry.ts";
 
 export interface HttpRequest {
   readonly method: "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
   readonly url: URL;
+  /** Of these, what is secret or may be (see `COMMON`) does not follow a redirect to another origin. */
   readonly headers?: Readonly<Record<string, string>>;
   /** Opened anew for each attempt; its length stands in `content-length`. */
   readonly body?: () => AsyncIterable<Uint8Array>;
@@ -25,156 +30,169 @@ export interface HttpResponse {
   readonly url: URL;
 }
 
-export interface HttpOptions {
-  /** Whether a host's certificate goes unchecked. */
-  readonly isInsecure: (host: string) => boolean;
-  /** Whether a redirect may lead from https to plain http: for files that anybody may have. */
-  readonly allowsDowngrade?: boolean;
-  /** For the proxies it names (HTTP_PROXY, HTTPS_PROXY, NO_PROXY). */
-  readonly environment?: ReadonlyMap<string, string> | undefined;
-  /** Pauses before further attempts. */
-  readonly retryDelaysMs?: readonly number[] | undefined;
+export interface HttpOptions extends ConnectionOptions {
+  /** Whether a redirect may lead from https to this URL, which is plain http. */
+  readonly allowsPlain: (url: URL) => boolean;
+  readonly retry?: RetryPolicy | undefined;
+  /** How long a connection may be silent. */
+  readonly idleMs?: number | undefined;
 }
 
 const IDLE_MS = 60_000;
 const MAX_REDIRECTS = 10;
-const MAX_RETRY_AFTER_MS = 30_000;
+const SHORT_BYTES = 64 << 10;
+/** Headers that say nothing about who asks. */
+const COMMON = /^(?:accept(?:-encoding)?|range|if-[a-z-]+|content-(?:type|length|range)|user-agent)$/;
+
+/** No answer came. */
+export class ConnectionError extends BuildError {
+  /** Whether another attempt may do better. */
+  readonly mayPass: boolean;
+
+  constructor(url: URL, error: unknown) {
+    const { why, hint } = reasonOf(url, error);
+    super("REGISTRY", `cannot reach "${url.host}": ${why}`, { cause: error, hint });
+    this.mayPass = isBroken(error);
+  }
+}
 
 /** Sends requests; closing it ends its connections. */
 export class HttpClient {
   readonly #options: HttpOptions;
-  readonly #agents = new Map<string, http.Agent | https.Agent>();
+  readonly #connections: Connections;
 
   constructor(options: HttpOptions) {
     this.#options = options;
+    this.#connections = new Connections(options);
   }
 
-  /** One request, redirects followed, tried again after failures that may pass. Throws `REGISTRY` when no answer came. */
+  /**
+   * One request, redirects followed, tried again after failures that may pass. Throws `ConnectionError` when no answer
+   * came, `REGISTRY` for redirects that are not followed.
+   */
   async send(request: HttpRequest, signal: AbortSignal): Promise<HttpResponse> {
-    const delays = request.once === true ? [] : (this.#options.retryDelaysMs ?? [500, 1500, 4000]);
+    const policy = this.#options.retry ?? RETRY;
     for (let attempt = 0; ; attempt++) {
-      const delay = delays[attempt];
+      const isLast = request.once === true || attempt >= policy.retries;
+      let pause: number | undefined;
       try {
         const response = await this.#follow(request, signal);
-        if (delay === undefined || !isPassing(response.status)) return response;
-        response.body.destroy();
-        await sleep(Math.max(delay, retryAfterMs(response.headers)), undefined, { signal });
+        if (isLast || !isPassing(response.status)) return response;
+        pause = pauseMs(policy, attempt, retryAfterMs(response.headers));
+        if (pause === undefined) return response;
+        discard(response);
       } catch (error) {
         if (signal.aborted) throw signal.reason;
         if (error instanceof BuildError) throw error;
-        if (delay === undefined || !mayPass(error)) throw unreachable(request.url, error);
-        await sleep(delay, undefined, { signal });
+        if (isUnknownAuthority(error) && this.#connections.trustSystem()) pause = 0;
+        else if (isLast || !isBroken(error)) throw new ConnectionError(request.url, error);
+        else pause = pauseMs(policy, attempt, undefined);
       }
+      await pauseFor(pause ?? 0, signal);
     }
   }
 
   close(): void {
-    for (const agent of this.#agents.values()) agent.destroy();
+    this.#connections.close();
   }
 
   async #follow(request: HttpRequest, signal: AbortSignal): Promise<HttpResponse> {
     let { url } = request;
-    let headers = { ...request.headers };
+    let headers = request.headers ?? {};
     for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
       const response = await this.#once({ ...request, url, headers }, signal);
-      const location = response.headers.location;
-      const isRedirect = [301, 302, 303, 307, 308].includes(response.status) && location !== undefined;
-      if (!isRedirect || (request.method !== "GET" && request.method !== "HEAD")) return response;
-      response.body.destroy();
-      const next = new URL(location, url);
-      this.#checkRedirect(url, next);
-      if (next.origin !== url.origin) {
-        const { authorization: _secret, ...others } = headers;
-        headers = others;
-      }
+      const { location } = response.headers;
+      if (location === undefined || !isFollowed(request.method, response.status)) return response;
+      discard(response);
+      const next = this.#redirected(url, location);
+      if (next.origin !== url.origin)
+        headers = Object.fromEntries(Object.entries(headers).filter(([name]) => COMMON.test(name.toLowerCase())));
       url = next;
     }
-    throw new BuildError(
-      "REGISTRY",
-      `"${request.url.origin}${request.url.pathname}" redirects more than ${MAX_REDIRECTS} times`,
-    );
+    const { origin, pathname } = request.url;
+    throw new BuildError("REGISTRY", `"${origin}${pathname}" redirects more than ${MAX_REDIRECTS} times`);
   }
 
-  #checkRedirect(from: URL, to: URL): void {
+  #redirected(from: URL, location: string): URL {
+    if (!URL.canParse(location, from.href))
+      throw new BuildError("REGISTRY", `"${from.host}" redirects to what is no URL`);
+    const to = new URL(location, from);
     if (to.protocol !== "http:" && to.protocol !== "https:")
       throw new BuildError("REGISTRY", `"${from.host}" redirects to "${to.protocol}"`);
-    const isDowngrade = from.protocol === "https:" && to.protocol === "http:";
-    if (isDowngrade && this.#options.allowsDowngrade !== true && !this.#options.isInsecure(to.host)) {
+    if (from.protocol === "https:" && to.protocol === "http:" && !this.#options.allowsPlain(to))
       throw new BuildError("REGISTRY", `"${from.host}" redirects from https to plain http ("${to.host}")`);
-    }
+    return to;
   }
 
   async #once(request: HttpRequest, signal: AbortSignal): Promise<HttpResponse> {
     signal.throwIfAborted();
     const { url, method } = request;
-    const secure = url.protocol === "https:";
-    const send = secure ? https.request : http.request;
-    const outgoing = send(url, {
-      method,
-      agent: this.#agent(secure, url.host),
-      signal,
-      headers: { "user-agent": "tsbuild", ...request.headers },
-    });
-    outgoing.setTimeout(IDLE_MS, () =>
-      outgoing.destroy(new BuildError("REGISTRY", `"${url.host}" has not answered for ${IDLE_MS / 1000} s`)),
-    );
+    const send = url.protocol === "https:" ? https.request : http.request;
+    const headers = { "user-agent": "tsbuild", ...request.headers };
+    const outgoing = send(url, { method, agent: this.#connections.agentFor(url), signal, headers });
+    const idleMs = this.#options.idleMs ?? IDLE_MS;
+    outgoing.setTimeout(idleMs, () => outgoing.destroy(new SilenceError(idleMs)));
     const answered = new Promise<http.IncomingMessage>((resolve, reject) => {
       outgoing.on("response", resolve);
       outgoing.on("error", reject);
     });
     answered.catch(() => undefined); // awaited below; writing the body may fail first
-    await writeBody(outgoing, request.body, answered);
+    const isWhole = await writeBody(outgoing, request.body, answered);
     const body = await answered;
+    // A connection on which half a request was sent cannot carry another one.
+    if (!isWhole) body.once("close", () => outgoing.destroy());
     return { status: body.statusCode ?? 0, headers: body.headers, body, url };
   }
+}
 
-  #agent(secure: boolean, host: string): http.Agent {
-    const unchecked = secure && this.#options.isInsecure(host);
-    const local = isLoopback(host);
-    const key = `${secure} ${unchecked} ${local}`;
-    const known = this.#agents.get(key);
-    if (known !== undefined) return known;
-    // highWaterMark reaches the sockets, though the agent's type does not list it.
-    const options = { keepAlive: true, maxSockets: 6, highWaterMark: 1 << 20, ...(local ? {} : this.#proxies()) };
-    const agent = secure ? new https.Agent({ ...options, rejectUnauthorized: !unchecked }) : new http.Agent(options);
-    this.#agents.set(key, agent);
-    return agent;
+/** Lets go of an answer whose body says nothing: a short one is read, so that its connection can be used again. */
+export function discard({ body, headers }: HttpResponse): void {
+  body.on("error", () => undefined);
+  if (Number(headers["content-length"] ?? (body.readableEnded ? 0 : Number.POSITIVE_INFINITY)) <= SHORT_BYTES)
+    body.resume();
+  else body.destroy();
+}
+
+/** Whether an error is a connection's end in the middle, or one that did not come about, and may not happen again. */
+export function isBroken(error: unknown): boolean {
+  if (!isSystemError(error)) return error instanceof Error && error.message === "aborted";
+  return BREAKS.has(error.code);
+}
+
+const BREAKS = new Set([
+  "ECONNRESET",
+  "ECONNREFUSED",
+  "ECONNABORTED",
+  "EPIPE",
+  "ETIMEDOUT",
+  "EAI_AGAIN",
+  "ENETDOWN",
+  "ENETUNREACH",
+  "EHOSTDOWN",
+  "EHOSTUNREACH",
+]);
+
+/** Nothing came for too long. */
+class SilenceError extends Error {
+  readonly code = "ETIMEDOUT";
+
+  constructor(idleMs: number) {
+    super(`it has not answered for ${idleMs / 1000} s`);
   }
-
-  #proxies(): { readonly proxyEnv?: Record<string, string> } {
-    const names = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"];
-    const given = names.flatMap((name): [string, string][] => {
-      const value = this.#options.environment?.get(name);
-      return value === undefined || value === "" ? [] : [[name, value]];
-    });
-    return given.length === 0 ? {} : { proxyEnv: Object.fromEntries(given) };
-  }
 }
 
-/** Whether a host ("127.0.0.1:5000") is this machine; such a one is never reached through a proxy. */
-export function isLoopback(host: string): boolean {
-  return /^(?:localhost|[\w.-]+\.localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?$/.test(host);
+// With another method than these, 301 to 303 turn the request into a GET (RFC 9110, 15.4), which is never what is meant here.
+function isFollowed(method: HttpRequest["method"], status: number): boolean {
+  if (status === 307 || status === 308) return true;
+  return (status === 301 || status === 302 || status === 303) && (method === "GET" || method === "HEAD");
 }
 
-/** Whether a status may be another one soon. */
-function isPassing(status: number): boolean {
-  return status === 408 || status === 429 || status === 500 || status === 502 || status === 503 || status === 504;
-}
-
-/** Whether a connection's failure may pass. */
-function mayPass(error: unknown): boolean {
-  if (!isSystemError(error)) return false;
-  return ["ECONNRESET", "ECONNREFUSED", "EPIPE", "ETIMEDOUT", "EAI_AGAIN", "ENETUNREACH", "EHOSTUNREACH"].includes(
-    error.code,
-  );
-}
-
-// A server that has enough of a body answers before its end and closes: the answer counts.
+// A server that has enough of a body answers before its end: the answer counts. False when something was left unsent.
 async function writeBody(
   outgoing: http.ClientRequest,
   body: HttpRequest["body"],
   answered: Promise<unknown>,
-): Promise<void> {
+): Promise<boolean> {
   if (body !== undefined) {
     let early = false;
     const settled = answered.then(
@@ -183,7 +201,7 @@ async function writeBody(
     );
     try {
       for await (const chunk of body()) {
-        if (early) break;
+        if (early) return false;
         if (!outgoing.write(chunk))
           await Promise.race([new Promise((resolve) => outgoing.once("drain", resolve)), settled]);
       }
@@ -193,21 +211,43 @@ async function writeBody(
     }
   }
   outgoing.end();
+  return true;
 }
 
-function retryAfterMs(headers: http.IncomingHttpHeaders): number {
-  const seconds = Number(headers["retry-after"]);
-  return Number.isFinite(seconds) && seconds > 0 ? Math.min(seconds * 1000, MAX_RETRY_AFTER_MS) : 0;
+async function pauseFor(ms: number, signal: AbortSignal): Promise<void> {
+  try {
+    await sleep(ms, undefined, { signal });
+  } catch {
+    throw signal.reason;
+  }
 }
 
-function unreachable(url: URL, error: unknown): BuildError {
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : "";
+}
+
+/** Whether a certificate comes from an authority that we do not know, or not yet. */
+function isUnknownAuthority(error: unknown): boolean {
+  return /^(?:UNABLE_TO_(?:GET_ISSUER_CERT|VERIFY_LEAF)|SELF_SIGNED_CERT_IN_CHAIN)/.test(codeOf(error));
+}
+
+function reasonOf(url: URL, error: unknown): { readonly why: string; readonly hint?: string | undefined } {
+  const code = codeOf(error);
   const message = error instanceof Error ? error.message || code : String(error);
-  const isCertificate = /CERT|SELF_SIGNED|UNABLE_TO_VERIFY/.test(code);
-  const hint =
-    isCertificate || /SSL|wrong version/i.test(`${code}${message}`)
+  if (code === "ENOTFOUND") return { why: "there is no such host", hint: "is the name right?" };
+  if (code === "ECONNREFUSED") return { why: "connection refused", hint: "does a registry run there, on this port?" };
+  if (code.startsWith("HPE_")) return { why: "it does not speak HTTP" };
+  if (/CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE|BAD_CERTIFICATE/i.test(code)) {
+    return {
+      why: message,
+      hint: `does "${url.host}" want a client certificate? docker looks for one in /etc/docker/certs.d/${url.host}`,
+    };
+  }
+  const isUntrusted = /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|SSL|wrong version/i.test(`${code}${message}`);
+  return {
+    why: message,
+    hint: isUntrusted
       ? `if "${url.host}" is to be used without a trusted certificate, name it as an insecure registry`
-      : undefined;
-  const why = code === "ENOTFOUND" ? "there is no such host" : code === "ECONNREFUSED" ? "connection refused" : message;
-  return new BuildError("REGISTRY", `cannot reach "${url.host}": ${why}`, { cause: error, hint });
+      : undefined,
+  };
 }

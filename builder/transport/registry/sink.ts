@@ -1,31 +1,55 @@
-// A registry as a sink: a repository that takes blobs, manifests and tags.
+// A registry as a sink: a repository that takes blobs, manifests and tags. Mirrors are for reading: it is the registry
+// itself that takes them.
 
 import type { Descriptor } from "../../core/descriptor.ts";
 import { BuildError } from "../../core/errors.ts";
 import { parseReference } from "../../core/reference.ts";
 import type { ImageSink } from "../source.ts";
-import { oneChunk } from "./auth.ts";
-import type { RegistryOptions } from "./client.ts";
-import { manifestPath, RegistryClient } from "./client.ts";
+import type { RegistryClient, RegistryOptions } from "./client.ts";
+import { manifestPath } from "./client.ts";
+import { subjectOf } from "./referrers-index.ts";
+import { addReferrer } from "./referrers.ts";
+import { Repository } from "./repository.ts";
+import { oneChunk } from "./token.ts";
+import { BlobUploader } from "./upload.ts";
 
 const ACCESS = "pull,push";
-const ATTEMPTS = 3;
+
+/** How blobs are sent. */
+export interface SinkOptions extends RegistryOptions {
+  /** Blobs are sent in pieces of so many bytes from the beginning; else only once a connection broke. */
+  readonly chunkBytes?: number | undefined;
+}
 
 /** Opens a repository ("docker.io/library/app") for pushing. */
-export async function openRegistrySink(repository: string, options: RegistryOptions): Promise<ImageSink> {
-  const client = new RegistryClient(parseReference(repository), options);
+export async function openRegistrySink(repository: string, options: SinkOptions): Promise<ImageSink> {
+  const reference = parseReference(repository);
+  const places = new Repository(reference, options);
+  const name = `${reference.registry}/${reference.repository}`;
+  let uploader: BlobUploader | undefined;
   return {
-    name: `${client.registry}/${client.repository}`,
-    has: (descriptor, signal) => hasBlob(client, descriptor, signal),
-    putBlob: (descriptor, open, signal) => putBlob(client, descriptor, open, signal),
-    putDocument: (descriptor, bytes, names, signal) => putDocument(client, descriptor, bytes, names, signal),
+    name,
+    repository: name,
+    has: async (descriptor, signal) => await hasBlob(await places.registry(), descriptor, signal),
+    async putBlob(descriptor, open, signal, notes) {
+      uploader ??= new BlobUploader(await places.registry(), options.chunkBytes);
+      await uploader.put(descriptor, open, signal, notes);
+    },
+    async putDocument(descriptor, bytes, names, signal) {
+      await putDocument(await places.registry(), descriptor, bytes, names, signal);
+    },
     async [Symbol.asyncDispose]() {
-      client.close();
+      places.close();
     },
   };
 }
 
-async function hasBlob(client: RegistryClient, { digest, size }: Descriptor, signal: AbortSignal): Promise<boolean> {
+/** Whether a repository has a blob, of the right size. */
+export async function hasBlob(
+  client: RegistryClient,
+  { digest, size }: Descriptor,
+  signal: AbortSignal,
+): Promise<boolean> {
   const response = await client.send("HEAD", `blobs/${digest}`, ACCESS, signal);
   response.body.resume();
   if (response.status === 200) {
@@ -36,37 +60,8 @@ async function hasBlob(client: RegistryClient, { digest, size }: Descriptor, sig
   throw await client.failure(response, `blob ${digest}`);
 }
 
-// In one piece. What breaks on the way is begun anew: the upload's place is void after a failure.
-async function putBlob(
-  client: RegistryClient,
-  descriptor: Descriptor,
-  open: () => AsyncIterable<Uint8Array>,
-  signal: AbortSignal,
-): Promise<void> {
-  const what = `blob ${descriptor.digest}`;
-  for (let attempt = 1; ; attempt++) {
-    const begun = await client.send("POST", "blobs/uploads/", ACCESS, signal, { headers: { "content-length": "0" } });
-    begun.body.resume();
-    if (begun.status !== 202) throw await client.failure(begun, what);
-    const url = client.locationOf(begun, what);
-    url.searchParams.set("digest", descriptor.digest);
-    const headers = { "content-type": "application/octet-stream", "content-length": String(descriptor.size) };
-    try {
-      const done = await client.send("PUT", url, ACCESS, signal, { headers, body: open, once: true });
-      if (done.status === 201 || done.status === 204) {
-        done.body.resume();
-        return;
-      }
-      const failure = await client.failure(done, what);
-      if (attempt === ATTEMPTS || done.status < 500) throw failure;
-    } catch (error) {
-      const isConnection = error instanceof BuildError && error.message.startsWith("cannot reach");
-      if (signal.aborted || attempt === ATTEMPTS || !isConnection) throw error;
-    }
-  }
-}
-
-async function putDocument(
+/** Puts a manifest under its digest, or under each of its tags. Throws `REGISTRY` also when the registry keeps it as something else. */
+export async function putDocument(
   client: RegistryClient,
   descriptor: Descriptor,
   bytes: Uint8Array,
@@ -74,6 +69,7 @@ async function putDocument(
   signal: AbortSignal,
 ): Promise<void> {
   const headers = { "content-type": descriptor.mediaType, "content-length": String(bytes.length) };
+  let knowsSubjects = false;
   for (const name of tags.length === 0 ? [descriptor.digest] : tags) {
     const what = `manifest ${name === descriptor.digest ? name : `"${name}" (${descriptor.digest})`}`;
     const response = await client.send("PUT", manifestPath(name), ACCESS, signal, {
@@ -89,5 +85,8 @@ async function putDocument(
         hint: "it changes manifests; try the other media types",
       });
     }
+    knowsSubjects = response.headers["oci-subject"] !== undefined;
   }
+  const subject = subjectOf(bytes);
+  if (subject !== undefined && !knowsSubjects) await addReferrer(client, subject, descriptor, bytes, signal);
 }

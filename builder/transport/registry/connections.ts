@@ -1,0 +1,99 @@
+// Connections to registries: kept open, through the proxies that the environment names, with the certificates that
+// belong to a host.
+
+import * as http from "node:http";
+import * as https from "node:https";
+import * as tls from "node:tls";
+import { BuildError } from "../../core/errors.ts";
+import type { EndpointTls } from "./endpoints.ts";
+
+export interface ConnectionOptions {
+  /** What holds for a host beyond the usual authorities. */
+  readonly tlsFor?: ((url: URL) => EndpointTls | undefined) | undefined;
+  /** For the proxies it names (HTTP_PROXY, HTTPS_PROXY, NO_PROXY). */
+  readonly environment?: ReadonlyMap<string, string> | undefined;
+}
+
+const ORDINARY: EndpointTls = { isUnchecked: false };
+
+/** Agents, one for all hosts that are treated alike. Closing it ends its connections. */
+export class Connections {
+  readonly #options: ConnectionOptions;
+  readonly #opened: http.Agent[] = [];
+  #agents = new Map<EndpointTls | "plain", { readonly remote: http.Agent; readonly local: http.Agent }>();
+  #trustsSystem = false;
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+  }
+
+  agentFor(url: URL): http.Agent {
+    const key = url.protocol === "https:" ? (this.#options.tlsFor?.(url) ?? ORDINARY) : "plain";
+    let agents = this.#agents.get(key);
+    if (agents === undefined) {
+      const make = key === "plain" ? plainAgent : secureAgent(key, this.#trustsSystem, url.host);
+      agents = { remote: make(this.#proxies()), local: make({}) };
+      this.#agents.set(key, agents);
+      this.#opened.push(agents.remote, agents.local);
+    }
+    return isLoopback(url.host) ? agents.local : agents.remote;
+  }
+
+  /**
+   * From now on also trusts the authorities of this machine (/etc/ssl/certs), not only those that Node brings. To read
+   * them takes a tenth of a second, so that happens when a certificate is not known otherwise. False when it was so
+   * already.
+   */
+  trustSystem(): boolean {
+    if (this.#trustsSystem) return false;
+    this.#trustsSystem = true;
+    // What is under way on the old ones goes on.
+    this.#agents = new Map();
+    return true;
+  }
+
+  close(): void {
+    for (const agent of this.#opened) agent.destroy();
+  }
+
+  #proxies(): http.AgentOptions {
+    const names = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"];
+    const given = names.flatMap((name): [string, string][] => {
+      const value = this.#options.environment?.get(name);
+      return value === undefined || value === "" ? [] : [[name, value]];
+    });
+    return given.length === 0 ? {} : { proxyEnv: Object.fromEntries(given) };
+  }
+}
+
+/** Whether a host ("127.0.0.1:5000") is this machine; such a one is never reached through a proxy. */
+export function isLoopback(host: string): boolean {
+  return /^(?:localhost|[\w.-]+\.localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?$/.test(host);
+}
+
+// highWaterMark reaches the sockets, though the agents' types do not list it.
+const KEPT = { keepAlive: true, maxSockets: 6, highWaterMark: 1 << 20 };
+
+function plainAgent(options: http.AgentOptions): http.Agent {
+  return new http.Agent({ ...KEPT, ...options });
+}
+
+/** One context for all connections: to read some hundred authorities for each of them would take longer than the rest. */
+function secureAgent(
+  { ca, certificate, key, isUnchecked }: EndpointTls,
+  trustsSystem: boolean,
+  host: string,
+): (options: http.AgentOptions) => http.Agent {
+  const more = [...(ca ?? []), ...(trustsSystem ? tls.getCACertificates("system") : [])];
+  const trusted = more.length === 0 ? {} : { ca: [...new Set([...tls.getCACertificates("default"), ...more])] };
+  const own = certificate === undefined || key === undefined ? {} : { cert: certificate, key };
+  let secureContext: tls.SecureContext;
+  try {
+    secureContext = tls.createSecureContext({ ...trusted, ...own });
+  } catch (error) {
+    // OpenSSL's message names the kind of fault, never a part of the key.
+    const why = error instanceof Error ? error.message : String(error);
+    throw new BuildError("CONFIG", `the certificates or the key for "${host}" cannot be used: ${why}`);
+  }
+  return (options) => new https.Agent({ ...KEPT, secureContext, rejectUnauthorized: !isUnchecked, ...options });
+}

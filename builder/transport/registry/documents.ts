@@ -1,0 +1,121 @@
+// Manifests and indexes of a repository: asked for by tag or digest, of bounded size, and what they are called is what
+// their bytes have.
+
+import type { IncomingHttpHeaders } from "node:http";
+import type { Descriptor } from "../../core/descriptor.ts";
+import { MEDIA } from "../../core/descriptor.ts";
+import type { Digest } from "../../core/digest.ts";
+import { digestOf, isDigest } from "../../core/digest.ts";
+import { BuildError } from "../../core/errors.ts";
+import { parseDocument } from "../../image/read.ts";
+import { collect } from "../source.ts";
+import type { RegistryClient } from "./client.ts";
+import { manifestPath } from "./client.ts";
+import type { Repository } from "./repository.ts";
+
+/** The most that a registry must take (distribution-spec, Pushing Manifests), and the most that we read. */
+export const DOCUMENT_BYTES = 4 << 20;
+
+const TYPES: readonly string[] = [MEDIA.ociIndex, MEDIA.dockerIndex, MEDIA.ociManifest, MEDIA.dockerManifest];
+const ACCEPT = TYPES.join(", ");
+
+/** What a name points to; size and type where they are known without its bytes. */
+export type Resolved = Pick<Descriptor, "digest"> & Partial<Descriptor>;
+
+/**
+ * Asks by HEAD what a tag points to. Undefined when the registry does not say it that way: a GET then tells more.
+ * Throws `REGISTRY` when no place answers.
+ */
+export async function resolveTag(
+  repository: Repository,
+  tag: string,
+  signal: AbortSignal,
+): Promise<Resolved | undefined> {
+  try {
+    return await repository.read("tag", `manifest ${tag}`, signal, (client) => headTag(client, tag, signal));
+  } catch (error) {
+    if (error instanceof BuildError && error.code === "INPUT_MISSING") return undefined;
+    throw error;
+  }
+}
+
+/** The manifest or index that a tag or digest names, from the first place that has it. Throws `INPUT_MISSING`, `REGISTRY`, `DIGEST_INVALID`. */
+export async function fetchDocument(
+  repository: Repository,
+  which: string,
+  signal: AbortSignal,
+): Promise<{ readonly descriptor: Descriptor; readonly bytes: Uint8Array }> {
+  const by = isDigest(which) ? "digest" : "tag";
+  return await repository.read(by, `manifest ${which}`, signal, (client) => getDocument(client, which, signal));
+}
+
+/** The same, from one place. */
+export async function getDocument(
+  client: RegistryClient,
+  which: string,
+  signal: AbortSignal,
+): Promise<{ readonly descriptor: Descriptor; readonly bytes: Uint8Array }> {
+  const what = `manifest ${which}`;
+  const response = await client.send("GET", manifestPath(which), "pull", signal, { headers: { accept: ACCEPT } });
+  if (response.status === 404) {
+    const { message } = await client.failure(response, what);
+    throw new BuildError("INPUT_MISSING", message, { hint: "is the name right, and the tag?" });
+  }
+  const contentType = contentTypeOf(response.headers);
+  if (response.status !== 200 || contentType === "text/html") throw await client.failure(response, what);
+  checkSize(client, what, Number(response.headers["content-length"] ?? 0));
+  const bytes = await collect(response.body, DOCUMENT_BYTES, client.describe(what));
+  const promised = isDigest(which) ? which : promisedDigest(response.headers);
+  const digest = digestOf(bytes);
+  if (promised !== undefined && promised !== digest) {
+    throw new BuildError(
+      "DIGEST_INVALID",
+      `${client.describe(what)}: the registry gave bytes with ${digest} for ${promised}`,
+    );
+  }
+  const mediaType = TYPES.includes(contentType) ? contentType : mediaTypeIn(bytes, client.describe(what), contentType);
+  return { descriptor: { mediaType, digest, size: bytes.length }, bytes };
+}
+
+/** The media type that a document's bytes say, or imply. Throws `ARCHIVE_INVALID`, `UNSUPPORTED`. */
+export function mediaTypeIn(bytes: Uint8Array, what: string, contentType?: string): string {
+  const document = parseDocument(bytes, what, contentType);
+  return document.kind === "index" ? document.index.mediaType : document.manifest.mediaType;
+}
+
+async function headTag(client: RegistryClient, tag: string, signal: AbortSignal): Promise<Resolved | undefined> {
+  const what = `manifest ${tag}`;
+  const response = await client.send("HEAD", manifestPath(tag), "pull", signal, { headers: { accept: ACCEPT } });
+  const { status, headers } = response;
+  if (status === 401 || status === 429 || status >= 500) throw await client.failure(response, what);
+  response.body.resume();
+  if (status === 404)
+    throw new BuildError("INPUT_MISSING", `${client.describe(what)}: "${response.url.host}" answered HTTP 404`);
+  const digest = promisedDigest(headers);
+  if (status !== 200 || digest === undefined) return undefined;
+  const [contentType, size] = [contentTypeOf(headers), Number(headers["content-length"] ?? Number.NaN)];
+  checkSize(client, what, size);
+  return {
+    digest,
+    ...(TYPES.includes(contentType) ? { mediaType: contentType } : {}),
+    ...(Number.isSafeInteger(size) && size > 0 ? { size } : {}),
+  };
+}
+
+function checkSize(client: RegistryClient, what: string, size: number): void {
+  if (size <= DOCUMENT_BYTES || Number.isNaN(size)) return;
+  throw new BuildError(
+    "DIGEST_INVALID",
+    `${client.describe(what)} is larger than ${DOCUMENT_BYTES} bytes: the registry says ${size}`,
+    { hint: "no manifest is that large: is the registry what it should be?" },
+  );
+}
+
+function promisedDigest(headers: IncomingHttpHeaders): Digest | undefined {
+  const header = headers["docker-content-digest"];
+  return typeof header === "string" && isDigest(header) ? header : undefined;
+}
+
+function contentTypeOf(headers: IncomingHttpHeaders): string {
+  return (headers["content-type"] ?? "").split(";")[0]?.trim().toLowerCase() ?? "";
+}

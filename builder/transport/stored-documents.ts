@@ -1,0 +1,46 @@
+// Manifests that the store has need not be fetched: a name is resolved by a HEAD where its place can do that, and a
+// digest by nothing at all.
+
+import type { Descriptor } from "../core/descriptor.ts";
+import { parseDocument } from "../image/read.ts";
+import type { BlobStore } from "../store/store.ts";
+import type { ImageSource } from "./source.ts";
+
+const DOCUMENT_BYTES = 16 << 20;
+
+/** The documents of a source, from the store where it has them. Their bytes are the caller's to verify. */
+export function withStoredDocuments(
+  source: ImageSource,
+  store: BlobStore,
+): Pick<ImageSource, "name" | "top" | "document"> {
+  const stored = async (digest: Descriptor["digest"]): Promise<Uint8Array | undefined> => {
+    const size = await store.sizeOf(digest);
+    return size === undefined || size > DOCUMENT_BYTES ? undefined : await store.read(digest);
+  };
+  return {
+    name: source.name,
+    async top(signal) {
+      const resolved = await source.resolve?.(signal);
+      if (resolved === undefined) return await source.top(signal);
+      const { digest, mediaType, size } = resolved;
+      const bytes = await stored(digest);
+      if (bytes !== undefined)
+        return {
+          descriptor: { mediaType: mediaType ?? typeOf(bytes, source.name), digest, size: bytes.length },
+          bytes,
+        };
+      if (mediaType === undefined || size === undefined) return await source.top(signal);
+      // By the digest that it had a moment ago, also where a mirror serves nothing else.
+      const descriptor = { mediaType, digest, size };
+      return { descriptor, bytes: await source.document(descriptor, signal) };
+    },
+    async document(descriptor, signal) {
+      return (await stored(descriptor.digest)) ?? (await source.document(descriptor, signal));
+    },
+  };
+}
+
+function typeOf(bytes: Uint8Array, name: string): string {
+  const document = parseDocument(bytes, name);
+  return document.kind === "index" ? document.index.mediaType : document.manifest.mediaType;
+}
