@@ -10,8 +10,10 @@ export interface Platform {
   readonly osVersion?: string;
 }
 
-/** Reads `linux/arm64`, `arm/v7`, `local`, `linux`. Throws `USAGE`. */
+/** Reads `linux/arm64`, `arm/v7`, `local`, `linux`, `windows(10.0.17763)/amd64`. Throws `USAGE`. */
 export function parsePlatform(text: string, local: Platform = hostPlatform()): Platform {
+  const [, os, osVersion, rest = ""] = /^([^(/]+)\(([\w.-]+)\)(\/.*)?$/.exec(text.trim()) ?? [];
+  if (os !== undefined && osVersion !== undefined) return { ...parsePlatform(`${os}${rest}`, local), osVersion };
   const parts = text.trim().toLowerCase().split("/");
   if (text.trim() === "" || parts.length > 3 || parts.some((part) => !/^[a-z0-9_.-]+$/.test(part))) {
     throw new BuildError("USAGE", `"${text}" is not a platform`, {
@@ -105,22 +107,60 @@ export function hostPlatform(): Platform {
 
 /** How well an image for `candidate` runs where `wanted` is asked: 0 not at all, more is better (arm v7 runs v6). */
 export function platformRank(wanted: Platform, candidate: Platform): number {
-  if (wanted.os !== candidate.os) return 0;
-  if (wanted.architecture === candidate.architecture) {
-    if ((wanted.variant ?? "") === (candidate.variant ?? "")) return 100;
-    const want = variantNumber(wanted);
-    const have = variantNumber(candidate);
-    return have <= want ? 50 + have : 0;
-  }
-  if (wanted.architecture === "amd64" && candidate.architecture === "386") return 2;
-  if (wanted.architecture === "arm64" && candidate.architecture === "arm") return 1 + variantNumber(candidate) / 10;
-  return 0;
+  if (wanted.os !== candidate.os || !isSameBuild(wanted, candidate)) return 0;
+  const order = runnable(wanted);
+  const place = order.indexOf(nameOf(candidate));
+  return place < 0 ? 0 : 1 + (order.length - place) / order.length;
 }
 
-function variantNumber(platform: Platform): number {
+/** Architectures with their variants that run where one is asked, the best first (containerd/platforms 1.0, platformVector). */
+function runnable(wanted: Platform): readonly string[] {
+  const own = nameOf(wanted);
+  const [major, minor] = variantOf(wanted);
+  switch (wanted.architecture) {
+    case "amd64":
+      return [own, ...downTo(1, major - 1).map((level) => (level === 1 ? "amd64" : `amd64/v${level}`)), "386"];
+    case "arm":
+      return [own, ...downTo(5, major - 1).map((version) => `arm/v${version}`)];
+    case "arm64":
+      return [...new Set([own, ...arm64Below(major, minor), ...downTo(5, 8).map((version) => `arm/v${version}`)])];
+    default:
+      return [own];
+  }
+}
+
+// v9.0 went its own way from v8.5 on: v9.x runs what is for v8.(x+5).
+function arm64Below(major: number, minor: number): readonly string[] {
+  const name = (of: number, part: number): string =>
+    nameOf({ os: "", architecture: "arm64", variant: `v${of}.${part}` });
+  const newest = major === 9 ? minor + 5 : minor;
+  const nines = major === 9 ? downTo(0, minor).map((part) => name(9, part)) : [];
+  return major === 8 || major === 9 ? [...nines, ...downTo(0, newest).map((part) => name(8, part))] : [];
+}
+
+/** "arm64/v8.1"; what an architecture has anyway (arm64's v8 and v8.0, amd64's v1) is left out. */
+function nameOf(platform: Platform): string {
+  const { architecture, variant = "" } = normalizePlatform(platform);
+  const short = architecture === "arm64" ? variant.replace(/^(v\d+)\.0$/, "$1").replace(/^v8$/, "") : variant;
+  return short === "" ? architecture : `${architecture}/${short}`;
+}
+
+function variantOf({ architecture, variant = "" }: Platform): readonly [major: number, minor: number] {
   const defaults: Record<string, number> = { amd64: 1, arm64: 8, arm: 7 };
-  const digits = /^v(\d+)/.exec(platform.variant ?? "")?.[1];
-  return digits === undefined ? (defaults[platform.architecture] ?? 0) : Number(digits);
+  const [, major, minor = "0"] = /^v(\d+)(?:\.(\d+))?$/.exec(variant) ?? [];
+  return major === undefined ? [defaults[architecture] ?? 0, 0] : [Number(major), Number(minor)];
+}
+
+/** `to`, …, `from`; nothing when `to` is the smaller. */
+function downTo(from: number, to: number): readonly number[] {
+  return Array.from({ length: Math.min(64, Math.max(0, to - from + 1)) }, (_, place) => to - place);
+}
+
+/** Windows runs images of its own build only: the first three parts of a version. Where one side names none, any will do. */
+function isSameBuild(wanted: Platform, candidate: Platform): boolean {
+  if (wanted.os !== "windows" || !wanted.osVersion || !candidate.osVersion) return true;
+  const build = (version: string): string => version.split(".").slice(0, 3).join(".");
+  return build(wanted.osVersion) === build(candidate.osVersion);
 }
 
 const KNOWN_OS = new Set([

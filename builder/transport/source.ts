@@ -100,6 +100,12 @@ export function verifyBytes(descriptor: Descriptor, bytes: Uint8Array, where: st
     throw new BuildError("DIGEST_INVALID", `${where} gave bytes with ${found} for ${descriptor.digest}`);
 }
 
+/** The media type that a document's bytes say, or imply. Throws `ARCHIVE_INVALID`, `UNSUPPORTED`. */
+export function mediaTypeIn(bytes: Uint8Array, what: string, contentType?: string): string {
+  const document = parseDocument(bytes, what, contentType);
+  return document.kind === "index" ? document.index.mediaType : document.manifest.mediaType;
+}
+
 /** Whole bytes of a stream that may have `maxBytes` at most. */
 export async function collect(chunks: AsyncIterable<Uint8Array>, maxBytes: number, what: string): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];

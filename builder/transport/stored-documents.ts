@@ -2,9 +2,9 @@
 // digest by nothing at all.
 
 import type { Descriptor } from "../core/descriptor.ts";
-import { parseDocument } from "../image/read.ts";
 import type { BlobStore } from "../store/store.ts";
 import type { ImageSource } from "./source.ts";
+import { mediaTypeIn } from "./source.ts";
 
 const DOCUMENT_BYTES = 16 << 20;
 
@@ -26,7 +26,7 @@ export function withStoredDocuments(
       const bytes = await stored(digest);
       if (bytes !== undefined)
         return {
-          descriptor: { mediaType: mediaType ?? typeOf(bytes, source.name), digest, size: bytes.length },
+          descriptor: { mediaType: mediaType ?? mediaTypeIn(bytes, source.name), digest, size: bytes.length },
           bytes,
         };
       if (mediaType === undefined || size === undefined) return await source.top(signal);
@@ -38,9 +38,4 @@ export function withStoredDocuments(
       return (await stored(descriptor.digest)) ?? (await source.document(descriptor, signal));
     },
   };
-}
-
-function typeOf(bytes: Uint8Array, name: string): string {
-  const document = parseDocument(bytes, name);
-  return document.kind === "index" ? document.index.mediaType : document.manifest.mediaType;
 }

@@ -6,10 +6,11 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { createServer as createNetServer } from "node:net";
+import { connect, createServer as createNetServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Certificate } from "../support/certificates.ts";
 
 /** Why there is no real registry here; false when there is one. */
 export const noRegistry: string | false =
@@ -20,34 +21,49 @@ export interface RunningRegistry extends AsyncDisposable {
   readonly host: string;
 }
 
-/** Starts a real registry; with `login` it wants Basic authentication. */
-export async function startRegistry(login?: {
+export interface Login {
   readonly username: string;
   readonly password: string;
-}): Promise<RunningRegistry> {
+}
+
+/** How else it is protected. */
+export interface Protection {
+  /** It believes the tokens of this server. */
+  readonly tokens?: {
+    readonly realm: string;
+    readonly issuer: string;
+    readonly service: string;
+    readonly signer: Certificate;
+  };
+  /** It speaks TLS only; with `clients` it lets in only whom that authority signed. */
+  readonly tls?: { readonly certificate: Certificate; readonly clients?: Certificate };
+}
+
+/** Starts a real registry; with `login` it wants Basic authentication. */
+export async function startRegistry(login?: Login, { tokens, tls }: Protection = {}): Promise<RunningRegistry> {
   const folder = mkdtempSync(join(tmpdir(), "tsbuild-registry-"));
   const host = `127.0.0.1:${await freePort()}`;
-  const lines = [
-    "version: 0.1",
-    "log: { level: error, accesslog: { disabled: true } }",
-    `storage: { filesystem: { rootdirectory: ${folder}/data }, delete: { enabled: true } }`,
-    `http: { addr: "${host}" }`,
-  ];
-  if (login !== undefined) {
-    const hash = spawnSync("perl", ["-e", "print crypt($ARGV[0], q($2y$05$abcdefghijklmnopqrstuu))", login.password], {
-      encoding: "utf8",
-    }).stdout;
-    writeFileSync(join(folder, "htpasswd"), `${login.username}:${hash}\n`);
-    lines.push(`auth: { htpasswd: { realm: test, path: ${folder}/htpasswd } }`);
+  const http: Record<string, unknown> = { addr: host };
+  if (tls !== undefined) {
+    const { certificate, clients } = tls;
+    const clientcas = clients === undefined ? {} : { clientcas: [clients.certificatePath] };
+    http["tls"] = { certificate: certificate.certificatePath, key: certificate.keyPath, ...clientcas };
   }
-  writeFileSync(join(folder, "config.yml"), lines.join("\n"));
+  const config: Record<string, unknown> = {
+    version: "0.1",
+    log: { level: "error", accesslog: { disabled: true } },
+    storage: { filesystem: { rootdirectory: `${folder}/data` }, delete: { enabled: true } },
+    http,
+  };
+  if (login !== undefined) config["auth"] = { htpasswd: { realm: "test", path: writeLogin(folder, login) } };
+  if (tokens !== undefined) {
+    const { realm, issuer, service, signer } = tokens;
+    config["auth"] = { token: { realm, issuer, service, rootcertbundle: signer.certificatePath } };
+  }
+  // JSON is YAML.
+  writeFileSync(join(folder, "config.yml"), JSON.stringify(config));
   const server = spawn("docker-registry", ["serve", join(folder, "config.yml")], { stdio: "ignore" });
-  for (let i = 0; i < 200; i++) {
-    const answer = await fetch(`http://${host}/v2/`).catch(() => undefined);
-    await answer?.body?.cancel();
-    if (answer !== undefined) break;
-    await sleep(50);
-  }
+  await untilListening(host);
   return {
     host,
     async [Symbol.asyncDispose]() {
@@ -56,6 +72,30 @@ export async function startRegistry(login?: {
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+function writeLogin(folder: string, { username, password }: Login): string {
+  const hash = spawnSync("perl", ["-e", "print crypt($ARGV[0], q($2y$05$abcdefghijklmnopqrstuu))", password], {
+    encoding: "utf8",
+  }).stdout;
+  writeFileSync(join(folder, "htpasswd"), `${username}:${hash}\n`);
+  return join(folder, "htpasswd");
+}
+
+async function untilListening(host: string): Promise<void> {
+  const [address = "", port] = host.split(":");
+  for (let i = 0; i < 1000; i++) {
+    const socket = connect(Number(port), address);
+    try {
+      await once(socket, "connect");
+      return;
+    } catch {
+      await sleep(20);
+    } finally {
+      socket.destroy();
+    }
+  }
+  throw new Error(`no registry listens at ${host}`);
 }
 
 /** Starts a server that answers as it likes; `/v2/` itself is always fine. */

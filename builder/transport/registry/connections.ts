@@ -1,6 +1,7 @@
 // Connections to registries: kept open, through the proxies that the environment names, with the certificates that
 // belong to a host.
 
+import { X509Certificate } from "node:crypto";
 import * as http from "node:http";
 import * as https from "node:https";
 import * as tls from "node:tls";
@@ -89,6 +90,8 @@ function secureAgent(
   const own = certificate === undefined || key === undefined ? {} : { cert: certificate, key };
   let secureContext: tls.SecureContext;
   try {
+    // What is no certificate would be passed over.
+    for (const one of ca ?? []) new X509Certificate(one);
     secureContext = tls.createSecureContext({ ...trusted, ...own });
   } catch (error) {
     // OpenSSL's message names the kind of fault, never a part of the key.

@@ -7,14 +7,13 @@ import { MEDIA } from "../../core/descriptor.ts";
 import type { Digest } from "../../core/digest.ts";
 import { digestOf, isDigest } from "../../core/digest.ts";
 import { BuildError } from "../../core/errors.ts";
-import { parseDocument } from "../../image/read.ts";
-import { collect } from "../source.ts";
+import { collect, mediaTypeIn } from "../source.ts";
 import type { RegistryClient } from "./client.ts";
 import { manifestPath } from "./client.ts";
 import type { Repository } from "./repository.ts";
 
 /** The most that a registry must take (distribution-spec, Pushing Manifests), and the most that we read. */
-export const DOCUMENT_BYTES = 4 << 20;
+const DOCUMENT_BYTES = 4 << 20;
 
 const TYPES: readonly string[] = [MEDIA.ociIndex, MEDIA.dockerIndex, MEDIA.ociManifest, MEDIA.dockerManifest];
 const ACCEPT = TYPES.join(", ");
@@ -75,12 +74,6 @@ export async function getDocument(
   }
   const mediaType = TYPES.includes(contentType) ? contentType : mediaTypeIn(bytes, client.describe(what), contentType);
   return { descriptor: { mediaType, digest, size: bytes.length }, bytes };
-}
-
-/** The media type that a document's bytes say, or imply. Throws `ARCHIVE_INVALID`, `UNSUPPORTED`. */
-export function mediaTypeIn(bytes: Uint8Array, what: string, contentType?: string): string {
-  const document = parseDocument(bytes, what, contentType);
-  return document.kind === "index" ? document.index.mediaType : document.manifest.mediaType;
 }
 
 async function headTag(client: RegistryClient, tag: string, signal: AbortSignal): Promise<Resolved | undefined> {

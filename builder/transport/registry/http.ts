@@ -233,7 +233,8 @@ function isUnknownAuthority(error: unknown): boolean {
 
 function reasonOf(url: URL, error: unknown): { readonly why: string; readonly hint?: string | undefined } {
   const code = codeOf(error);
-  const message = error instanceof Error ? error.message || code : String(error);
+  // Node's own advice is about Node's flags.
+  const message = error instanceof Error ? error.message.replace(/; if the root CA.*/, "") || code : String(error);
   if (code === "ENOTFOUND") return { why: "there is no such host", hint: "is the name right?" };
   if (code === "ECONNREFUSED") return { why: "connection refused", hint: "does a registry run there, on this port?" };
   if (code.startsWith("HPE_")) return { why: "it does not speak HTTP" };

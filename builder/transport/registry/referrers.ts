@@ -10,7 +10,7 @@ import type { Reference } from "../../core/reference.ts";
 import { parseDocument } from "../../image/read.ts";
 import type { RegistryClient, RegistryOptions } from "./client.ts";
 import { manifestPath } from "./client.ts";
-import { getDocument } from "./documents.ts";
+import { getDocument, resolveTag } from "./documents.ts";
 import { pagesOf } from "./pages.ts";
 import { referrerOf, referrersIndex, referrersTag } from "./referrers-index.ts";
 import { Repository } from "./repository.ts";
@@ -19,10 +19,12 @@ import { oneChunk } from "./token.ts";
 
 const UPDATES = 5;
 
-/** Manifests whose subject is `digest`; with `artifactType` only those of that type. */
+/**
+ * Manifests whose subject is the manifest or index that a reference names; with `artifactType` only those of that type.
+ * Throws `INPUT_MISSING` when a tag names nothing.
+ */
 export async function listReferrers(
-  reference: Pick<Reference, "registry" | "repository">,
-  digest: Digest,
+  reference: Reference,
   options: RegistryOptions,
   signal: AbortSignal,
   artifactType?: string,
@@ -30,6 +32,11 @@ export async function listReferrers(
   const repository = new Repository(reference, options);
   try {
     const client = await repository.registry();
+    const { tag = "latest" } = reference;
+    const digest =
+      reference.digest ??
+      (await resolveTag(repository, tag, signal))?.digest ??
+      (await getDocument(client, tag, signal)).descriptor.digest;
     const found = (await askApi(client, digest, artifactType, signal)) ?? (await readIndex(client, digest, signal));
     // A registry need not filter.
     return artifactType === undefined ? found : found.filter((referrer) => referrer.artifactType === artifactType);

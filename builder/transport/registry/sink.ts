@@ -45,11 +45,7 @@ export async function openRegistrySink(repository: string, options: SinkOptions)
 }
 
 /** Whether a repository has a blob, of the right size. */
-export async function hasBlob(
-  client: RegistryClient,
-  { digest, size }: Descriptor,
-  signal: AbortSignal,
-): Promise<boolean> {
+async function hasBlob(client: RegistryClient, { digest, size }: Descriptor, signal: AbortSignal): Promise<boolean> {
   const response = await client.send("HEAD", `blobs/${digest}`, ACCESS, signal);
   response.body.resume();
   if (response.status === 200) {
@@ -61,7 +57,7 @@ export async function hasBlob(
 }
 
 /** Puts a manifest under its digest, or under each of its tags. Throws `REGISTRY` also when the registry keeps it as something else. */
-export async function putDocument(
+async function putDocument(
   client: RegistryClient,
   descriptor: Descriptor,
   bytes: Uint8Array,

@@ -1,0 +1,35 @@
+// Images for transfers: layers of given sizes that do not compress, in a store, with all identities right.
+
+import { randomBytes } from "node:crypto";
+import { gzipSync } from "node:zlib";
+import type { Descriptor } from "../../builder/core/descriptor.ts";
+import { MEDIA } from "../../builder/core/descriptor.ts";
+import { digestOf } from "../../builder/core/digest.ts";
+import type { Platform } from "../../builder/core/platform.ts";
+import { assembleManifest } from "../../builder/image/manifest.ts";
+import type { BlobStore } from "../../builder/store/store.ts";
+import type { ImageContents } from "../../builder/transport/push.ts";
+
+export const AMD64: Platform = { os: "linux", architecture: "amd64" };
+
+export interface SampleImage extends ImageContents {
+  readonly manifest: Descriptor;
+  readonly manifestBytes: Uint8Array;
+  readonly config: Descriptor;
+  readonly layers: readonly Descriptor[];
+}
+
+/** Makes an image in a store; `layerBytes` are about the sizes of its blobs. */
+export async function makeImage(store: BlobStore, layerBytes: readonly number[]): Promise<SampleImage> {
+  const tars = layerBytes.map((size) => randomBytes(size));
+  const layers: Descriptor[] = [];
+  for (const tar of tars)
+    layers.push({ mediaType: MEDIA.ociLayerGzip, ...(await store.put(gzipSync(tar, { level: 1 }))) });
+  const rootfs = { type: "layers", diff_ids: tars.map((tar) => digestOf(tar)) };
+  const bytes = Buffer.from(JSON.stringify({ architecture: "amd64", os: "linux", rootfs }));
+  const config = { mediaType: MEDIA.ociConfig, ...(await store.put(bytes)) };
+  const { descriptor, bytes: manifestBytes } = assembleManifest(config, layers, "oci");
+  await store.put(manifestBytes);
+  const documents = [{ descriptor, bytes: manifestBytes }];
+  return { blobs: [...layers, config], documents, manifest: descriptor, manifestBytes, config, layers };
+}
