@@ -2,6 +2,7 @@
 // digest by nothing at all.
 
 import type { Descriptor } from "../core/descriptor.ts";
+import { BuildError } from "../core/errors.ts";
 import type { BlobStore } from "../store/store.ts";
 import type { ImageSource } from "./source.ts";
 import { mediaTypeIn } from "./source.ts";
@@ -32,7 +33,13 @@ export function withStoredDocuments(
       if (mediaType === undefined || size === undefined) return await source.top(signal);
       // By the digest that it had a moment ago, also where a mirror serves nothing else.
       const descriptor = { mediaType, digest, size };
-      return { descriptor, bytes: await source.document(descriptor, signal) };
+      try {
+        return { descriptor, bytes: await source.document(descriptor, signal) };
+      } catch (error) {
+        // It may have moved just now; the name tells.
+        if (!(error instanceof BuildError) || error.code !== "INPUT_MISSING") throw error;
+        return await source.top(signal);
+      }
     },
     async document(descriptor, signal) {
       return (await stored(descriptor.digest)) ?? (await source.document(descriptor, signal));

@@ -82,7 +82,8 @@ export async function push(store: BlobStore, image: SampleImage, name: string, o
 export async function pull(store: BlobStore, name: string, options: RegistryOptions): Promise<PulledImage> {
   await using source = await openRegistry(parseReference(name), options);
   const image = await pullImage(source, AMD64, store, signal);
-  await Promise.all(image.layers.map(({ descriptor }) => image.fetchLayer(descriptor, signal)));
+  const fetched = await Promise.allSettled(image.layers.map(({ descriptor }) => image.fetchLayer(descriptor, signal)));
+  for (const each of fetched) if (each.status === "rejected") throw each.reason;
   await validateImage(image.descriptor, store, { layers: "deep", signal });
   return image;
 }

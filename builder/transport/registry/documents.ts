@@ -7,10 +7,11 @@ import { MEDIA } from "../../core/descriptor.ts";
 import type { Digest } from "../../core/digest.ts";
 import { digestOf, isDigest } from "../../core/digest.ts";
 import { BuildError } from "../../core/errors.ts";
-import { collect, mediaTypeIn } from "../source.ts";
+import { mediaTypeIn } from "../source.ts";
 import type { RegistryClient } from "./client.ts";
 import { manifestPath } from "./client.ts";
 import type { Repository } from "./repository.ts";
+import { readWhole } from "./whole-answer.ts";
 
 /** The most that a registry must take (distribution-spec, Pushing Manifests), and the most that we read. */
 const DOCUMENT_BYTES = 4 << 20;
@@ -55,15 +56,26 @@ export async function getDocument(
   signal: AbortSignal,
 ): Promise<{ readonly descriptor: Descriptor; readonly bytes: Uint8Array }> {
   const what = `manifest ${which}`;
-  const response = await client.send("GET", manifestPath(which), "pull", signal, { headers: { accept: ACCEPT } });
-  if (response.status === 404) {
-    const { message } = await client.failure(response, what);
-    throw new BuildError("INPUT_MISSING", message, { hint: "is the name right, and the tag?" });
+  const { response, bytes } = await readWhole(
+    () => client.send("GET", manifestPath(which), "pull", signal, { headers: { accept: ACCEPT } }),
+    {
+      maxBytes: DOCUMENT_BYTES,
+      what: client.describe(what),
+      retry: client.retry,
+      signal,
+      wants({ status, headers }) {
+        if (status !== 200 || contentTypeOf(headers) === "text/html") return false;
+        checkSize(client, what, Number(headers["content-length"] ?? 0));
+        return true;
+      },
+    },
+  );
+  if (bytes === undefined) {
+    const failure = await client.failure(response, what);
+    if (response.status !== 404) throw failure;
+    throw new BuildError("INPUT_MISSING", failure.message, { hint: "is the name right, and the tag?" });
   }
   const contentType = contentTypeOf(response.headers);
-  if (response.status !== 200 || contentType === "text/html") throw await client.failure(response, what);
-  checkSize(client, what, Number(response.headers["content-length"] ?? 0));
-  const bytes = await collect(response.body, DOCUMENT_BYTES, client.describe(what));
   const promised = isDigest(which) ? which : promisedDigest(response.headers);
   const digest = digestOf(bytes);
   if (promised !== undefined && promised !== digest) {

@@ -26,9 +26,9 @@ export async function refusalOf(response: HttpResponse, what: string): Promise<R
   const text = await startOf(response.body);
   const { codes, message } = saidIn(text);
   const isPage = /^\s*</.test(text) || (headers["content-type"] ?? "").includes("text/html");
-  const said = isPage ? "it answered with a web page: is it a registry?" : (message ?? "it said nothing more");
+  const said = isPage ? "it answered with a web page: is it a registry?" : message;
   return new RefusalError(
-    `${what}: "${url.host}" answered HTTP ${status}: ${said}`,
+    `${what}: "${url.host}" answered HTTP ${status}${said === undefined ? "" : `: ${said}`}`,
     status,
     codes,
     hintFor(response, codes),

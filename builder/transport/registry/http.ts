@@ -58,10 +58,12 @@ export class ConnectionError extends BuildError {
 
 /** Sends requests; closing it ends its connections. */
 export class HttpClient {
+  readonly retry: RetryPolicy;
   readonly #options: HttpOptions;
   readonly #connections: Connections;
 
   constructor(options: HttpOptions) {
+    this.retry = options.retry ?? RETRY;
     this.#options = options;
     this.#connections = new Connections(options);
   }
@@ -71,14 +73,13 @@ export class HttpClient {
    * came, `REGISTRY` for redirects that are not followed.
    */
   async send(request: HttpRequest, signal: AbortSignal): Promise<HttpResponse> {
-    const policy = this.#options.retry ?? RETRY;
     for (let attempt = 0; ; attempt++) {
-      const isLast = request.once === true || attempt >= policy.retries;
+      const isLast = request.once === true || attempt >= this.retry.retries;
       let pause: number | undefined;
       try {
         const response = await this.#follow(request, signal);
         if (isLast || !isPassing(response.status)) return response;
-        pause = pauseMs(policy, attempt, retryAfterMs(response.headers));
+        pause = pauseMs(this.retry, attempt, retryAfterMs(response.headers));
         if (pause === undefined) return response;
         discard(response);
       } catch (error) {
@@ -86,7 +87,7 @@ export class HttpClient {
         if (error instanceof BuildError) throw error;
         if (isUnknownAuthority(error) && this.#connections.trustSystem()) pause = 0;
         else if (isLast || !isBroken(error)) throw new ConnectionError(request.url, error);
-        else pause = pauseMs(policy, attempt, undefined);
+        else pause = pauseMs(this.retry, attempt, undefined);
       }
       await pauseFor(pause ?? 0, signal);
     }

@@ -1,9 +1,9 @@
 // Answers that come in pages, each naming the next one in a Link header (RFC 8288; distribution-spec, Listing Tags).
 
 import { BuildError } from "../../core/errors.ts";
-import { collect } from "../source.ts";
 import type { RegistryClient } from "./client.ts";
 import type { HttpResponse } from "./http.ts";
+import { readWhole } from "./whole-answer.ts";
 
 const PAGE_BYTES = 8 << 20;
 const MAX_PAGES = 10_000;
@@ -23,13 +23,16 @@ export async function* pagesOf(
 ): AsyncIterable<Page> {
   const seen = new Set<string>();
   for (let next: string | URL | undefined = target; next !== undefined;) {
-    const response: HttpResponse = await client.send("GET", next, "pull", signal);
-    if (response.status === 404 && next === target) {
+    const asked: string | URL = next;
+    const { response, bytes }: Page | { readonly response: HttpResponse; readonly bytes: undefined } = await readWhole(
+      () => client.send("GET", asked, "pull", signal),
+      { maxBytes: PAGE_BYTES, what: client.describe(what), retry: client.retry, signal },
+    );
+    if (response.status === 404 && asked === target) {
       response.body.destroy();
       return;
     }
-    if (response.status !== 200) throw await client.failure(response, what);
-    const bytes = await collect(response.body, PAGE_BYTES, client.describe(what));
+    if (bytes === undefined) throw await client.failure(response, what);
     yield { bytes, response };
     next = nextOf(response);
     if (next === undefined) return;

@@ -28,8 +28,8 @@ export class Repository {
   readonly name: string;
   readonly #reference: Pick<Reference, "registry" | "repository" | "digest">;
   readonly #options: RegistryOptions;
-  /** Mirrors that did not answer, or lied: not asked again. */
-  readonly #left = new Set<RegistryClient>();
+  /** Mirrors that did not answer, or lied, and how: not asked again. */
+  readonly #left = new Map<RegistryClient, BuildError>();
   readonly #liars = new Map<Digest, Set<RegistryClient>>();
   #route: Promise<OpenRoute> | undefined;
 
@@ -81,7 +81,7 @@ export class Repository {
   /** Takes note of a place's failure: a mirror that did not answer, or lied, is not asked again. */
   leave(client: RegistryClient, error: BuildError): void {
     const isMissing = error.code === "INPUT_MISSING" || (error instanceof RefusalError && error.status === 404);
-    if (client.endpoint.isMirror && !isMissing) this.#left.add(client);
+    if (client.endpoint.isMirror && !isMissing) this.#left.set(client, error);
   }
 
   /** Takes note that a place gave other bytes than those of a digest. */
@@ -89,19 +89,22 @@ export class Repository {
     this.#liars.set(digest, (this.#liars.get(digest) ?? new Set()).add(client));
   }
 
-  /** One error for the failures of all places. */
+  /** One error for the failures of all places, also of those that were left before. */
   async inVain(what: string, failures: readonly Failure[]): Promise<BuildError> {
-    const [first] = failures;
-    const last = failures.at(-1);
-    if (first === undefined || last === undefined) {
+    const { clients, because } = await this.#open();
+    const errors = new Map([...this.#left, ...failures.map(({ client, error }) => [client, error] as const)]);
+    const failed = clients.flatMap((client) => {
+      const error = errors.get(client);
+      return error === undefined ? [] : [{ client, error }];
+    });
+    const last = failed.at(-1)?.error;
+    if (last === undefined)
       return new BuildError("REGISTRY", `no place that is configured for ${this.name} gives ${what}`);
-    }
-    if (failures.length === 1) return first.error;
-    const reasons = failures.map(({ client, error }) => `${placeOf(client)}: ${error.message}`);
-    const { because } = await this.#open();
-    const hint = last.error.hint ?? (because.length === 0 ? undefined : `asked there because of ${because.join("; ")}`);
-    const message = `${what} of ${this.name} is at none of ${failures.length} places: ${reasons.join("; ")}`;
-    return new BuildError(last.error.code, message, { cause: last.error, hint });
+    if (failed.length === 1) return last;
+    const reasons = failed.map(({ client, error }) => `${placeOf(client)}: ${error.message}`);
+    const hint = last.hint ?? (because.length === 0 ? undefined : `asked there because of ${because.join("; ")}`);
+    const message = `${what} of ${this.name} is at none of ${failed.length} places: ${reasons.join("; ")}`;
+    return new BuildError(last.code, message, { cause: last, hint });
   }
 
   close(): void {

@@ -35,8 +35,8 @@ export function pauseMs(policy: RetryPolicy, attempt: number, askedMs: number | 
 export function retryAfterMs(headers: IncomingHttpHeaders): number | undefined {
   const text = headers["retry-after"]?.trim() ?? "";
   if (/^\d+$/.test(text)) return Number(text) * 1000;
-  const until = Date.parse(text);
-  if (text === "" || Number.isNaN(until)) return undefined;
+  const until = /^[A-Z][a-z]{2,8}, .* GMT$/.test(text) ? Date.parse(text) : Number.NaN;
+  if (Number.isNaN(until)) return undefined;
   const now = Date.parse(headers.date ?? "");
   return Math.max(0, until - (Number.isNaN(now) ? Date.now() : now));
 }

@@ -3,9 +3,9 @@
 import * as v from "valibot";
 import { BuildError } from "../../core/errors.ts";
 import type { Credentials } from "../../core/session.ts";
-import { collect } from "../source.ts";
-import type { HttpClient, HttpRequest, HttpResponse } from "./http.ts";
+import type { HttpClient, HttpRequest } from "./http.ts";
 import { discard } from "./http.ts";
+import { readWhole } from "./whole-answer.ts";
 
 const Seconds = v.pipe(v.union([v.number(), v.pipe(v.string(), v.transform(Number))]), v.finite(), v.minValue(0));
 const TokenSchema = v.looseObject({
@@ -43,13 +43,15 @@ export async function fetchToken(
   signal: AbortSignal,
 ): Promise<Token | undefined> {
   const { registry, realm, credentials } = request;
-  const response = await http.send(httpRequest(request), signal);
-  if (response.status === 401 || response.status === 403) {
-    discard(response);
-    return undefined;
-  }
-  const found = response.status === 200 ? await read(response) : undefined;
-  discard(response);
+  const { response, bytes } = await readWhole(() => http.send(httpRequest(request), signal), {
+    maxBytes: TOKEN_BYTES,
+    what: `the answer of "${realm.host}"`,
+    retry: http.retry,
+    signal,
+  });
+  const found = bytes === undefined ? undefined : read(bytes);
+  if (bytes === undefined) discard(response);
+  if (response.status === 401 || response.status === 403) return undefined;
   if (found !== undefined) return found;
   const isPostRefused = credentials?.identityToken !== undefined && [404, 405, 501].includes(response.status);
   throw new BuildError("REGISTRY", `"${realm.host}" gave no token for "${registry}" (HTTP ${response.status})`, {
@@ -88,8 +90,7 @@ function httpRequest({ realm, service, scope, credentials }: TokenRequest): Http
   return { method: "GET", url, headers: { authorization: basicHeader(credentials) } };
 }
 
-async function read({ body, url }: HttpResponse): Promise<Token | undefined> {
-  const bytes = await collect(body, TOKEN_BYTES, `the answer of "${url.host}"`);
+function read(bytes: Uint8Array): Token | undefined {
   const result = v.safeParse(TokenSchema, parse(bytes));
   const text = result.success ? (result.output.token ?? result.output.access_token) : undefined;
   // What cannot stand in a header is no token.
