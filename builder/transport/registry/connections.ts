@@ -7,6 +7,7 @@ import * as https from "node:https";
 import * as tls from "node:tls";
 import { BuildError } from "../../core/errors.ts";
 import type { EndpointTls } from "./endpoints.ts";
+import { proxyFor } from "./proxy.ts";
 
 export interface ConnectionOptions {
   /** What holds for a host beyond the usual authorities. */
@@ -21,7 +22,8 @@ const ORDINARY: EndpointTls = { isUnchecked: false };
 export class Connections {
   readonly #options: ConnectionOptions;
   readonly #opened: http.Agent[] = [];
-  #agents = new Map<EndpointTls | "plain", { readonly remote: http.Agent; readonly local: http.Agent }>();
+  /** By what holds for the host, then by the proxy's URL; "" for none. */
+  #agents = new Map<EndpointTls | "plain", Map<string, http.Agent>>();
   #trustsSystem = false;
 
   constructor(options: ConnectionOptions) {
@@ -30,14 +32,17 @@ export class Connections {
 
   agentFor(url: URL): http.Agent {
     const key = url.protocol === "https:" ? (this.#options.tlsFor?.(url) ?? ORDINARY) : "plain";
-    let agents = this.#agents.get(key);
-    if (agents === undefined) {
-      const make = key === "plain" ? plainAgent : secureAgent(key, this.#trustsSystem, url.host);
-      agents = { remote: make(this.#proxies()), local: make({}) };
-      this.#agents.set(key, agents);
-      this.#opened.push(agents.remote, agents.local);
-    }
-    return isLoopback(url.host) ? agents.local : agents.remote;
+    const agents = this.#agents.get(key) ?? new Map<string, http.Agent>();
+    this.#agents.set(key, agents);
+    const proxy = this.#proxyFor(url);
+    const known = agents.get(proxy);
+    if (known !== undefined) return known;
+    const make = key === "plain" ? plainAgent : secureAgent(key, this.#trustsSystem, url.host);
+    // Whether one is used is decided; Node's own rules would differ.
+    const agent = make(proxy === "" ? {} : { proxyEnv: { HTTP_PROXY: proxy, HTTPS_PROXY: proxy } });
+    agents.set(proxy, agent);
+    this.#opened.push(agent);
+    return agent;
   }
 
   /**
@@ -57,13 +62,10 @@ export class Connections {
     for (const agent of this.#opened) agent.destroy();
   }
 
-  #proxies(): http.AgentOptions {
-    const names = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"];
-    const given = names.flatMap((name): [string, string][] => {
-      const value = this.#options.environment?.get(name);
-      return value === undefined || value === "" ? [] : [[name, value]];
-    });
-    return given.length === 0 ? {} : { proxyEnv: Object.fromEntries(given) };
+  #proxyFor(url: URL): string {
+    const { environment } = this.#options;
+    if (environment === undefined || isLoopback(url.host)) return "";
+    return proxyFor(url, environment)?.url.href ?? "";
   }
 }
 
