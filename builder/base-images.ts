@@ -7,6 +7,7 @@ import { digestOf } from "./core/digest.ts";
 import { BuildError } from "./core/errors.ts";
 import type { Platform } from "./core/platform.ts";
 import { formatPlatform } from "./core/platform.ts";
+import type { Reference } from "./core/reference.ts";
 import { formatReference, parseReference } from "./core/reference.ts";
 import type { ResolvedImage } from "./dockerfile/convert/plan.ts";
 import type { Engine } from "./engine.ts";
@@ -26,6 +27,8 @@ export interface BaseImagesOptions {
   /** Ask the registry even for names that are in the store. */
   readonly pull: boolean;
   readonly registry: RegistryOptions;
+  /** What a name that is not in the store stands for; undefined: what docker makes of it. */
+  readonly expandName?: ((name: string) => Promise<string>) | undefined;
 }
 
 interface Loaded {
@@ -50,7 +53,7 @@ export class BaseImages implements AsyncDisposable {
   async byName(name: string, platform: Platform, signal: AbortSignal): Promise<ResolvedImage> {
     const context = contextIn(name);
     if (context) return await this.byContext(context, name, platform, signal);
-    const reference = parseReference(name);
+    const reference = await this.#referenceOf(name);
     const full = formatReference(reference);
     const open = async (): Promise<ImageSource> => {
       const stored = this.#options.pull ? undefined : await this.#options.engine.store.names.resolve(full);
@@ -113,6 +116,15 @@ export class BaseImages implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const loaded of this.#byId.values()) await loaded.source[Symbol.asyncDispose]();
+  }
+
+  /** What is in the store under docker's reading of a name comes before any other one. */
+  async #referenceOf(name: string): Promise<Reference> {
+    const { expandName, engine } = this.#options;
+    const reference = parseReference(name);
+    if (expandName === undefined || (await engine.store.names.resolve(formatReference(reference))) !== undefined)
+      return reference;
+    return parseReference(await expandName(name));
   }
 
   #get(id: string): Loaded {

@@ -36,6 +36,7 @@ export class InputLoader implements ConvertWorld, AsyncDisposable {
       engine,
       pull: request.pull,
       registry: registryOptions(request),
+      expandName: request.expandName,
     });
     this.#trees = new SourceTrees(engine, request, signal);
     this.#named = new NamedContexts({ engine, request, trees: this.#trees, signal }, this.#images);

@@ -2,17 +2,21 @@
 
 import type { Session } from "./core/session.ts";
 import type { RegistryOptions } from "./transport/registry/client.ts";
-import { directRouter } from "./transport/registry/direct-router.ts";
+import type { RegistryRouter } from "./transport/registry/endpoints.ts";
 
 /** The part of a request that registries are told of. */
 export interface RegistryAccess {
-  readonly insecureRegistries: readonly string[];
+  /** Where registries are reached, as the door's configuration has it. */
+  readonly router: RegistryRouter;
   readonly session: Session;
   readonly environment: ReadonlyMap<string, string>;
 }
 
 /** A request's options for the registry client; credentials are asked of its session. */
-export function registryOptions({ insecureRegistries, session, environment }: RegistryAccess): RegistryOptions {
-  const router = directRouter({ insecure: insecureRegistries });
-  return { router, credentials: (registry) => session.credentials(registry), environment };
+export function registryOptions({ router, session, environment }: RegistryAccess): RegistryOptions {
+  return {
+    router,
+    credentials: (registry, repository) => session.credentials(registry, repository),
+    environment,
+  };
 }

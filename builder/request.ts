@@ -7,6 +7,7 @@ import type { EventSink } from "./core/events.ts";
 import type { Platform } from "./core/platform.ts";
 import type { Session } from "./core/session.ts";
 import type { DriverName } from "./executor/executor.ts";
+import type { RegistryRouter } from "./transport/registry/endpoints.ts";
 
 export type { DriverName } from "./executor/executor.ts";
 
@@ -105,8 +106,10 @@ export interface BuildRequest {
   /** ms since the epoch; the only clock of the build. */
   readonly now: () => number;
   readonly hostPlatform: Platform;
-  /** Registries to reach by plain HTTP or without certificate check. */
-  readonly insecureRegistries: readonly string[];
+  /** Where registries are reached. */
+  readonly router: RegistryRouter;
+  /** What an image name that is not in the store stands for; undefined: what docker makes of it. */
+  readonly expandName?: ((name: string) => Promise<string>) | undefined;
   /** The environment that git, proxies and credential helpers may see. */
   readonly environment: ReadonlyMap<string, string>;
   readonly check: string | undefined;

@@ -5,6 +5,7 @@ import type { EventSink } from "./core/events.ts";
 import type { Platform } from "./core/platform.ts";
 import type { Session } from "./core/session.ts";
 import type { DriverName } from "./executor/executor.ts";
+import type { RegistryRouter } from "./transport/registry/endpoints.ts";
 
 /** Everything one run is asked for. What is undefined is the image's. */
 export interface RunRequest {
@@ -36,7 +37,10 @@ export interface RunRequest {
   readonly events: EventSink;
   /** ms since the epoch. */
   readonly now: () => number;
-  readonly insecureRegistries: readonly string[];
+  /** Where registries are reached. */
+  readonly router: RegistryRouter;
+  /** What an image name that is not in the store stands for; undefined: what docker makes of it. */
+  readonly expandName?: ((name: string) => Promise<string>) | undefined;
   readonly environment: ReadonlyMap<string, string>;
 }
 

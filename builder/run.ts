@@ -25,6 +25,7 @@ export async function runImage(request: RunRequest, ready: () => void, signal: A
     engine,
     pull: false,
     registry: registryOptions(request),
+    expandName: request.expandName,
   });
   const image = await images.byName(request.image, request.platform, signal);
   const ref = images.ref(image.id);

@@ -14,6 +14,9 @@ import { parseAssignments, parseLabels } from "../cli/key-value.ts";
 import { parseCount, parseSize } from "../cli/sizes.ts";
 import type { SshSpec } from "../cli/ssh-spec.ts";
 import type { Environment } from "../config/environment.ts";
+import { configFolders } from "../config/folders.ts";
+import { readProxyArgs } from "../config/proxy-args.ts";
+import { localRegistries } from "../config/registries.ts";
 import { localSession } from "../config/session.ts";
 import type { OpenStdin } from "./build-contexts.ts";
 import { dockerfileSpec, mainContext, namedContexts } from "./build-contexts.ts";
@@ -42,8 +45,11 @@ export async function readRequest(options: RequestOptions): Promise<BuildRequest
     throw new BuildError("USAGE", "invalid argument: can't use stdin for both build context and dockerfile");
   }
   const buildArgs = parseAssignments(listOf(args, "build-arg"), "--build-arg", environment);
+  await addProxies(buildArgs, environment);
   const reproducible = isOn(args, "reproducible");
   const network = networkMode(textOf(args, "network"));
+  const insecureRegistries = [...listOf(args, "insecure-registry"), ...options.outputs.insecureRegistries];
+  const { router, credentials, expandName } = localRegistries(environment, insecureRegistries);
   return {
     root: options.root,
     context: mainContext(options.context, openStdin),
@@ -75,14 +81,23 @@ export async function readRequest(options: RequestOptions): Promise<BuildRequest
       secrets: await each(args, "secret", async () => (await import("../cli/secret-spec.ts")).parseSecret),
       ssh: await agents(args, options.context, environment),
       environment,
+      credentials,
     }),
+    router,
+    expandName,
     events: options.events,
     now: Date.now,
     hostPlatform: hostPlatform(),
-    insecureRegistries: [...listOf(args, "insecure-registry"), ...options.outputs.insecureRegistries],
     environment: definedOnly(environment),
     check: undefined,
   };
+}
+
+/** The proxies of config.json, unless one is given; upper and lower case are one variable to a step. */
+async function addProxies(buildArgs: Map<string, string>, environment: Environment): Promise<void> {
+  const given = new Set([...buildArgs.keys()].map((name) => name.toUpperCase()));
+  for (const [name, value] of await readProxyArgs(configFolders(environment)))
+    if (!given.has(name.toUpperCase())) buildArgs.set(name, value);
 }
 
 /**

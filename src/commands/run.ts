@@ -8,6 +8,7 @@ import { parseExtraHosts } from "../cli/extra-host-spec.ts";
 import { isOn, listOf, textOf } from "../cli/flags.ts";
 import { parseAssignments } from "../cli/key-value.ts";
 import { RUN_FLAGS } from "../cli/run-flags.ts";
+import { localRegistries } from "../config/registries.ts";
 import { localSession } from "../config/session.ts";
 import { openDisplay } from "../progress/display.ts";
 import { definedOnly, driver, networkMode, snapshotter } from "./build-request.ts";
@@ -41,6 +42,7 @@ export const run: Command = async (context) => {
     excerpt,
   });
   const entrypoint = textOf(args, "entrypoint");
+  const { router, credentials, expandName } = localRegistries(environment, listOf(args, "insecure-registry"));
   try {
     const { runImage } = await import("../../builder/run.ts");
     const result = await runImage(
@@ -59,10 +61,11 @@ export const run: Command = async (context) => {
         tty,
         requireSandbox: driver(textOf(args, "require-sandbox")),
         snapshotter: snapshotter(textOf(args, "snapshotter")),
-        session: await localSession({ secrets: [], ssh: [], environment }),
+        session: await localSession({ secrets: [], ssh: [], environment, credentials }),
+        router,
+        expandName,
         events: display.sink,
         now: Date.now,
-        insecureRegistries: listOf(args, "insecure-registry"),
         environment: definedOnly(environment),
       },
       // The program is about to have the terminal for itself.

@@ -4,11 +4,13 @@ import { readFile, stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { BuildError, isErrno } from "../../builder/core/errors.ts";
 import type { Session } from "../../builder/core/session.ts";
-import { CredentialFiles } from "./credentials.ts";
 import type { Environment } from "./environment.ts";
+import type { LocalRegistries } from "./registries.ts";
 
 /** BuildKit's bound (session/secrets/secretsprovider). */
 const LARGEST_SECRET_BYTES = 500 * 1024;
+/** Likewise (session/sshforward/sshprovider). */
+const LARGEST_KEY_BYTES = 100 * 1024;
 
 /** A secret that the build may ask for; neither `path` nor `variable`: to be guessed from the id. */
 export interface OfferedSecret {
@@ -17,7 +19,7 @@ export interface OfferedSecret {
   readonly variable?: string;
 }
 
-/** An SSH agent that the build may ask for; no paths: the one at SSH_AUTH_SOCK. */
+/** An SSH agent that the build may ask for: the one at a socket, or one of ours for key files; no paths: that at SSH_AUTH_SOCK. */
 export interface OfferedAgent {
   readonly id: string;
   readonly paths: readonly string[];
@@ -27,15 +29,15 @@ export interface SessionOptions {
   readonly secrets: readonly OfferedSecret[];
   readonly ssh: readonly OfferedAgent[];
   readonly environment: Environment;
+  readonly credentials: LocalRegistries["credentials"];
 }
 
 /** Checks what was named at once (a missing file should not surface after an hour), reads it when it is asked for. */
-export async function localSession({ secrets, ssh, environment }: SessionOptions): Promise<Session> {
+export async function localSession({ secrets, ssh, environment, credentials }: SessionOptions): Promise<Session> {
   const sources = new Map<string, SecretSource>();
   for (const spec of secrets) sources.set(spec.id, await locateSecret(spec, environment));
-  const agents = new Map<string, string>();
+  const agents = new Map<string, () => Promise<string>>();
   for (const spec of ssh) agents.set(spec.id, await locateAgent(spec, environment));
-  const credentials = new CredentialFiles(environment);
   return {
     secret: async (id) => {
       const source = sources.get(id);
@@ -45,8 +47,8 @@ export async function localSession({ secrets, ssh, environment }: SessionOptions
       checkSize(id, bytes.length);
       return bytes;
     },
-    sshAgent: (id) => Promise.resolve(agents.get(id)),
-    credentials: (registry) => credentials.find(registry),
+    sshAgent: async (id) => await agents.get(id)?.(),
+    credentials,
   };
 }
 
@@ -87,7 +89,8 @@ function checkSize(id: string, bytes: number): void {
   }
 }
 
-async function locateAgent({ id, paths }: OfferedAgent, environment: Environment): Promise<string> {
+/** The agent's socket, when it is asked for; key files are read and understood at once. */
+async function locateAgent({ id, paths }: OfferedAgent, environment: Environment): Promise<() => Promise<string>> {
   const [first] = paths;
   const path = first ?? environment["SSH_AUTH_SOCK"];
   if (path === undefined || path === "") {
@@ -96,13 +99,37 @@ async function locateAgent({ id, paths }: OfferedAgent, environment: Environment
       `--ssh ${id}: invalid empty ssh agent socket: make sure SSH_AUTH_SOCK is set`,
     );
   }
+  const kinds = await Promise.all([path, ...paths.slice(1)].map((one) => kindOf(one, id)));
+  if (kinds.every((kind) => kind === "file")) return await keyAgent(id, paths);
+  if (kinds.length > 1)
+    throw new BuildError("USAGE", `--ssh ${id}: a socket stands alone, it cannot be joined with keys`);
+  const socket = resolve(path);
+  return () => Promise.resolve(socket);
+}
+
+async function kindOf(path: string, id: string): Promise<"socket" | "file"> {
   const found = await stat(path).catch((error: unknown) => {
     throw new BuildError("INPUT_MISSING", `--ssh ${id}: there is no "${path}"`, { cause: error });
   });
-  if (found.isSocket() && paths.length <= 1) return resolve(path);
-  if (found.isSocket())
-    throw new BuildError("USAGE", `--ssh ${id}: a socket stands alone, it cannot be joined with keys`);
-  throw new BuildError("UNSUPPORTED", `--ssh ${id}: key files are not supported yet`, {
-    hint: `run: eval "$(ssh-agent)" && ssh-add ${path}   and then use --ssh ${id}=$SSH_AUTH_SOCK`,
-  });
+  if (found.isSocket()) return "socket";
+  if (!found.isFile())
+    throw new BuildError("INPUT_MISSING", `--ssh ${id}: "${path}" is neither a socket nor a key file`);
+  if (found.size > LARGEST_KEY_BYTES)
+    throw new BuildError("USAGE", `--ssh ${id}: "${path}" is too big for a key: ${found.size} bytes`);
+  return "file";
+}
+
+/** One agent for all keys, started when it is first asked for. */
+async function keyAgent(id: string, paths: readonly string[]): Promise<() => Promise<string>> {
+  const { readPrivateKey } = await import("./ssh/private-key.ts");
+  const keys = await Promise.all(
+    paths.map((path) =>
+      readPrivateKey(path).catch((error: unknown) => {
+        if (!(error instanceof BuildError)) throw error;
+        throw new BuildError(error.code, `--ssh ${id}: ${error.message}`, { hint: error.hint });
+      }),
+    ),
+  );
+  let socket: Promise<string> | undefined;
+  return () => (socket ??= import("./ssh/agent.ts").then(({ startAgent }) => startAgent(keys)));
 }

@@ -6,10 +6,10 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { BuildError } from "../../builder/core/errors.ts";
 import type { ErrorCode } from "../../builder/core/errors.ts";
-import { CredentialFiles } from "../../src/config/credentials.ts";
 import { dataRoot } from "../../src/config/data-root.ts";
 import { localSession } from "../../src/config/session.ts";
 
+const credentials = async (): Promise<undefined> => undefined;
 let folder = "";
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), "tsbuild-test-"));
@@ -40,6 +40,7 @@ test("a secret is a file or a variable; without a type the variable comes first"
     secrets: [{ id: "a", path }, { id: "b", variable: "B" }, { id: "GUESSED" }, { id: "unset", variable: "UNSET" }],
     ssh: [],
     environment: { B: "from variable", GUESSED: "guessed" },
+    credentials,
   });
   const text = async (id: string): Promise<string | undefined> => {
     const bytes = await session.secret(id);
@@ -53,7 +54,7 @@ test("a secret is a file or a variable; without a type the variable comes first"
 });
 
 test("a secret that is missing or too big is refused before the build begins", async () => {
-  const options = { ssh: [], environment: {} };
+  const options = { ssh: [], environment: {}, credentials };
   await refuses(
     localSession({ ...options, secrets: [{ id: "x", path: join(folder, "none") }] }),
     "INPUT_MISSING",
@@ -64,7 +65,7 @@ test("a secret that is missing or too big is refused before the build begins", a
   await refuses(localSession({ ...options, secrets: [{ id: "x", path: big }] }), "USAGE", /too big/);
 });
 
-test("an SSH agent is a socket; keys and missing sockets are refused by name", async () => {
+test("an SSH agent is a socket or made of key files; what is neither is refused by name", async () => {
   const socket = join(folder, "agent");
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(socket, resolve));
@@ -77,6 +78,7 @@ test("an SSH agent is a socket; keys and missing sockets are refused by name", a
         { id: "x", paths: [socket] },
       ],
       environment,
+      credentials,
     });
     assert.equal(await session.sshAgent("default"), socket);
     assert.equal(await session.sshAgent("x"), socket);
@@ -85,50 +87,13 @@ test("an SSH agent is a socket; keys and missing sockets are refused by name", a
     server.close();
   }
   await refuses(
-    localSession({ secrets: [], ssh: [{ id: "default", paths: [] }], environment: {} }),
+    localSession({ secrets: [], ssh: [{ id: "default", paths: [] }], environment: {}, credentials }),
     "INPUT_MISSING",
     /SSH_AUTH_SOCK/,
   );
-  const key = join(folder, "id_ed25519");
-  await writeFile(key, "key");
   await refuses(
-    localSession({ secrets: [], ssh: [{ id: "k", paths: [key] }], environment: {} }),
-    "UNSUPPORTED",
-    /key files/,
+    localSession({ secrets: [], ssh: [{ id: "k", paths: [folder] }], environment: {}, credentials }),
+    "INPUT_MISSING",
+    /neither a socket nor a key file/,
   );
-});
-
-test("credentials are found under every name of Docker Hub, and the first file that has some wins", async () => {
-  const auth = (pair: string): string => Buffer.from(pair).toString("base64");
-  await writeFile(
-    join(folder, "config.json"),
-    JSON.stringify({
-      auths: {
-        "https://index.docker.io/v1/": { auth: auth("hub:pa:ss") },
-        "r.example:5000": { auth: auth("u:p"), identitytoken: "t" },
-      },
-      credHelpers: { "ecr.example": "ecr" },
-    }),
-  );
-  const files = new CredentialFiles({ DOCKER_CONFIG: folder, HOME: folder });
-  assert.deepEqual(await files.find("docker.io"), { username: "hub", password: "pa:ss" });
-  assert.deepEqual(await files.find("registry-1.docker.io"), { username: "hub", password: "pa:ss" });
-  assert.deepEqual(await files.find("r.example:5000"), { username: "u", password: "p", identityToken: "t" });
-  assert.equal(await files.find("ghcr.io"), undefined);
-  await refuses(files.find("ecr.example"), "UNSUPPORTED", /credential helper "ecr"/);
-  const inline = new CredentialFiles({
-    DOCKER_CONFIG: folder,
-    HOME: folder,
-    DOCKER_AUTH_CONFIG: JSON.stringify({ auths: { "docker.io": { username: "i", password: "j" } } }),
-  });
-  assert.deepEqual(await inline.find("docker.io"), { username: "i", password: "j" });
-});
-
-test("a broken credentials file is named, and nothing of it is shown", async () => {
-  const broken = join(folder, "broken");
-  await writeFile(broken, '{"auths": {"x": {"auth": "c2VjcmV0');
-  await assert.rejects(new CredentialFiles({ REGISTRY_AUTH_FILE: broken, HOME: folder }).find("x"), (error) => {
-    assert.ok(error instanceof BuildError && error.code === "CONFIG");
-    return error.message.includes(broken) && !String(error.stack).includes("c2VjcmV0") && error.cause === undefined;
-  });
 });

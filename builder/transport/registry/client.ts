@@ -5,11 +5,11 @@ import type { Digest } from "../../core/digest.ts";
 import { BuildError } from "../../core/errors.ts";
 import type { Credentials } from "../../core/session.ts";
 import { RegistryAuth } from "./auth.ts";
-import { isLoopback } from "./connections.ts";
-import type { EndpointTls, RegistryEndpoint, RegistryRouter } from "./endpoints.ts";
+import { openEndpoint } from "./endpoint-http.ts";
+import type { RegistryEndpoint, RegistryRouter } from "./endpoints.ts";
 import { refusalOf } from "./failure.ts";
-import type { HttpRequest, HttpResponse } from "./http.ts";
-import { discard, HttpClient } from "./http.ts";
+import type { HttpClient, HttpRequest, HttpResponse } from "./http.ts";
+import { discard } from "./http.ts";
 import { findOrigin } from "./origin.ts";
 import type { RetryPolicy } from "./retry.ts";
 import { RETRY } from "./retry.ts";
@@ -17,7 +17,7 @@ import { RETRY } from "./retry.ts";
 /** How to reach registries. */
 export interface RegistryOptions {
   readonly router: RegistryRouter;
-  readonly credentials: (registry: string) => Promise<Credentials | undefined>;
+  readonly credentials: (registry: string, repository: string) => Promise<Credentials | undefined>;
   /** For the proxies it names. */
   readonly environment?: ReadonlyMap<string, string> | undefined;
   readonly retry?: RetryPolicy | undefined;
@@ -47,17 +47,13 @@ export class RegistryClient {
     const policy = options.retry ?? RETRY;
     // A mirror that does not answer is not waited for as long: there is somebody else to ask.
     this.retry = endpoint.isMirror ? { ...policy, retries: Math.min(policy.retries, 1) } : policy;
-    const plain = new Set(endpoint.origins.flatMap((origin) => (/^http:/i.test(origin) ? hostOf(origin) : [])));
-    const allowsPlain = (url: URL): boolean => isLoopback(url.host) || plain.has(url.host);
     const { environment, idleMs } = options;
-    const tlsFor = tlsOf(endpoint);
-    this.#http = new HttpClient({ tlsFor, allowsPlain, environment, retry: this.retry, idleMs });
-    const { registry } = endpoint;
-    const credentials = (): Promise<Credentials | undefined> => options.credentials(registry);
-    this.#auth = new RegistryAuth({ registry, http: this.#http, credentials, allowsPlain });
-    this.#headers = Object.fromEntries(
-      Object.entries(endpoint.headers).map(([name, value]) => [name.toLowerCase(), value]),
-    );
+    const { http, allowsPlain, headers } = openEndpoint(endpoint, { environment, retry: this.retry, idleMs });
+    this.#http = http;
+    this.#headers = headers;
+    const { registry, repository } = endpoint;
+    const credentials = (): Promise<Credentials | undefined> => options.credentials(registry, repository);
+    this.#auth = new RegistryAuth({ registry, http, credentials, allowsPlain });
   }
 
   /** "docker.io/library/busybox": what registry and repository are called at this place. */
@@ -82,9 +78,10 @@ export class RegistryClient {
     { alsoReads, ...more }: SendOptions = {},
   ): Promise<HttpResponse> {
     const base = new URL(await this.#reach(signal));
-    const { repository } = this.endpoint;
+    const { repository, namespace } = this.endpoint;
     const root = `${base.href.replace(/\/+$/, "")}/v2/${repository}`;
     const url = typeof target === "string" ? new URL(`${root}/${target}`) : sameProtocol(target, base);
+    if (namespace !== undefined && typeof target === "string") url.searchParams.set("ns", namespace);
     // An upload may continue on another host, which gets none of our credentials.
     const isOwn = url.origin === base.origin;
     const other = alsoReads === undefined ? "" : ` repository:${alsoReads}:pull`;
@@ -135,18 +132,6 @@ export class RegistryClient {
 /** A digest or tag as the last part of a path. */
 export function manifestPath(name: string | Digest): string {
   return `manifests/${name}`;
-}
-
-// On the endpoint's own host, whatever its port (a token server beside the registry), all of it holds; elsewhere only
-// the authorities do.
-function tlsOf({ tls, origins }: RegistryEndpoint): (url: URL) => EndpointTls {
-  const own = new Set(origins.flatMap((origin) => (URL.canParse(origin) ? new URL(origin).hostname : [])));
-  const elsewhere: EndpointTls = { isUnchecked: false, ...(tls.ca === undefined ? {} : { ca: tls.ca }) };
-  return ({ hostname }) => (own.has(hostname) ? tls : elsewhere);
-}
-
-function hostOf(origin: string): string | [] {
-  return URL.canParse(origin) ? new URL(origin).host : [];
 }
 
 // A registry behind a server that ends TLS for it may not know that it is reached by https.

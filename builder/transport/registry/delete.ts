@@ -22,7 +22,7 @@ export async function deleteManifest(
 ): Promise<Digest> {
   const repository = new Repository(reference, options);
   try {
-    const client = await repository.registry();
+    const client = await repository.pushedTo();
     const { descriptor, bytes } = await getDocument(client, reference.digest ?? reference.tag ?? "latest", signal);
     await remove(client, descriptor.digest, signal);
     const subject = subjectOf(bytes);
@@ -38,7 +38,7 @@ export async function deleteTag(reference: Reference, options: RegistryOptions, 
   if (reference.tag === undefined) throw new BuildError("USAGE", `"${reference.repository}" was given without a tag`);
   const repository = new Repository(reference, options);
   try {
-    await remove(await repository.registry(), reference.tag, signal);
+    await remove(await repository.pushedTo(), reference.tag, signal);
   } finally {
     repository.close();
   }

@@ -20,6 +20,8 @@ export interface RegistryEndpoint {
   readonly tls: EndpointTls;
   /** Sent with every request to this place, never to where it redirects. */
   readonly headers: Readonly<Record<string, string>>;
+  /** Sent as `?ns=` with every request: the registry that a mirror stands in for (containerd's hosts.toml). */
+  readonly namespace?: string;
 }
 
 /** PEM texts; read by whoever made the endpoint. */
@@ -35,6 +37,8 @@ export interface EndpointTls {
 /** The places for one reference, in the order they are asked. The last one is the registry itself; only that one is pushed to. */
 export interface RegistryRoute {
   readonly endpoints: readonly RegistryEndpoint[];
+  /** Where it is pushed to, where that is not the last place: registries.conf moves a name for reading only. */
+  readonly push?: RegistryEndpoint;
   /** What decided, for people: `"mirror.example" because /etc/containers/registries.conf, [[registry.mirror]] …`. */
   readonly because: readonly string[];
 }

@@ -15,7 +15,9 @@ export interface Failure {
 }
 
 interface OpenRoute {
+  /** To read from, in order. */
   readonly clients: readonly RegistryClient[];
+  readonly push: RegistryClient | undefined;
   readonly because: readonly string[];
 }
 
@@ -39,11 +41,16 @@ export class Repository {
     this.#options = options;
   }
 
-  /** The registry itself: what is pushed goes there, and what is not content (tags, referrers) comes from there. */
+  /** The registry itself: what is not content (tags, referrers) comes from there. */
   async registry(): Promise<RegistryClient> {
     const last = (await this.#open()).clients.at(-1);
     if (last === undefined) throw new BuildError("INTERNAL", `there is no route to "${this.name}"`);
     return last;
+  }
+
+  /** Where what is pushed goes, and things are deleted. */
+  async pushedTo(): Promise<RegistryClient> {
+    return (await this.#open()).push ?? (await this.registry());
   }
 
   /** The places to read from, in order, without those that failed before. */
@@ -109,14 +116,15 @@ export class Repository {
 
   close(): void {
     this.#route?.then(
-      ({ clients }) => clients.forEach((client) => client.close()),
+      ({ clients, push }) => [...clients, ...(push === undefined ? [] : [push])].forEach((client) => client.close()),
       () => undefined,
     );
   }
 
   #open(): Promise<OpenRoute> {
-    this.#route ??= this.#options.router(this.#reference).then(({ endpoints, because }) => ({
+    this.#route ??= this.#options.router(this.#reference).then(({ endpoints, push, because }) => ({
       clients: endpoints.map((endpoint) => new RegistryClient(endpoint, this.#options)),
+      push: push === undefined ? undefined : new RegistryClient(push, this.#options),
       because,
     }));
     return this.#route;

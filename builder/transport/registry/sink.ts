@@ -30,13 +30,13 @@ export async function openRegistrySink(repository: string, options: SinkOptions)
   return {
     name,
     repository: name,
-    has: async (descriptor, signal) => await hasBlob(await places.registry(), descriptor, signal),
+    has: async (descriptor, signal) => await hasBlob(await places.pushedTo(), descriptor, signal),
     async putBlob(descriptor, open, signal, notes) {
-      uploader ??= new BlobUploader(await places.registry(), options.chunkBytes);
+      uploader ??= new BlobUploader(await places.pushedTo(), options.chunkBytes);
       await uploader.put(descriptor, open, signal, notes);
     },
     async putDocument(descriptor, bytes, names, signal) {
-      await putDocument(await places.registry(), descriptor, bytes, names, signal);
+      await putDocument(await places.pushedTo(), descriptor, bytes, names, signal);
     },
     async [Symbol.asyncDispose]() {
       places.close();

@@ -1,0 +1,65 @@
+// What this process's configuration says of registries, for the engine. Nothing is loaded or read before the engine
+// needs a registry: a build that knows everything already pays nothing.
+
+import { BuildError } from "../../builder/core/errors.ts";
+import type { Session } from "../../builder/core/session.ts";
+import type { RegistryRouter } from "../../builder/transport/registry/endpoints.ts";
+import type { CredentialFiles } from "./credentials.ts";
+import type { Environment } from "./environment.ts";
+import type { RegistryConfiguration } from "./registry-router.ts";
+
+/** What the engine asks of it. */
+export interface LocalRegistries {
+  readonly router: RegistryRouter;
+  readonly credentials: Session["credentials"];
+  /** What a name without a registry stands for; undefined: what docker makes of it. */
+  readonly expandName: ((name: string) => Promise<string>) | undefined;
+}
+
+/** The files behind it, which also know their reasons. */
+export interface RegistryDetails {
+  readonly configuration: RegistryConfiguration;
+  readonly logins: CredentialFiles;
+}
+
+/** Registries as the files of this environment's user and of the system have them; `insecure` are hosts of `--insecure-registry`. */
+export function localRegistries(environment: Environment, insecure: readonly string[]): LocalRegistries {
+  let opened: Promise<RegistryDetails> | undefined;
+  const open = (): Promise<RegistryDetails> => (opened ??= openRegistries(environment, insecure));
+  return {
+    router: async (reference) => await (await open()).configuration.route(reference),
+    credentials: async (registry, repository) => await (await open()).logins.find(registry, repository),
+    expandName: followsRegistriesConf(environment)
+      ? async (name) => {
+          const { reportShortName } = await import("./short-names.ts");
+          return (await reportShortName(name, (await open()).configuration, true))?.name ?? name;
+        }
+      : undefined,
+  };
+}
+
+/** Whether TSBUILD_SHORT_NAMES asks for the rules of registries.conf. Throws `USAGE` for a value that is none. */
+export function followsRegistriesConf(environment: Environment): boolean {
+  const rule = environment["TSBUILD_SHORT_NAMES"] || "docker";
+  if (rule !== "docker" && rule !== "containers")
+    throw new BuildError("USAGE", `TSBUILD_SHORT_NAMES: "${rule}" is neither docker nor containers`);
+  return rule === "containers";
+}
+
+/** The same, opened for whoever wants to know why. `etc` stands in for /etc in tests. */
+export async function openRegistries(
+  environment: Environment,
+  insecure: readonly string[],
+  etc?: string,
+): Promise<RegistryDetails> {
+  const [{ configFolders }, { RegistryConfiguration }, { CredentialFiles }] = await Promise.all([
+    import("./folders.ts"),
+    import("./registry-router.ts"),
+    import("./credentials.ts"),
+  ]);
+  const folders = configFolders(environment, etc);
+  const configuration = new RegistryConfiguration({ environment, folders, insecure });
+  const helpers = async (): Promise<Awaited<ReturnType<typeof configuration.registriesConf>>["credentialHelpers"]> =>
+    (await configuration.registriesConf()).credentialHelpers;
+  return { configuration, logins: new CredentialFiles({ environment, folders, helpers }) };
+}
