@@ -33,6 +33,9 @@ const COMMANDS: readonly CommandEntry[] = [
   { name: "images", help: "List the images in the local store", load: async () => (await import("./commands/images.ts")).images },
   { name: "tag", help: "Give an image one more name", load: async () => (await import("./commands/images.ts")).tag },
   { name: "rmi", help: "Take names of images away", load: async () => (await import("./commands/images.ts")).rmi },
+  { name: "login", help: "Log in to a registry", load: async () => (await import("./commands/login.ts")).login },
+  { name: "logout", help: "Forget a login", load: async () => (await import("./commands/login.ts")).logout },
+  { name: "registry", help: "Say how a registry is reached, and why", load: async () => (await import("./commands/registry.ts")).registry },
   { name: "doctor", help: "Say what this machine can do for RUN", load: async () => (await import("./commands/doctor.ts")).doctor },
   { name: "version", help: "Show versions", load: async () => (await import("./commands/version.ts")).version },
 ];
@@ -48,11 +51,9 @@ const LATER = new Set([
   "daemon",
   "push",
   "pull",
-  "login",
   "prune",
   "du",
   "inspect",
-  "registry",
   "sync",
 ]);
 

@@ -15,6 +15,8 @@ export interface AuthOptions {
   readonly credentials: () => Promise<Credentials | undefined>;
   /** Whether a password or token may go to a place by plain HTTP. */
   readonly allowsPlain: (url: URL) => boolean;
+  /** Asks for identity tokens, and is told of one that comes. */
+  readonly onIdentityToken?: ((token: string) => void) | undefined;
 }
 
 interface Known {
@@ -111,13 +113,15 @@ export class RegistryAuth {
   }
 
   async #fetch({ realm, service }: TokenServer, scope: string, challenged: string, signal: AbortSignal) {
-    const { registry, http } = this.#options;
+    const { registry, http, onIdentityToken } = this.#options;
     const credentials = await this.#ask();
     if (credentials !== undefined) this.#checkPlain(realm);
-    const asked = { registry, realm, service, scope: mergeScopes(scope, challenged), credentials };
+    const wantsIdentity = onIdentityToken !== undefined;
+    const asked = { registry, realm, service, scope: mergeScopes(scope, challenged), credentials, wantsIdentity };
     const token = await fetchToken(http, asked, signal);
     if (token === undefined) throw this.#refused(credentials);
     this.#isAccepted = true;
+    if (token.identityToken !== undefined) onIdentityToken?.(token.identityToken);
     if (credentials?.identityToken !== undefined && token.identityToken !== undefined)
       this.#credentials = Promise.resolve({ ...credentials, identityToken: token.identityToken });
     const { lifetimeMs } = token;
@@ -136,7 +140,7 @@ export class RegistryAuth {
 
   #refused(credentials: Credentials | undefined): BuildError {
     const { registry } = this.#options;
-    const hint = `docker login ${registry}`;
+    const hint = `tsbuild login ${registry}`;
     if (credentials === undefined) {
       return new BuildError("REGISTRY", `"${registry}" wants a login, and there are no credentials for it`, { hint });
     }

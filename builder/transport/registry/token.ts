@@ -26,6 +26,8 @@ export interface TokenRequest {
   /** Several with spaces between. */
   readonly scope: string;
   readonly credentials: Credentials | undefined;
+  /** Also for an identity token, to be kept in place of the password. */
+  readonly wantsIdentity?: boolean;
 }
 
 export interface Token {
@@ -69,7 +71,7 @@ export async function* oneChunk(bytes: Uint8Array): AsyncIterable<Uint8Array> {
   yield bytes;
 }
 
-function httpRequest({ realm, service, scope, credentials }: TokenRequest): HttpRequest {
+function httpRequest({ realm, service, scope, credentials, wantsIdentity }: TokenRequest): HttpRequest {
   if (credentials?.identityToken !== undefined) {
     const form = new URLSearchParams({
       grant_type: "refresh_token",
@@ -87,6 +89,10 @@ function httpRequest({ realm, service, scope, credentials }: TokenRequest): Http
   for (const one of scope.split(" ")) if (one !== "") url.searchParams.append("scope", one);
   if (credentials === undefined) return { method: "GET", url };
   url.searchParams.set("account", credentials.username);
+  if (wantsIdentity === true) {
+    url.searchParams.set("offline_token", "true");
+    url.searchParams.set("client_id", "tsbuild");
+  }
   return { method: "GET", url, headers: { authorization: basicHeader(credentials) } };
 }
 

@@ -1,0 +1,20 @@
+// The flags of `tsbuild login` and `tsbuild logout`: docker's, and podman's where they help.
+
+import type { Flag } from "./flags.ts";
+import { GLOBAL_FLAGS } from "./global-flags.ts";
+
+// prettier-ignore
+export const LOGIN_FLAGS: readonly Flag[] = [
+  { name: "insecure-registry", kind: "list", value: "HOST", state: "works", help: "Reach a registry by plain HTTP or without checking its certificate" },
+  { name: "password", short: "p", kind: "string", value: "PASSWORD", state: "works", help: "Password or access token (others can see it: use --password-stdin)" },
+  { name: "password-stdin", kind: "boolean", state: "works", help: "Take the password or access token from standard input" },
+  { name: "tls-verify", kind: "boolean", state: "works", help: "Check the server's certificate (default true)" },
+  { name: "username", short: "u", kind: "string", value: "NAME", state: "works", help: "User name" },
+  ...GLOBAL_FLAGS,
+];
+
+// prettier-ignore
+export const LOGOUT_FLAGS: readonly Flag[] = [
+  { name: "all", short: "a", kind: "boolean", state: "works", help: "Forget the logins of every registry" },
+  ...GLOBAL_FLAGS,
+];
