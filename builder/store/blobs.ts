@@ -34,12 +34,7 @@ export class DiskBlobs implements BlobStore {
   readonly #code: ErrorCode;
   readonly #directory: string;
 
-  constructor(
-    layoutPath: string,
-    temporaryDirectory: string,
-    code: ErrorCode = "STORE",
-    places: BlobPlaces = {},
-  ) {
+  constructor(layoutPath: string, temporaryDirectory: string, code: ErrorCode = "STORE", places: BlobPlaces = {}) {
     this.layoutPath = layoutPath;
     this.#directory = places.directory ?? join(layoutPath, "blobs/sha256");
     this.#temporary = temporaryDirectory;

@@ -124,7 +124,7 @@ class Registry {
   }
 
   #begin(response: ServerResponse, repository: string, query: URLSearchParams): void {
-    const [mount = "", from = ""] = [query.get("mount") ?? "", query.get("from") ?? ""];
+    const [mount, from] = [query.get("mount") ?? "", query.get("from") ?? ""];
     const shared = this.blobs.get(from)?.get(mount);
     if (shared !== undefined) {
       inside(this.blobs, repository).set(mount, shared);
