@@ -42,8 +42,9 @@ export function expandWords(word: string, env: EnvLookup, escape: string, option
   return new ShellLexer(word, env, escape, options, true).run().words;
 }
 
-/** Longer results are refused: a chain of doubling variables grows without bound. In characters. */
-const RESULT_LIMIT = 64 * 1024 * 1024;
+/** Longer results are refused: a chain of doubling variables grows without bound. In characters, of a word and of a here-document. */
+const WORD_LIMIT = 16 * 1024 * 1024;
+const DOCUMENT_LIMIT = 64 * 1024 * 1024;
 const DEPTH_LIMIT = 500;
 const LETTER = /^\p{L}$/u;
 const DIGIT = /^\p{Nd}$/u;
@@ -65,12 +66,14 @@ class ShellLexer {
   #at: number;
   #rawEscapes: boolean;
   #depth = 0;
+  readonly #limit: number;
 
   constructor(text: string, env: EnvLookup, escape: string, options: ExpandOptions, wantWords: boolean) {
     this.#text = text;
     this.#env = env;
     this.#escape = escape;
     this.#options = options;
+    this.#limit = options.skipQuotes === true ? DOCUMENT_LIMIT : WORD_LIMIT;
     this.#words = wantWords ? new WordBuffer() : undefined;
     this.#rawEscapes = options.rawEscapes === true;
     this.#plain = new RegExp(`[^$<}/\\${escape}${options.skipQuotes === true ? "" : "'\""}]+`, "y");
@@ -120,7 +123,7 @@ class ShellLexer {
         result += value;
         words?.addText(value);
       }
-      checkLength(result);
+      this.#checkLength(result);
     }
     this.#rawEscapes = outerRawEscapes;
     this.#depth--;
@@ -161,7 +164,7 @@ class ShellLexer {
       }
       if (char === "$") {
         result += this.#dollar();
-        checkLength(result);
+        this.#checkLength(result);
         continue;
       }
       this.#at++;
@@ -269,7 +272,7 @@ class ShellLexer {
     const text = this.#argument("}", true);
     const value = this.#lookup(name);
     if (value === undefined && this.#options.skipUnset === true) return `\${${name}/${pattern}/${text}}`;
-    return replaceMatches(pattern, value ?? "", text, isAll, RESULT_LIMIT);
+    return replaceMatches(pattern, value ?? "", text, isAll, this.#limit);
   }
 
   #argument(stop: "}" | "/", rawEscapes: boolean): string {
@@ -309,13 +312,13 @@ class ShellLexer {
     return char === "" ? "\ufffd" : char;
   }
 
+  #checkLength(text: string): void {
+    if (text.length > this.#limit) throw new ShellSyntaxError(`result is longer than ${this.#limit} characters`);
+  }
+
   #lookup(name: string): string | undefined {
     const value = this.#env.get(name);
     (value === undefined ? this.unmatched : this.matched).add(name);
     return value;
   }
-}
-
-function checkLength(text: string): void {
-  if (text.length > RESULT_LIMIT) throw new ShellSyntaxError(`result is longer than ${RESULT_LIMIT} characters`);
 }

@@ -79,16 +79,12 @@ export class Linter {
   for(comments: readonly string[]): Pick<Linter, "report"> {
     const local = checkIn(comments);
     if (local === undefined) return this;
-    const options = {
-      skip: union(this.#options.skip, local.skip),
-      experimental: union(this.#options.experimental, local.experimental),
-    };
-    return { report: (rule, range, ...subject) => this.#add(options, rule, range, subject) };
+    return { report: (rule, range, ...subject) => this.#add([this.#options, local], rule, range, subject) };
   }
 
   /** Records a finding, unless its rule is switched off. */
   report<S extends readonly string[]>(rule: LintRule<S>, range: SourceRange | undefined, ...subject: S): void {
-    this.#add(this.#options, rule, range, subject);
+    this.#add([this.#options], rule, range, subject);
   }
 
   /** Throws when findings fail the build (`error=true`) and there are any. */
@@ -101,13 +97,17 @@ export class Linter {
   }
 
   #add<S extends readonly string[]>(
-    options: Omit<CheckOptions, "failsBuild">,
+    options: readonly CheckOptions[],
     rule: LintRule<S>,
     range: SourceRange | undefined,
     subject: S,
   ): void {
     const { name, description, url } = rule;
-    if (rule.experimental === true ? !has(options.experimental, name) : has(options.skip, name)) return;
+    const isOff =
+      rule.experimental === true
+        ? !options.some(({ experimental }) => has(experimental, name))
+        : options.some(({ skip }) => has(skip, name));
+    if (isOff) return;
     const finding = { rule: name, description, url, message: rule.message(...subject), range };
     this.#findings.push(finding);
     this.#sink?.(finding);
@@ -126,10 +126,6 @@ function checkIn(comments: readonly string[]): CheckOptions | undefined {
     }
   }
   return undefined;
-}
-
-function union(a: "all" | ReadonlySet<string>, b: "all" | ReadonlySet<string>): "all" | ReadonlySet<string> {
-  return a === "all" || b === "all" ? "all" : new Set([...a, ...b]);
 }
 
 function has(rules: "all" | ReadonlySet<string>, name: string): boolean {

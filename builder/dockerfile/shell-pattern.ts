@@ -1,16 +1,15 @@
-// The patterns of ${v#p}, ${v%p} and ${v/p/text}: "*" and "?" that do not match a newline, and "\" before
-// "*", "?", "\", "}" and "/". BuildKit turns them into regular expressions; here the positions a match can
-// have are followed through the pattern, which takes time in value × pattern at worst.
+// The patterns of ${v#p}, ${v%p} and ${v/p/text}: "*" and "?" that do not match a newline, and "\" before "*", "?", "\",
+// "}" and "/". BuildKit turns them into regular expressions. Here the pieces between the stars are looked for one after
+// the other: a star can take all up to the end of its line, so the first place where a piece fits is as good as any for
+// what follows, and nothing is tried twice.
 
 /** What is wrong with a word; `expand.ts` says in which. */
 export class ShellSyntaxError extends Error {}
 
 /** Without the shortest (or longest) start that matches. */
 export function trimPrefix(pattern: string, value: string, isLongest: boolean): string {
-  const tokens = parsePattern(pattern);
-  const chars = charsOf(value);
-  const end = matchEnd(tokens, chars, 0, isLongest);
-  return end === undefined ? value : join(chars, end, chars.length);
+  const end = new Matcher(pattern, value).matchAt(0, isLongest);
+  return end === undefined ? value : value.slice(end);
 }
 
 /** Without the shortest (or longest) end that matches. */
@@ -20,109 +19,194 @@ export function trimSuffix(pattern: string, value: string, isLongest: boolean): 
 
 /** The first leftmost longest match replaced, or all of them. With `isAll` the text is a template of Go's regexp ("$0" is the match). */
 export function replaceMatches(pattern: string, value: string, text: string, isAll: boolean, limit: number): string {
-  const tokens = parsePattern(pattern);
-  const chars = charsOf(value);
-  const starts = matchStarts(tokens, chars);
+  const matcher = new Matcher(pattern, value);
   if (!isAll) {
-    const start = starts[0];
-    if (start === undefined) return value;
-    const end = matchEnd(tokens, chars, start, true) ?? start;
-    return join(chars, 0, start) + text + join(chars, end, chars.length);
+    const match = matcher.next(0);
+    return match === undefined ? value : value.slice(0, match.start) + text + value.slice(match.end);
   }
   let result = "";
-  let copied = 0;
-  let searchFrom = 0;
-  for (const start of starts) {
-    if (start < searchFrom) continue;
-    const end = matchEnd(tokens, chars, start, true) ?? start;
-    result += join(chars, copied, start);
-    // An empty match directly behind another match is not replaced.
-    if (end > copied || start === 0) result += expandTemplate(text, join(chars, start, end));
+  const add = (part: string): void => {
+    result += part;
     if (result.length > limit) throw new ShellSyntaxError(`result is longer than ${limit} characters`);
+  };
+  let copied = 0;
+  for (let match = matcher.next(0); match !== undefined;) {
+    const { start, end } = match;
+    add(value.slice(copied, start));
+    // An empty match directly behind another match is not replaced.
+    if (end > copied || start === 0) add(expandTemplate(text, value.slice(start, end)));
     copied = end;
-    searchFrom = Math.max(end, searchFrom + 1);
+    match = end > start ? matcher.next(end) : matcher.next(start + Math.max(1, sizeAt(value, start)));
   }
-  return result + join(chars, copied, chars.length);
+  add(value.slice(copied));
+  return result;
 }
 
-/** A literal character, or a wildcard. */
-type Token = { readonly kind: "char"; readonly char: string } | { readonly kind: "any" } | { readonly kind: "star" };
+interface Match {
+  readonly start: number;
+  readonly end: number;
+}
 
-/** Characters by index: the text itself where no character takes two units. */
-type Chars = string | readonly string[];
+/** What stands between two stars: characters, undefined where any will do. `text`: without those it is looked for as a whole. */
+interface Piece {
+  readonly chars: readonly (string | undefined)[];
+  readonly text: string | undefined;
+}
 
-function parsePattern(pattern: string): Token[] {
+/** Pieces with "?" are tried place by place: more tries than this are refused. */
+const MAX_TRIES = 2 ** 27;
+
+class Matcher {
+  readonly #value: string;
+  /** Pieces with a star between each two. */
+  readonly #pieces: readonly Piece[];
+  /** Where pieces were found last, and from where on they were looked for. */
+  readonly #places = new Map<Piece, { readonly from: number; readonly start: number }>();
+
+  constructor(pattern: string, value: string) {
+    this.#value = value;
+    this.#pieces = parsePattern(pattern);
+    const tried = this.#pieces.reduce((sum, { chars, text }) => sum + (text === undefined ? chars.length : 0), 0);
+    if (tried * value.length > MAX_TRIES)
+      throw new ShellSyntaxError(`a pattern of this length is not matched against ${value.length} characters`);
+  }
+
+  /** Where a match that begins here ends: the shortest or longest, which are what Go's lazy and greedy stars find. */
+  matchAt(start: number, isLongest: boolean): number | undefined {
+    const [first, ...others] = this.#pieces;
+    const end = first && this.#fits(first, start);
+    return end === undefined ? undefined : this.#matchRest(others, end, isLongest);
+  }
+
+  /** The first match that begins here or later, as long as can be. */
+  next(from: number): Match | undefined {
+    const [first, ...others] = this.#pieces;
+    if (first === undefined) return undefined;
+    let failedTo = -1;
+    for (let at = from; at <= this.#value.length;) {
+      const head = this.#find(first, at, this.#value.length);
+      if (head === undefined) return undefined;
+      if (head.end > failedTo) {
+        const end = this.#matchRest(others, head.end, true);
+        if (end !== undefined) return { start: head.start, end };
+        // What fails here fails from all places that are left in this line.
+        failedTo = this.#lineEnd(head.end);
+      }
+      const reaching = first.text === undefined ? 0 : failedTo + 1 - first.text.length;
+      at = Math.max(head.start + Math.max(1, sizeAt(this.#value, head.start)), reaching);
+    }
+    return undefined;
+  }
+
+  /** Places what follows a star, and the stars after that. */
+  #matchRest(pieces: readonly Piece[], from: number, isLongest: boolean): number | undefined {
+    let at = from;
+    for (const [index, piece] of pieces.entries()) {
+      const isLast = index === pieces.length - 1;
+      const lineEnd = this.#lineEnd(at);
+      if (isLast && isLongest) return this.#findLast(piece, at, lineEnd);
+      const found = this.#find(piece, at, lineEnd);
+      if (found === undefined) return undefined;
+      at = found.end;
+    }
+    return at;
+  }
+
+  /** The first place between two positions at which a piece begins. */
+  #find(piece: Piece, from: number, to: number): Match | undefined {
+    const { text } = piece;
+    if (text !== undefined) {
+      const start = this.#firstPlace(piece, text, from);
+      return start > to ? undefined : { start, end: start + text.length };
+    }
+    for (let start = from; start <= to; start += Math.max(1, sizeAt(this.#value, start))) {
+      const end = this.#fits(piece, start);
+      if (end !== undefined) return { start, end };
+    }
+    return undefined;
+  }
+
+  /** The first place of a piece from a position on, beyond the end if there is none. It is looked for in steps that only go on. */
+  #firstPlace(piece: Piece, text: string, from: number): number {
+    const known = this.#places.get(piece);
+    if (known !== undefined && known.from <= from && known.start >= from) return known.start;
+    const found = this.#value.indexOf(text, from);
+    const start = found < 0 ? Infinity : found;
+    this.#places.set(piece, { from, start });
+    return start;
+  }
+
+  /** Where the piece ends that begins last between two positions. */
+  #findLast(piece: Piece, from: number, to: number): number | undefined {
+    const { text } = piece;
+    if (text === "") return to;
+    if (text !== undefined) {
+      // Back to front, since looking for the last place takes more time the more often it nearly fits.
+      const units = this.#value.slice(from, to + text.length);
+      const start = reverse(units).indexOf(reverse(text));
+      return start < 0 ? undefined : from + units.length - start;
+    }
+    for (let start = to; start >= from; start--) {
+      if (start > 0 && sizeAt(this.#value, start - 1) === 2) continue;
+      const end = this.#fits(piece, start);
+      if (end !== undefined) return end;
+    }
+    return undefined;
+  }
+
+  /** Where a piece that begins here ends; undefined if it does not fit. */
+  #fits({ chars, text }: Piece, start: number): number | undefined {
+    if (text !== undefined) return this.#value.startsWith(text, start) ? start + text.length : undefined;
+    let at = start;
+    for (const wanted of chars) {
+      const size = sizeAt(this.#value, at);
+      if (size === 0) return undefined;
+      if (wanted === undefined ? this.#value[at] === "\n" : !this.#value.startsWith(wanted, at)) return undefined;
+      at += size;
+    }
+    return at;
+  }
+
+  #lineEnd(at: number): number {
+    const newline = this.#value.indexOf("\n", at);
+    return newline < 0 ? this.#value.length : newline;
+  }
+}
+
+function parsePattern(pattern: string): Piece[] {
   const chars = Array.from(pattern.startsWith("\ufeff") ? pattern.slice(1) : pattern);
-  const tokens: Token[] = [];
+  const pieces: (string | undefined)[][] = [];
+  let piece: (string | undefined)[] = [];
   for (let i = 0; i < chars.length; i++) {
     const char = chars[i] ?? "";
-    if (char === "*") tokens.push({ kind: "star" });
-    else if (char === "?") tokens.push({ kind: "any" });
-    else if (char !== "\\") tokens.push({ kind: "char", char });
+    if (char === "*") {
+      if (piece.length > 0 || pieces.length === 0) pieces.push(piece);
+      piece = [];
+    } else if (char === "?") piece.push(undefined);
+    else if (char !== "\\") piece.push(char);
     else {
       const next = chars[i + 1] ?? "\ufffd";
       if (next === "}" || next === "/") continue;
       if (next !== "*" && next !== "?" && next !== "\\") {
         throw new ShellSyntaxError(`invalid pattern (${pattern}) in substitution: invalid escape '\\${next}'`);
       }
-      tokens.push({ kind: "char", char: next });
+      piece.push(next);
       i++;
     }
   }
-  return tokens;
+  pieces.push(piece);
+  return pieces.map((each) => ({ chars: each, text: each.includes(undefined) ? undefined : each.join("") }));
 }
 
-/** Where a match that begins at `start` ends. Shortest and longest are what Go's lazy and greedy stars find. */
-function matchEnd(tokens: readonly Token[], chars: Chars, start: number, isLongest: boolean): number | undefined {
-  let live = [start];
-  for (const token of tokens) {
-    if (token.kind === "star") live = stretch(live, chars);
-    else live = live.filter((at) => accepts(token, chars[at])).map((at) => at + 1);
-    if (live.length === 0) return undefined;
-  }
-  return isLongest ? live.at(-1) : live[0];
-}
-
-/** Every position in which a match can begin, in order. */
-function matchStarts(tokens: readonly Token[], chars: Chars): number[] {
-  let live = Array.from({ length: chars.length + 1 }, (_, index) => index);
-  for (const token of tokens.toReversed()) {
-    if (token.kind === "star") live = stretchBack(live, chars);
-    else live = live.filter((at) => accepts(token, chars[at - 1])).map((at) => at - 1);
-    if (live.length === 0) break;
-  }
-  return live;
-}
-
-function accepts(token: Token, char: string | undefined): boolean {
-  if (char === undefined) return false;
-  return token.kind === "char" ? token.char === char : char !== "\n";
-}
-
-function stretch(live: readonly number[], chars: Chars): number[] {
-  const next: number[] = [];
-  let last = -1;
-  for (const at of live) {
-    if (at <= last) continue;
-    next.push(at);
-    for (last = at; last < chars.length && chars[last] !== "\n"; last++) next.push(last + 1);
-  }
-  return next;
-}
-
-function stretchBack(live: readonly number[], chars: Chars): number[] {
-  const next: number[] = [];
-  let last = chars.length + 1;
-  for (const at of live.toReversed()) {
-    if (at >= last) continue;
-    next.push(at);
-    for (last = at; last > 0 && chars[last - 1] !== "\n"; last--) next.push(last - 1);
-  }
-  return next.reverse();
+/** Units of the character at a place; 0 at the end. */
+function sizeAt(text: string, at: number): number {
+  const code = text.codePointAt(at);
+  return code === undefined ? 0 : code > 0xffff ? 2 : 1;
 }
 
 /** Go's Regexp.Expand without groups: "$0" and "${0}" are the match, other names nothing, "$$" a dollar. */
 function expandTemplate(template: string, match: string): string {
+  if (!template.includes("$")) return template;
   return template.replace(
     /\$(?:\$|\{([\p{L}\p{Nd}_]+)\}|([\p{L}\p{Nd}_]+))/gu,
     (all, braced?: string, bare?: string) => {
@@ -145,13 +229,8 @@ function reversePattern(pattern: string): string {
 }
 
 function reverse(text: string): string {
-  return Array.from(text).reverse().join("");
-}
-
-function charsOf(text: string): Chars {
-  return /[\ud800-\udfff]/.test(text) ? Array.from(text) : text;
-}
-
-function join(chars: Chars, start: number, end: number): string {
-  return typeof chars === "string" ? chars.slice(start, end) : chars.slice(start, end).join("");
+  const units = new Uint16Array(text.length);
+  for (let at = 0; at < text.length; at++) units[text.length - 1 - at] = text.charCodeAt(at);
+  const reversed = Buffer.from(units.buffer).toString("utf16le");
+  return reversed.replace(/([\udc00-\udfff])([\ud800-\udbff])/g, "$2$1");
 }

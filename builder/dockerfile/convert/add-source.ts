@@ -4,9 +4,9 @@ import type { CopyAction, SourceOp } from "../../graph/op.ts";
 import type { Vertex, VertexOptions } from "../../graph/vertex.ts";
 import { vertex } from "../../graph/vertex.ts";
 import type { Add, Copy } from "../instruction.ts";
+import { fault } from "./fault.ts";
 import { parseGitUrl } from "./git-url.ts";
 import type { GitUrl } from "./git-url.ts";
-import { fault } from "./stage.ts";
 
 /** Whether a source is a git repository or a URL. Throws for git URLs with wrong parameters. */
 export function isRemote(source: string): boolean {

@@ -5,13 +5,13 @@ import { expandWord } from "../expand.ts";
 import type { Arg, Dockerfile } from "../instruction.ts";
 import type { Conversion } from "./conversion.ts";
 import { locate } from "./conversion.ts";
-import { setVariable } from "./env.ts";
 import type { Variables } from "./env.ts";
 import type { DeclaredArg } from "./parameters.ts";
 import { declaredArg } from "./parameters.ts";
 import { withHistory } from "./image-draft.ts";
 import type { Stage } from "./stage.ts";
-import { NO_VARIABLES, expandIn } from "./words.ts";
+import type { StageVariables } from "./variables.ts";
+import { expandIn } from "./words.ts";
 
 /** The global scope: the automatic ARGs, then those before the first FROM, with build args before defaults. */
 export function globalScope(dockerfile: Dockerfile, automatic: Variables, buildArgs: Variables): Variables {
@@ -24,7 +24,7 @@ export function globalArgs(
   automatic: Variables,
   buildArgs: Variables,
 ): { readonly scope: Variables; readonly declared: ReadonlyMap<string, DeclaredArg> } {
-  let scope = automatic;
+  const scope = new Map(automatic);
   const declared = new Map<string, DeclaredArg>();
   for (const instruction of dockerfile.globalArgs) {
     for (const arg of instruction.args) {
@@ -33,7 +33,11 @@ export function globalArgs(
       const { result, matched } =
         given === undefined ? expandGlobal(dockerfile, instruction, arg.value, scope) : NO_WORD;
       const value = given ?? result;
-      if (value !== undefined) scope = setVariable(scope, key, value);
+      if (value !== undefined) {
+        // What is set once more stands at the end.
+        scope.delete(key);
+        scope.set(key, value);
+      }
       declared.set(key, declaredArg(arg, instruction, value, usedBy(key, matched, declared.get(key))));
     }
   }
@@ -72,8 +76,7 @@ export function applyArg(conversion: Conversion, stage: Stage, instruction: Arg)
     const next =
       given ??
       (value === undefined ? conversion.globalArgs.get(key) : expandIn(conversion, stage, instruction.range, value));
-    if (next !== undefined && !NO_VARIABLES.has(key)) stage.variables = setVariable(stage.variables, key, next);
-    stage.args = [...stage.args, { name: key, value: next }];
+    stage.variables = stage.variables.withArg(key, next);
     const isGlobal = given === undefined && value === undefined && next !== undefined;
     stage.parameters.useArg(key, isGlobal ? undefined : declaredArg(arg, instruction, next));
     words.push(next === undefined ? key : `${key}=${next}`);
@@ -85,10 +88,8 @@ export function applyArg(conversion: Conversion, stage: Stage, instruction: Arg)
  * A command as history shows it: "|2 A=1 B= /bin/sh -c make". An ARG that was
  * declared more often counts once, at its first place; its value is what RUN sees.
  */
-export function withArgs(words: readonly string[], args: Stage["args"], variables: Variables): string {
-  const values = new Map<string, string>();
-  for (const arg of args) values.set(arg.name, variables.get(arg.name) ?? arg.value ?? "");
-  const declared = [...values].map(([name, value]) => `${name}=${value}`);
+export function withArgs(words: readonly string[], variables: StageVariables): string {
+  const declared = variables.args();
   const prefix = declared.length === 0 ? [] : [`|${declared.length}`, ...declared];
   return [...prefix, ...words].join(" ");
 }

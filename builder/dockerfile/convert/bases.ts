@@ -16,21 +16,33 @@ import { EMPTY_TREE } from "./stage.ts";
 import type { Stage, Tree } from "./stage.ts";
 import { nearest, withSuggestion } from "./suggest.ts";
 
-/** Loads what the given stages begin with, all at once; of the others only the names are checked. */
-export async function resolveBases(conversion: Conversion, needed: ReadonlySet<Stage>): Promise<void> {
-  const open = conversion.stages.all.filter((stage) => stage.base === undefined && !stage.isDone && !stage.isResolved);
+/** Loads what the given stages begin with, all at once; what is loaded already stays. */
+export async function resolveBases(conversion: Conversion, stages: readonly Stage[]): Promise<void> {
+  const open = stages.filter((stage) => stage.base === undefined && !stage.isResolved);
   const results = await Promise.allSettled(
     open.map(async (stage) => {
-      stage.isResolved = needed.has(stage);
+      stage.isResolved = true;
       try {
         await resolveBase(conversion, stage);
       } catch (error) {
         throw withLocation(error, stage.location);
       }
-      if (stage.isImplicit && stage.isResolved) stage.isDone = true;
+      if (stage.isImplicit) stage.isDone = true;
     }),
   );
   for (const result of results) if (result.status === "rejected") throw result.reason;
+}
+
+/** Refuses base names that cannot be any, of stages whose base is not loaded. */
+export function checkBaseNames(stages: readonly Stage[]): void {
+  for (const { base, baseName, isReplaced, location } of stages) {
+    if (base !== undefined || (baseName === SCRATCH && !isReplaced)) continue;
+    try {
+      checkName(baseName);
+    } catch (error) {
+      throw withLocation(error, location);
+    }
+  }
 }
 
 async function resolveBase(conversion: Conversion, stage: Stage): Promise<void> {
@@ -42,7 +54,6 @@ async function resolveBase(conversion: Conversion, stage: Stage): Promise<void> 
     return;
   }
   const reference = checkName(stage.baseName);
-  if (!stage.isResolved) return;
   const platform = stage.platform ?? targetPlatform;
   if (stage.isReplaced) {
     await useContext(conversion, stage, stage.name, platform);

@@ -15,12 +15,12 @@ import type {
   Volume,
 } from "../instruction.ts";
 import type { Conversion } from "./conversion.ts";
-import { setVariable } from "./env.ts";
+import { fault } from "./fault.ts";
 import { formatDuration, plainList, quoteList } from "./go-text.ts";
-import { withConfig, withEnv, withHistory } from "./image-draft.ts";
+import { withAddition, withConfig, withHistory } from "./image-draft.ts";
 import { withShell } from "./shell.ts";
 import { isSignal } from "./signals.ts";
-import { fault, stageOs } from "./stage.ts";
+import { stageOs } from "./stage.ts";
 import type { Stage } from "./stage.ts";
 import { expandIn } from "./words.ts";
 
@@ -29,16 +29,15 @@ export function applyEnv(conversion: Conversion, stage: Stage, instruction: Env)
   const pairs = expandPairs(conversion, stage, instruction);
   for (const { key, value } of pairs) {
     conversion.findings.secretInName("ENV", key, instruction.range);
-    stage.variables = setVariable(stage.variables, key, value);
-    stage.draft = withEnv(stage.draft, key, value);
+    stage.variables = stage.variables.withEnv(key, value);
+    stage.draft = withAddition(stage.draft, { to: "Env", name: key, value });
   }
   stage.draft = withHistory(stage.draft, ["ENV", ...pairs.map(asText)].join(" "), "empty");
 }
 
 export function applyLabel(conversion: Conversion, stage: Stage, instruction: Label): void {
   const pairs = expandPairs(conversion, stage, instruction);
-  const added = Object.fromEntries(pairs.map(({ key, value }) => [key, value]));
-  stage.draft = withConfig(stage.draft, { Labels: { ...stage.draft.config.Labels, ...added } });
+  for (const { key, value } of pairs) stage.draft = withAddition(stage.draft, { to: "Labels", name: key, value });
   stage.draft = withHistory(stage.draft, ["LABEL", ...pairs.map(asText)].join(" "), "empty");
 }
 
@@ -140,8 +139,7 @@ export function applyUser(conversion: Conversion, stage: Stage, instruction: Use
 export function applyVolume(conversion: Conversion, stage: Stage, instruction: Volume): void {
   const paths = instruction.paths.map((path) => expandIn(conversion, stage, instruction.range, path));
   if (paths.includes("")) throw fault("VOLUME specified can not be an empty string");
-  const added = Object.fromEntries(paths.map((path) => [path, {}]));
-  stage.draft = withConfig(stage.draft, { Volumes: { ...stage.draft.config.Volumes, ...added } });
+  stage.draft = withAddition(stage.draft, { to: "Volumes", names: paths });
   stage.draft = withHistory(stage.draft, `VOLUME ${plainList(paths)}`, "empty");
 }
 
@@ -162,6 +160,5 @@ export function applyShell(stage: Stage, instruction: Shell): void {
 
 /** ONBUILD only stores its trigger; history does not know it. */
 export function applyOnbuild(stage: Stage, instruction: Onbuild): void {
-  const triggers = [...(stage.draft.config.OnBuild ?? []), instruction.expression];
-  stage.draft = withConfig(stage.draft, { OnBuild: triggers });
+  stage.triggers.push(instruction.expression);
 }

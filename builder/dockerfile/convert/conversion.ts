@@ -1,5 +1,6 @@
 // What all parts of one conversion share.
 
+import type { Digest } from "../../core/digest.ts";
 import type { SourceLocation, SourceRange } from "../../core/errors.ts";
 import type { Vertex } from "../../graph/vertex.ts";
 import type { Dockerfile } from "../instruction.ts";
@@ -36,11 +37,13 @@ export function locate(dockerfile: Dockerfile, range: SourceRange): SourceLocati
 /** The inputs of a vertex under construction: equal ones are listed once. */
 export class Inputs {
   readonly list: Vertex[] = [];
+  readonly #places = new Map<Digest, number>();
 
   /** Index of an input; -1 for the empty tree. */
   add(vertex: Vertex | undefined): number {
     if (vertex === undefined) return -1;
-    const known = this.list.findIndex((input) => input.digest === vertex.digest);
-    return known >= 0 ? known : this.list.push(vertex) - 1;
+    const place = this.#places.get(vertex.digest) ?? this.list.push(vertex) - 1;
+    this.#places.set(vertex.digest, place);
+    return place;
   }
 }

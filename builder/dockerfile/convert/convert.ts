@@ -4,21 +4,23 @@ import type { Platform } from "../../core/platform.ts";
 import { formatPlatform, normalizePlatform } from "../../core/platform.ts";
 import type { Dockerfile } from "../instruction.ts";
 import { globalArgs } from "./args.ts";
-import { contextTree, resolveBases } from "./bases.ts";
+import { checkBaseNames, contextTree, resolveBases } from "./bases.ts";
 import type { Conversion } from "./conversion.ts";
 import { linkStages } from "./dependencies.ts";
 import { convertStage } from "./dispatch.ts";
 import { setVariable } from "./env.ts";
 import type { Variables } from "./env.ts";
 import { readEpoch } from "./epoch.ts";
+import { fault } from "./fault.ts";
 import { Findings } from "./findings.ts";
 import { addStages } from "./from.ts";
+import { configOf, historyOf } from "./image-draft.ts";
 import type { ImageDraft } from "./image-draft.ts";
 import { Parameters } from "./parameters.ts";
 import type { ConvertOptions, ConvertWorld, Plan, ResolvedImage } from "./plan.ts";
 import { platformArgs } from "./platform-args.ts";
 import { StageList } from "./stage-list.ts";
-import { fault, reachable } from "./stage.ts";
+import { addReachable } from "./stage.ts";
 import type { Stage, Tree } from "./stage.ts";
 import { withSuggestion } from "./suggest.ts";
 import { readTriggers } from "./triggers.ts";
@@ -143,18 +145,26 @@ function stagesHint({ all }: StageList): string {
 
 /** Loads base images and reads their triggers until no trigger needs more. */
 async function resolve(conversion: Conversion, target: Stage): Promise<ReadonlySet<Stage>> {
-  for (;;) {
-    conversion.signal.throwIfAborted();
-    const needed = reachable(target);
-    await resolveBases(conversion, conversion.options.allStages === true ? new Set(conversion.stages.all) : needed);
-    if (!readTriggers(conversion, needed)) return needed;
+  const { stages, options, signal } = conversion;
+  const needed = new Set<Stage>();
+  let fresh = addReachable(needed, [target]);
+  const others = stages.all.filter((stage) => !needed.has(stage));
+  if (options.allStages === true) await resolveBases(conversion, others);
+  else checkBaseNames(others);
+  while (fresh.length > 0) {
+    signal.throwIfAborted();
+    await resolveBases(conversion, fresh);
+    fresh = addReachable(needed, readTriggers(conversion, fresh));
   }
+  return needed;
 }
 
 function planOf({ options, findings, epochSeconds }: Conversion, target: Stage): Plan {
-  const { draft } = target;
+  const { draft, triggers } = target;
+  const config = configOf(draft);
   const labels =
-    options.labels.size === 0 ? {} : { Labels: { ...draft.config.Labels, ...Object.fromEntries(options.labels) } };
+    options.labels.size === 0 ? {} : { Labels: { ...config.Labels, ...Object.fromEntries(options.labels) } };
+  const onBuild = triggers.length === 0 ? {} : { OnBuild: triggers };
   const { platform, osVersion, osFeatures } = imagePlatform(draft, options);
   return {
     result: target.tree.vertex,
@@ -162,8 +172,8 @@ function planOf({ options, findings, epochSeconds }: Conversion, target: Stage):
     ...(draft.author === undefined ? {} : { author: draft.author }),
     ...(osVersion === undefined ? {} : { osVersion }),
     ...(osFeatures === undefined ? {} : { osFeatures }),
-    config: { ...draft.config, ...workdirOf(draft, platform), ...labels },
-    history: draft.history,
+    config: { ...config, ...workdirOf(draft, platform), ...labels, ...onBuild },
+    history: historyOf(draft),
     epochSeconds,
     findings: findings.list,
   };

@@ -1,6 +1,6 @@
 // One line of comma-separated fields, as `--mount` and other options write them (RFC 4180).
 
-import { fault } from "./stage.ts";
+import { fault } from "./fault.ts";
 
 /** The fields of a line. A field in double quotes may contain commas, and "" for a quote. */
 export function csvFields(line: string): string[] {

@@ -6,9 +6,10 @@ import { expandWord } from "../expand.ts";
 import type { Copy, From, Instruction } from "../instruction.ts";
 import type { Conversion } from "./conversion.ts";
 import { locate } from "./conversion.ts";
+import { fault } from "./fault.ts";
 import { SCRATCH } from "./from.ts";
 import { mountFrom } from "./mounts.ts";
-import { fault, newStage } from "./stage.ts";
+import { newStage } from "./stage.ts";
 import type { Command, Stage } from "./stage.ts";
 
 /** Finds what all stages of the file read. Images that are named directly join the list. */
@@ -34,7 +35,7 @@ export function addCommand(
     const sources = sourcesOf(conversion, instruction);
     for (const source of sources) {
       stage.dependencies.set(source, instruction.range);
-      if (source.isImplicit && !conversion.stages.all.includes(source)) conversion.stages.add(source);
+      if (source.isImplicit && !conversion.stages.has(source)) conversion.stages.add(source);
     }
     return { instruction, sources, isTrigger };
   } catch (error) {

@@ -6,12 +6,13 @@ import * as config from "./config-state.ts";
 import type { Conversion } from "./conversion.ts";
 import { locate } from "./conversion.ts";
 import { applyCopy } from "./copy.ts";
-import { setVariable, splitVariable } from "./env.ts";
+import { splitVariable } from "./env.ts";
 import { applyExpose } from "./expose.ts";
-import { withDefaultPath } from "./image-draft.ts";
+import { configOf, withDefaultPath } from "./image-draft.ts";
 import { applyRun } from "./run.ts";
 import { inherit } from "./stage.ts";
 import type { Command, Stage } from "./stage.ts";
+import type { StageVariables } from "./variables.ts";
 import { applyWorkdir, setWorkdir } from "./workdir.ts";
 
 /** Runs a stage's instructions. The stages it reads from come first; an error says the instruction's place. */
@@ -34,11 +35,19 @@ function begin(conversion: Conversion, stage: Stage): void {
   stage.isDone = true;
   stage.platform ??= conversion.options.targetPlatform;
   stage.draft = withDefaultPath(stage.draft, stage.platform.os);
-  for (const entry of stage.draft.config.Env ?? []) {
-    stage.variables = setVariable(stage.variables, ...splitVariable(entry));
-  }
+  stage.variables = withEnvOfBase(stage);
   const { WorkingDir } = stage.draft.config;
   if (WorkingDir) setWorkdir(stage, WorkingDir);
+}
+
+/** What the base's config says goes before all ARGs of the base. */
+function withEnvOfBase({ base, draft, variables }: Stage): StageVariables {
+  const { Env = [] } = draft.config;
+  const names = new Set(Env.map((entry) => splitVariable(entry)[0]));
+  if (base !== undefined && names.size === Env.length) return variables.renewed();
+  // An image may say a name twice; then the last one counts again, whatever ENV has set since.
+  const { Env: all = [] } = configOf(draft);
+  return all.reduce((set, entry) => set.withEnv(...splitVariable(entry)), variables);
 }
 
 async function apply(conversion: Conversion, stage: Stage, command: Command): Promise<void> {

@@ -3,24 +3,28 @@
 import { isIP } from "node:net";
 import type { Expose } from "../instruction.ts";
 import type { Conversion } from "./conversion.ts";
+import { fault } from "./fault.ts";
 import { plainList } from "./go-text.ts";
-import { withConfig, withHistory } from "./image-draft.ts";
-import { fault } from "./stage.ts";
+import { withAddition, withHistory } from "./image-draft.ts";
 import type { Stage } from "./stage.ts";
 import { expandList } from "./words.ts";
 
 export function applyExpose(conversion: Conversion, stage: Stage, instruction: Expose): void {
   const written = instruction.ports.flatMap((port) => expandList(conversion, stage, port));
-  const ports = written.flatMap((text) => {
+  const ports: string[] = [];
+  for (const text of written) {
     const spec = readPort(text);
     if (spec.protocol !== spec.protocol.toLowerCase()) conversion.findings.exposeCasing(text, instruction.range);
     if (spec.hasHost) conversion.findings.exposeFormat(text, instruction.range);
-    return spec.ports;
-  });
-  const added = Object.fromEntries(ports.map((port) => [port, {}]));
-  stage.draft = withConfig(stage.draft, { ExposedPorts: { ...stage.draft.config.ExposedPorts, ...added } });
+    if (ports.length + spec.ports.length > MAX_PORTS) throw fault(`EXPOSE names more than ${MAX_PORTS} ports`);
+    for (const port of spec.ports) ports.push(port);
+  }
+  stage.draft = withAddition(stage.draft, { to: "ExposedPorts", names: ports });
   stage.draft = withHistory(stage.draft, `EXPOSE ${plainList(ports)}`, "empty");
 }
+
+/** Of one instruction: more than there are, in all protocols. */
+const MAX_PORTS = 200_000;
 
 interface PortSpec {
   /** "80/tcp", one for each of a range. */
@@ -46,8 +50,9 @@ export function readPort(text: string): PortSpec {
   if (ports === undefined) throw fault(`invalid containerPort: ${range}`);
   checkHostPort(hostPort, range, ports);
   const count = ports.end - ports.start + 1;
+  const suffix = `/${protocol.toLowerCase()}`;
   return {
-    ports: Array.from({ length: count }, (_, index) => `${ports.start + index}/${protocol.toLowerCase()}`),
+    ports: Array.from({ length: count }, (_, index) => `${ports.start + index}${suffix}`),
     protocol,
     hasHost: address !== "" || hostPort !== "",
   };

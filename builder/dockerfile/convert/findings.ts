@@ -13,6 +13,7 @@ import type { Variables } from "./env.ts";
 import { cleanPath } from "./paths.ts";
 import type { ConvertOptions } from "./plan.ts";
 import { nearest } from "./suggest.ts";
+import type { StageVariables } from "./variables.ts";
 
 const SECRET_WORDS = /(?:_|^)(?:apikey|auth|credentials?|key|password|pword|passwd|secret|token)(?:_|$)/i;
 const HARMLESS_WORDS = /(?:_|^)(?:public|file|version)(?:_|$)/i;
@@ -21,6 +22,8 @@ export class Findings {
   readonly #linter: Linter;
   /** The linter under the comments of the present instruction. */
   #here: Pick<Linter, "report">;
+  /** What may still be spent on suggestions, in characters compared. */
+  #searchesLeft = 10_000_000;
 
   constructor(dockerfile: Dockerfile, { check, onFinding }: ConvertOptions) {
     this.#linter = new Linter(checkOptions(check, dockerfile), dockerfile.findings, onFinding);
@@ -55,12 +58,17 @@ export class Findings {
     }
   }
 
-  undefinedVariable(name: string, known: Iterable<string>, range: SourceRange): void {
-    this.#here.report(rules.UndefinedVar, range, name, nearest(name, known) ?? "");
+  undefinedVariable(name: string, known: StageVariables, range: SourceRange): void {
+    this.#here.report(
+      rules.UndefinedVar,
+      range,
+      name,
+      this.#nearest(name, () => known.names()),
+    );
   }
 
-  undefinedArgInFrom(name: string, known: Iterable<string>, range: SourceRange): void {
-    this.#here.report(rules.UndefinedArgInFrom, range, name, nearest(name, known) ?? "");
+  undefinedArgInFrom(name: string, known: () => readonly string[], range: SourceRange): void {
+    this.#here.report(rules.UndefinedArgInFrom, range, name, this.#nearest(name, known));
   }
 
   secretInName(instruction: string, name: string, range: SourceRange): void {
@@ -112,6 +120,14 @@ export class Findings {
     if ((path === "." || path === "/") && !excludes.some((pattern) => ["*", "**", "**/*"].includes(pattern))) return;
     if (isExcluded(excludes, path))
       this.#here.report(rules.CopyIgnoredFile, range, kind === "copy" ? "Copy" : "Add", path);
+  }
+
+  /** A thousand names that nobody knows, each held against a thousand others, would take longer than they are worth. */
+  #nearest(name: string, known: () => readonly string[]): string {
+    if (this.#searchesLeft <= 0) return "";
+    const names = known();
+    this.#searchesLeft -= names.length * (name.length + 1);
+    return nearest(name, names) ?? "";
   }
 }
 

@@ -9,8 +9,9 @@ import type { Expansion } from "../expand.ts";
 import type { From, StageText } from "../instruction.ts";
 import type { Conversion } from "./conversion.ts";
 import { locate } from "./conversion.ts";
+import { fault } from "./fault.ts";
 import type { ConvertOptions } from "./plan.ts";
-import { fault, newStage } from "./stage.ts";
+import { newStage } from "./stage.ts";
 import { withSuggestion } from "./suggest.ts";
 
 /** The name of an image without files. */
@@ -47,12 +48,12 @@ function addStage(conversion: Conversion, text: StageText, index: number): void 
   });
   stage.isReplaced = name !== "" && hasNamedContext(conversion, name, stage.platform);
   conversion.stages.add(stage);
-  stage.parameters = (stage.base?.parameters ?? conversion.parameters).copy();
+  stage.parameters = (stage.base?.parameters ?? conversion.parameters).ofChild();
   if (stage.isReplaced) {
     stage.base = undefined;
     return;
   }
-  for (const arg of [...base.matched, ...(platform?.matched ?? [])]) stage.parameters.useArg(arg);
+  for (const arg of [...base.matched, ...(platform?.matched ?? [])]) stage.parameters.useInFrom(arg);
   const steps = text.instructions.filter(
     ({ kind }) => kind === "add" || kind === "copy" || kind === "run" || kind === "workdir",
   );
@@ -102,15 +103,14 @@ function expandPlatform(
 }
 
 function reportUnknown(
-  { globalArgs, dockerfile, findings }: Conversion,
+  { globalArgs, parameters, findings }: Conversion,
   { unmatched }: Expansion,
   range: SourceRange,
 ): void {
-  const known = new Set([
-    ...globalArgs.keys(),
-    ...dockerfile.globalArgs.flatMap(({ args }) => args.map(({ key }) => key)),
-  ]);
-  for (const name of unmatched) if (!known.has(name)) findings.undefinedArgInFrom(name, known, range);
+  for (const name of unmatched) {
+    if (globalArgs.has(name) || parameters.isDeclared(name)) continue;
+    findings.undefinedArgInFrom(name, () => [...globalArgs.keys(), ...parameters.globalNames()], range);
+  }
 }
 
 function isNoCache({ noCache }: ConvertOptions, name: string): boolean {

@@ -1,9 +1,9 @@
 // URLs of git repositories as ADD takes them: "https://host/repo.git#ref:subdir",
 // "git@host:repo", with query parameters for the same and more.
 
+import { fault } from "./fault.ts";
 import { parseBool } from "./go-text.ts";
 import { fromRoot } from "./paths.ts";
-import { fault } from "./stage.ts";
 
 export interface GitUrl {
   /** What git is given: without query and fragment. */

@@ -1,8 +1,8 @@
 // `RUN --mount=…`: reading the options. What they become is in run-mounts.ts.
 
 import { csvFields } from "./csv.ts";
+import { fault } from "./fault.ts";
 import { parseBool } from "./go-text.ts";
-import { fault } from "./stage.ts";
 import { withSuggestion } from "./suggest.ts";
 
 type MountType = "bind" | "cache" | "tmpfs" | "secret" | "ssh";

@@ -2,8 +2,8 @@
 
 import type { Platform } from "../../core/platform.ts";
 import { normalizePlatform, parsePlatform } from "../../core/platform.ts";
+import type { EnvLookup } from "../expand.ts";
 import type { Conversion } from "./conversion.ts";
-import type { Variables } from "./env.ts";
 import { formatFullPlatform } from "./platform-args.ts";
 import type { Stage } from "./stage.ts";
 
@@ -12,7 +12,7 @@ export function nextStepPrefix(
   conversion: Conversion,
   stage: Stage,
   platform: Platform,
-  variables: Variables,
+  variables: EnvLookup,
   isTrigger: boolean,
 ): string {
   if (stage.stepTotal === 0) return "";
@@ -32,7 +32,7 @@ export function upperFirstWord(text: string): string {
 }
 
 /** "->arm64" when the stage's variables say that it builds for another platform than it runs on. */
-function crossTarget(base: Platform, variables: Variables): string {
+function crossTarget(base: Platform, variables: EnvLookup): string {
   const target = targetOf(variables, base);
   if (target === undefined) return "";
   if (target.os !== base.os) return `->${formatFullPlatform(target)}`;
@@ -40,7 +40,7 @@ function crossTarget(base: Platform, variables: Variables): string {
   return `->${target.architecture}${target.variant === undefined ? "" : `/${target.variant}`}`;
 }
 
-function targetOf(variables: Variables, base: Platform): Platform | undefined {
+function targetOf(variables: EnvLookup, base: Platform): Platform | undefined {
   const text = variables.get("TARGETPLATFORM");
   if (text !== undefined) {
     try {

@@ -1,7 +1,7 @@
 // `--chown`, `--chmod` and USER as the file op takes them.
 
 import type { ModeSpec, OwnerSpec } from "../../graph/op.ts";
-import { fault } from "./stage.ts";
+import { fault } from "./fault.ts";
 
 /**
  * "user", "user:group", by name or number. Names are looked up in the destination, so

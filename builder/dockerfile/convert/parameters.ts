@@ -1,6 +1,8 @@
 // What a stage takes from whoever builds it: ARGs, secrets and SSH agents. The outline of a build lists them.
 
 import type { SourceRange } from "../../core/errors.ts";
+import { append, itemsOf } from "../../core/shared-list.ts";
+import type { SharedList } from "../../core/shared-list.ts";
 import type { ExecMount } from "../../graph/op.ts";
 import type { Arg, ArgDeclaration } from "../instruction.ts";
 
@@ -24,19 +26,37 @@ export interface MountedInput {
 
 /** Collects them for one stage. */
 export class Parameters {
-  readonly #declared: Map<string, DeclaredArg>;
-  readonly #used: Set<string>;
+  readonly #global: ReadonlyMap<string, DeclaredArg>;
+  /** ARGs that its FROM reads, and those of the stages it builds on. */
+  #inFrom: SharedList<string>;
+  readonly #declared = new Map<string, DeclaredArg>();
+  readonly #used = new Set<string>();
   readonly secrets = new Map<string, MountedInput>();
   readonly agents = new Map<string, MountedInput>();
 
-  constructor(declared: ReadonlyMap<string, DeclaredArg> = new Map(), used: ReadonlySet<string> = new Set()) {
-    this.#declared = new Map(declared);
-    this.#used = new Set(used);
+  /** `global`: the ARGs before the first FROM. */
+  constructor(global: ReadonlyMap<string, DeclaredArg> = new Map(), inFrom?: SharedList<string>) {
+    this.#global = global;
+    this.#inFrom = inFrom;
   }
 
-  /** For a child stage: the ARGs as they are before any instruction of the stage is converted. */
-  copy(): Parameters {
-    return new Parameters(this.#declared, this.#used);
+  /** Whether the name is one of the global scope's ARGs. */
+  isDeclared(name: string): boolean {
+    return this.#global.has(name);
+  }
+
+  globalNames(): Iterable<string> {
+    return this.#global.keys();
+  }
+
+  /** For a child stage: it has what the parent's FROM reads, but nothing of the parent's instructions. */
+  ofChild(): Parameters {
+    return new Parameters(this.#global, this.#inFrom);
+  }
+
+  /** FROM reads an ARG of the global scope. */
+  useInFrom(name: string): void {
+    this.#inFrom = append(this.#inFrom, name);
   }
 
   /** An ARG is read; `declared` where it is also declared, and not merely taken from the global scope. */
@@ -54,10 +74,11 @@ export class Parameters {
 
   /** The ARGs that are read, and those that their values were made of. */
   args(): DeclaredArg[] {
-    const names = new Set(this.#used);
+    const names = new Set([...itemsOf(this.#inFrom), ...this.#used]);
+    const declared = (name: string): DeclaredArg | undefined => this.#declared.get(name) ?? this.#global.get(name);
     // A set may grow while it is walked through.
-    for (const name of names) for (const used of this.#declared.get(name)?.uses ?? []) names.add(used);
-    return [...names].flatMap((name) => this.#declared.get(name) ?? []);
+    for (const name of names) for (const used of declared(name)?.uses ?? []) names.add(used);
+    return [...names].flatMap((name) => declared(name) ?? []);
   }
 }
 

@@ -2,9 +2,10 @@
 
 import type { ExecMount } from "../../graph/op.ts";
 import type { Conversion, Inputs } from "./conversion.ts";
+import { fault } from "./fault.ts";
 import type { Mount } from "./mounts.ts";
 import { absolute, cleanPath, fromRoot } from "./paths.ts";
-import { EMPTY_TREE, fault, workingDir } from "./stage.ts";
+import { EMPTY_TREE, workingDir } from "./stage.ts";
 import type { Stage, Tree } from "./stage.ts";
 
 /**

@@ -3,14 +3,14 @@
 import { BuildError } from "../../core/errors.ts";
 import type { ExecMount, ExecOp } from "../../graph/op.ts";
 import { vertex } from "../../graph/vertex.ts";
+import type { EnvLookup } from "../expand.ts";
 import { heredocOrWord } from "../heredoc.ts";
 import type { Heredoc, Run } from "../instruction.ts";
 import { withArgs } from "./args.ts";
 import type { Conversion } from "./conversion.ts";
 import { Inputs } from "./conversion.ts";
 import { inlineFile } from "./copy.ts";
-import { setVariable, variableList } from "./env.ts";
-import type { Variables } from "./env.ts";
+import { fault } from "./fault.ts";
 import { withHistory } from "./image-draft.ts";
 import { parseMount } from "./mounts.ts";
 import type { Mount } from "./mounts.ts";
@@ -18,9 +18,10 @@ import { cleanPath } from "./paths.ts";
 import { proxyEnv } from "./platform-args.ts";
 import { execMounts } from "./run-mounts.ts";
 import { withShell } from "./shell.ts";
-import { fault, stageOs, workingDir } from "./stage.ts";
+import { stageOs, workingDir } from "./stage.ts";
 import type { Command, Stage } from "./stage.ts";
 import { runStep } from "./step.ts";
+import type { StageVariables } from "./variables.ts";
 import { expandIn } from "./words.ts";
 
 /** Where the script of a here-document with `#!` is mounted. */
@@ -37,6 +38,7 @@ export async function applyRun(
   const mounts = instruction.mounts.map((text) =>
     parseMount(text, (word) => expandIn(conversion, stage, instruction.range, word)),
   );
+  checkVariables(stage.variables);
   const inputs = new Inputs();
   const rootInput = inputs.add(stage.tree.vertex);
   const script = scriptOf(instruction, stage);
@@ -50,7 +52,7 @@ export async function applyRun(
     kind: "exec",
     rootInput,
     args,
-    env: variableList(withAgent(stage.variables, extra)),
+    env: withAgent(stage.variables, extra),
     cwd: workingDir(stage),
     user: stage.draft.config.User ?? "",
     mounts: extra,
@@ -62,7 +64,7 @@ export async function applyRun(
   const hiddenEnv = proxyEnv(conversion.buildArgs);
   const result = vertex(op, inputs.list, { ...step.options, ...(hiddenEnv.length > 0 ? { hiddenEnv } : {}) });
   stage.tree = { vertex: result, isClient: false, excludes: [] };
-  stage.draft = withHistory(stage.draft, `RUN ${withArgs(args, stage.args, stage.variables)} # buildkit`, step.options);
+  stage.draft = withHistory(stage.draft, `RUN ${withArgs(args, stage.variables)} # buildkit`, step.options);
 }
 
 interface Script {
@@ -103,20 +105,30 @@ function scriptMount(file: { readonly name: string; readonly content: string }, 
   return { type: "bind", input, selector: "/", target: cleanPath(SCRIPT_DIR), readonly: true };
 }
 
+/** The kernel's MAX_ARG_STRLEN, in bytes with the one that ends a text (execve(2)). */
+const MAX_VARIABLE_BYTES = 128 * 1024;
+
+/** Refuses what no program can be started with. */
+function checkVariables(variables: StageVariables): void {
+  const long = variables.longest();
+  if (long.length * 3 < MAX_VARIABLE_BYTES || Buffer.byteLength(long) < MAX_VARIABLE_BYTES) return;
+  throw fault(
+    `the variable ${long.slice(0, long.indexOf("="))} is too long to run a program with`,
+    `name and value have ${Buffer.byteLength(long)} bytes, and Linux takes less than ${MAX_VARIABLE_BYTES}`,
+  );
+}
+
 /** SSH_AUTH_SOCK for the first agent, unless it is set. */
-function withAgent(variables: Variables, mounts: readonly ExecMount[]): Variables {
+function withAgent(variables: StageVariables, mounts: readonly ExecMount[]): readonly string[] {
   const agent = mounts.find((mount) => mount.type === "ssh");
-  return agent === undefined || variables.has("SSH_AUTH_SOCK")
-    ? variables
-    : setVariable(variables, "SSH_AUTH_SOCK", agent.target);
+  if (agent === undefined || variables.get("SSH_AUTH_SOCK") !== undefined) return variables.list();
+  return [...variables.list(), `SSH_AUTH_SOCK=${agent.target}`];
 }
 
 /** Variables for display: those that a secret will set show as "****". */
-function withMasks(variables: Variables, mounts: readonly Mount[]): Variables {
-  return mounts.reduce(
-    (masked, { type, env }) => (type === "secret" && env !== undefined ? setVariable(masked, env, "****") : masked),
-    variables,
-  );
+function withMasks(variables: StageVariables, mounts: readonly Mount[]): EnvLookup {
+  const masked = new Set(mounts.flatMap(({ type, env }) => (type === "secret" ? (env ?? []) : [])));
+  return { get: (name) => (masked.has(name) ? "****" : variables.get(name)) };
 }
 
 type Sandbox = Pick<

@@ -1,18 +1,24 @@
 // The stages of a build by number and by name. Images that COPY and RUN name directly
 // join the list behind those of the file, and count when stages are named by number.
 
+import { fault } from "./fault.ts";
 import type { Stage } from "./stage.ts";
-import { fault } from "./stage.ts";
 
 export class StageList {
   readonly all: Stage[] = [];
+  readonly #known = new Set<Stage>();
   readonly #byName = new Map<string, Stage>();
 
   /** Adds a stage; it becomes a child of the stage that its FROM names, if that is in the list by now. */
   add(stage: Stage): void {
     this.all.push(stage);
+    this.#known.add(stage);
     stage.base = this.#byName.get(stage.baseName);
     if (stage.name !== "") this.#byName.set(stage.name, stage);
+  }
+
+  has(stage: Stage): boolean {
+    return this.#known.has(stage);
   }
 
   byName(name: string): Stage | undefined {

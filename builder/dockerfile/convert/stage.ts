@@ -1,15 +1,14 @@
 // A stage while it is converted: what is known about it, and what it has become so far.
 // Stages are the one thing here that changes; everything in them is replaced, not altered.
 
-import { BuildError } from "../../core/errors.ts";
 import type { SourceLocation, SourceRange } from "../../core/errors.ts";
 import type { Platform } from "../../core/platform.ts";
 import type { Vertex } from "../../graph/vertex.ts";
 import type { From, Instruction } from "../instruction.ts";
 import { emptyDraft } from "./image-draft.ts";
 import type { ImageDraft } from "./image-draft.ts";
-import type { Variables } from "./env.ts";
 import { Parameters } from "./parameters.ts";
+import { StageVariables } from "./variables.ts";
 
 /** An instruction of a stage and the stages it reads from. */
 export interface Command {
@@ -18,12 +17,6 @@ export interface Command {
   readonly sources: readonly Stage[];
   /** It comes from a trigger of the base image. */
   readonly isTrigger: boolean;
-}
-
-/** An ARG of a stage; undefined when it has no value. */
-interface StageArg {
-  readonly name: string;
-  readonly value: string | undefined;
 }
 
 /** A tree of files to read from; no vertex is the empty tree. */
@@ -56,18 +49,21 @@ export interface Stage {
   /** What a build can give it; for people who ask, the build itself does not look at it. */
   parameters: Parameters;
 
+  /** What it begins with is loaded. */
   isResolved: boolean;
-  hasReadTriggers: boolean;
+  /** The triggers that it gives to its children; found when the first one asks. */
+  givenTriggers: readonly string[] | undefined;
   /** Its result can be used by instructions that come now. */
   isDone: boolean;
 
   draft: ImageDraft;
   tree: Tree;
   /** What RUN sees and what instructions expand: ENV and ARG. */
-  variables: Variables;
-  args: readonly StageArg[];
+  variables: StageVariables;
   /** A WORKDIR of this Dockerfile came before. */
   hasWorkdir: boolean;
+  /** Its ONBUILD instructions so far; a child stage runs them and does not have them. */
+  readonly triggers: string[];
   /** Where the last CMD, ENTRYPOINT and HEALTHCHECK of this stage stand. */
   readonly lastUse: Map<"cmd" | "entrypoint" | "healthcheck", SourceRange>;
 
@@ -94,13 +90,13 @@ export function newStage(
     commands: [],
     dependencies: new Map(),
     isResolved: false,
-    hasReadTriggers: false,
+    givenTriggers: undefined,
     isDone: false,
     draft: { ...emptyDraft({ os: "", architecture: "" }), platform: undefined, config: {} },
     tree: EMPTY_TREE,
-    variables: new Map(),
-    args: [],
+    variables: StageVariables.none,
     hasWorkdir: false,
+    triggers: [],
     lastUse: new Map(),
     stepTotal: 0,
     stepIndex: 0,
@@ -116,7 +112,6 @@ export function inherit(stage: Stage): void {
   stage.platform = base.platform;
   stage.draft = { ...base.draft, config };
   stage.hasWorkdir = base.hasWorkdir;
-  stage.args = base.args;
   stage.variables = base.variables;
 }
 
@@ -130,21 +125,24 @@ export function workingDir(stage: Stage): string {
   return stage.draft.config.WorkingDir || "/";
 }
 
-/** A fault of the Dockerfile; the place is added by who knows it. */
-export function fault(message: string, hint?: string): BuildError {
-  return new BuildError("DOCKERFILE", message, { hint });
-}
-
 /** All stages that `target` needs: itself, its base and what that needs, then what it reads from. */
 export function reachable(target: Stage): Set<Stage> {
   const found = new Set<Stage>();
+  addReachable(found, [target]);
+  return found;
+}
+
+/** Adds to `found` the stages that are not in it yet, and what they need; returns those that were added. */
+export function addReachable(found: Set<Stage>, stages: Iterable<Stage>): Stage[] {
+  const added: Stage[] = [];
   // No recursion: a file may chain ten thousand stages.
-  const open = [target];
+  const open = [...stages];
   for (let stage = open.pop(); stage !== undefined; stage = open.pop()) {
     if (found.has(stage)) continue;
     found.add(stage);
-    open.push(...[...stage.dependencies.keys()].reverse());
+    added.push(stage);
+    for (const dependency of [...stage.dependencies.keys()].reverse()) open.push(dependency);
     if (stage.base !== undefined) open.push(stage.base);
   }
-  return found;
+  return added;
 }

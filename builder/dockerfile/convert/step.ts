@@ -1,9 +1,9 @@
 // What is said of a step besides its op: its name, its place, whether it must run anew.
 
 import type { VertexOptions } from "../../graph/vertex.ts";
+import type { EnvLookup } from "../expand.ts";
 import type { Conversion } from "./conversion.ts";
 import { locate } from "./conversion.ts";
-import type { Variables } from "./env.ts";
 import { nextStepPrefix, upperFirstWord } from "./names.ts";
 import type { Command, Stage } from "./stage.ts";
 import { expandForDisplay } from "./words.ts";
@@ -28,7 +28,7 @@ export function runStep(
   stage: Stage,
   command: Command,
   text: string,
-  variables: Variables,
+  variables: EnvLookup,
 ): Step {
   return step(conversion, stage, command, expandForDisplay(conversion, text, variables, true), stage.ignoreCache);
 }

@@ -9,10 +9,10 @@ import { withConfig } from "./image-draft.ts";
 import { inherit } from "./stage.ts";
 import type { Stage } from "./stage.ts";
 
-/** Puts the triggers of the stages' bases in front of their instructions. Returns whether they need stages that were not needed before. */
-export function readTriggers(conversion: Conversion, needed: ReadonlySet<Stage>): boolean {
-  let hasNewSources = false;
-  for (const stage of needed) {
+/** Puts the triggers of the stages' bases in front of their instructions. Returns the stages that these read from. */
+export function readTriggers(conversion: Conversion, stages: Iterable<Stage>): Stage[] {
+  const sources: Stage[] = [];
+  for (const stage of stages) {
     inherit(stage);
     const triggers = [...(stage.draft.config.OnBuild ?? []), ...triggersOfParent(stage)];
     if (triggers.length === 0) continue;
@@ -24,20 +24,20 @@ export function readTriggers(conversion: Conversion, needed: ReadonlySet<Stage>)
       const commands = instructions.map((instruction) => addCommand(conversion, stage, instruction, true));
       stage.commands = [...commands, ...stage.commands];
       stage.stepTotal += commands.length;
-      hasNewSources ||= commands.some((command) => command.sources.length > 0);
+      for (const command of commands) sources.push(...command.sources);
     } catch (error) {
       throw withLocation(error, stage.location);
     }
   }
-  return hasNewSources;
+  return sources;
 }
 
-function triggersOfParent(stage: Stage): string[] {
-  if (stage.base === undefined || stage.hasReadTriggers) return [];
-  stage.hasReadTriggers = true;
-  return stage.base.commands.flatMap(({ instruction }) =>
+/** The ONBUILD instructions of the stage it builds on, which is not converted yet. */
+function triggersOfParent({ base }: Stage): readonly string[] {
+  if (base === undefined) return [];
+  return (base.givenTriggers ??= base.commands.flatMap(({ instruction }) =>
     instruction.kind === "onbuild" ? [instruction.expression] : [],
-  );
+  ));
 }
 
 function readTrigger(stage: Stage, text: string): Exclude<Instruction, From>[] {

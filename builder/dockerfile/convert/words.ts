@@ -2,9 +2,10 @@
 
 import type { SourceRange } from "../../core/errors.ts";
 import { expandWord, expandWords } from "../expand.ts";
+import type { EnvLookup } from "../expand.ts";
 import type { Conversion } from "./conversion.ts";
-import type { Variables } from "./env.ts";
 import type { Stage } from "./stage.ts";
+import { NO_VARIABLES } from "./variables.ts";
 
 /** Replaces the variables of a word, and says which it did not know. */
 export function expandIn(conversion: Conversion, stage: Stage, range: SourceRange, word: string): string {
@@ -29,7 +30,7 @@ export function expandList(conversion: Conversion, stage: Stage, word: string): 
 export function expandForDisplay(
   conversion: Conversion,
   text: string,
-  variables: Variables,
+  variables: EnvLookup,
   isCommand: boolean,
 ): string {
   try {
@@ -40,13 +41,13 @@ export function expandForDisplay(
   }
 }
 
-function reportUnmatched(conversion: Conversion, stage: Stage, range: SourceRange, unmatched: Iterable<string>): void {
-  const declared = new Set(stage.args.map((arg) => arg.name));
+function reportUnmatched(
+  { findings }: Conversion,
+  { variables }: Stage,
+  range: SourceRange,
+  unmatched: Iterable<string>,
+): void {
   for (const name of unmatched) {
-    if (!declared.has(name) && !NO_VARIABLES.has(name))
-      conversion.findings.undefinedVariable(name, stage.variables.keys(), range);
+    if (!variables.isDeclared(name) && !NO_VARIABLES.has(name)) findings.undefinedVariable(name, variables, range);
   }
 }
-
-/** ARGs that steer the build and are never variables of a RUN. */
-export const NO_VARIABLES: ReadonlySet<string> = new Set(["BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"]);

@@ -41,15 +41,27 @@ function readStageName(args: readonly string[]): string | undefined {
 /** ARG knows no flags and passes over them, as in BuildKit. */
 export function readArg(node: RawNode): Arg {
   requireArguments(node.args, "ARG");
-  return { kind: "arg", ...baseOf(node), args: node.args.map((word) => declaration(word, node.comments)) };
+  const descriptions = descriptionsIn(node.comments);
+  return { kind: "arg", ...baseOf(node), args: node.args.map((word) => declaration(word, descriptions)) };
 }
 
-function declaration(word: string, comments: readonly string[]): ArgDeclaration {
+/** What comments say of the name that they begin with; of several the first one. */
+function descriptionsIn(comments: readonly string[]): ReadonlyMap<string, string> {
+  const found = new Map<string, string>();
+  for (const line of comments) {
+    const space = line.indexOf(" ");
+    const name = line.slice(0, space);
+    if (space >= 0 && !found.has(name)) found.set(name, line.slice(space + 1));
+  }
+  return found;
+}
+
+function declaration(word: string, descriptions: ReadonlyMap<string, string>): ArgDeclaration {
   const at = word.indexOf("=");
   if (at === 0) throw new Error("ARG names can not be blank");
   const key = at < 0 ? word : word.slice(0, at);
   const value = at < 0 ? undefined : word.slice(at + 1);
-  const comment = comments.find((line) => line.startsWith(`${key} `))?.slice(key.length + 1);
+  const comment = descriptions.get(key);
   return { key, value, ...(comment === undefined ? {} : { comment }) };
 }
 
