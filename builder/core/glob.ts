@@ -11,125 +11,121 @@ export class BadPattern extends Error {
   }
 }
 
-/** Whether the whole name matches. The pattern is text (not a byte path). Throws BadPattern. */
-export function matchGlob(pattern: string, name: BytePath): boolean {
-  let rest = Array.from(pattern);
-  let left: readonly string[] | undefined = Array.from(displayPath(name));
-  while (rest.length > 0 && left !== undefined) {
-    const { hasStar, chunk, after } = nextChunk(rest);
-    rest = after;
-    if (hasStar && chunk.length === 0) return !left.includes("/");
-    left = placeChunk(chunk, left, hasStar, rest.length === 0);
-  }
-  if (left !== undefined) return left.length === 0;
-  checkSyntax(rest);
-  return false;
+/** A pattern that was read; the whole name must match. */
+export type Glob = (name: BytePath) => boolean;
+
+/** Reads a pattern, which is text (not a byte path). Throws BadPattern. */
+export function compileGlob(pattern: string): Glob {
+  const chunks = readChunks(Array.from(pattern));
+  return (name) => matches(chunks, codesOf(displayPath(name)));
 }
 
 /** Throws BadPattern if the pattern breaks the syntax. */
 export function checkGlob(pattern: string): void {
-  checkSyntax(Array.from(pattern));
+  readChunks(Array.from(pattern));
 }
 
-function checkSyntax(pattern: readonly string[]): void {
-  for (let rest = pattern; rest.length > 0;) {
-    const { chunk, after } = nextChunk(rest);
-    matchChunk(chunk, []);
-    rest = after;
-  }
-}
+/** One character of a chunk: a code, any but a slash, or a class. */
+type Item =
+  number | "any" | { readonly isNegated: boolean; readonly ranges: readonly (readonly [low: number, high: number])[] };
 
+/** What stands before the next star. */
 interface Chunk {
   readonly hasStar: boolean;
-  /** What stands before the next star. */
-  readonly chunk: readonly string[];
-  readonly after: string[];
+  readonly items: readonly Item[];
 }
 
-function nextChunk(pattern: readonly string[]): Chunk {
-  let start = 0;
-  while (pattern[start] === "*") start++;
-  let isInClass = false;
-  let end = start;
-  for (; end < pattern.length; end++) {
-    const char = pattern[end];
-    if (char === "\\") end++;
-    else if (char === "[") isInClass = true;
-    else if (char === "]") isInClass = false;
-    else if (char === "*" && !isInClass) break;
+const SLASH = 0x2f;
+
+function codesOf(text: string): readonly number[] {
+  return Array.from(text, (char) => char.codePointAt(0) ?? 0);
+}
+
+function matches(chunks: readonly Chunk[], name: readonly number[]): boolean {
+  let at = 0;
+  for (const [index, { hasStar, items }] of chunks.entries()) {
+    const isLast = index === chunks.length - 1;
+    const end = hasStar ? starEnd(name, at) : at;
+    // The last chunk can only stand at the end of the name.
+    let place = isLast ? Math.max(at, name.length - items.length) : at;
+    while (place <= end && !fits(items, name, place)) place++;
+    if (place > end) return false;
+    at = place + items.length;
   }
-  return { hasStar: start > 0, chunk: pattern.slice(start, end), after: pattern.slice(end) };
+  return at === name.length;
 }
 
-/** What is left of the name behind the first place where the chunk fits; undefined if it fits nowhere. */
-function placeChunk(
-  chunk: readonly string[],
-  name: readonly string[],
-  hasStar: boolean,
-  isLast: boolean,
-): readonly string[] | undefined {
-  for (let at = 0; ; at++) {
-    const left = matchChunk(chunk, name.slice(at));
-    if (left !== undefined && (!isLast || left.length === 0)) return left;
-    if (!hasStar || at >= name.length || name[at] === "/") return undefined;
-  }
+/** How far a star reaches: to the next slash or the end. */
+function starEnd(name: readonly number[], from: number): number {
+  const slash = name.indexOf(SLASH, from);
+  return slash < 0 ? name.length : slash;
 }
 
-/** What is left of the name behind the chunk. The chunk is read to its end even when it does not fit, for its syntax. */
-function matchChunk(chunk: readonly string[], name: readonly string[]): readonly string[] | undefined {
-  let fits = true;
-  let used = 0;
-  for (let at = 0; at < chunk.length;) {
-    const char = name[used];
-    if (char === undefined) fits = false;
-    used++;
-    const symbol = chunk[at];
-    if (symbol === "[") {
-      const { accepts, end } = readClass(chunk, at + 1, char);
-      if (!accepts) fits = false;
+function fits(items: readonly Item[], name: readonly number[], place: number): boolean {
+  if (place + items.length > name.length) return false;
+  return items.every((item, index) => accepts(item, name[place + index] ?? 0));
+}
+
+function accepts(item: Item, code: number): boolean {
+  if (typeof item === "number") return item === code;
+  if (item === "any") return code !== SLASH;
+  return item.ranges.some(([low, high]) => low <= code && code <= high) !== item.isNegated;
+}
+
+function readChunks(pattern: readonly string[]): Chunk[] {
+  const chunks: Chunk[] = [];
+  let at = 0;
+  do {
+    const start = at;
+    while (pattern[at] === "*") at++;
+    const { items, end } = readItems(pattern, at);
+    chunks.push({ hasStar: at > start, items });
+    at = end;
+  } while (at < pattern.length);
+  return chunks;
+}
+
+function readItems(pattern: readonly string[], start: number): { items: Item[]; end: number } {
+  const items: Item[] = [];
+  let at = start;
+  while (at < pattern.length && pattern[at] !== "*") {
+    const char = pattern[at++];
+    if (char === "?") items.push("any");
+    else if (char === "[") {
+      const { item, end } = readClass(pattern, at);
+      items.push(item);
       at = end;
-      continue;
+    } else {
+      const literal = char === "\\" ? pattern[at++] : char;
+      if (literal === undefined) throw new BadPattern();
+      items.push(literal.codePointAt(0) ?? 0);
     }
-    if (symbol === "?") {
-      if (char === "/") fits = false;
-      at++;
-      continue;
-    }
-    if (symbol === "\\") at++;
-    if (at >= chunk.length) throw new BadPattern();
-    if (chunk[at] !== char) fits = false;
-    at++;
   }
-  return fits ? name.slice(used) : undefined;
+  return { items, end: at };
 }
 
-function readClass(
-  chunk: readonly string[],
-  start: number,
-  char: string | undefined,
-): { accepts: boolean; end: number } {
-  const code = char?.codePointAt(0) ?? 0;
-  const isNegated = chunk[start] === "^";
+function readClass(pattern: readonly string[], start: number): { item: Item; end: number } {
+  const isNegated = pattern[start] === "^";
+  const ranges: [number, number][] = [];
   let at = isNegated ? start + 1 : start;
-  let isIn = false;
-  for (let count = 0; count === 0 || chunk[at] !== "]"; count++) {
-    const low = readClassChar(chunk, at);
+  while (ranges.length === 0 || pattern[at] !== "]") {
+    const low = readClassChar(pattern, at);
     at = low.end;
     let high = low;
-    if (chunk[at] === "-") {
-      high = readClassChar(chunk, at + 1);
+    if (pattern[at] === "-") {
+      high = readClassChar(pattern, at + 1);
       at = high.end;
     }
-    if (low.code <= code && code <= high.code) isIn = true;
+    ranges.push([low.code, high.code]);
   }
-  return { accepts: isIn !== isNegated, end: at + 1 };
+  return { item: { isNegated, ranges }, end: at + 1 };
 }
 
-function readClassChar(chunk: readonly string[], start: number): { readonly code: number; readonly end: number } {
-  const isEscaped = chunk[start] === "\\";
-  const char = chunk[isEscaped ? start + 1 : start];
+function readClassChar(pattern: readonly string[], start: number): { readonly code: number; readonly end: number } {
+  const isEscaped = pattern[start] === "\\";
+  const char = pattern[isEscaped ? start + 1 : start];
   const end = isEscaped ? start + 2 : start + 1;
-  if (char === undefined || (!isEscaped && (char === "-" || char === "]")) || end >= chunk.length)
+  if (char === undefined || (!isEscaped && (char === "-" || char === "]")) || end >= pattern.length)
     throw new BadPattern();
   return { code: char.codePointAt(0) ?? 0, end };
 }

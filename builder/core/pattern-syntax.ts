@@ -3,18 +3,24 @@
 // expression. So the same text is made here, and read as Go would read it.
 
 import { BadPattern } from "./glob.ts";
+import type { Alternative, Step } from "./pattern-steps.ts";
+import { GROUP_STEPS, follower } from "./pattern-steps.ts";
 
 /** Compiles a pattern that has wildcards into a test of whole paths. Throws BadPattern. */
 export function compileExpression(pattern: string): (path: string) => boolean {
-  const expression = new ExpressionReader(goExpression(pattern));
-  const { source, steps, stars } = expression.read();
-  // Backtracking over many stars takes time without bound; following all positions at once does not.
-  if (steps !== undefined && stars > MAX_BACKTRACKING_STARS) return (path) => follow(steps, path);
+  const { source, alternatives, stars } = new ExpressionReader(goExpression(pattern)).read();
   const compiled = compileSource(source);
+  // Backtracking over many stars takes time without bound; following all positions at once does not.
+  const steps = alternatives.reduce((sum, each) => sum + each.steps.length, 0);
+  if (stars > MAX_BACKTRACKING_STARS || steps > MAX_BACKTRACKING_STEPS) return follower(alternatives);
   return (path) => compiled.test(path);
 }
 
-const MAX_BACKTRACKING_STARS = 3;
+const MAX_BACKTRACKING_STARS = 2;
+/** JavaScript refuses expressions that are too large, and only when they are used. */
+const MAX_BACKTRACKING_STEPS = 5000;
+/** Of one pattern, after repeats are written out. Far more than a path has characters. */
+const MAX_STEPS = 100_000;
 
 /** The text that moby/patternmatcher gives to Go's regexp. */
 function goExpression(pattern: string): string {
@@ -35,24 +41,21 @@ function goExpression(pattern: string): string {
   return `${out}$`;
 }
 
-/** One character to match, perhaps many times; or a leap over the steps of a group that may be left out. */
-type Step = { readonly test: RegExp; readonly isRepeated: boolean } | { readonly leap: number };
-
 interface Expression {
+  /** In JavaScript's syntax. */
   readonly source: string;
-  /** Undefined where the expression has more than characters, stars and an optional group. */
-  readonly steps: Step[] | undefined;
+  readonly alternatives: readonly Alternative[];
   readonly stars: number;
 }
 
-/** Reads the subset of Go's syntax that patterns can produce, and writes it in JavaScript's. */
+/** Reads the subset of Go's syntax that patterns can produce. */
 class ExpressionReader {
   readonly #chars: readonly string[];
   #at = 1;
   #source = "^";
   #stars = 0;
-  #isSimple = true;
-  readonly #steps: Step[] = [];
+  #steps: Step[] = [];
+  readonly #earlier: Step[][] = [];
 
   constructor(text: string) {
     this.#chars = Array.from(text);
@@ -61,7 +64,14 @@ class ExpressionReader {
   read(): Expression {
     const end = this.#chars.length - 1;
     while (this.#at < end) this.#readOne();
-    return { source: `${this.#source}$`, steps: this.#isSimple ? this.#steps : undefined, stars: this.#stars };
+    const all = [...this.#earlier, this.#steps];
+    // "^" belongs to the first alternative, "$" to the last.
+    const alternatives = all.map((steps, index) => ({
+      steps,
+      fromStart: index === 0,
+      toEnd: index === all.length - 1,
+    }));
+    return { source: `${this.#source}$`, alternatives, stars: this.#stars };
   }
 
   #readOne(): void {
@@ -72,11 +82,7 @@ class ExpressionReader {
         this.#at += 5;
         this.#source += "(?:[^\\n]*/)?";
         this.#stars++;
-        this.#steps.push(
-          { leap: 3 },
-          { test: single("[^\\n]"), isRepeated: true },
-          { test: single("\\/"), isRepeated: false },
-        );
+        this.#steps.push({ leap: GROUP_STEPS }, { source: "[^\\n]", isRepeated: true }, { source: "\\/" });
         return;
       case ".":
         return this.#push("[^\\n]");
@@ -85,10 +91,12 @@ class ExpressionReader {
       case "\\":
         return this.#readEscape();
       case "|":
-      case "^":
-        this.#isSimple = false;
         this.#source += char;
+        this.#earlier.push(this.#steps);
+        this.#steps = [];
         return;
+      case "^":
+        return this.#assert("^");
       case "{":
         return this.#readRepeat();
       default:
@@ -103,26 +111,43 @@ class ExpressionReader {
       this.#stars++;
     }
     this.#source += isRepeated ? `${source}*` : source;
-    this.#steps.push({ test: single(source), isRepeated });
+    this.#steps.push(isRepeated ? { source, isRepeated } : { source });
+  }
+
+  #assert(source: string): void {
+    this.#source += source;
+    this.#steps.push({ place: source });
   }
 
   #readEscape(): void {
     const char = this.#chars[this.#at++] ?? "";
     const assertion = ASSERTIONS.get(char);
-    if (assertion === undefined) return this.#push(escaped(char));
-    this.#isSimple = false;
-    this.#source += assertion;
+    if (assertion === undefined) this.#push(escaped(char));
+    else this.#assert(assertion);
   }
 
   /** `{2}`, `{2,}`, `{2,3}`; anything else is a literal brace. */
   #readRepeat(): void {
     const rest = this.#chars.slice(this.#at, this.#at + 12).join("");
-    const repeat = /^\d{1,4}(?:,\d{0,4})?\}/.exec(rest)?.[0];
+    const [repeat, low, comma, high] = /^(\d{1,4})(,?)(\d{0,4})\}/.exec(rest) ?? [];
     if (repeat === undefined) return this.#push(literal("{"));
-    if (repeat.split(/\D/).some((count) => Number(count) > 1000)) throw new BadPattern();
+    const least = Number(low);
+    const most = comma === "" ? least : high === "" ? Infinity : Number(high);
+    const step = this.#steps.pop();
+    if (least > 1000 || (most > 1000 && most !== Infinity) || most < least || step === undefined)
+      throw new BadPattern();
     this.#at += repeat.length;
-    this.#isSimple = false;
     this.#source += `{${repeat}`;
+    this.#repeat(step, least, most);
+  }
+
+  #repeat(step: Step, least: number, most: number): void {
+    if (!("source" in step) || step.isRepeated === true) throw new BadPattern();
+    this.#stars += most === least ? 0 : 1;
+    for (let count = 0; count < least; count++) this.#steps.push(step);
+    if (most === Infinity) this.#steps.push({ ...step, isRepeated: true });
+    else for (let count = least; count < most; count++) this.#steps.push({ leap: 2 }, step);
+    if (this.#steps.length > MAX_STEPS) throw new BadPattern();
   }
 
   #readClass(): string {
@@ -209,41 +234,10 @@ function literal(char: string): string {
   return `\\u{${(char.codePointAt(0) ?? 0).toString(16)}}`;
 }
 
-function single(source: string): RegExp {
-  return compileSource(`^${source}$`);
-}
-
 function compileSource(source: string): RegExp {
   try {
     return new RegExp(source, "u");
   } catch {
     throw new BadPattern();
   }
-}
-
-/** Follows all positions in the expression at once. */
-function follow(steps: readonly Step[], path: string): boolean {
-  let live = reach(steps, new Set([0]));
-  for (const char of path) {
-    const next = new Set<number>();
-    for (const at of live) {
-      const step = steps[at];
-      if (step === undefined || "leap" in step || !step.test.test(char)) continue;
-      next.add(step.isRepeated ? at : at + 1);
-    }
-    live = reach(steps, next);
-    if (live.size === 0) return false;
-  }
-  return live.has(steps.length);
-}
-
-/** With the positions that can be had without a character. A Set yields what is added while it is walked. */
-function reach(steps: readonly Step[], live: Set<number>): Set<number> {
-  for (const at of live) {
-    const step = steps[at];
-    if (step === undefined) continue;
-    if ("leap" in step) live.add(at + 1).add(at + step.leap);
-    else if (step.isRepeated) live.add(at + 1);
-  }
-  return live;
 }

@@ -7,6 +7,8 @@ import type { BytePath } from "./byte-path.ts";
 import { BuildError } from "./errors.ts";
 import type { ErrorCode } from "./errors.ts";
 import { BadPattern, checkGlob } from "./glob.ts";
+import type { PatternKey } from "./pattern-index.ts";
+import { PatternIndex, keyOfWildcard } from "./pattern-index.ts";
 import { compileExpression } from "./pattern-syntax.ts";
 
 /** What a walker does with a path. */
@@ -40,68 +42,103 @@ export class PatternList {
   /** Whether a pattern takes back ("!") what others match. */
   readonly hasExceptions: boolean;
   readonly #patterns: readonly Pattern[];
+  readonly #index: PatternIndex;
+  readonly #exceptions: Exceptions;
 
   constructor(patterns: readonly Pattern[]) {
     this.#patterns = patterns;
+    this.#index = new PatternIndex(patterns.map(({ key }) => key));
+    this.#exceptions = new Exceptions(patterns.filter((pattern) => pattern.isException));
     this.hasExceptions = patterns.some((pattern) => pattern.isException);
   }
 
   /** Whether the list matches a path or a directory above it (moby's MatchesOrParentMatches). */
   matchesPath(path: BytePath): boolean {
-    let isMatched = false;
-    for (const pattern of this.#patterns) {
-      if (pattern.isException !== isMatched) continue;
-      if (pathAndParents(path).some((part) => pattern.matches(part))) isMatched = !pattern.isException;
+    return this.deciding(path) !== undefined;
+  }
+
+  /** The number of the pattern that leaves a path out, from 0, blank ones not counted; undefined if none does. */
+  deciding(path: BytePath): number | undefined {
+    const candidates = new Map<number, BytePath[]>();
+    for (const part of pathAndParents(path)) {
+      for (const number of this.#index.candidates(part)) {
+        const parts = candidates.get(number);
+        if (parts === undefined) candidates.set(number, [part]);
+        else parts.push(part);
+      }
     }
-    return isMatched;
+    let deciding: number | undefined;
+    for (const [number, parts] of [...candidates].sort(([a], [b]) => a - b)) {
+      const pattern = this.#patterns[number];
+      if (pattern === undefined || pattern.isException !== (deciding !== undefined)) continue;
+      if (parts.some((part) => pattern.matches(part))) deciding = pattern.isException ? undefined : number;
+    }
+    return deciding;
   }
 
   /** Begins a walk in which each directory is visited before what is in it. */
   walk(): PatternWalk {
-    return new PatternWalk(this.#patterns);
+    return new PatternWalk(this.#patterns, this.#index, this.#exceptions);
   }
 }
 
 /** Judges the paths of one walk; a directory's results are kept for what is beneath it. */
 export class PatternWalk {
   readonly #patterns: readonly Pattern[];
-  readonly #exceptions: readonly Pattern[];
-  readonly #open: { readonly prefix: BytePath; readonly matched: readonly boolean[] }[] = [];
+  readonly #index: PatternIndex;
+  readonly #exceptions: Exceptions;
+  readonly #open: { readonly prefix: BytePath; readonly matched: readonly number[] }[] = [];
 
-  constructor(patterns: readonly Pattern[]) {
+  constructor(patterns: readonly Pattern[], index: PatternIndex, exceptions: Exceptions) {
     this.#patterns = patterns;
-    this.#exceptions = patterns.filter((pattern) => pattern.isException);
+    this.#index = index;
+    this.#exceptions = exceptions;
   }
 
   /** What to do with a path. Its directory must have been visited, if it has one. */
   visit(path: BytePath, isDirectory: boolean): Verdict {
     while (this.#open.length > 0 && !path.startsWith(this.#open.at(-1)?.prefix ?? "")) this.#open.pop();
-    const { isMatched, matched } = this.#match(path, this.#open.at(-1)?.matched);
+    const { isMatched, matched } = this.#match(path, this.#open.at(-1)?.matched ?? []);
     if (isDirectory) this.#open.push({ prefix: `${path}/`, matched });
     if (!isMatched) return "kept";
-    return isDirectory && !this.#mayKeepBeneath(path) ? "excluded-tree" : "excluded";
+    return isDirectory && !this.#exceptions.mayMatchBeneath(path) ? "excluded-tree" : "excluded";
   }
 
-  /** moby's MatchesUsingParentResults: what matched the directory matches what is in it, pattern by pattern. */
-  #match(path: BytePath, parent: readonly boolean[] | undefined): { isMatched: boolean; matched: boolean[] } {
+  /** moby's MatchesUsingParentResults: what matched the directory matches what is in it, pattern by pattern. Gives their numbers, in order. */
+  #match(path: BytePath, inherited: readonly number[]): { isMatched: boolean; matched: readonly number[] } {
+    const ofParent = new Set(inherited);
+    const possible = new Set([...inherited, ...this.#index.candidates(path)]);
     let isMatched = false;
-    const matched = this.#patterns.map((pattern, index) => {
-      if (parent?.[index] !== true && (pattern.isException !== isMatched || !pattern.matches(path))) return false;
+    const matched: number[] = [];
+    for (const number of [...possible].sort((a, b) => a - b)) {
+      const pattern = this.#patterns[number];
+      if (pattern === undefined) continue;
+      if (!ofParent.has(number) && (pattern.isException !== isMatched || !pattern.matches(path))) continue;
       isMatched = !pattern.isException;
-      return true;
-    });
+      matched.push(number);
+    }
     return { isMatched, matched };
   }
+}
 
-  /** Whether an exception can match beneath an excluded directory; one with wildcards always may. */
-  #mayKeepBeneath(directory: BytePath): boolean {
-    if (this.#exceptions.length === 0) return false;
-    if (this.#exceptions.some(({ base }) => /[*[\]?^\\]/.test(base))) return true;
-    return this.#exceptions.some(({ base }) => `${base}/`.startsWith(`${directory}/`));
+/** The patterns that take back. */
+class Exceptions {
+  /** Directories above what they name; undefined where wildcards leave that open. */
+  readonly #above: ReadonlySet<BytePath> | undefined;
+
+  constructor(patterns: readonly Pattern[]) {
+    if (patterns.some(({ base }) => /[*[\]?^\\]/.test(base))) return;
+    this.#above = new Set(patterns.flatMap(({ base }) => pathAndParents(base)));
+  }
+
+  /** Whether one of them can match beneath an excluded directory; one with wildcards always may. */
+  mayMatchBeneath(directory: BytePath): boolean {
+    return this.#above === undefined || this.#above.has(directory);
   }
 }
 
 interface Pattern {
+  readonly key: PatternKey;
   readonly isException: boolean;
   /** The pattern without "/*" and "/**" at its end, as a byte path. */
   readonly base: BytePath;
@@ -116,26 +153,27 @@ function compilePattern(cleaned: string): Pattern {
   if (text === "") throw new IllegalException('illegal exclusion pattern: "!"');
   checkGlob(text);
   const base = bytePath(text.replace(/\/\*\*$/, "").replace(/\/\*$/, ""));
-  return { isException, base, matches: compileTest(text) };
+  return { isException, base, ...compileTest(text) };
 }
 
 /** Plain patterns are compared as bytes; the others become an expression. */
-function compileTest(text: string): (path: BytePath) => boolean {
-  if (!/[*?[\]\\]/.test(text)) {
-    const exact = bytePath(text);
-    return (path) => path === exact;
-  }
+function compileTest(text: string): Pick<Pattern, "key" | "matches"> {
   const isPlain = (part: string): boolean => !/[*?[\]\\]/.test(part);
+  if (isPlain(text)) {
+    const exact = bytePath(text);
+    return { key: { by: "all", text: exact }, matches: (path) => path === exact };
+  }
   if (text.endsWith("**") && isPlain(text.slice(0, -2))) {
     const prefix = bytePath(text.slice(0, -2));
-    return (path) => path.startsWith(prefix);
+    return { key: { by: "start", text: prefix }, matches: (path) => path.startsWith(prefix) };
   }
   if (text.startsWith("**") && isPlain(text.slice(2))) {
     const suffix = bytePath(text.slice(2));
-    return (path) => path.endsWith(suffix) || (suffix.startsWith("/") && path === suffix.slice(1));
+    const name = suffix.replace(/^\//, "");
+    return { key: { by: "end", text: name }, matches: (path) => path.endsWith(suffix) || path === name };
   }
   const test = compileExpression(text);
-  return (path) => test(displayPath(path));
+  return { key: keyOfWildcard(text), matches: (path) => test(displayPath(path)) };
 }
 
 /** The path first, then its directories from the top. */

@@ -1,8 +1,6 @@
 // .dockerignore: text → patterns. What the patterns mean is in core/pattern.ts.
 
-import { bytePath } from "../core/byte-path.ts";
 import { BuildError } from "../core/errors.ts";
-import { compilePatterns } from "../core/pattern.ts";
 import { cleanPath } from "./convert/paths.ts";
 import { trimSpace } from "./space.ts";
 
@@ -33,11 +31,6 @@ export function readIgnoreLines(text: string): IgnoreLine[] {
     lines.push({ pattern: clean, line: index + 1 });
   }
   return lines;
-}
-
-/** Whether patterns leave out a path (text, cleaned) or a directory above it. Throws `CONTEXT` for a bad pattern. */
-export function isExcluded(patterns: readonly string[], path: string): boolean {
-  return compilePatterns(patterns).matchesPath(bytePath(path));
 }
 
 /** Cleaned as Go's filepath.Clean does, and relative. */

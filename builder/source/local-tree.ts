@@ -102,15 +102,8 @@ export class LocalTree implements FileTree {
     const { excludes = [], ignoreFile } = this.#options;
     if (path === "" || this.#patterns === undefined || !this.#exists(path)) return undefined;
     if (this.lstat(path) !== undefined) return undefined;
-    // The last pattern that turned the path from kept to left out.
-    let decisive = -1;
-    let wasOut = false;
-    for (let count = 1; count <= excludes.length; count++) {
-      const isOut = compilePatterns(excludes.slice(0, count)).matchesPath(path);
-      if (isOut && !wasOut) decisive = count - 1;
-      wasOut = isOut;
-    }
-    if (decisive < 0) return undefined;
+    const decisive = this.#patterns.deciding(path);
+    if (decisive === undefined) return undefined;
     const line = ignoreFile?.lines?.[decisive];
     const place = `"${ignoreFile?.name ?? ".dockerignore"}"${line === undefined ? "" : ` line ${line}`}`;
     return `${place} ("${excludes[decisive] ?? ""}") leaves it out`;

@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { bytePath } from "../../builder/core/byte-path.ts";
-import { BadPattern, matchGlob } from "../../builder/core/glob.ts";
+import { BadPattern, compileGlob } from "../../builder/core/glob.ts";
 
-suite("matchGlob", () => {
+suite("compileGlob", () => {
   const cases: readonly (readonly [string, string, boolean])[] = [
     ["*", "abc", true],
     ["*c", "abc", true],
@@ -35,13 +35,13 @@ suite("matchGlob", () => {
   ];
   for (const [pattern, name, matches] of cases) {
     test(`${JSON.stringify(pattern)} ${matches ? "matches" : "does not match"} ${JSON.stringify(name)}`, () => {
-      assert.equal(matchGlob(pattern, bytePath(name)), matches);
+      assert.equal(compileGlob(pattern)(bytePath(name)), matches);
     });
   }
 
   for (const pattern of ["[]a]", "[-]", "[x-]", "[-x]", "a[", "[", "[^", "[^bc", "a\\", "b*a["]) {
-    test(`${pattern} breaks the syntax, whatever the name`, () => {
-      assert.throws(() => matchGlob(pattern, "zz"), BadPattern);
+    test(`${pattern} breaks the syntax`, () => {
+      assert.throws(() => compileGlob(pattern), BadPattern);
     });
   }
 });

@@ -59,6 +59,12 @@ suite("patterns", () => {
     assert.equal(list.hasExceptions, true);
   });
 
+  test("a path beneath an excluded directory is excluded, and the pattern that does it is known", () => {
+    assert.equal(compilePatterns(["x", "docs", "!docs/a", "docs/a/ü?"]).deciding(bytePath("docs/b/ü")), 1);
+    assert.equal(compilePatterns(["docs", "!docs/a"]).deciding(bytePath("docs/a/ü")), undefined);
+    assert.equal(compilePatterns(["docs", "!docs/a", "docs/a/ü?"]).deciding(bytePath("docs/a/ü€")), 2);
+  });
+
   test("a pattern that breaks the syntax is named", () => {
     for (const [pattern, message] of [
       ["a[", "invalid excludepatterns: [ok a[]: syntax error in pattern"],

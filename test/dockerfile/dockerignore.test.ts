@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { isExcluded, readIgnore } from "../../builder/dockerfile/dockerignore.ts";
+import { readIgnore } from "../../builder/dockerfile/dockerignore.ts";
 
 suite("readIgnore", () => {
   test("comments and empty lines go, paths are cleaned and made relative, order stays", () => {
@@ -12,13 +12,5 @@ suite("readIgnore", () => {
 
   test("a line that is too long is refused", () => {
     assert.throws(() => readIgnore(`a\n${"b".repeat(65_536)}\n`), { code: "CONTEXT", message: /^line 2 / });
-  });
-});
-
-suite("isExcluded", () => {
-  test("a path beneath an excluded directory is excluded", () => {
-    assert.equal(isExcluded(["docs"], "docs/a/ü"), true);
-    assert.equal(isExcluded(["docs", "!docs/a"], "docs/a/ü"), false);
-    assert.equal(isExcluded(["ü?"], "ü€"), true);
   });
 });

@@ -1,9 +1,11 @@
 // Lint rules that only the conversion can judge: what is asked here was found while stages
 // were built. Which rules count is the linter's matter.
 
+import { bytePath } from "../../core/byte-path.ts";
 import type { SourceRange } from "../../core/errors.ts";
+import { compilePatterns } from "../../core/pattern.ts";
+import type { PatternList } from "../../core/pattern.ts";
 import { parseReference } from "../../core/reference.ts";
-import { isExcluded } from "../dockerignore.ts";
 import { expandWord } from "../expand.ts";
 import type { Dockerfile, LintFinding } from "../instruction.ts";
 import { Linter, checkOptions } from "../lint.ts";
@@ -22,6 +24,7 @@ export class Findings {
   readonly #linter: Linter;
   /** The linter under the comments of the present instruction. */
   #here: Pick<Linter, "report">;
+  readonly #ignored = new Map<readonly string[], ReturnType<typeof readExcludes>>();
   /** What may still be spent on suggestions, in characters compared. */
   #searchesLeft = 10_000_000;
 
@@ -115,10 +118,13 @@ export class Findings {
 
   /** A source that .dockerignore leaves out. With exceptions ("!") nothing can be said. */
   ignoredSource(kind: "copy" | "add", source: string, excludes: readonly string[], range: SourceRange): void {
-    if (excludes.length === 0 || excludes.some((pattern) => pattern.startsWith("!"))) return;
+    if (excludes.length === 0) return;
+    const ignored = this.#ignored.get(excludes) ?? readExcludes(excludes);
+    this.#ignored.set(excludes, ignored);
+    if (ignored.patterns.hasExceptions) return;
     const path = cleanPath(source);
-    if ((path === "." || path === "/") && !excludes.some((pattern) => ["*", "**", "**/*"].includes(pattern))) return;
-    if (isExcluded(excludes, path))
+    if ((path === "." || path === "/") && !ignored.isAll) return;
+    if (ignored.patterns.matchesPath(bytePath(path)))
       this.#here.report(rules.CopyIgnoredFile, range, kind === "copy" ? "Copy" : "Add", path);
   }
 
@@ -129,6 +135,11 @@ export class Findings {
     this.#searchesLeft -= names.length * (name.length + 1);
     return nearest(name, names) ?? "";
   }
+}
+
+function readExcludes(excludes: readonly string[]): { patterns: PatternList; isAll: boolean } {
+  const isAll = excludes.some((pattern) => ["*", "**", "**/*"].includes(pattern));
+  return { patterns: compilePatterns(excludes), isAll };
 }
 
 function isImageName(name: string): boolean {

@@ -4,7 +4,8 @@
 import type { BytePath } from "../../core/byte-path.ts";
 import { baseOf, bytePath, joinBytes } from "../../core/byte-path.ts";
 import { BuildError } from "../../core/errors.ts";
-import { BadPattern, checkGlob, matchGlob } from "../../core/glob.ts";
+import { BadPattern, compileGlob } from "../../core/glob.ts";
+import type { Glob } from "../../core/glob.ts";
 import type { PatternList, PatternWalk } from "../../core/pattern.ts";
 import { compilePatterns } from "../../core/pattern.ts";
 import type { CopyAction } from "../../graph/op.ts";
@@ -184,18 +185,19 @@ export function expandWildcards(tree: Listable, pattern: string, followSymlinks:
   const base = resolveSource(tree, fixed, followSymlinks);
   if (tree.lstat(base) === undefined) throw missingSource(tree, fixed);
   const wanted = parts.slice(first);
-  checkPattern(wanted.join("/"), pattern);
+  const matchesWhole = readPattern(wanted.join("/"), pattern);
   // BuildKit also has the client choose by it what to send: there it is a pattern as in an ignore file.
   if (tree.origin === "client") compilePatterns([pattern.replace(/^\/+/, "")], "DOCKERFILE");
   const matches: BytePath[] = [];
   // A bracket may match a slash (Go's filepath.Match): then every depth must be tried.
   const isByPart = !wanted.some((part) => part.includes("["));
+  const matchesPart = isByPart ? wanted.map((part) => readPattern(part, pattern)) : [];
   const walk = (directory: BytePath, relative: BytePath, depth: number): void => {
     for (const name of tree.list(directory)) {
       const below = joinBytes(relative, name);
       const path = joinBytes(directory, name);
-      if (isByPart && !matchGlob(wanted[depth] ?? "", name)) continue;
-      if (isByPart ? depth === wanted.length - 1 : matchGlob(wanted.join("/"), below)) matches.push(`/${path}`);
+      if (isByPart && matchesPart[depth]?.(name) !== true) continue;
+      if (isByPart ? depth === wanted.length - 1 : matchesWhole(below)) matches.push(`/${path}`);
       else if (tree.lstat(path)?.type === "dir") walk(path, below, depth + 1);
     }
   };
@@ -203,9 +205,10 @@ export function expandWildcards(tree: Listable, pattern: string, followSymlinks:
   return matches;
 }
 
-function checkPattern(pattern: string, whole: string): void {
+/** Reads a pattern; `whole` is what it is part of. */
+function readPattern(pattern: string, whole: string): Glob {
   try {
-    checkGlob(pattern);
+    return compileGlob(pattern);
   } catch (cause) {
     if (!(cause instanceof BadPattern)) throw cause;
     throw new BuildError("DOCKERFILE", `"${whole}" is not a valid pattern: ${cause.message}`, { cause });
