@@ -72,7 +72,7 @@ process.stderr.on("error", () => {});
 
 try {
   const code = await main(process.argv.slice(2));
-  process.exit(stdoutIsClosed ? EXIT.output : code);
+  await leave(stdoutIsClosed ? EXIT.output : code);
 } catch (error) {
   await fail(error);
 }
@@ -149,7 +149,13 @@ async function fail(thrown: unknown): Promise<never> {
   const { errorText } = await import("./cli/error-text.ts");
   const error = asBuildError(thrown);
   if (!outcome.told) process.stderr.write(errorText(error, outcome.debug));
-  process.exit(exitCodeOf(error));
+  return await leave(exitCodeOf(error));
+}
+
+/** Ends the program when what it said has been read: a pipe takes 64 KiB at a time. */
+async function leave(code: number): Promise<never> {
+  await new Promise<void>((resolve) => void process.stderr.write("", () => resolve()));
+  process.exit(code);
 }
 
 function exitCodeOf(error: BuildError): number {

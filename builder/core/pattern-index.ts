@@ -67,7 +67,7 @@ class Texts {
 
   find(most: number, cut: (length: number) => BytePath, into: number[]): void {
     for (const [length, texts] of this.#byLength) {
-      if (length <= most) into.push(...(texts.get(cut(length)) ?? []));
+      if (length <= most) for (const number of texts.get(cut(length)) ?? []) into.push(number);
     }
   }
 }

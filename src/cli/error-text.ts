@@ -24,8 +24,7 @@ const MOST_LINES = 20;
 /** The lines around a range, those of the range marked; "" when the text is not known. */
 export function excerpt(location: SourceLocation): string {
   if (location.text === undefined) return "";
-  const lines = location.text.split("\n");
-  if (lines.at(-1) === "") lines.pop();
+  const lines = linesOf(location.text);
   const { startLine, endLine } = location.range;
   const first = Math.max(1, startLine - CONTEXT_LINES);
   const last = Math.min(lines.length, endLine + CONTEXT_LINES);
@@ -45,6 +44,14 @@ export function excerpt(location: SourceLocation): string {
   if (left <= MOST_LINES) return rule + show(first, last) + rule;
   const more = `     | >>> … ${left} more lines\n`;
   return rule + show(first, startLine + MOST_LINES - 1) + more + show(end + 1, last) + rule;
+}
+
+/** A list of warnings shows many places of one file. */
+let lastSplit: { text: string; lines: readonly string[] } = { text: "", lines: [] };
+
+function linesOf(text: string): readonly string[] {
+  if (text !== lastSplit.text) lastSplit = { text, lines: text.replace(/\n$/, "").split("\n") };
+  return lastSplit.lines;
 }
 
 /** Text that may hold anything as a terminal can show it: not endless, and control characters as `^@`. */

@@ -70,9 +70,17 @@ export function vertexWarning({ vertex, rule, message, detail, url, location }: 
     short: base64(rule === undefined ? message : `${rule}: ${message}${line}`),
     detail: detail === undefined ? undefined : [base64(detail)],
     url,
-    sourceInfo: location && { filename: location.file, data: base64(location.text ?? ""), language: "Dockerfile" },
+    sourceInfo: location && { filename: location.file, data: encodedFile(location.text ?? ""), language: "Dockerfile" },
     range: location && lines(location.range),
   };
+}
+
+/** All warnings are about one file, which may be long. */
+let lastFile = { text: "", data: "" };
+
+function encodedFile(text: string): string {
+  if (text !== lastFile.text) lastFile = { text, data: base64(text) };
+  return lastFile.data;
 }
 
 function lines({ startLine, endLine }: SourceRange): object[] {

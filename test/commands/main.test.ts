@@ -5,6 +5,7 @@ import { copyFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { setTimeout } from "node:timers/promises";
 import { VERSION } from "../../src/version.ts";
 
 const MAIN = new URL("../../src/main.ts", import.meta.url).pathname;
@@ -145,4 +146,22 @@ test("a signal ends the build in order, with its exit code", { skip: missing }, 
     assert.equal(await ended, code);
     assert.match(text, new RegExp(`ERROR: .*(stopped by ${signal}|cancelled)`));
   }
+});
+
+test("who reads slowly reads all that is said", async () => {
+  const context = await mkdtemp(join(folder, "context-"));
+  const warnings = Array.from({ length: 5000 }, (_, at) => `ENV PASSWORD${at}=x\n`);
+  await writeFile(join(context, "Dockerfile"), `FROM scratch\n${warnings.join("")}`);
+  const child = spawn(process.execPath, [MAIN, "--progress=plain", "-o", "type=cacheonly", context], {
+    stdio: ["ignore", "ignore", "pipe"],
+    env: { ...process.env, TSBUILD_ROOT: join(folder, "root") },
+  });
+  const ended = new Promise((resolve) => child.on("close", resolve));
+  let text = "";
+  for await (const chunk of child.stderr) {
+    text += String(chunk);
+    await setTimeout(20);
+  }
+  assert.equal(await ended, 0);
+  assert.match(text, /\n - SecretsUsedInArgOrEnv: .*"PASSWORD4999"\) \(Dockerfile:5001\)\n$/);
 });

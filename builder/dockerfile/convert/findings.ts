@@ -26,7 +26,7 @@ export class Findings {
   #here: Pick<Linter, "report">;
   readonly #ignored = new Map<readonly string[], ReturnType<typeof readExcludes>>();
   /** What may still be spent on suggestions, in characters compared. */
-  #searchesLeft = 10_000_000;
+  #searchesLeft = 2_000_000;
 
   constructor(dockerfile: Dockerfile, { check, onFinding }: ConvertOptions) {
     this.#linter = new Linter(checkOptions(check, dockerfile), dockerfile.findings, onFinding);

@@ -94,7 +94,7 @@ export function newStage(
     isDone: false,
     draft: { ...emptyDraft({ os: "", architecture: "" }), platform: undefined, config: {} },
     tree: EMPTY_TREE,
-    variables: StageVariables.none,
+    variables: StageVariables.none(),
     hasWorkdir: false,
     triggers: [],
     lastUse: new Map(),

@@ -8,6 +8,7 @@ export function nearest(value: string, options: Iterable<string>): string | unde
   let bestDistance = MOST_EDITS + 1;
   for (const option of options) {
     if (option === value) return undefined;
+    if (Math.abs(option.length - value.length) > MOST_EDITS) continue;
     const distance = editDistance(value, option);
     if (distance < bestDistance) {
       best = option;

@@ -24,7 +24,7 @@ export function readTriggers(conversion: Conversion, stages: Iterable<Stage>): S
       const commands = instructions.map((instruction) => addCommand(conversion, stage, instruction, true));
       stage.commands = [...commands, ...stage.commands];
       stage.stepTotal += commands.length;
-      for (const command of commands) sources.push(...command.sources);
+      for (const command of commands) for (const source of command.sources) sources.push(source);
     } catch (error) {
       throw withLocation(error, stage.location);
     }

@@ -37,7 +37,9 @@ export class StageVariables implements EnvLookup {
     this.#renewed = renewed;
   }
 
-  static readonly none = new StageVariables(SortedMap.empty(), 1, 0);
+  static none(): StageVariables {
+    return new StageVariables(SortedMap.empty(), 1, 0);
+  }
 
   get(name: string): string | undefined {
     return this.#effective(name, this.#names.get(name))?.value;

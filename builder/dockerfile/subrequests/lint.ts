@@ -1,6 +1,6 @@
 // `check` (BuildKit calls it lint): the findings of a Dockerfile, and what a build of it would stumble over.
 
-import type { BuildError, SourceLocation } from "../../core/errors.ts";
+import type { BuildError } from "../../core/errors.ts";
 import type { LintFinding } from "../instruction.ts";
 import type { Answer } from "./text.ts";
 import { goJson, jsonLocation, sourceExcerpt } from "./text.ts";
@@ -26,9 +26,9 @@ export function lintAnswer(
       location: error.location === undefined ? {} : jsonLocation(error.location.range),
     },
   };
-  const text = data.toString("utf8");
+  const lines = data.toString("utf8").split("\n");
   const sorted = [...findings].sort(byPlace);
-  return { json: goJson(json), text: sorted.map((finding) => findingText(finding, name, text)).join("") };
+  return { json: goJson(json), text: sorted.map((finding) => findingText(finding, name, lines)).join("") };
 }
 
 function findingJson({ rule, description, url, message, range }: LintFinding): object {
@@ -47,8 +47,7 @@ function byPlace(a: LintFinding, b: LintFinding): number {
   return (a.range?.startLine ?? 0) - (b.range?.startLine ?? 0);
 }
 
-function findingText({ rule, url, message, range }: LintFinding, file: string, text: string): string {
-  const place: SourceLocation | undefined = range && { file, range, text };
+function findingText({ rule, url, message, range }: LintFinding, file: string, lines: readonly string[]): string {
   const head = `\nWARNING: ${rule}${url === "" ? "" : ` - ${url}`}\n${message}\n`;
-  return head + (place === undefined ? "" : sourceExcerpt(place));
+  return head + (range === undefined ? "" : sourceExcerpt(file, lines, range));
 }

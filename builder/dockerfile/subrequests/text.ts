@@ -1,6 +1,6 @@
 // The forms in which BuildKit's frontend answers: JSON as Go writes it, columns, lines of the Dockerfile.
 
-import type { SourceLocation, SourceRange } from "../../core/errors.ts";
+import type { SourceRange } from "../../core/errors.ts";
 
 /** An answer: `json` for programs, `text` for people. */
 export interface Answer {
@@ -37,16 +37,20 @@ export function unlessEmpty<T extends string | readonly unknown[]>(value: T): T 
 
 /** Rows in columns of equal width, `gap` spaces apart; the last column is as long as it is. */
 export function table(rows: readonly (readonly string[])[], gap: number): string {
-  const last = Math.max(...rows.map((row) => row.length)) - 1;
-  const widths = Array.from({ length: last }, (_, at) => Math.max(...rows.map((row) => [...(row[at] ?? "")].length)));
+  const last = greatest(rows.map((row) => row.length)) - 1;
+  const widths = Array.from({ length: last }, (_, at) => greatest(rows.map((row) => [...(row[at] ?? "")].length)));
   const line = (row: readonly string[]): string =>
     row.map((cell, at) => (at < last ? cell + " ".repeat((widths[at] ?? 0) + gap - [...cell].length) : cell)).join("");
   return rows.map((row) => `${line(row)}\n`).join("");
 }
 
-/** The lines of a place with two or more around them, under a line that names it; "" where there are none. */
-export function sourceExcerpt({ file, range, text }: SourceLocation): string {
-  const lines = (text ?? "").split("\n");
+/** There may be more numbers than a function takes arguments. */
+function greatest(numbers: readonly number[]): number {
+  return numbers.reduce((most, number) => Math.max(most, number), 0);
+}
+
+/** The lines of a range with two or more around them, under a line that names the place; "" where there are none. */
+export function sourceExcerpt(file: string, lines: readonly string[], range: SourceRange): string {
   if (range.startLine < 1 || range.startLine > lines.length) return "";
   let first = range.startLine;
   let last = Math.min(Math.max(range.endLine, first), lines.length);
