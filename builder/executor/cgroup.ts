@@ -1,27 +1,28 @@
 // A cgroup for one step, where the caller names a parent (--cgroup-parent). Without one, steps stay
 // in the builder's own cgroup: an ordinary user has none delegated, and steps have no limits of their own.
 
-import { mkdirSync, readFileSync, rmdirSync } from "node:fs";
-import { join, normalize } from "node:path";
+import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmdirSync, writeFileSync } from "node:fs";
+import { dirname, join, normalize } from "node:path";
 import { BuildError } from "../core/errors.ts";
 import type { StepSpec } from "./executor.ts";
 import type { HostFacts } from "./host-facts.ts";
 
-export interface StepCgroup extends Disposable {
-  readonly directory: string | undefined;
+export interface StepCgroups extends Disposable {
+  /** What the step joins before it starts: one, or with version 1 one a hierarchy. */
+  readonly directories: readonly string[];
   /** Whether the kernel's out-of-memory killer struck in it. */
   outOfMemory(): boolean;
 }
 
-/** Makes the cgroup that the step asks for; disposing removes it. Throws `SANDBOX` where cgroups cannot be made. */
-export function joinStepCgroup(step: StepSpec, host: HostFacts): StepCgroup {
-  if (step.cgroupParent === undefined || step.cgroupParent === "") {
-    return { directory: undefined, outOfMemory: () => false, [Symbol.dispose]: () => undefined };
-  }
-  const base = host.cgroup === "v2" ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory";
-  const directory = join(base, normalize(`/${step.cgroupParent}`), "tsbuild", step.id);
+const MOUNTED = "/sys/fs/cgroup";
+
+/** Makes the cgroups that the step asks for; disposing removes them. Throws `SANDBOX` where they cannot be made. */
+export function makeStepCgroups(step: StepSpec, host: HostFacts): StepCgroups {
+  if (!step.cgroupParent) return { directories: [], outOfMemory: () => false, [Symbol.dispose]: () => undefined };
+  const parent = normalize(`/${step.cgroupParent}`);
+  const directories = hierarchies(parent, host).map((hierarchy) => join(hierarchy, parent, "tsbuild", step.id));
   try {
-    mkdirSync(directory, { recursive: true });
+    for (const directory of directories) makeCgroup(directory);
   } catch (cause) {
     throw new BuildError(
       "SANDBOX",
@@ -33,23 +34,62 @@ export function joinStepCgroup(step: StepSpec, host: HostFacts): StepCgroup {
     );
   }
   return {
-    directory,
-    outOfMemory: () => oomKills(directory, host) > 0,
+    directories,
+    outOfMemory: () => directories.some((directory) => oomKills(directory) > 0),
     [Symbol.dispose]: () => {
-      try {
-        rmdirSync(directory);
-      } catch {
-        // a process of the step may still be on its way out; an empty cgroup does no harm
+      for (const directory of directories) {
+        try {
+          rmdirSync(directory);
+          rmdirSync(dirname(directory));
+        } catch {
+          // a process of the step may still be on its way out, or another step is there; an empty cgroup does no harm
+        }
       }
     },
   };
 }
 
-function oomKills(directory: string, host: HostFacts): number {
-  try {
-    const text = readFileSync(join(directory, host.cgroup === "v2" ? "memory.events" : "memory.oom_control"), "utf8");
-    return Number(/^oom_kill (\d+)$/m.exec(text)?.[1] ?? 0);
-  } catch {
-    return 0;
+/** For the drivers that put steps into no cgroup. Throws `SANDBOX` when one is asked for. */
+export function refuseCgroupParent(step: StepSpec, driver: string): void {
+  if (!step.cgroupParent) return;
+  throw new BuildError("SANDBOX", `steps that are run by ${driver} cannot be put below --cgroup-parent`, {
+    hint: "leave it out, or build the launcher (`make`, with a C compiler), which can",
+  });
+}
+
+/** With version 1 those in which somebody made the parent, for its limits; the memory's where nobody did. */
+function hierarchies(parent: string, host: HostFacts): readonly string[] {
+  if (host.cgroup === "v2") return [MOUNTED];
+  const all = new Set(
+    readdirSync(MOUNTED)
+      .map((name) => realpathSync(join(MOUNTED, name)))
+      .filter((hierarchy) => existsSync(join(hierarchy, "tasks"))),
+  );
+  const limited = [...all].filter((hierarchy) => existsSync(join(hierarchy, parent)));
+  return limited.length > 0 ? limited : [join(MOUNTED, "memory")];
+}
+
+/** In a new cpuset of version 1 nothing can run before it has processors and memory: it gets its parent's. */
+function makeCgroup(directory: string): void {
+  if (existsSync(directory)) return;
+  const above = dirname(directory);
+  if (above !== MOUNTED) makeCgroup(above);
+  mkdirSync(directory);
+  for (const name of ["cpuset.cpus", "cpuset.mems"]) {
+    const file = join(directory, name);
+    const isUnset =
+      existsSync(join(directory, "tasks")) && existsSync(file) && readFileSync(file, "utf8").trim() === "";
+    if (isUnset) writeFileSync(file, readFileSync(join(above, name)));
   }
+}
+
+function oomKills(directory: string): number {
+  for (const name of ["memory.events", "memory.oom_control"]) {
+    try {
+      return Number(/^oom_kill (\d+)$/m.exec(readFileSync(join(directory, name), "utf8"))?.[1] ?? 0);
+    } catch {
+      // of the other version, or another hierarchy
+    }
+  }
+  return 0;
 }

@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { getSystemErrorMessage } from "node:util";
 import { BuildError } from "../../core/errors.ts";
 import type { DriverProbe, Executor, StepResult, StepSpec } from "../executor.ts";
-import { joinStepCgroup } from "../cgroup.ts";
+import { makeStepCgroups } from "../cgroup.ts";
 import { readHostFacts } from "../host-facts.ts";
 import type { Report } from "../launcher/spec.ts";
 import { readReports } from "../launcher/spec.ts";
@@ -31,14 +31,14 @@ export function launcherExecutor(path: string, notes: readonly string[] = []): E
     notes,
     async run(step, signal) {
       throwIfAborted(step, signal);
-      using cgroup = joinStepCgroup(step, host);
+      using cgroups = makeStepCgroups(step, host);
       const terminal = wantsTerminal(step);
-      const spec = planStep(step, host, { terminal, cgroup: cgroup.directory });
+      const spec = planStep(step, host, { terminal, cgroups: cgroups.directories });
       const reports = terminal
         ? await runOnTerminal(path, spec, step, signal)
         : await runPiped(path, spec, step, signal);
       throwIfAborted(step, signal);
-      return { ...resultOf(step, reports), ...(cgroup.outOfMemory() ? { outOfMemory: true } : {}) };
+      return { ...resultOf(step, reports), ...(cgroups.outOfMemory() ? { outOfMemory: true } : {}) };
     },
   };
 }

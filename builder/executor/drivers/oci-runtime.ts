@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { BuildError } from "../../core/errors.ts";
 import type { DriverName, Executor, StepSpec } from "../executor.ts";
-import { joinStepCgroup } from "../cgroup.ts";
+import { refuseCgroupParent } from "../cgroup.ts";
 import { readHostFacts } from "../host-facts.ts";
 import { writeHostFiles } from "../host-files.ts";
 import { runtimeSpec } from "../runtime-spec.ts";
@@ -38,7 +38,7 @@ export function runtimeExecutor(runtime: RuntimeDriver): Executor {
     notes: runtime.notes,
     async run(step, signal) {
       throwIfAborted(step, signal);
-      if (step.cgroupParent) joinStepCgroup(step, { ...host, cgroup: "none" });
+      refuseCgroupParent(step, runtime.driver);
       const plan = planPrelude(step, host);
       const config = runtimeSpec({
         step,

@@ -5,7 +5,7 @@ import { existsSync, lstatSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { BuildError } from "../../core/errors.ts";
 import type { DriverProbe, Executor, MountSpec, RootSpec, StepSpec } from "../executor.ts";
-import { joinStepCgroup } from "../cgroup.ts";
+import { refuseCgroupParent } from "../cgroup.ts";
 import type { HostFacts } from "../host-facts.ts";
 import { hasId, readHostFacts } from "../host-facts.ts";
 import { writeHostFiles } from "../host-files.ts";
@@ -53,7 +53,7 @@ export function unshareExecutor(notes: readonly string[] = UNSHARE_NOTES): Execu
     notes,
     async run(step, signal) {
       throwIfAborted(step, signal);
-      if (step.cgroupParent) joinStepCgroup(step, { ...host, cgroup: "none" });
+      refuseCgroupParent(step, "unshare");
       const plan = planPrelude(step, host);
       if (step.root.kind === "directory") makeMountPoints(step.root.path, plan.mounts);
       const steps = [...plan.prelude, ...systemSteps(step, host, plan), ...ownSteps(step, plan)];

@@ -114,7 +114,8 @@ struct process {
 	int set_caps, ambient;
 	struct filter_program seccomp;
 	const char *clean_base; /* where remove_made works: upper, or root directory */
-	const char *cgroup;
+	const char *cgroups[16]; /* with version 1 one a hierarchy */
+	uint32_t cgroup_count;
 };
 
 /* What had to be made in the root, shared with the supervisor, which takes it away again. */

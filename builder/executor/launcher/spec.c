@@ -104,7 +104,10 @@ struct process read_process(struct reader r)
 		case OP_RLIMIT: take_str(&r); take_u32(&r); take_u64(&r); take_u64(&r); break;
 		case OP_ENV: p.env = take_list(&r); break;
 		case OP_ARGS: p.args = take_list(&r); break;
-		case OP_CGROUP: p.cgroup = take_str(&r); break;
+		case OP_CGROUP:
+			if (p.cgroup_count == sizeof p.cgroups / sizeof *p.cgroups) { errno = EPROTO; die("read the spec: cgroups"); }
+			p.cgroups[p.cgroup_count++] = take_str(&r);
+			break;
 		default: errno = EPROTO; die("read the spec: opcode %u", op);
 		}
 	}

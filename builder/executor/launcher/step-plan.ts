@@ -26,8 +26,8 @@ import { ATTR, MOUNT_FLAG, MS, NAMESPACE, SpecWriter, STEP_FLAG } from "./spec.t
 export interface PlanOptions {
   /** The step gets the launcher's stdin as its controlling terminal. */
   readonly terminal: boolean;
-  /** Directory of a cgroup that the step joins. */
-  readonly cgroup?: string | undefined;
+  /** Directories of the cgroups that the step joins. */
+  readonly cgroups: readonly string[];
 }
 
 /** Writes what the step needs into its scratch directory and gives the spec's bytes. */
@@ -48,7 +48,7 @@ export function planStep(step: StepSpec, host: HostFacts, options: PlanOptions):
       (options.terminal ? STEP_FLAG.terminal : 0) |
       (step.output === "inherit" ? 0 : STEP_FLAG.pipes),
   );
-  if (options.cgroup !== undefined) spec.cgroup(options.cgroup);
+  for (const cgroup of options.cgroups) spec.cgroup(cgroup);
   spec.hostname(step.hostname);
   addRoot(spec, step, mounts, host);
   spec.cwd(step.process.cwd);

@@ -212,7 +212,7 @@ int run_step(const char *spec_path, const char *report_path)
 	struct process p = read_process(records);
 	made_list = mmap(NULL, sizeof *made_list, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (made_list == MAP_FAILED || pipe2(lifeline, O_CLOEXEC) < 0) die("start");
-	if (p.cgroup) join_cgroup(p.cgroup);
+	for (uint32_t i = 0; i < p.cgroup_count; i++) join_cgroup(p.cgroups[i]);
 	setsid(); /* a Ctrl-C at the terminal is the parent's to handle */
 	if (p.flags & STEP_TERMINAL) {
 		signal(SIGHUP, SIG_IGN);
