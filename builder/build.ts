@@ -109,7 +109,7 @@ function solverOf(
   return new Solver({
     operator,
     cache,
-    events,
+    events: inputs.withoutTold(events),
     now: request.now,
     jobs: request.jobs,
     signal,

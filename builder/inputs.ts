@@ -2,6 +2,7 @@
 // conversion's questions (ConvertWorld) and loads what source ops name (SourceLoader).
 
 import { BaseImages } from "./base-images.ts";
+import type { EventSink } from "./core/events.ts";
 import type { Platform } from "./core/platform.ts";
 import type { ConvertWorld, NamedContext, ResolvedImage } from "./dockerfile/convert/plan.ts";
 import type { Engine } from "./engine.ts";
@@ -86,6 +87,13 @@ export class InputLoader implements ConvertWorld, AsyncDisposable {
       imageKey: (id) => Promise.resolve(this.#images.key(id)),
       image: (id) => Promise.resolve(this.#images.ref(id)),
       tree: (source, vertex) => this.#trees.tree(source, vertex),
+    };
+  }
+
+  /** Events of the graph's steps, without those of sources that were told of before it was solved. */
+  withoutTold(events: EventSink): EventSink {
+    return (event) => {
+      if (event.kind !== "vertex" || !this.#trees.wasTold(event.vertex)) events(event);
     };
   }
 

@@ -147,7 +147,7 @@ class RemoteContext implements MainContext {
     if (op.kind !== "source" || op.source.type === "image") throw new BuildError("INTERNAL", "a context is no tree");
     const { source } = op;
     const open = (): Promise<FileTree> => this.#world.trees.tree(source, digest);
-    return this.#only === undefined ? await told(this.#world.request, options.name, open, digest) : await open();
+    return this.#only === undefined ? await this.#world.trees.toldEarly(digest, options.name, open) : await open();
   }
 }
 
@@ -201,7 +201,7 @@ async function openUrl(world: ContextWorld, url: string): Promise<MainContext> {
   const { op, options, digest } = source;
   if (op.kind !== "source" || op.source.type !== "http") throw new BuildError("INTERNAL", "a URL is no http source");
   const http = op.source;
-  const { path } = await told(world.request, options.name, () => world.trees.httpFile(http, digest), digest);
+  const { path } = await world.trees.toldEarly(digest, options.name, () => world.trees.httpFile(http, digest));
   const { isArchive } = await import("./source/archive.ts");
   return isArchive(path) ? archiveContext(world, path) : new RemoteContext(world, source, http.fileName);
 }

@@ -7,7 +7,7 @@ import type { Digest } from "./core/digest.ts";
 import { BuildError } from "./core/errors.ts";
 import type { Engine } from "./engine.ts";
 import type { SourceOp } from "./graph/op.ts";
-import { reportTo } from "./internal-steps.ts";
+import { reportTo, told } from "./internal-steps.ts";
 import type { FileTree } from "./layer/file-tree.ts";
 import type { BuildRequest } from "./request.ts";
 import type { IgnoreLine } from "./dockerfile/dockerignore.ts";
@@ -36,6 +36,7 @@ export class SourceTrees implements Disposable {
   readonly #statCaches = new Map<string, StatCache | undefined>();
   readonly #places = new Map<string, LocalPlace>();
   readonly #archives = new Map<string, () => Promise<FileTree>>();
+  readonly #told = new Set<Digest>();
 
   constructor(engine: Engine, request: BuildRequest, signal: AbortSignal) {
     this.#engine = engine;
@@ -51,6 +52,17 @@ export class SourceTrees implements Disposable {
   /** Says how the archive of a name is opened. */
   addArchive(name: string, open: () => Promise<FileTree>): void {
     this.#archives.set(name, open);
+  }
+
+  /** Opens a source before the graph is solved, and tells of it as of a step. */
+  async toldEarly<T>(vertex: Digest, name: string, open: () => Promise<T>): Promise<T> {
+    this.#told.add(vertex);
+    return await told(this.#request, name, open, vertex);
+  }
+
+  /** Whether people were told of a source before the graph was solved: once is enough. */
+  wasTold(vertex: Digest): boolean {
+    return this.#told.has(vertex);
   }
 
   /** The tree of a source op. */

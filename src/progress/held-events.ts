@@ -2,6 +2,9 @@
 
 import type { BuildEvent, EventSink } from "../../builder/core/events.ts";
 
+/** What is done before it is known whether there are steps to run. */
+const BEFORE_STEPS = /^\[(?:internal|context [^\]]*)\] load /;
+
 /**
  * Passes events on after a while, when told to, or when the first step of the Dockerfile begins (then it is decided where
  * the build goes on); until then they can be dropped as if they had never been.
@@ -22,7 +25,7 @@ export class HeldEvents {
   }
 
   readonly sink: EventSink = (event) => {
-    if (event.kind === "vertex" && !event.name.startsWith("[internal]")) this.release();
+    if (event.kind === "vertex" && !BEFORE_STEPS.test(event.name)) this.release();
     if (this.#held === undefined) this.#target(event);
     else this.#held.push(event);
   };

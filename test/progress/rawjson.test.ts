@@ -46,7 +46,7 @@ test("a failure ends the stream with its kind", () => {
 
 test("held events come in order when released, and never when dropped", () => {
   const seen = new Array<string>();
-  const take = (held: HeldEvents): void => held.sink(starts("[internal] x", 0));
+  const take = (held: HeldEvents): void => held.sink(starts("[internal] load x", 0));
   const kept = new HeldEvents(() => seen.push("kept"), 10_000);
   take(kept);
   assert.equal(seen.length, 0);
@@ -62,4 +62,19 @@ test("held events come in order when released, and never when dropped", () => {
   dropped.drop();
   take(dropped);
   assert.deepEqual(seen, ["kept", "kept"]);
+});
+
+test("events are held until a step begins that is none of the preparation", () => {
+  for (const [name, isPassedOn] of [
+    ["[internal] load build definition from Dockerfile", false],
+    ["[context base] load metadata for docker.io/library/base:latest", false],
+    ["[context 1/2] RUN load", true],
+    ["[1/2] RUN true", true],
+  ] as const) {
+    const seen: string[] = [];
+    const held = new HeldEvents((event) => seen.push(event.kind), 10_000);
+    held.sink(starts(name, 0));
+    assert.equal(seen.length > 0, isPassedOn, name);
+    held.drop();
+  }
 });
