@@ -177,11 +177,14 @@ export class Solver<R> {
     this.#signal.throwIfAborted();
     const work = async (): Promise<R> => {
       const started = now();
-      this.#state(vertex).told = true;
-      this.#emit(vertex, { started });
+      const state = this.#state(vertex);
+      // A source under a known step, told of as CACHED, may still have to be opened for another step.
+      const wasTold = state.told && operator.isTransient(vertex);
+      state.told = true;
+      if (!wasTold) this.#emit(vertex, { started });
       try {
         const result = await operator.run(vertex, inputs, this.#signal);
-        this.#emit(vertex, { started, completed: now() });
+        if (!wasTold) this.#emit(vertex, { started, completed: now() });
         return result;
       } catch (error) {
         const failure = this.#failed(vertex, error);

@@ -28,6 +28,8 @@ export interface BenchOptions {
   readonly work?: (name: string, signal: AbortSignal) => Promise<void>;
   /** Results are names alone: those of a long chain would be long. */
   readonly plain?: boolean;
+  /** A step without a record of its own. */
+  readonly transient?: string;
 }
 
 /** Solves once and notes what happened. */
@@ -89,7 +91,7 @@ export class Bench {
         return digestOf([nameOf(node), ...parts].join("\n"));
       },
       builtUpon: (node) => node.inputs.map((_, number) => number).filter((number) => isUpon(node, number)),
-      isTransient: () => false,
+      isTransient: (node) => nameOf(node) === this.#options.transient,
       takesSlot: () => true,
       run: async (node, inputs, signal) => {
         const name = nameOf(node);

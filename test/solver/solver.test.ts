@@ -76,6 +76,16 @@ suite("the solver", () => {
     assert.deepEqual(names(again.events.filter((event) => event.cached)), ["a", "b", "c"]);
   });
 
+  test("a source that was told of as CACHED is not told of again when another step opens it", async () => {
+    const bench = new Bench({ transient: "source" });
+    const known = step("known", [step("source")]);
+    await bench.solve([known]);
+    const again = bench.next();
+    await again.solve([known, step("new", [known, step("source")])]);
+    assert.deepEqual(again.ran, ["source", "new"]);
+    assert.deepEqual(names(again.events.filter(({ name }) => name === "source")), ["source"]);
+  });
+
   test("what is known of the middle is taken, and only what stands on it runs", async () => {
     const bench = new Bench();
     await bench.solve([step("b", [step("a")])]);
