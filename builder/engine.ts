@@ -25,6 +25,7 @@ import { explained } from "./store/layout.ts";
 import { openStore } from "./store/open.ts";
 import type { BlobStore, ImageNames } from "./store/store.ts";
 import { sweepTemporary, temporaryPath } from "./store/temporary.ts";
+import { makeDirectories } from "./store/directories.ts";
 
 export interface EngineOptions {
   /** Root of the store, absolute. */
@@ -136,7 +137,7 @@ async function openWorkDirectory(root: string, layersDirectory: string): Promise
   const parent = join(root, "tsbuild/work");
   const path = temporaryPath(parent, "engine");
   await explained(root, "STORE", async () => {
-    await mkdir(parent, { recursive: true });
+    await makeDirectories(parent);
     await sweepTemporary(parent, (dead) => dropUnfinished(dead, layersDirectory)).catch((error: unknown) => {
       // Files of other ids can only be removed inside the namespace that has them: a later run does it.
       if (!isErrno(error, "EACCES", "EPERM")) throw error;

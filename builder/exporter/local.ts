@@ -1,7 +1,7 @@
 // type=local: a result's files in a folder. The work is synchronous, in a thread of its own.
 
 import { readFileSync } from "node:fs";
-import { mkdir, rmdir, stat } from "node:fs/promises";
+import { rmdir, stat } from "node:fs/promises";
 import { dirname, extname } from "node:path";
 import { Worker } from "node:worker_threads";
 import { bytePath } from "../core/byte-path.ts";
@@ -12,6 +12,7 @@ import { removeTree } from "../layer/remove-tree.ts";
 import { explainOutput, temporaryBeside, temporaryIn } from "./file-sink.ts";
 import type { LocalAnswer, LocalRequest } from "./local-folder.ts";
 import { mergedEntries } from "./merged.ts";
+import { makeDirectories } from "../store/directories.ts";
 
 /** A platform's files. */
 export interface PlatformTree {
@@ -87,7 +88,7 @@ async function preparePlace(path: string): Promise<Place> {
   });
   if (there !== undefined) return { root: path, staging: await temporaryIn(path), isNew: false, madeParents: [] };
   const parent = dirname(path);
-  const first = await mkdir(parent, { recursive: true });
+  const first = await makeDirectories(parent);
   const madeParents: string[] = [];
   for (let at = parent; first !== undefined && at.length >= first.length; at = dirname(at)) madeParents.push(at);
   return { root: path, staging: await temporaryBeside(path), isNew: true, madeParents };

@@ -1,12 +1,13 @@
 // The frame of an OCI image layout on disk (image-spec, image-layout.md): `oci-layout`,
 // `index.json`, `blobs/sha256`. Made where nothing is, checked where something is.
 
-import { mkdir, open, readFile, readdir, rename, rm } from "node:fs/promises";
+import { open, readFile, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { BuildError, isErrno, isSystemError } from "../core/errors.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import { MEDIA } from "../core/descriptor.ts";
 import { temporaryPath } from "./temporary.ts";
+import { makeDirectories } from "./directories.ts";
 
 const LAYOUT_VERSION = "1.0.0";
 
@@ -21,8 +22,8 @@ export async function prepareLayout(root: string, own: string, code: ErrorCode):
   await explained(root, code, async () => {
     const version = await layoutVersion(root, code);
     if (version === undefined) await refuseForeign(root, own, code);
-    await mkdir(join(root, "blobs/sha256"), { recursive: true });
-    await mkdir(own, { recursive: true });
+    await makeDirectories(join(root, "blobs/sha256"));
+    await makeDirectories(own);
     if (version === undefined) {
       const empty = { schemaVersion: 2, mediaType: MEDIA.ociIndex, manifests: [] };
       await appear(join(root, "index.json"), JSON.stringify(empty), own, "keep");

@@ -1,6 +1,6 @@
 // Opens the store: a valid image layout with one folder of our own in it.
 
-import { mkdir, readdir, rename, rm, rmdir, stat } from "node:fs/promises";
+import { readdir, rename, rm, rmdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { DiskBlobs } from "./blobs.ts";
 import { explain, explained, layoutVersion, prepareLayout } from "./layout.ts";
@@ -8,6 +8,7 @@ import { IndexNames, type NamedEntry } from "./names.ts";
 import { DiskNotes } from "./notes.ts";
 import type { BlobStore, ImageNames } from "./store.ts";
 import { sweepOld, sweepTemporary, temporaryPath } from "./temporary.ts";
+import { makeDirectories } from "./directories.ts";
 
 /** The store below `root` (absolute), made when it is not there; swept of what dead processes left. Throws `STORE`. */
 export async function openStore(root: string): Promise<BlobStore & { readonly names: ImageNames }> {
@@ -15,7 +16,7 @@ export async function openStore(root: string): Promise<BlobStore & { readonly na
   await prepareLayout(root, own, "STORE");
   const [temporary, partial] = [join(own, "tmp"), join(own, "partial")];
   await explained(root, "STORE", async () => {
-    await mkdir(temporary, { recursive: true });
+    await makeDirectories(temporary);
     await sweepTemporary(temporary);
     await sweepOld(partial);
   });
@@ -40,7 +41,7 @@ export async function openLayoutForWriting(path: string): Promise<OpenLayout> {
   await using undo = new AsyncDisposableStack();
   const version = await explained(path, "OUTPUT", () => layoutVersion(path, "OUTPUT"));
   if (version === undefined) {
-    const first = await explained(path, "OUTPUT", () => mkdir(path, { recursive: true }));
+    const first = await explained(path, "OUTPUT", () => makeDirectories(path));
     undo.defer(() => removeUnused(path, first));
   }
   await prepareLayout(path, own, "OUTPUT");
@@ -50,7 +51,7 @@ export async function openLayoutForWriting(path: string): Promise<OpenLayout> {
   const temporary = temporaryPath(own, "export");
   undo.defer(() => rm(temporary, { recursive: true, force: true }));
   const added = join(temporary, "added");
-  await explained(path, "OUTPUT", () => mkdir(added, { recursive: true }));
+  await explained(path, "OUTPUT", () => makeDirectories(added));
   const opened = undo.move();
   return {
     blobs: new DiskBlobs(path, temporary, "OUTPUT"),

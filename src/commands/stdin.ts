@@ -45,7 +45,7 @@ async function* readOriginal(repeatable: boolean): AsyncIterable<Uint8Array> {
 
 /** Passes the input on and keeps a copy, which this process removes at its end unless another one takes its place. */
 async function* copying(input: AsyncIterable<unknown>): AsyncIterable<Uint8Array> {
-  const folder = mkdtempSync(join(tmpdir(), "tsbuild-stdin-"));
+  const folder = makeFolder();
   process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
   const path = join(folder, "stdin");
   const file = openSync(path, "wx", 0o600);
@@ -58,6 +58,17 @@ async function* copying(input: AsyncIterable<unknown>): AsyncIterable<Uint8Array
     closeSync(file);
   }
   process.env[COPY_VARIABLE] = path;
+}
+
+function makeFolder(): string {
+  try {
+    return mkdtempSync(join(tmpdir(), "tsbuild-stdin-"));
+  } catch (cause) {
+    throw new BuildError("CONTEXT", `cannot keep a copy of standard input in "${tmpdir()}": ${String(cause)}`, {
+      cause,
+      hint: "point TMPDIR at a folder that can be written",
+    });
+  }
 }
 
 async function* readCopy(path: string): AsyncIterable<Uint8Array> {

@@ -113,6 +113,24 @@ suite(
       assert.equal(ended.code, OUTPUT, ended.stderr);
       assert.match(ended.stderr, /read-only/);
       assert.match(ended.stderr, /--root/);
+      const made = await room.build(["--root", join(disk, "a/new/one")]);
+      assert.equal(made.code, OUTPUT, made.stderr);
+      assert.match(made.stderr, /read-only[^]*--root/);
+    });
+
+    test("a read-only output is refused by name, whatever its kind", async () => {
+      const disk = smallDisk("read-only-out", 5);
+      const room = workshop.room({ Dockerfile: "FROM scratch\nCOPY Dockerfile /\n" });
+      mount(disk, "remount,ro");
+      for (const spec of ["type=oci", "type=tar", "type=local", "type=oci,tar=false"]) {
+        const ended = await room.build(["-o", `${spec},dest=${disk}/new/out`]);
+        assert.equal(ended.code, OUTPUT, `${spec}: ${ended.stderr}`);
+        assert.match(
+          ended.stderr,
+          spec.includes("tar=") || spec === "type=local" ? /read-only/ : /does not exist/,
+          spec,
+        );
+      }
     });
   },
 );

@@ -52,6 +52,14 @@ const PHASES: readonly Phase[] = [
     reached: (running, room) =>
       running.until(() => readdirSync(room.home).some((name) => name.includes("out.tar")), "the export"),
   },
+  {
+    name: "the export to a folder",
+    signals: [["SIGINT", 130]],
+    dockerfile: () => `FROM fixture:busybox\nRUN echo first >/first\nRUN ${BIG}\n`,
+    args: () => ["-o", "type=local,dest=out.tar"],
+    reached: (running, room) =>
+      running.until(() => readdirSync(room.home).some((name) => name.includes("out.tar")), "the export"),
+  },
 ];
 
 suite("a build that is interrupted", { skip: whyNoBusybox() ?? false }, () => {
@@ -78,7 +86,7 @@ suite("a build that is interrupted", { skip: whyNoBusybox() ?? false }, () => {
       // What was just done may not have been noted yet.
       await goesOn(room, phase.name !== "a RUN");
       assert.deepEqual(room.temporaries(), []);
-      if (phase.name === "the export") assert.deepEqual(readdirSync(room.home).filter((name) => name.endsWith(".tmp")), []); // prettier-ignore
+      if (phase.name.startsWith("the export")) assert.deepEqual(readdirSync(room.home).filter((name) => name.endsWith(".tmp")), []); // prettier-ignore
     });
   }
 
