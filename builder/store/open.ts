@@ -6,12 +6,14 @@ import { DiskBlobs } from "./blobs.ts";
 import { explain, explained, layoutVersion, prepareLayout } from "./layout.ts";
 import { IndexNames, type NamedEntry } from "./names.ts";
 import { DiskNotes } from "./notes.ts";
-import type { BlobStore, ImageNames } from "./store.ts";
+import type { BlobNotes, BlobStore, ImageNames } from "./store.ts";
 import { sweepOld, sweepTemporary, temporaryPath } from "./temporary.ts";
 import { makeDirectories } from "./directories.ts";
 
 /** The store below `root` (absolute), made when it is not there; swept of what dead processes left. Throws `STORE`. */
-export async function openStore(root: string): Promise<BlobStore & { readonly names: ImageNames }> {
+export async function openStore(
+  root: string,
+): Promise<BlobStore & { readonly names: ImageNames; readonly notes: BlobNotes }> {
   const own = join(root, "tsbuild");
   await prepareLayout(root, own, "STORE");
   const [temporary, partial] = [join(own, "tmp"), join(own, "partial")];

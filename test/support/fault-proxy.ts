@@ -71,7 +71,8 @@ export async function startFaultProxy(upstream: string): Promise<FaultProxy> {
     },
   };
   server.on("request", (request, response) => {
-    handle(proxy, upstream, agent, request, response).catch(() => request.socket.destroy());
+    const { socket } = request;
+    handle(proxy, upstream, agent, request, response, () => socket.destroy()).catch(() => socket.destroy());
   });
   server.on("connection", (socket) => {
     if (proxy.isDown) socket.destroy();
@@ -87,8 +88,9 @@ async function handle(
   agent: http.Agent,
   request: http.IncomingMessage,
   response: http.ServerResponse,
+  cutOff: () => void,
 ): Promise<void> {
-  if (proxy.isDown) return void request.socket.destroy();
+  if (proxy.isDown) return cutOff();
   const { method = "", url = "", headers } = request;
   const exchange: Exchange = {
     method,
@@ -103,33 +105,40 @@ async function handle(
   const fault = proxy.decide(exchange);
   if (fault !== undefined && answerAlone(fault, exchange, request, response)) return;
   if (fault?.kind === "wait") await sleep(fault.ms);
-  if (fault?.kind === "cut before") return await cut(request, fault.meanwhile);
+  if (fault?.kind === "cut before") return await cut(cutOff, fault.meanwhile);
   // The registry gets the client's Host: the places it names lead through the proxy.
   const outgoing = http.request(`http://${upstream}${url}`, { method, agent, headers });
   const answered = once(outgoing, "response") as Promise<[http.IncomingMessage]>;
   answered.catch(() => undefined);
   const limit = fault?.kind === "cut" && fault.where === "request" ? fault.afterBytes : undefined;
-  if (!(await forward(request, outgoing, exchange, limit))) {
+  if (!(await forward(request, outgoing, exchange, limit, answered))) {
     outgoing.destroy();
-    return await cut(request, fault?.kind === "cut" ? fault.meanwhile : undefined);
+    return await cut(cutOff, fault?.kind === "cut" ? fault.meanwhile : undefined);
   }
   const [answer] = await answered;
-  await passOn(answer, exchange, fault, request, response);
+  await passOn(answer, exchange, fault, response, cutOff);
 }
 
-/** The client's body to the registry; false when the limit was reached. */
+/** The client's body to the registry, or what it takes of it before it answers; false when the limit was reached. */
 async function forward(
   request: http.IncomingMessage,
   outgoing: http.ClientRequest,
   exchange: Exchange,
   limit: number | undefined,
+  answered: Promise<unknown>,
 ): Promise<boolean> {
   if (limit === 0) return false;
+  let isAnswered = false;
+  const early = answered.then(
+    () => (isAnswered = true),
+    () => (isAnswered = true),
+  );
   try {
     for await (const chunk of request as AsyncIterable<Buffer>) {
       const rest = limit === undefined ? chunk : chunk.subarray(0, limit - exchange.requestBytes);
       exchange.requestBytes += rest.length;
-      if (!outgoing.write(rest)) await once(outgoing, "drain");
+      if (!outgoing.write(rest)) await Promise.race([once(outgoing, "drain").catch(() => undefined), early]);
+      if (isAnswered) return true;
       if (exchange.requestBytes === limit) {
         await sleep(5); // so that the registry sees them
         return false;
@@ -147,18 +156,19 @@ async function passOn(
   answer: http.IncomingMessage,
   exchange: Exchange,
   fault: Fault | undefined,
-  request: http.IncomingMessage,
   response: http.ServerResponse,
+  cutOff: () => void,
 ): Promise<void> {
   exchange.status = answer.statusCode ?? 0;
   if (fault?.kind === "cut after") {
     for await (const _ of answer);
-    return await cut(request, fault.meanwhile);
+    return await cut(cutOff, fault.meanwhile);
   }
   const headers = { ...answer.headers };
   if (fault?.kind === "length") headers["content-length"] = String(Number(headers["content-length"]) + fault.delta);
   response.writeHead(exchange.status, headers);
-  const limit = fault?.kind === "cut" || fault?.kind === "stall" ? fault.afterBytes : undefined;
+  const isCut = fault?.kind === "stall" || (fault?.kind === "cut" && fault.where === "response");
+  const limit = isCut ? fault.afterBytes : undefined;
   if (limit !== undefined) response.flushHeaders();
   for await (const whole of answer as AsyncIterable<Buffer>) {
     const chunk = fault?.kind === "spoil" ? spoiled(whole, fault.atByte - exchange.responseBytes) : whole;
@@ -169,7 +179,7 @@ async function passOn(
     if (fault?.kind === "stall") return;
     await new Promise((resolve) => response.write("", resolve));
     answer.destroy();
-    return await cut(request, fault?.kind === "cut" ? fault.meanwhile : undefined);
+    return await cut(cutOff, fault?.kind === "cut" ? fault.meanwhile : undefined);
   }
   response.end();
   await once(response, "close");
@@ -226,7 +236,7 @@ function spoiled(chunk: Buffer, at: number): Buffer {
   return copy;
 }
 
-async function cut(request: http.IncomingMessage, meanwhile: Meanwhile | undefined): Promise<void> {
+async function cut(cutOff: () => void, meanwhile: Meanwhile | undefined): Promise<void> {
   await meanwhile?.();
-  request.socket.destroy();
+  cutOff();
 }

@@ -35,8 +35,8 @@ export interface MemoryRegistry extends AsyncDisposable {
 }
 
 interface Upload {
-  readonly repository: string;
-  bytes: Buffer;
+  readonly chunks: Buffer[];
+  size: number;
 }
 
 /** Starts one on a loopback port. */
@@ -111,15 +111,19 @@ class Registry {
     const upload = this.#uploads.get(id);
     if (upload === undefined) return refuse(response, 404, "BLOB_UPLOAD_UNKNOWN");
     if (request.method === "GET") return void response.writeHead(204, this.#place(repository, id, upload)).end();
-    const from = Number(/^(\d+)-/.exec(request.headers["content-range"] ?? "")?.[1] ?? upload.bytes.length);
-    if (from !== upload.bytes.length) return void response.writeHead(416, this.#place(repository, id, upload)).end();
+    const from = Number(/^(\d+)-/.exec(request.headers["content-range"] ?? "")?.[1] ?? upload.size);
+    if (from !== upload.size) return void response.writeHead(416, this.#place(repository, id, upload)).end();
     // What came before a connection broke stays.
-    await read(request, seen, (bytes) => (upload.bytes = Buffer.concat([upload.bytes, bytes])));
+    await read(request, seen, (bytes) => {
+      upload.chunks.push(bytes);
+      upload.size += bytes.length;
+    });
     if (request.method === "PATCH") return void response.writeHead(202, this.#place(repository, id, upload)).end();
     const digest = query.get("digest") ?? "";
-    if (digest !== digestOf(upload.bytes)) return refuse(response, 400, "DIGEST_INVALID");
+    const whole = Buffer.concat(upload.chunks);
+    if (digest !== digestOf(whole)) return refuse(response, 400, "DIGEST_INVALID");
     this.#uploads.delete(id);
-    inside(this.blobs, repository).set(digest, upload.bytes);
+    inside(this.blobs, repository).set(digest, whole);
     response.writeHead(201, { location: `/v2/${repository}/blobs/${digest}`, "docker-content-digest": digest }).end();
   }
 
@@ -131,16 +135,16 @@ class Registry {
       return void response.writeHead(201, { location: `/v2/${repository}/blobs/${mount}` }).end();
     }
     const id = randomUUID();
-    const upload = { repository, bytes: Buffer.alloc(0) };
+    const upload: Upload = { chunks: [], size: 0 };
     this.#uploads.set(id, upload);
     response.writeHead(202, this.#place(repository, id, upload)).end();
   }
 
-  #place(repository: string, id: string, { bytes }: Upload): Record<string, string> {
+  #place(repository: string, id: string, { size }: Upload): Record<string, string> {
     const { smallestChunk } = this.#options;
     return {
-      location: `/v2/${repository}/blobs/uploads/${id}?state=${bytes.length}`,
-      range: `0-${Math.max(0, bytes.length - 1)}`,
+      location: `/v2/${repository}/blobs/uploads/${id}?state=${size}`,
+      range: `0-${Math.max(0, size - 1)}`,
       "content-length": "0",
       ...(smallestChunk === undefined ? {} : { "oci-chunk-min-length": String(smallestChunk) }),
     };
@@ -164,8 +168,9 @@ class Registry {
   ): Promise<void> {
     const all = inside(this.manifests, repository);
     if (request.method === "PUT") {
-      let bytes = Buffer.alloc(0);
-      await read(request, seen, (more) => (bytes = Buffer.concat([bytes, more])));
+      const chunks: Buffer[] = [];
+      await read(request, seen, (chunk) => chunks.push(chunk));
+      const bytes = Buffer.concat(chunks);
       const [digest, type] = [digestOf(bytes), request.headers["content-type"] ?? ""];
       for (const key of [name, digest]) all.set(key, { type, bytes });
       const subject = subjectOf(bytes);

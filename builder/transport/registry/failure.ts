@@ -55,6 +55,7 @@ function hintFor({ status, headers }: HttpResponse, codes: readonly string[]): s
   const askedMs = retryAfterMs(headers);
   if (askedMs !== undefined && askedMs > 0) return `it asks to come back in ${Math.ceil(askedMs / 1000)} s`;
   if (status === 429) return "it allows no more requests for now; with a login it may allow more";
+  if (status === 413) return "the registry, or a server before it, takes nothing that large";
   if (status === 403) return "does the repository exist, under this name, and may this account use it?";
   if (status === 405 || codes.includes("UNSUPPORTED"))
     return "the registry does not offer this, or has it switched off";

@@ -116,9 +116,25 @@ interface IndexEdit {
   readonly holds: (referrers: readonly Descriptor[]) => boolean;
 }
 
+/** The last change of each index in this process: the next one waits for it. */
+const changes = new Map<string, Promise<void>>();
+
 // Tags cannot be changed under a condition, and another client may change this one at the same time: whoever does not
-// find his change afterwards makes it again.
+// find his change a moment later makes it again. Changes of this process follow each other.
 async function updateIndex(
+  client: RegistryClient,
+  subject: Digest,
+  signal: AbortSignal,
+  edit: IndexEdit,
+): Promise<void> {
+  const key = `${client.name}@${subject}`;
+  const turn = (changes.get(key) ?? Promise.resolve()).then(() => changeIndex(client, subject, signal, edit));
+  const settled = turn.catch(() => undefined);
+  changes.set(key, settled);
+  await turn.finally(() => changes.get(key) === settled && changes.delete(key));
+}
+
+async function changeIndex(
   client: RegistryClient,
   subject: Digest,
   signal: AbortSignal,
@@ -126,11 +142,11 @@ async function updateIndex(
 ): Promise<void> {
   const what = `the index of referrers of ${subject}`;
   for (let attempt = 0; ; attempt++) {
+    if (attempt > 0) await sleep(pauseMs(client.retry, attempt - 1, undefined), undefined, { signal });
     const referrers = await readIndex(client, subject, signal);
     if (holds(referrers)) return;
     if (attempt === UPDATES)
       throw new BuildError("REGISTRY", `${client.describe(what)}: others change it all the time`);
-    if (attempt > 0) await sleep(pauseMs(client.retry, attempt, undefined), undefined, { signal });
     const { bytes, descriptor } = referrersIndex(edit(referrers));
     const headers = { "content-type": descriptor.mediaType, "content-length": String(bytes.length) };
     const body = (): AsyncIterable<Uint8Array> => oneChunk(bytes);

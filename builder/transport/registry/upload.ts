@@ -143,11 +143,11 @@ export class BlobUploader {
     const askedMs = retryAfterMs(headers);
     const error = await this.#client.failure(response, `blob ${blob.digest}`);
     const codes = error instanceof RefusalError ? error.codes : [];
+    if (status === 413 && sentBytes > SMALLEST_CHUNK_BYTES) return new Interruption(error, "too large", sentBytes);
     // What arrived was not what was sent: once more, in case something on the way spoiled it.
     if (codes.includes("DIGEST_INVALID") || codes.includes("SIZE_INVALID")) return new Interruption(error, "spoiled");
     if (status === 404 || codes.includes("BLOB_UPLOAD_UNKNOWN") || codes.includes("BLOB_UPLOAD_INVALID"))
       return new Interruption(error, "void");
-    if (status === 413 && sentBytes > SMALLEST_CHUNK_BYTES) return new Interruption(error, "too large", sentBytes);
     if (status === 416 || isPassing(status)) return new Interruption(error, "busy", sentBytes, askedMs);
     return error;
   }
