@@ -45,9 +45,10 @@ format: $(MODULES) ## puts every file into prettier's form
 bench: build ## measures; prints ratios
 	@node tools/bench/main.ts
 
-soak: build ## many builds at once, killed at random; then checks the store
+soak: build ## many builds at once, killed at random, checks the store; then long forms of tests
 	@node tools/soak/main.ts
 	@CONFORMANCE=all node tools/test.ts test/conformance.test.ts
+	@INTERRUPTIONS=100 node --test test/transport/registry-interrupt.test.ts
 
 install: build ## to PREFIX (/usr/local for root, else ~/.local), below DESTDIR if given; brings its own Node
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' node tools/install.ts

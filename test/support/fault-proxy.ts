@@ -50,8 +50,10 @@ export interface FaultProxy extends AsyncDisposable {
   readonly exchanges: Exchange[];
   /** Asked for each exchange; may be replaced at any time. */
   decide: (exchange: Exchange) => Fault | undefined;
-  /** As long as it is, every connection is cut at once. */
+  /** As long as it is, every new connection is cut at once. */
   isDown: boolean;
+  /** Cuts every connection there is. */
+  cutAll(): void;
 }
 
 /** Starts a proxy before a registry ("127.0.0.1:5000", plain http). */
@@ -63,6 +65,7 @@ export async function startFaultProxy(upstream: string): Promise<FaultProxy> {
     exchanges: [],
     decide: () => undefined,
     isDown: false,
+    cutAll: () => server.closeAllConnections(),
     async [Symbol.asyncDispose]() {
       agent.destroy();
       server.closeAllConnections();
@@ -137,7 +140,7 @@ async function forward(
     for await (const chunk of request as AsyncIterable<Buffer>) {
       const rest = limit === undefined ? chunk : chunk.subarray(0, limit - exchange.requestBytes);
       exchange.requestBytes += rest.length;
-      if (!outgoing.write(rest)) await Promise.race([once(outgoing, "drain").catch(() => undefined), early]);
+      if (!outgoing.write(rest)) await Promise.race([drained(outgoing), early]);
       if (isAnswered) return true;
       if (exchange.requestBytes === limit) {
         await sleep(5); // so that the registry sees them
@@ -174,7 +177,7 @@ async function passOn(
     const chunk = fault?.kind === "spoil" ? spoiled(whole, fault.atByte - exchange.responseBytes) : whole;
     const rest = limit === undefined ? chunk : chunk.subarray(0, limit - exchange.responseBytes);
     exchange.responseBytes += rest.length;
-    if (rest.length > 0 && !response.write(rest)) await once(response, "drain");
+    if (rest.length > 0 && !response.write(rest)) await drained(response);
     if (exchange.responseBytes !== limit) continue;
     if (fault?.kind === "stall") return;
     await new Promise((resolve) => response.write("", resolve));
@@ -234,6 +237,17 @@ function spoiled(chunk: Buffer, at: number): Buffer {
   const copy = Buffer.from(chunk);
   copy[at] = (copy[at] ?? 0) ^ 1;
   return copy;
+}
+
+/** Waits until there is room again, or nobody any more. */
+async function drained(stream: http.ServerResponse | http.ClientRequest): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const done = (): void => {
+      stream.off("drain", done).off("close", done);
+      resolve();
+    };
+    stream.on("drain", done).on("close", done);
+  });
 }
 
 async function cut(cutOff: () => void, meanwhile: Meanwhile | undefined): Promise<void> {

@@ -139,7 +139,7 @@ suite("an upload to a registry that remembers what came", () => {
     const sizes = proxy.exchanges.filter(({ method, status }) => method === "PATCH" && status === 202).map(({ requestBytes }) => requestBytes); // prettier-ignore
     assert.ok(
       sizes.length > 1 && sizes.slice(0, -1).every((size) => size >= 2_000_000 && size <= 2_500_000),
-      `${sizes}`,
+      sizes.join(),
     );
   });
 

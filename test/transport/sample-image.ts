@@ -4,9 +4,10 @@ import { randomBytes } from "node:crypto";
 import { gzipSync } from "node:zlib";
 import type { Descriptor } from "../../builder/core/descriptor.ts";
 import { MEDIA } from "../../builder/core/descriptor.ts";
-import { digestOf } from "../../builder/core/digest.ts";
+import { type Digest, digestOf } from "../../builder/core/digest.ts";
 import type { Platform } from "../../builder/core/platform.ts";
-import { assembleManifest } from "../../builder/image/manifest.ts";
+import { assembleManifest, type Document } from "../../builder/image/manifest.ts";
+import { parseImageManifest } from "../../builder/image/read.ts";
 import type { BlobStore } from "../../builder/store/store.ts";
 import type { ImageContents } from "../../builder/transport/push.ts";
 
@@ -14,7 +15,6 @@ export const AMD64: Platform = { os: "linux", architecture: "amd64" };
 
 export interface SampleImage extends ImageContents {
   readonly manifest: Descriptor;
-  readonly manifestBytes: Uint8Array;
   readonly config: Descriptor;
   readonly layers: readonly Descriptor[];
 }
@@ -28,8 +28,20 @@ export async function makeImage(store: BlobStore, layerBytes: readonly number[])
   const rootfs = { type: "layers", diff_ids: tars.map((tar) => digestOf(tar)) };
   const bytes = Buffer.from(JSON.stringify({ architecture: "amd64", os: "linux", rootfs }));
   const config = { mediaType: MEDIA.ociConfig, ...(await store.put(bytes)) };
-  const { descriptor, bytes: manifestBytes } = assembleManifest(config, layers, "oci");
-  await store.put(manifestBytes);
-  const documents = [{ descriptor, bytes: manifestBytes }];
-  return { blobs: [...layers, config], documents, manifest: descriptor, manifestBytes, config, layers };
+  const document = assembleManifest(config, layers, "oci");
+  await store.put(document.bytes);
+  return imageOf(document, config, layers);
+}
+
+/** The image of a manifest in a store. */
+export async function loadImage(store: BlobStore, digest: Digest): Promise<SampleImage> {
+  const bytes = await store.read(digest);
+  const { config, layers, mediaType } = parseImageManifest(bytes, digest);
+  const descriptor = { mediaType, digest, size: bytes.length };
+  return imageOf({ descriptor, bytes }, config, layers);
+}
+
+function imageOf(document: Document, config: Descriptor, layers: readonly Descriptor[]): SampleImage {
+  const { descriptor } = document;
+  return { blobs: [...layers, config], documents: [document], manifest: descriptor, config, layers };
 }

@@ -1,32 +1,46 @@
 // Which of an endpoint's origins answers: a host may speak https, plain http, or nothing.
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { BuildError } from "../../core/errors.ts";
 import { startOf } from "./failure.ts";
 import type { HttpClient } from "./http.ts";
 import { ConnectionError } from "./http.ts";
+import { pauseMs } from "./retry.ts";
 
 /**
- * The first origin that answers as a registry's protocol does. The last one is not tried: with nothing else left, the
- * first real request tells. Throws `REGISTRY` when none is a URL.
+ * The first origin that answers as a registry's protocol does. A single one is not tried: the first real request tells.
+ * Throws `ConnectionError` when none answers, also not when asked again, and `REGISTRY` for what is no URL.
  */
 export async function findOrigin(origins: readonly string[], http: HttpClient, signal: AbortSignal): Promise<string> {
-  const [first, ...others] = origins.map((origin) => origin.replace(/\/+$/, ""));
-  if (first === undefined || !URL.canParse(first)) throw new BuildError("REGISTRY", `"${first ?? ""}" is no URL`);
-  if (others.length === 0 || (await answers(first, http, signal))) return first;
-  return await findOrigin(others, http, signal);
+  const roots = origins.map((origin) => origin.replace(/\/+$/, ""));
+  const wrong = roots.find((root) => !URL.canParse(root));
+  const [first] = roots;
+  if (first === undefined || wrong !== undefined) throw new BuildError("REGISTRY", `"${wrong ?? ""}" is no URL`);
+  if (roots.length === 1) return first;
+  for (let attempt = 0; ; attempt++) {
+    let failure: ConnectionError | undefined;
+    for (const root of roots) {
+      const answer = await ask(root, http, signal);
+      if (answer === true) return root;
+      // What the first one says is what people look for.
+      if (answer !== false) failure ??= answer;
+    }
+    if (failure === undefined) return first;
+    if (attempt >= http.retry.retries || !failure.mayPass) throw failure;
+    await sleep(pauseMs(http.retry, attempt, undefined), undefined, { signal });
+  }
 }
 
-async function answers(origin: string, http: HttpClient, signal: AbortSignal): Promise<boolean> {
+/** Whether an origin answers; false when it says that its protocol is the other one. */
+async function ask(root: string, http: HttpClient, signal: AbortSignal): Promise<boolean | ConnectionError> {
   try {
-    const response = await http.send({ method: "GET", url: new URL(`${origin}/v2/`), once: true }, signal);
+    const response = await http.send({ method: "GET", url: new URL(`${root}/v2/`), once: true }, signal);
     const text = response.status === 400 ? await startOf(response.body) : "";
     response.body.destroy();
     // Go's servers and nginx, asked by plain http where they speak TLS.
     return !/HTTP request .*\bto\b.* HTTPS/i.test(text);
   } catch (error) {
     if (signal.aborted || !(error instanceof ConnectionError)) throw error;
-    // Nobody there: the other protocol would find nobody either, and requests of the first kind say so.
-    const { cause } = error;
-    return cause instanceof Error && "code" in cause && cause.code === "ECONNREFUSED" && origin.startsWith("http:");
+    return error;
   }
 }
