@@ -90,7 +90,10 @@ export class Solver<R> {
 
   /** Inputs first, so that no chain of calls grows as deep as a Dockerfile is long. */
   #start(targets: readonly Vertex[]): void {
-    for (const vertex of topological(targets)) {
+    const vertices = topological(targets);
+    // People see how many steps there are before the first one ends.
+    for (const vertex of vertices) this.#emit(vertex, {});
+    for (const vertex of vertices) {
       this.#state(vertex);
       if (!this.#options.operator.isTransient(vertex)) void this.#key(vertex);
     }

@@ -47,6 +47,7 @@ export const build: Command = async (context) => {
     stream: process.stderr,
     colours: !environment["NO_COLOR"],
     debug: outcome.debug,
+    logLines: logLines(environment["BUILDKIT_TTY_LOG_LINES"]),
     now: Date.now,
     excerpt,
   });
@@ -145,9 +146,16 @@ function progressMode(args: Arguments, environment: Environment): ProgressMode {
     }
     return "quiet";
   }
+  // Such a terminal cannot be painted over.
+  if (mode === "auto" && environment["TERM"] === "dumb") return "plain";
   if (mode === "tty" && !process.stderr.isTTY)
     throw new BuildError("USAGE", "--progress=tty: standard error is not a terminal");
   return mode;
+}
+
+/** As BuildKit reads it: what is no number is not heeded. */
+function logLines(text = ""): number | undefined {
+  return /^\d{1,3}$/.test(text) ? Number(text) : undefined;
 }
 
 function makesImage({ exports }: Outputs): boolean {

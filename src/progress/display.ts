@@ -23,6 +23,8 @@ export interface DisplayOptions {
   readonly stream: DisplayStream;
   readonly colours: boolean;
   readonly debug: boolean;
+  /** Lines of output that the live view shows below a running step; 6 if not said, as BuildKit. */
+  readonly logLines?: number | undefined;
   readonly now: () => number;
   /** Lines around a place in a Dockerfile. */
   readonly excerpt: (location: SourceLocation) => string;
@@ -40,6 +42,7 @@ const ERROR_LINES_PLAIN = 10;
 const ERROR_LINES_TTY = 100;
 const TURN_MS = 200;
 const FRAME_MS = 100;
+const LOG_LINES = 6;
 
 /** Opens a display. `auto` is a live view on a terminal, plain lines elsewhere. */
 export async function openDisplay(options: DisplayOptions): Promise<Display> {
@@ -112,13 +115,20 @@ async function plainDisplay({ stream, now, debug, excerpt }: DisplayOptions): Pr
   };
 }
 
-async function ttyDisplay({ stream, now, colours, debug, excerpt }: DisplayOptions): Promise<Display> {
+async function ttyDisplay({
+  stream,
+  now,
+  colours,
+  debug,
+  excerpt,
+  logLines = LOG_LINES,
+}: DisplayOptions): Promise<Display> {
   const [{ renderTty }, { Repainter }] = await Promise.all([import("./tty.ts"), import("./tty-screen.ts")]);
   const trace = new TraceFold();
   const screen = new Repainter(colours);
   const paint = (final: boolean): void => {
     const size = { columns: stream.columns || 80, rows: stream.rows || 24 };
-    stream.write(screen.paint(renderTty(trace, { size, now: now(), final }), size.columns));
+    stream.write(screen.paint(renderTty(trace, { size, now: now(), final, logLines }), size.columns));
   };
   let isDirty = false;
   const repaint = (): void => paint(false);

@@ -6,7 +6,7 @@
 
 import type { BuildEvent, StatusEvent } from "../../builder/core/events.ts";
 import type { LogLine } from "./log-lines.ts";
-import { colouredText, lastOverwrite } from "./terminal-text.ts";
+import { colouredText, lastOverwrite, plainLines, plainText } from "./terminal-text.ts";
 import type { Step } from "./trace.ts";
 import { isCancelled, TraceFold } from "./trace.ts";
 import { formatOffset, formatPart, formatSeconds } from "./units.ts";
@@ -69,7 +69,7 @@ export class PlainText {
     let text = "";
     if (this.#floor !== step) {
       if (this.#floor !== undefined) text += `#${this.#floor.index} ...\n`;
-      text += `${this.#isFirst ? "" : "\n"}#${step.index} ${step.name}\n`;
+      text += `${this.#isFirst ? "" : "\n"}#${step.index} ${plainText(step.name)}\n`;
       this.#isFirst = false;
       this.#floor = step;
       this.#floorSince = now;
@@ -109,7 +109,7 @@ export class PlainText {
 function endLine(step: Step): string {
   const number = `#${step.index}`;
   if (step.error !== undefined) {
-    return isCancelled(step) ? `${number} CANCELED\n` : `${number} ERROR: ${step.error}\n`;
+    return isCancelled(step) ? `${number} CANCELED\n` : `${number} ERROR: ${plainLines(step.error)}\n`;
   }
   if (step.cached) return `${number} CACHED\n`;
   return `${number} DONE ${formatSeconds((step.completed ?? step.started) - step.started)}\n`;

@@ -2,7 +2,7 @@
 
 import type { SourceLocation } from "../../builder/core/errors.ts";
 import type { WarningEvent } from "../../builder/core/events.ts";
-import { colouredText, lastOverwrite } from "./terminal-text.ts";
+import { colouredText, lastOverwrite, plainLines, plainText } from "./terminal-text.ts";
 import type { Trace } from "./trace.ts";
 import { isCancelled } from "./trace.ts";
 import { formatOffset } from "./units.ts";
@@ -15,7 +15,7 @@ export function errorBlock(trace: Trace, mostLines: number): string {
     const lines = step.lines
       .slice(-mostLines)
       .map((line) => `${formatOffset(line.time - step.started)} ${colouredText(lastOverwrite(line.text))}\n`);
-    text += `------\n > ${step.name}:\n${lines.join("")}------\n`;
+    text += `------\n > ${plainText(step.name)}:\n${lines.join("")}------\n`;
   }
   return text;
 }
@@ -31,7 +31,7 @@ export function warningList(
   let text = `\n ${count}${debug ? "" : " (use --debug to expand)"}:\n`;
   for (const { rule, message, detail, url, location } of warnings) {
     const place = location === undefined ? "" : ` (${location.file}:${location.range.startLine})`;
-    text += ` - ${rule === undefined ? "" : `${rule}: `}${message}${place}\n`;
+    text += ` - ${rule === undefined ? "" : `${rule}: `}${plainLines(message)}${place}\n`;
     if (!debug) continue;
     if (detail !== undefined) text += `${detail}\n`;
     if (url !== undefined) text += `More info: ${url}\n`;

@@ -4,25 +4,35 @@
 // ECMA-48: CSI sequences, OSC/DCS/APC/PM/SOS strings, two-byte escapes, and the C1 forms of them. A string that is
 // not ended takes the rest of the line.
 const SEQUENCE =
-  /\x1b\[[0-?]*[ -/]*(?:[@-~]|$)|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\|$)|\x1b[ -/]*(?:[0-~]|$)|\x9b[0-?]*[ -/]*[@-~]?/g;
+  /\x1b\[[0-?]*[ -/]*(?:[@-~]|$)|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\|$)|\x1b[ -/]*(?:[0-~]|$)|\x9b[0-?]*[ -/]*[@-~]?|\x1b/g;
 const COLOUR = /^\x1b\[[0-9;:]*m$/;
-const CONTROL = /[\x00-\x08\x0a-\x1a\x1c-\x1f\x7f-\x9f]/g;
+// Controls but ESC, tab and BEL, which ends strings; line and paragraph separators, and what turns the direction of writing around.
+const CONTROL = /[\x00-\x06\x08\x0a-\x1a\x1c-\x1f\x7f-\x9a\x9c-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
 
 /** The text without escape sequences and control characters, tabs as spaces: nothing of it can move the cursor. */
 export function plainText(text: string): string {
-  return text.replace(SEQUENCE, "").replace(CONTROL, "").replaceAll("\x1b", "").replaceAll("\t", "    ");
+  return sequencesOf(text, () => "").replaceAll("\t", "    ");
 }
 
 /** The same, but colours stay; the text ends with a reset when it had any. */
 export function colouredText(text: string): string {
   let coloured = false;
-  const kept = text.replace(SEQUENCE, (sequence) => {
+  const kept = sequencesOf(text, (sequence) => {
     if (!COLOUR.test(sequence)) return "";
     coloured = true;
     return sequence;
   });
-  const clean = kept.replace(CONTROL, "").replaceAll("\t", "    ");
-  return coloured ? `${clean}\x1b[0m` : clean.replaceAll("\x1b", "");
+  return kept.replaceAll("\t", "    ") + (coloured ? "\x1b[0m" : "");
+}
+
+/** The same for a text of several lines. */
+export function plainLines(text: string): string {
+  return text.split("\n").map(plainText).join("\n");
+}
+
+// Controls go first, as a terminal ignores them inside a sequence; then every ESC that is left begins one that is judged.
+function sequencesOf(text: string, judge: (sequence: string) => string): string {
+  return text.replace(CONTROL, "").replace(SEQUENCE, judge).replaceAll("\x07", "");
 }
 
 /** What remains of a line that used carriage returns to overwrite itself: the last part that says something. */
@@ -52,10 +62,15 @@ export function cut(text: string, width: number): string {
   return width > 0 ? `${kept}…` : "";
 }
 
-/** 0 for combining marks, 2 for East Asian wide characters and emoji, else 1 (the blocks, not each character). */
+const ZERO_WIDTH = /[\p{Mn}\p{Me}\p{Cf}]/u;
+const EMOJI = /\p{Emoji_Presentation}/u;
+const VARIATION_EMOJI = 0xfe0f;
+
+/** 0 for what joins the character before it, 2 for East Asian wide characters (the blocks, not each character) and emoji, else 1. */
 function widthOf(code: number): number {
   if (code < 0x300) return 1;
-  if (code <= 0x36f || (code >= 0x200b && code <= 0x200f) || (code >= 0xfe00 && code <= 0xfe0f)) return 0;
+  // It makes an emoji of a character that was counted as one column.
+  if (code === VARIATION_EMOJI) return 1;
   const wide =
     (code >= 0x1100 && code <= 0x115f) ||
     (code >= 0x2e80 && code <= 0xa4cf) ||
@@ -64,7 +79,9 @@ function widthOf(code: number): number {
     (code >= 0xfe30 && code <= 0xfe6f) ||
     (code >= 0xff00 && code <= 0xff60) ||
     (code >= 0xffe0 && code <= 0xffe6) ||
-    (code >= 0x1f300 && code <= 0x1faff) ||
+    (code >= 0x1f200 && code <= 0x1faff) ||
     (code >= 0x20000 && code <= 0x3fffd);
-  return wide ? 2 : 1;
+  if (wide) return 2;
+  const character = String.fromCodePoint(code);
+  return EMOJI.test(character) ? 2 : ZERO_WIDTH.test(character) ? 0 : 1;
 }

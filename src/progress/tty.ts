@@ -13,6 +13,8 @@ export interface Size {
 export interface TtyOptions {
   readonly size: Size;
   readonly now: number;
+  /** Lines of output shown below a running step. */
+  readonly logLines: number;
   /** The last picture, which stays: every step, however many, and no output. */
   readonly final: boolean;
 }
@@ -25,23 +27,24 @@ export interface ScreenLine {
   readonly coloured?: string;
 }
 
-/** Lines of output shown below a running step, and the least that is worth showing. */
-const LOG_LINES = 6;
+/** Columns that a name needs to say anything beside a time. */
+const NARROWEST = 14;
 
 const CODES = { none: "", done: "\x1b[34m", error: "\x1b[31m", warning: "\x1b[33m", faint: "\x1b[2m" } as const;
 
 /** The picture of a build, no line wider than the screen, none beyond its last row. */
 export function renderTty(trace: Trace, options: TtyOptions): ScreenLine[] {
   const { size, now, final } = options;
-  const width = Math.max(20, size.columns - 1);
+  // One column is left free: a line that fills the last one makes some terminals wrap.
+  const width = Math.max(1, size.columns - 1);
   const completed = trace.steps.filter((step) => step.completed !== undefined).length;
   const isFinished = final && completed === trace.total && trace.total > 0;
   const elapsed = trace.started === undefined ? 0 : now - trace.started;
   const title = `[+] Building ${formatSeconds(elapsed)} (${completed}/${trace.total})${isFinished ? " FINISHED" : ""}`;
   const header: ScreenLine = { text: cut(title, width), paint: "none" };
-  const blocks = trace.steps.map((step) => stepBlock(step, width, now, final ? 0 : LOG_LINES));
+  const blocks = trace.steps.map((step) => stepBlock(step, width, now, final ? 0 : options.logLines));
   if (final) return [header, ...blocks.flat()];
-  return [header, ...fit(trace.steps, blocks, Math.max(1, size.rows - 2))];
+  return [header, ...fit(trace.steps, blocks, Math.max(0, size.rows - 2))];
 }
 
 /** A line as it goes to the terminal, without its line feed. */
@@ -111,9 +114,10 @@ function head(block: readonly ScreenLine[], length: number): readonly ScreenLine
   return length === 0 ? [] : [...block.slice(0, 1), ...block.slice(block.length - length + 1)];
 }
 
-/** Text at the left, text at the right, exactly as wide as asked. */
+/** Text at the left, text at the right, exactly as wide as asked; where little room is, only the left one. */
 function spread(left: string, right: string, width: number): string {
   const room = width - columns(right) - 1;
+  if (room < NARROWEST) return cut(left, width);
   const fitting = cut(left, room);
   return `${fitting}${" ".repeat(Math.max(0, room - columns(fitting)))} ${right}`;
 }

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import fc from "fast-check";
+import { colouredText, columns, cut, plainText } from "../../src/progress/terminal-text.ts";
 import { TraceFold } from "../../src/progress/trace.ts";
 import { Repainter } from "../../src/progress/tty-screen.ts";
 import { paintLine, renderTty } from "../../src/progress/tty.ts";
@@ -9,7 +11,7 @@ const A = "[1/2] FROM alpine";
 const B = "[2/2] RUN make";
 
 function picture(trace: TraceFold, seconds: number, size: { columns: number; rows: number }, final = false): string[] {
-  return renderTty(trace, { size, now: at(seconds), final }).map(({ text }) => text);
+  return renderTty(trace, { size, now: at(seconds), final, logLines: 6 }).map(({ text }) => text);
 }
 
 test("finished steps are one line each, running ones show their parts and their last lines", () => {
@@ -45,7 +47,7 @@ test("no line is wider than the screen and no picture higher, whatever its outpu
     if (step < 35) trace.take(ends(`step ${step} ${"x".repeat(100)}`, 0, 1));
     else trace.take(says(`step ${step} ${"x".repeat(100)}`, 0.5, `\x1b[31m漢字${"y".repeat(200)}\x1b[9A\x1b[H\n`));
   }
-  const lines = renderTty(trace, { size: { columns: 40, rows: 12 }, now: at(2), final: false });
+  const lines = renderTty(trace, { size: { columns: 40, rows: 12 }, now: at(2), final: false, logLines: 6 });
   assert.ok(lines.length <= 11, String(lines.length));
   for (const { text } of lines) assert.ok(text.length <= 39 && !text.includes("\x1b"), text);
   assert.equal(lines.filter(({ text }) => / step 3[5-9] /.test(text)).length, 5, "running steps are never hidden");
@@ -54,10 +56,50 @@ test("no line is wider than the screen and no picture higher, whatever its outpu
 test("a program's colours stay, its cursor movements go", () => {
   const trace = new TraceFold();
   for (const event of [starts(B, 0), says(B, 0.1, "\x1b[32mok\x1b[0m\x1b[2K\x1b[1A\n")]) trace.take(event);
-  const line = renderTty(trace, { size: { columns: 80, rows: 24 }, now: at(1), final: false }).at(-1);
+  const line = renderTty(trace, { size: { columns: 80, rows: 24 }, now: at(1), final: false, logLines: 6 }).at(-1);
   assert.ok(line);
   assert.equal(paintLine(line, true), "\x1b[2m => => # \x1b[32mok\x1b[0m\x1b[0m\x1b[0m");
   assert.equal(paintLine(line, false), " => => # ok");
+});
+
+const pieces = fc.constantFrom("\x1b", "[", "2J", "31m", ";", "\x01", "\x9b", "]0;x", "\x07", "\\", "a", "\t", "\r", "漢", "✅", "e\u0301", "☀\ufe0f", "\u202e", "\u2028", "P", "?1049h"); // prettier-ignore
+const hostile = fc.array(pieces, { maxLength: 12 }).map((parts) => parts.join(""));
+
+test("whatever a program writes, only colours come through, and nothing that moves the cursor", () => {
+  fc.assert(
+    fc.property(hostile, (text) => {
+      assert.match(plainText(text), /^[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]*$/);
+      const coloured = colouredText(text).replaceAll(/\x1b\[[0-9;:]*m/g, "");
+      assert.match(coloured, /^[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]*$/);
+    }),
+    { numRuns: 2000 },
+  );
+  // A control character inside a sequence, which a terminal leaves out, does not hide it.
+  assert.equal(colouredText("\x1b[31mred\x1b\x01[2J"), "\x1b[31mred\x1b[0m");
+  assert.equal(colouredText("\x1b[31mred\x1b\x1b[2J[2J"), "\x1b[31mred[2J\x1b[0m");
+});
+
+test("emoji and wide characters count as what a terminal makes of them, at least", () => {
+  assert.deepEqual(["✅", "漢", "e\u0301", "☀\ufe0f", "🇩", "a"].map(columns), [2, 2, 1, 2, 2, 1]);
+  assert.equal(cut("✅✅✅", 4), "✅…");
+});
+
+test("a window may be as small as it likes", () => {
+  fc.assert(
+    fc.property(hostile, fc.nat(60), fc.integer({ min: 2, max: 12 }), (text, width, rows) => {
+      const trace = new TraceFold();
+      for (const event of [
+        ends(A, 0, 1),
+        starts(`RUN ${text}`, 0),
+        moves(`RUN ${text}`, text, 1, 2, 0),
+        says(`RUN ${text}`, 0.1, `${text}\n${text}`),
+      ])
+        trace.take(event);
+      const lines = picture(trace, 2, { columns: width + 1, rows });
+      assert.ok(lines.length < rows, lines.join("\n"));
+      for (const line of lines) assert.ok(columns(line) <= Math.max(1, width), line);
+    }),
+  );
 });
 
 test("the last picture shows every step and says how it ended", () => {
