@@ -57,8 +57,23 @@ export function chooseManifest(index: ImageIndex, platform: Platform, name: stri
   });
 }
 
+/** Whether an entry is an image, as far as it says: no attestation, no artifact. */
+export function isImageEntry(entry: Descriptor): boolean {
+  return entry.artifactType === undefined && !isAttestation(entry);
+}
+
+/** Whether an entry is an attestation, as BuildKit lists them. */
+export function isAttestation(entry: Descriptor): boolean {
+  return entry.annotations?.["vnd.docker.reference.type"] !== undefined;
+}
+
+/** The digest of the manifest that an attestation is about. */
+export function attestedBy(entry: Descriptor): string | undefined {
+  return entry.annotations?.["vnd.docker.reference.digest"];
+}
+
 function rankOf(entry: Descriptor, wanted: Platform): number {
-  if (entry.artifactType !== undefined || entry.annotations?.["vnd.docker.reference.type"] !== undefined) return 0;
+  if (!isImageEntry(entry)) return 0;
   if (entry.platform === undefined) return 0.5;
   return platformRank(wanted, normalizePlatform(entry.platform));
 }

@@ -9,6 +9,7 @@ import { BuildError } from "../core/errors.ts";
 import { ArchiveReader } from "./archive-reader.ts";
 import type { ArchiveRules } from "./archive-reader.ts";
 import { decompress } from "./decompress.ts";
+import type { ByteSource } from "./decompress.ts";
 import type { SourcedEntry } from "./entry.ts";
 import type { AppliedLayer, ApplyRequest, UnpackRequest, WithEntries } from "./jobs.ts";
 import type { TreeNode } from "./layer-tree.ts";
@@ -21,17 +22,28 @@ import { TarReader } from "./tar-reader.ts";
 
 /** Does `LayerJobs.apply`. `check` throws when the job is to stop. */
 export async function apply(request: ApplyRequest, check: () => void): Promise<WithEntries<AppliedLayer>> {
-  const { directory, only } = request;
-  if (directory === undefined) return resultOf(await read(request, new NoStore(), check));
-  if (only !== undefined) return await applyOnly(request, directory, only, check);
-  return resultOf(await read(request, new OverlayStore(directory, request.overlayXattrs, request.lowers ?? []), check));
+  return await applyFrom(() => readChunks(request.blobFile), request, check);
 }
+
+/** The same for a blob from anywhere: each call of `open` starts over, and a second one may be needed (see `applyOnly`). */
+export async function applyFrom(
+  open: () => ByteSource,
+  request: Omit<ApplyRequest, "blobFile" | "compression">,
+  check: () => void,
+): Promise<WithEntries<AppliedLayer>> {
+  const { directory, only, overlayXattrs, lowers = [] } = request;
+  if (directory === undefined) return resultOf(await read(open(), request, new NoStore(), check));
+  if (only !== undefined) return await applyOnly(open, request, directory, only, check);
+  return resultOf(await read(open(), request, new OverlayStore(directory, overlayXattrs, lowers), check));
+}
+
+type Limits = Pick<ApplyRequest, "diffId" | "maxUncompressedBytes">;
 
 /** Does `LayerJobs.unpack`. */
 export async function unpack(request: UnpackRequest, check: () => void): Promise<SourcedEntry[]> {
   const store = new PlainStore(bytePath(request.directory), () => true);
   const rules = { kind: "archive", maxContentBytes: request.maxUncompressedBytes ?? Number.POSITIVE_INFINITY } as const;
-  const { reader } = await readArchive(request.archiveFile, rules, store, check);
+  const { reader } = await readArchive(readChunks(request.archiveFile), rules, store, check);
   const entries = reader.tree.entries();
   const members = membersByPath(reader.tree.root);
   return entries.map((entry) => {
@@ -47,12 +59,13 @@ interface ReadResult {
 }
 
 async function read(
-  request: ApplyRequest,
+  blob: ByteSource,
+  request: Limits,
   store: MemberStore,
   check: () => void,
 ): Promise<ReadResult & { diffId: AppliedLayer["diffId"] }> {
   const rules = { kind: "layer", maxContentBytes: request.maxUncompressedBytes ?? Number.POSITIVE_INFINITY } as const;
-  const result = await readArchive(request.blobFile, rules, store, check);
+  const result = await readArchive(blob, rules, store, check);
   const diffId = result.digester.digest();
   if (request.diffId !== undefined && request.diffId !== diffId) {
     store.abandon();
@@ -65,7 +78,7 @@ async function read(
 }
 
 async function readArchive(
-  file: string,
+  source: ByteSource,
   rules: ArchiveRules,
   store: MemberStore,
   check: () => void,
@@ -74,7 +87,7 @@ async function readArchive(
   const tar = new TarReader(reader);
   const digester = new Digester();
   try {
-    for await (const chunk of decompress(readChunks(file), rules.kind)) {
+    for await (const chunk of decompress(source, rules.kind)) {
       check();
       digester.update(chunk);
       if (digester.sizeBytes > rules.maxContentBytes) throw invalidArchive("it unpacks to more than is allowed");
@@ -91,7 +104,8 @@ async function readArchive(
 
 /** Writes the wanted paths as plain files. A path may be another name of a file that comes under a name nobody asked for: then the archive is read twice. */
 async function applyOnly(
-  request: ApplyRequest,
+  open: () => ByteSource,
+  request: Limits,
   directory: string,
   only: readonly BytePath[],
   check: () => void,
@@ -101,14 +115,14 @@ async function applyOnly(
     new PlainStore(`${target}.members`, isWanted);
   const wanted = new Set(only);
   let members = store((path) => wanted.has(path));
-  let result = await read(request, members, check);
+  let result = await read(open(), request, members, check);
   try {
     const places = new Map([...membersByPath(result.reader.tree.root)].filter(([path]) => wanted.has(path)));
     const numbers = new Set(places.values());
     if (![...numbers].every((member) => members.has(member))) {
       members.abandon();
       members = store((_path, member) => numbers.has(member));
-      result = await read(request, members, check);
+      result = await read(open(), request, members, check);
     }
     arrange(places, members, target);
     return resultOf(result);

@@ -41,8 +41,10 @@ export async function openDockerArchive(path: string, choice: ArchiveChoice = {}
   const name = `docker-archive "${path}"${choice.tag === undefined ? "" : `:${choice.tag}`}`;
   let found: Promise<Found> | undefined;
   const find = (signal: AbortSignal): Promise<Found> => (found ??= findImage(archive, choice.tag, name, signal));
+  const search = async ({ digest }: Descriptor, signal: AbortSignal): Promise<Member | undefined> =>
+    archive.member(blobName(digest)) ?? (await find(signal)).blobs.get(digest);
   const memberOf = async (descriptor: Descriptor, signal: AbortSignal): Promise<Member> => {
-    const member = archive.member(blobName(descriptor.digest)) ?? (await find(signal)).blobs.get(descriptor.digest);
+    const member = await search(descriptor, signal);
     if (member === undefined)
       throw new BuildError("ARCHIVE_INVALID", `${name}: ${descriptor.digest} is not in the archive`);
     return member;
@@ -51,6 +53,7 @@ export async function openDockerArchive(path: string, choice: ArchiveChoice = {}
     name,
     top: async (signal) => (await find(signal)).top,
     document: async (descriptor, signal) => await archive.read(await memberOf(descriptor, signal), DOCUMENT_BYTES),
+    has: async (descriptor) => (await search(descriptor, new AbortController().signal)) !== undefined,
     async *blob(descriptor, signal) {
       const member = await memberOf(descriptor, signal);
       if (member.size !== descriptor.size) {

@@ -2,7 +2,7 @@
 // no lock, no temporary file, so it may lie on a read-only file system.
 
 import { constants } from "node:fs";
-import { open, readFile } from "node:fs/promises";
+import { open, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Descriptor } from "../core/descriptor.ts";
 import { hexOf, parseDigest } from "../core/digest.ts";
@@ -43,6 +43,7 @@ export async function openOciLayout(path: string, choice: LayoutChoice = {}): Pr
     },
     document,
     blob: (descriptor, signal) => streamBlob(path, descriptor, name, signal),
+    has: (descriptor) => isFile(blobPath(path, descriptor)),
     async pathOf(descriptor) {
       return blobPath(path, descriptor);
     },
@@ -154,6 +155,15 @@ async function openBlob(path: string, digest: Descriptor["digest"], name: string
   } catch (error) {
     if (isErrno(error, "ENOENT"))
       throw new BuildError("INPUT_MISSING", `${name}: blob ${digest} is not in the layout`, { cause: error });
+    throw error;
+  }
+}
+
+async function isFile(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isFile();
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return false;
     throw error;
   }
 }

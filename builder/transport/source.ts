@@ -20,6 +20,8 @@ export interface ImageSource extends AsyncDisposable {
   document(descriptor: Descriptor, signal: AbortSignal): Promise<Uint8Array>;
   /** A config or a layer, from its start. */
   blob(descriptor: Descriptor, signal: AbortSignal): AsyncIterable<Uint8Array>;
+  /** Whether a document or blob is there; not offered by places where it costs a request. */
+  has?(descriptor: Descriptor): Promise<boolean>;
   /** Absolute path of a blob's own file on this machine, where there is one. */
   pathOf?(descriptor: Descriptor): Promise<string | undefined>;
   /**
