@@ -8,6 +8,7 @@ import type { Engine } from "./engine.ts";
 import { exportImage } from "./exporter/image.ts";
 import { viewOf } from "./ops/result.ts";
 import { partsOf } from "./internal-steps.ts";
+import { keepInstructionPlaces } from "./records/instruction-places.ts";
 import { registryOptions } from "./registry-options.ts";
 import type { BuildRequest, BuildResult, ExportSpec } from "./request.ts";
 import type { Ref } from "./snapshot/ref.ts";
@@ -88,6 +89,10 @@ async function exportOne(
             }),
         },
       );
+      for (const [at, { imageId }] of exported.images.entries()) {
+        const places = outcomes[at]?.plan.history.map(({ place }) => place) ?? [];
+        await keepInstructionPlaces(engine.store.layoutPath, imageId, places);
+      }
       const images = exported.images.map((image) => ({
         platform: image.platform,
         imageId: image.imageId,

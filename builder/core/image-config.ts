@@ -38,6 +38,15 @@ export interface HistoryEntry {
   readonly empty_layer?: boolean;
   /** Of a layer that this build makes: the name of its step. Not part of the config. */
   readonly step?: string;
+  /** Of an instruction of this build: where it stands. Not part of the config. */
+  readonly place?: InstructionPlace;
+}
+
+/** A line of a Dockerfile, counted from 1. */
+export interface InstructionPlace {
+  /** As the person named it. */
+  readonly file: string;
+  readonly line: number;
 }
 
 export interface ImageConfig {

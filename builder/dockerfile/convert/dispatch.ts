@@ -1,6 +1,7 @@
 // One instruction of a stage: what it does to the stage's tree, config and history.
 
 import { withLocation } from "../../core/errors.ts";
+import type { InstructionPlace } from "../../core/image-config.ts";
 import { applyArg } from "./args.ts";
 import * as config from "./config-state.ts";
 import type { Conversion } from "./conversion.ts";
@@ -8,7 +9,7 @@ import { locate } from "./conversion.ts";
 import { applyCopy } from "./copy.ts";
 import { splitVariable } from "./env.ts";
 import { applyExpose } from "./expose.ts";
-import { configOf, withDefaultPath } from "./image-draft.ts";
+import { configOf, withDefaultPath, withPlace } from "./image-draft.ts";
 import { applyRun } from "./run.ts";
 import { inherit } from "./stage.ts";
 import type { Command, Stage } from "./stage.ts";
@@ -21,12 +22,19 @@ export async function convertStage(conversion: Conversion, stage: Stage): Promis
   for (const command of stage.commands) {
     conversion.signal.throwIfAborted();
     conversion.findings.enter(command.instruction.comments);
+    const { history } = stage.draft;
     try {
       await apply(conversion, stage, command);
+      // A trigger of the base image stands in another file.
+      if (!command.isTrigger) stage.draft = withPlace(stage.draft, history, placeOf(conversion, command));
     } catch (error) {
       throw withLocation(error, locate(conversion.dockerfile, command.instruction.range));
     }
   }
+}
+
+function placeOf({ dockerfile }: Conversion, { instruction }: Command): InstructionPlace {
+  return { file: dockerfile.fileName, line: instruction.range.startLine };
 }
 
 /** What a stage has before its first instruction: all of its base, and PATH. */

@@ -2,7 +2,7 @@
 // parent's. What grows with the file (variables, labels, history) is kept as a list of what was added, which many stages
 // may share, and is put together when the image is asked for.
 
-import type { HistoryEntry, RuntimeConfig } from "../../core/image-config.ts";
+import type { HistoryEntry, InstructionPlace, RuntimeConfig } from "../../core/image-config.ts";
 import type { Platform } from "../../core/platform.ts";
 import { append, itemsOf } from "../../core/shared-list.ts";
 import type { SharedList } from "../../core/shared-list.ts";
@@ -61,7 +61,10 @@ export function draftOf(image: ResolvedImage): ImageDraft {
     osFeatures: image.osFeatures,
     config: image.config,
     ...NOTHING_ADDED,
-    history: image.history.reduce<SharedList<HistoryEntry>>(append, undefined),
+    // Nothing but what a config may say: what this build adds to an entry is not for a base image to say.
+    history: image.history
+      .map(({ step: _step, place: _place, ...entry }): HistoryEntry => entry)
+      .reduce<SharedList<HistoryEntry>>(append, undefined),
   };
 }
 
@@ -84,6 +87,15 @@ export function withConfig(
 /** With something added to the config. */
 export function withAddition(draft: ImageDraft, addition: Addition): ImageDraft {
   return { ...draft, added: append(draft.added, addition), addedChars: counted(draft, charsOf(addition)) };
+}
+
+/** With the place of an instruction in the history entries that it added to `known`. */
+export function withPlace(draft: ImageDraft, known: SharedList<HistoryEntry>, place: InstructionPlace): ImageDraft {
+  const made: HistoryEntry[] = [];
+  for (let at = draft.history; at !== undefined && at !== known; at = at.before) made.push({ ...at.item, place });
+  return made.length === 0
+    ? draft
+    : { ...draft, history: made.reverse().reduce<SharedList<HistoryEntry>>(append, known) };
 }
 
 /** With one more history entry: of a step that makes a layer, or of an instruction that makes none. What comes from a running step ends in "# buildkit" there. */
