@@ -36,6 +36,13 @@ const COMMANDS: readonly CommandEntry[] = [
   { name: "login", help: "Log in to a registry", load: async () => (await import("./commands/login.ts")).login },
   { name: "logout", help: "Forget a login", load: async () => (await import("./commands/login.ts")).logout },
   { name: "registry", help: "Say how a registry is reached, and why", load: async () => (await import("./commands/registry.ts")).registry },
+  { name: "inspect", help: "Show an image's config, manifest, index and ids", load: async () => (await import("./commands/inspect.ts")).inspect },
+  { name: "history", help: "Show which instruction made which layer", load: async () => (await import("./commands/history.ts")).history },
+  { name: "layers", help: "Show what the layers hold and waste", load: async () => (await import("./commands/layers.ts")).layers },
+  { name: "ls", help: "List files of an image", load: async () => (await import("./commands/ls.ts")).ls },
+  { name: "cat", help: "Print a file of an image", load: async () => (await import("./commands/cat.ts")).cat },
+  { name: "diff", help: "Show what differs between two images", load: async () => (await import("./commands/diff.ts")).diff },
+  { name: "validate", help: "Check everything that must hold of an image", load: async () => (await import("./commands/validate.ts")).validate },
   { name: "doctor", help: "Say what this machine can do for RUN", load: async () => (await import("./commands/doctor.ts")).doctor },
   { name: "version", help: "Show versions", load: async () => (await import("./commands/version.ts")).version },
 ];
@@ -53,7 +60,6 @@ const LATER = new Set([
   "pull",
   "prune",
   "du",
-  "inspect",
   "sync",
 ]);
 

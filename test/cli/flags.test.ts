@@ -9,6 +9,12 @@ import type { Flag } from "../../src/cli/flags.ts";
 import { isOn, listOf, parseArguments, textOf } from "../../src/cli/flags.ts";
 import { describeFlags } from "../../src/cli/help.ts";
 import { RUN_FLAGS } from "../../src/cli/run-flags.ts";
+import { DIFF_FLAGS } from "../../src/commands/diff.ts";
+import { HISTORY_FLAGS } from "../../src/commands/history.ts";
+import { INSPECT_FLAGS } from "../../src/commands/inspect.ts";
+import { LAYERS_FLAGS } from "../../src/commands/layers.ts";
+import { LS_FLAGS } from "../../src/commands/ls.ts";
+import { VALIDATE_FLAGS } from "../../src/commands/validate.ts";
 
 const TABLE: readonly Flag[] = [
   { name: "tag", short: "t", kind: "list", state: "works", help: "" },
@@ -146,6 +152,12 @@ test("whatever the spelling, values and positionals come back as they were meant
 for (const [command, table] of [
   ["build", BUILD_FLAGS],
   ["run", RUN_FLAGS],
+  ["inspect", INSPECT_FLAGS],
+  ["history", HISTORY_FLAGS],
+  ["layers", LAYERS_FLAGS],
+  ["ls", LS_FLAGS],
+  ["diff", DIFF_FLAGS],
+  ["validate", VALIDATE_FLAGS],
 ] as const) {
   test(`the help of ${command} lists every flag that works and no other`, () => {
     const listed = [...describeFlags(table).matchAll(/^  (?:-\w, |    )--([a-z-]+)/gm)].map((match) => match[1]);
