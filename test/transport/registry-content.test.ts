@@ -18,7 +18,7 @@ const workbench = new Workbench();
 after(() => workbench[Symbol.dispose]());
 
 const access: RegistryAccess = {
-  insecureRegistries: [],
+  router: optionsFor().router,
   environment: new Map(),
   session: { secret: async () => undefined, sshAgent: async () => undefined, credentials: async () => undefined },
 };
