@@ -91,7 +91,7 @@ suite("a registry that wants tokens", { skip: noRegistry || noOpenssl }, () => {
     await pull(await workbench.newStore(), `${registry.host}/public/app:1`, optionsFor());
     await assert.rejects(
       push(store, image, `${registry.host}/public/app:2`, optionsFor()),
-      isError("REGISTRY", /wants a login, and there are no credentials for it/, /docker login/),
+      isError("REGISTRY", /wants a login, and there are no credentials for it/, /tsbuild login/),
     );
     await assert.rejects(
       push(store, image, `${registry.host}/team/app:2`, optionsFor({ ...LOGIN, password: "wr0ng" })),
