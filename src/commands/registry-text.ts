@@ -25,8 +25,8 @@ export function reportText({ name, shortName, because, places, errors, files }: 
   lines.push("", "Files:");
   for (const { path, state, problem } of files) {
     if (state === "left out") lines.push(`  left out   ${path}: this user may not read it`);
-    else if (state !== "absent")
-      lines.push(`  ${state.padEnd(10)} ${path}${problem === undefined ? "" : `: ${problem}`}`);
+    // A problem names its file.
+    else if (state !== "absent") lines.push(`  ${state.padEnd(10)} ${problem ?? path}`);
   }
   lines.push(...absent.map((path) => `  not there  ${path}`));
   return `${lines.join("\n")}\n`;

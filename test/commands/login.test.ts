@@ -252,8 +252,8 @@ test("explain goes on where a build would stop: broken files with their lines, b
   const buildkit = home.write("home/.config/buildkit/buildkitd.toml", `[registry\n`);
   const broken = await tsbuild(home, ["registry", "explain", "busybox"]);
   assert.equal(broken.status, 78);
-  assert.match(broken.stdout, new RegExp(`broken +${docker}: "${docker}", line 2 is not a JSON object`));
-  assert.match(broken.stdout, new RegExp(`broken +${buildkit}: "${buildkit}", line 1: `));
+  assert.match(broken.stdout, new RegExp(`broken +"${docker}", line 2 is not a JSON object`));
+  assert.match(broken.stdout, new RegExp(`broken +"${buildkit}", line 1: `));
   const build = await tsbuild(home, ["build", "--network", "none", "."]);
   assert.equal(build.status, 78);
   for (const [args, pattern] of [

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, copyFileSync } from "node:fs";
+import { copyFileSync, globSync, mkdirSync, readFileSync, statSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -148,6 +148,38 @@ suite("passwords and certificates", { skip: noRegistry || noOpenssl }, () => {
     );
   });
 });
+
+test(
+  "a build with a login leaves no trace of it: not in events, metadata, the image or the store",
+  { skip: noRegistry },
+  async () => {
+    await using registry = await startRegistry({ username: "bob", password: "sesame-4711" });
+    const secrets = ["sesame-4711", Buffer.from("bob:sesame-4711").toString("base64")];
+    using home = new ConfigHome({
+      "home/.docker/config.json": JSON.stringify({ auths: { [registry.host]: { auth: secrets[1] } } }),
+      "context/Dockerfile": `FROM ${registry.host}/team/app:1\nCOPY Dockerfile /\n`,
+    });
+    await pushSample(`${registry.host}/team/app:1`, "a", await clientOf(home));
+    const file = (name: string): string => join(home.folder, name);
+    const outputs = [
+      "--metadata-file",
+      file("metadata"),
+      "-o",
+      `type=oci,dest=${file("image")}`,
+      "-o",
+      "type=image,push=true",
+    ];
+    const flags = ["-D", "--progress", "rawjson", "-t", `${registry.host}/team/new`, ...outputs];
+    const args = [TSBUILD, "--root", file("root"), "build", ...flags, file("context")];
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, args, { env: home.environment });
+    assert.match(stderr, /vertexes/);
+    const texts = [stdout, stderr, ...["metadata", "image"].map((name) => readFileSync(file(name), "latin1"))];
+    for (const one of globSync("root/**", { cwd: home.folder }).map(file))
+      if (statSync(one).isFile()) texts.push(readFileSync(one, "latin1"));
+    assert.ok(texts.length > 8, "the store has files");
+    for (const secret of secrets) assert.ok(!texts.some((text) => text.includes(secret)), "a secret was written down");
+  },
+);
 
 /** An HTTP server of the test's own, with what it was asked. */
 async function listen(
