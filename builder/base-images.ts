@@ -18,6 +18,7 @@ import type { PulledImage } from "./transport/pull.ts";
 import { pullImage } from "./transport/pull.ts";
 import type { RegistryOptions } from "./transport/registry/client.ts";
 import type { ImageSource } from "./transport/source.ts";
+import { openStore } from "./store/open.ts";
 
 /** A context that names an image. */
 export type ImageContext = Extract<ContextSpec, { kind: "image" | "oci-layout" | "docker-archive" }>;
@@ -29,6 +30,44 @@ export interface BaseImagesOptions {
   readonly registry: RegistryOptions;
   /** What a name that is not in the store stands for; undefined: what docker makes of it. */
   readonly expandName?: ((name: string) => Promise<string>) | undefined;
+  /** Roots of other stores, whose names count where this one has none. */
+  readonly otherRoots?: readonly string[];
+}
+
+/** What a name must stand for, where a lock file says so. */
+export interface ImagePin {
+  /** Of the index or the manifest. */
+  readonly digest: Digest;
+  /** Of the platform's manifest. */
+  readonly manifest: Digest;
+}
+
+/** Looks a name up in a lock file; throws when it is not there. */
+export type PinImage = (reference: Reference, platform: Platform) => ImagePin | undefined;
+
+/** An image that was asked for, and what it turned out to be. */
+export interface ResolvedBase {
+  /** The id of its source ops: the manifest's digest. */
+  readonly id: Digest;
+  /** Full reference; of a layout or an archive, what stands for one. */
+  readonly name: string;
+  /** As it was asked for. */
+  readonly platform: Platform;
+  /** What the name pointed to. */
+  readonly top: Digest;
+  readonly layers: number;
+  /** From a layout or an archive. */
+  readonly isLocal: boolean;
+}
+
+/** An image to be opened, under a key of its own. */
+interface Asked {
+  readonly key: string;
+  readonly name: string;
+  readonly platform: Platform;
+  readonly open: () => Promise<ImageSource>;
+  readonly pin?: ImagePin | undefined;
+  readonly isLocal?: boolean;
 }
 
 interface Loaded {
@@ -44,9 +83,21 @@ export class BaseImages implements AsyncDisposable {
   readonly #options: BaseImagesOptions;
   readonly #loaded = new Map<string, Promise<Loaded>>();
   readonly #byId = new Map<string, Loaded>();
+  readonly #bases: ResolvedBase[] = [];
+  #pin: PinImage | undefined;
 
   constructor(options: BaseImagesOptions) {
     this.#options = options;
+  }
+
+  /** From here on names stand for what is said of them. */
+  pin(pin: PinImage): void {
+    this.#pin = pin;
+  }
+
+  /** What was asked for until now, each image once a platform. */
+  get bases(): readonly ResolvedBase[] {
+    return this.#bases;
   }
 
   /** An image by its name in a Dockerfile. Throws `INPUT_MISSING`, `REGISTRY`. */
@@ -55,14 +106,32 @@ export class BaseImages implements AsyncDisposable {
     if (context) return await this.byContext(context, name, platform, signal);
     const reference = await this.#referenceOf(name);
     const full = formatReference(reference);
-    const open = async (): Promise<ImageSource> => {
-      const stored = this.#options.pull ? undefined : await this.#options.engine.store.names.resolve(full);
-      if (stored !== undefined) return storeSource(this.#options.engine.store, full);
+    const pin = reference.digest === undefined ? this.#pin?.(reference, platform) : undefined;
+    const open = (): Promise<ImageSource> => this.#openNamed(reference, pin?.digest);
+    return (await this.#load({ key: full, name: full, platform, open, pin }, signal)).resolved;
+  }
+
+  /** Where a name leads: this store, another one, its registry. By a digest nothing is asked for that is here. */
+  async #openNamed(reference: Reference, pinned: Digest | undefined): Promise<ImageSource> {
+    const { engine, pull, registry } = this.#options;
+    const digest = pinned ?? reference.digest;
+    const remote = async (): Promise<ImageSource> => {
       // HTTP is loaded when something is fetched: it costs more than a build of which everything is known.
       const { openRegistry } = await import("./transport/registry/source.ts");
-      return await openRegistry(reference, this.#options.registry);
+      return await openRegistry(digest === undefined ? reference : { ...reference, digest }, registry);
     };
-    return (await this.#load(full, full, platform, open, signal)).resolved;
+    const name = formatReference(reference);
+    for (const store of pull ? [] : [engine.store, ...(await this.#otherStores())]) {
+      const found = await store.names.resolve(name);
+      if (found !== undefined && (pinned === undefined || found.digest === pinned)) return storeSource(store, name);
+    }
+    if (digest === undefined) return await remote();
+    const { storeFirst } = await import("./transport/store-first.ts");
+    return storeFirst(name, digest, engine.store, remote);
+  }
+
+  async #otherStores(): Promise<readonly Engine["store"][]> {
+    return await Promise.all((this.#options.otherRoots ?? []).map((root) => openStore(root)));
   }
 
   /** An image that `--build-context` names. */
@@ -77,26 +146,17 @@ export class BaseImages implements AsyncDisposable {
         return await this.byName(context.reference, platform, signal);
       case "oci-layout": {
         const { path, tag, digest } = context;
-        return (
-          await this.#load(
-            `oci-layout:${path}:${tag ?? ""}@${digest ?? ""}`,
-            name,
-            platform,
-            async () => (await import("./transport/oci-layout.ts")).openOciLayout(path, { tag, digest }),
-            signal,
-          )
-        ).resolved;
+        const key = `oci-layout:${path}:${tag ?? ""}@${digest ?? ""}`;
+        const open = async (): Promise<ImageSource> =>
+          (await import("./transport/oci-layout.ts")).openOciLayout(path, { tag, digest });
+        return (await this.#load({ key, name, platform, open, isLocal: true }, signal)).resolved;
       }
-      case "docker-archive":
-        return (
-          await this.#load(
-            `docker-archive:${context.path}:${context.tag ?? ""}`,
-            name,
-            platform,
-            () => openArchive(context.path, context.tag),
-            signal,
-          )
-        ).resolved;
+      case "docker-archive": {
+        const { path, tag } = context;
+        const key = `docker-archive:${path}:${tag ?? ""}`;
+        const open = (): Promise<ImageSource> => openArchive(path, tag);
+        return (await this.#load({ key, name, platform, open, isLocal: true }, signal)).resolved;
+      }
     }
   }
 
@@ -133,30 +193,25 @@ export class BaseImages implements AsyncDisposable {
     return loaded;
   }
 
-  #load(
-    key: string,
-    name: string,
-    platform: Platform,
-    open: () => Promise<ImageSource>,
-    signal: AbortSignal,
-  ): Promise<Loaded> {
-    const id = `${key} ${formatPlatform(platform)}`;
+  #load(asked: Asked, signal: AbortSignal): Promise<Loaded> {
+    const id = `${asked.key} ${formatPlatform(asked.platform)}`;
     let loading = this.#loaded.get(id);
     if (!loading) {
-      loading = this.#open(name, platform, open, signal);
+      loading = this.#open(asked, signal);
       this.#loaded.set(id, loading);
     }
     return loading;
   }
 
-  async #open(
-    name: string,
-    platform: Platform,
-    open: () => Promise<ImageSource>,
-    signal: AbortSignal,
-  ): Promise<Loaded> {
+  async #open({ name, platform, open, pin, isLocal = false }: Asked, signal: AbortSignal): Promise<Loaded> {
     const source = await open();
     const image = await pullImage(source, platform, this.#options.engine.store, signal);
+    if (pin !== undefined && image.descriptor.digest !== pin.manifest) {
+      throw new BuildError(
+        "DIGEST_INVALID",
+        `${name} is ${image.descriptor.digest} for ${formatPlatform(platform)}, the lock file says ${pin.manifest}`,
+      );
+    }
     // Known to the layer store from here on: a cached step may want the blob of a base layer that was never fetched.
     const layers: StoredLayer[] = [];
     for (const { descriptor, diffId } of image.layers) {
@@ -169,6 +224,8 @@ export class BaseImages implements AsyncDisposable {
     }
     const loaded: Loaded = { source, image, layers, resolved: describe(name, image) };
     this.#byId.set(loaded.resolved.id, loaded);
+    const { descriptor, top } = image;
+    this.#bases.push({ id: descriptor.digest, name, platform, top: top.digest, layers: layers.length, isLocal });
     return loaded;
   }
 }

@@ -15,14 +15,16 @@ import { findingEvent } from "./finding-events.ts";
 import type { Vertex } from "./graph/vertex.ts";
 import { topological } from "./graph/vertex.ts";
 import { InputLoader } from "./inputs.ts";
+import type { BuildLock } from "./lock.ts";
 import { PackAhead } from "./pack-ahead.ts";
 import { readersOf } from "./ops/context-files.ts";
 import type { OpResult } from "./ops/result.ts";
 import { refOperator } from "./ops/operator.ts";
 import { requireKnownBytes } from "./compressor-check.ts";
 import { checkOf, convertOptions } from "./convert-options.ts";
+import type { Outcome } from "./outputs.ts";
 import { exportAll } from "./outputs.ts";
-import { directoryWanters, imageVertices } from "./demand.ts";
+import { directoryWanters, imageVertices, makesImage } from "./demand.ts";
 import type { BuildRequest, BuildResult } from "./request.ts";
 import { RecordedResults } from "./recorded-results.ts";
 import { sandboxOf } from "./sandbox.ts";
@@ -31,6 +33,7 @@ import { Solver } from "./solver/solver.ts";
 
 /** Builds what is asked for. Throws BuildError; `NamespaceNeeded` when the same request must be made again inside a user namespace. */
 export async function build(request: BuildRequest, signal: AbortSignal): Promise<BuildResult> {
+  const startedMs = request.now();
   await using engine = await openEngine({
     root: request.root,
     requireSandbox: request.requireSandbox,
@@ -39,7 +42,9 @@ export async function build(request: BuildRequest, signal: AbortSignal): Promise
   await using inputs = new InputLoader(engine, request, signal);
 
   // 1, 2: text to instructions
+  const namedLock = request.lock?.path === undefined ? undefined : await openLock(request, undefined, inputs);
   const source = await inputs.dockerfile();
+  const lock = namedLock ?? (await openLock(request, source.path, inputs));
   const file = { name: source.name, text: Buffer.from(source.bytes).toString("utf8") };
   const onFinding = (finding: LintFinding): void => request.events(findingEvent(finding, file));
   const dockerfile = readDockerfile(source.bytes, source.name, {
@@ -59,6 +64,7 @@ export async function build(request: BuildRequest, signal: AbortSignal): Promise
 
   // 4, 5: the graph to results
   const targets = plans.flatMap((plan) => plan.result ?? []);
+  if (request.lock?.mode === "enforce") lock?.check(targets);
   const parts = { engine, request, inputs, targets, blobs: inputs.blobOptions(plans[0]?.epochSeconds), signal };
   if (request.reproducible) await requireKnownBytes(parts.blobs);
   await enterNamespaceIfNeeded(parts);
@@ -67,12 +73,11 @@ export async function build(request: BuildRequest, signal: AbortSignal): Promise
 
   // 6, 7, 8: layers to blobs, image, outputs
   const refs = await refsOf(plans, targets, results, signal);
-  return await exportAll(
-    engine,
-    request,
-    plans.map((plan, at) => ({ plan, ref: refs[at] ?? { layers: [] } })),
-    signal,
-  );
+  const outcomes = plans.map((plan, at) => ({ plan, ref: refs[at] ?? { layers: [] } }));
+  const squashed = await squashIfAsked(parts, outcomes);
+  const result = await exportAll(engine, request, await attestIfAsked(parts, squashed, file, startedMs), signal);
+  if (request.lock?.mode === "write") await lock?.write(inputs.resolved, signal);
+  return result;
 }
 
 /** What stages 4 and 5 work with. */
@@ -83,6 +88,43 @@ interface SolveParts {
   readonly targets: readonly Vertex[];
   readonly blobs: BlobOptions;
   readonly signal: AbortSignal;
+}
+
+/** A lock that is to be obeyed counts from here on. */
+async function openLock(
+  request: BuildRequest,
+  dockerfilePath: string | undefined,
+  inputs: InputLoader,
+): Promise<BuildLock | undefined> {
+  if (request.lock === undefined) return undefined;
+  const { BuildLock: Lock } = await import("./lock.ts");
+  const lock = await Lock.open(request, dockerfilePath);
+  if (lock !== undefined && request.lock.mode === "enforce")
+    inputs.pin((reference, platform) => lock.image(reference, platform), lock);
+  return lock;
+}
+
+async function squashIfAsked(parts: SolveParts, outcomes: readonly Outcome[]): Promise<readonly Outcome[]> {
+  const { request, inputs, signal } = parts;
+  const mode = request.squash;
+  if (mode === undefined || !makesImage(request)) return outcomes;
+  const { squash } = await import("./squash.ts");
+  const layersOfImage = (id: string): number | undefined =>
+    inputs.resolved.images.find((image) => image.id === id)?.layers;
+  return await Promise.all(outcomes.map((outcome) => squash({ ...parts, layersOfImage }, outcome, mode, signal)));
+}
+
+async function attestIfAsked(
+  { engine, request, inputs, signal }: SolveParts,
+  outcomes: readonly Outcome[],
+  dockerfile: { readonly name: string; readonly text: string },
+  startedMs: number,
+): Promise<readonly Outcome[]> {
+  if (request.attestations === undefined) return outcomes;
+  const { attestationsOf } = await import("./attestations.ts");
+  const done = { engine, request, inputs, dockerfile, startedMs, finishedMs: request.now() };
+  const stated = await attestationsOf(done, outcomes, signal);
+  return outcomes.map((outcome, at) => ({ ...outcome, attestations: stated[at] ?? [] }));
 }
 
 function solverOf(

@@ -10,8 +10,8 @@ import type { BuildRequest } from "./request.ts";
 /** The vertices whose layers end up in an image that is exported. */
 export function imageVertices(request: BuildRequest, targets: readonly Vertex[]): ReadonlySet<Digest> {
   const wanted = new Set<Digest>();
-  if (!request.exports.some((output) => output.type === "image" || output.type === "oci" || output.type === "docker"))
-    return wanted;
+  // Layers that will be merged into one are never compressed themselves.
+  if (request.squash !== undefined || !makesImage(request)) return wanted;
   const stack = [...targets];
   for (let vertex = stack.pop(); vertex !== undefined; vertex = stack.pop()) {
     if (wanted.has(vertex.digest)) continue;
@@ -22,6 +22,11 @@ export function imageVertices(request: BuildRequest, targets: readonly Vertex[])
     }
   }
   return wanted;
+}
+
+/** Whether an output is an image. */
+export function makesImage({ exports }: BuildRequest): boolean {
+  return exports.some(({ type }) => type === "image" || type === "oci" || type === "docker");
 }
 
 /** The vertices on whose result a RUN stands, or from which one mounts, or that nobody wants as a blob. */

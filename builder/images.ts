@@ -4,6 +4,7 @@ import type { Descriptor } from "./core/descriptor.ts";
 import { BuildError } from "./core/errors.ts";
 import { formatPlatform } from "./core/platform.ts";
 import { formatReference, parseReference } from "./core/reference.ts";
+import { isAttestation } from "./image/index.ts";
 import { parseConfig, parseDocument, platformOf } from "./image/read.ts";
 import { openStore } from "./store/open.ts";
 import type { BlobStore } from "./store/store.ts";
@@ -55,8 +56,9 @@ async function imagesOf(store: BlobStore, descriptor: Descriptor): Promise<Omit<
   if (document.kind === "index") {
     const nested: Omit<NamedImage, "name">[] = [];
     for (const manifest of document.index.manifests) {
-      // An index may name platforms that were never fetched, and manifests that are no images (attestations).
-      if (manifest.artifactType !== undefined || !(await store.has(manifest.digest))) continue;
+      // An index may name platforms that were never fetched, and manifests that are no images.
+      if (manifest.artifactType !== undefined || isAttestation(manifest)) continue;
+      if (!(await store.has(manifest.digest))) continue;
       nested.push(...(await imagesOf(store, manifest)));
     }
     return nested.map((image) => ({ ...image, digest: descriptor.digest }));

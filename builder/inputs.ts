@@ -1,6 +1,7 @@
 // The inputs of one build: the Dockerfile, the contexts, the base images. It answers the
 // conversion's questions (ConvertWorld) and loads what source ops name (SourceLoader).
 
+import type { PinImage, ResolvedBase } from "./base-images.ts";
 import { BaseImages } from "./base-images.ts";
 import type { EventSink } from "./core/events.ts";
 import type { Platform } from "./core/platform.ts";
@@ -14,6 +15,7 @@ import type { SourceLoader } from "./ops/engine-parts.ts";
 import { registryOptions } from "./registry-options.ts";
 import type { BuildRequest, ExportSpec } from "./request.ts";
 import type { BlobOptions } from "./snapshot/ref.ts";
+import type { ResolvedSources, SourcePins } from "./source-trees.ts";
 import { SourceTrees } from "./source-trees.ts";
 
 export type { DockerfileSource } from "./main-context.ts";
@@ -38,6 +40,7 @@ export class InputLoader implements ConvertWorld, AsyncDisposable {
       pull: request.pull,
       registry: registryOptions(request),
       expandName: request.expandName,
+      otherRoots: request.otherRoots ?? [],
     });
     this.#trees = new SourceTrees(engine, request, signal);
     this.#named = new NamedContexts({ engine, request, trees: this.#trees, signal }, this.#images);
@@ -79,6 +82,17 @@ export class InputLoader implements ConvertWorld, AsyncDisposable {
       force: forceCompression,
       ...clamp,
     };
+  }
+
+  /** From here on what comes from elsewhere must be what is said of it. */
+  pin(images: PinImage, sources: SourcePins): void {
+    this.#images.pin(images);
+    this.#trees.pin(sources);
+  }
+
+  /** What came from elsewhere until now. */
+  get resolved(): ResolvedSources & { readonly images: readonly ResolvedBase[] } {
+    return { ...this.#trees.resolved, images: this.#images.bases };
   }
 
   /** The loader of source ops. */

@@ -36,6 +36,8 @@ const MOST_DOCKERFILE_BYTES = 16 << 20;
 export interface DockerfileSource {
   readonly bytes: Uint8Array;
   readonly name: string;
+  /** Where it lies on this machine, if it does. */
+  readonly path?: string;
 }
 
 /** The main context, open. */

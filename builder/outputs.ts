@@ -3,8 +3,10 @@
 
 import type { ConfigDraft } from "./core/image-config.ts";
 import { type Digest, digestOf } from "./core/digest.ts";
+import { formatPlatform } from "./core/platform.ts";
 import type { Plan } from "./dockerfile/convert/plan.ts";
 import type { Engine } from "./engine.ts";
+import type { Attestation } from "./exporter/attestations.ts";
 import { exportImage } from "./exporter/image.ts";
 import { viewOf } from "./ops/result.ts";
 import { partsOf } from "./internal-steps.ts";
@@ -16,6 +18,9 @@ import type { Ref } from "./snapshot/ref.ts";
 export interface Outcome {
   readonly plan: Plan;
   readonly ref: Ref;
+  /** Layers from this one on have been made one. */
+  readonly squashedFrom?: number;
+  readonly attestations?: readonly Attestation[];
 }
 
 /** Writes every output; an image result says what it is, whatever the outputs. */
@@ -45,7 +50,21 @@ export async function exportAll(
       throw error;
     }
   }
-  return result;
+  return { ...result, ...(await provenanceOf(outcomes, signal)) };
+}
+
+/** For whoever keeps records of builds; the layers are told in the image. */
+async function provenanceOf(
+  outcomes: readonly Outcome[],
+  signal: AbortSignal,
+): Promise<Pick<BuildResult, "provenance">> {
+  const found = new Map<string, object>();
+  for (const { plan, attestations = [] } of outcomes) {
+    const provenance = attestations.find(({ predicateType }) => predicateType.includes("slsa.dev/provenance"));
+    if (provenance === undefined) continue;
+    found.set(formatPlatform(plan.platform), await provenance.predicate(undefined, signal));
+  }
+  return found.size === 0 ? {} : { provenance: found };
 }
 
 async function exportOne(
@@ -65,7 +84,12 @@ async function exportOne(
       const started = request.now();
       const exported = await exportImage(
         spec,
-        outcomes.map(({ plan, ref }) => ({ platform: plan.platform, ref, draft: draftOf(plan) })),
+        outcomes.map(({ plan, ref, attestations = [] }) => ({
+          platform: plan.platform,
+          ref,
+          draft: draftOf(plan),
+          attestations,
+        })),
         {
           store: engine.store,
           createdMs,
@@ -111,9 +135,15 @@ async function exportOne(
       const { exportLocal } = await import("./exporter/local.ts");
       const { exportTar } = await import("./exporter/tar.ts");
       const trees = await Promise.all(
-        outcomes.map(async ({ plan, ref }) => ({ platform: plan.platform, tree: await viewOf(ref, signal) })),
+        outcomes.map(async ({ plan, ref, attestations = [] }) => ({
+          platform: plan.platform,
+          tree: await viewOf(ref, signal),
+          attestations,
+        })),
       );
       const split = spec.platformSplit ?? outcomes.length > 1;
+      const timeMs = epochSeconds === undefined ? createdMs : epochSeconds * 1000;
+      const statements = { prefix: spec.attestationPrefix ?? "", timeMs };
       if (spec.type === "tar") {
         const { destination } = spec;
         const { jobs, layers } = engine;
@@ -123,12 +153,20 @@ async function exportOne(
           jobs,
           workDirectory: layers.place.workDirectory,
           epochSeconds,
+          statements,
         };
         await tell("sending tarball", () => exportTar(trees, options, signal));
         return undefined;
       }
       const { path, deleteExtra } = spec;
-      const options = { path, deleteExtra, platformSplit: split, privileged: engine.privileged, epochSeconds };
+      const options = {
+        path,
+        deleteExtra,
+        platformSplit: split,
+        privileged: engine.privileged,
+        epochSeconds,
+        statements,
+      };
       const { skipped } = await tell(
         "copying files",
         () => exportLocal(trees, options, signal),

@@ -45,6 +45,10 @@ export interface ImageOptions {
   readonly encoder?: "native" | "portable";
   /** Also layers that are there in another compression are made anew. */
   readonly forceCompression: boolean;
+  /** Whether attestations are artifacts that name their image (default), or look like an image. */
+  readonly attestationForm?: "artifact" | "image";
+  /** Also attestations that are for images only go into an archive of it; a store or a registry always gets them. */
+  readonly inlineAttestations?: boolean;
   /** By place, then key; `platform` limits it to one ("" is all). */
   readonly annotations: readonly {
     readonly place: "manifest" | "manifest-descriptor" | "index" | "index-descriptor";
@@ -67,9 +71,39 @@ export type ExportSpec =
       readonly image: ImageOptions;
       readonly destination: FileSink | { readonly kind: "directory"; readonly path: string };
     }
-  | { readonly type: "local"; readonly path: string; readonly platformSplit?: boolean; readonly deleteExtra: boolean }
-  | { readonly type: "tar"; readonly destination: FileSink; readonly platformSplit?: boolean }
+  | {
+      readonly type: "local";
+      readonly path: string;
+      readonly platformSplit?: boolean;
+      readonly deleteExtra: boolean;
+      /** In front of the names of files with attestations. */
+      readonly attestationPrefix?: string;
+    }
+  | {
+      readonly type: "tar";
+      readonly destination: FileSink;
+      readonly platformSplit?: boolean;
+      readonly attestationPrefix?: string;
+    }
   | { readonly type: "cacheonly" };
+
+/** What is to be stated about the result; nothing unless it is asked for. */
+export interface AttestationRequest {
+  readonly provenance?: {
+    readonly mode: "min" | "max";
+    readonly version: "v1" | "v0.2";
+    readonly builderId: string;
+    /** Of the file beside a result that is no image. */
+    readonly fileName: string;
+    readonly isReproducible: boolean;
+    /** Only for images. */
+    readonly inlineOnly: boolean;
+    /** Fail when the build read something that it cannot name by a digest: a folder of the client's. */
+    readonly needsAllMaterials: boolean;
+  };
+  /** A list of the packages in the result, made by the built-in scanner. */
+  readonly sbom?: Record<string, never>;
+}
 
 /** Everything one build is asked for. */
 export interface BuildRequest {
@@ -85,6 +119,8 @@ export interface BuildRequest {
   readonly platforms: readonly Platform[];
   readonly noCache: boolean | readonly string[];
   readonly pull: boolean;
+  /** Roots of other stores that may have base images; nothing is written there. */
+  readonly otherRoots?: readonly string[];
   readonly network: "default" | "host" | "none";
   readonly extraHosts: readonly { readonly host: string; readonly ip: string }[];
   readonly ulimits: readonly { readonly name: string; readonly soft: number; readonly hard: number }[];
@@ -92,6 +128,11 @@ export interface BuildRequest {
   readonly cgroupParent: string;
   readonly allow: readonly string[];
   readonly exports: readonly ExportSpec[];
+  readonly attestations?: AttestationRequest;
+  /** Fewer layers in images: "new" makes one of what this build adds to its base, "all" one of everything. */
+  readonly squash?: "new" | "all";
+  /** Writes what came from elsewhere to a lock file, or takes only what one names. Without a path it is `<Dockerfile>.lock`. */
+  readonly lock?: { readonly mode: "write" | "enforce"; readonly path?: string };
   /** RUN steps at a time. */
   readonly jobs: number;
   /** SOURCE_DATE_EPOCH in seconds; `--reproducible` without one is 0. */
@@ -124,6 +165,8 @@ export interface BuildResult {
   readonly descriptor: { readonly mediaType: string; readonly digest: string; readonly size: number } | undefined;
   readonly names: readonly string[];
   readonly warnings: number;
+  /** How it came to be, as SLSA provenance, by platform ("linux/amd64"); only when it was asked for. */
+  readonly provenance?: ReadonlyMap<string, object>;
 }
 
 /** The identities of one image, all verified by validate(). */

@@ -13,7 +13,8 @@ import type { BuildRequest } from "./request.ts";
 import type { IgnoreLine } from "./dockerfile/dockerignore.ts";
 import { LocalTree } from "./source/local-tree.ts";
 import type { HttpFile } from "./source/http-file.ts";
-import type { HttpSource, RemoteOptions } from "./source/remote.ts";
+import type { GitSource, HttpSource, RemoteOptions, ResolvedRef } from "./source/remote.ts";
+import { redact } from "./source/redact.ts";
 import { StatCache } from "./source/stat-cache.ts";
 
 /** A source op that is no image. */
@@ -26,11 +27,28 @@ export interface LocalPlace {
   readonly ignoreFile?: { readonly name: string; readonly lines: readonly IgnoreLine[] } | undefined;
 }
 
+/** Says what a source must be, where a lock file does; throws when it says nothing. */
+export interface SourcePins {
+  http(source: HttpSource): HttpSource;
+  git(source: GitSource): GitSource;
+}
+
+/** What sources from the network turned out to be, in the order in which they were there. */
+export interface ResolvedSources {
+  readonly http: readonly { readonly vertex: Digest; readonly source: HttpSource; readonly digest: Digest }[];
+  readonly git: readonly { readonly vertex: Digest; readonly source: GitSource; readonly resolved: ResolvedRef }[];
+}
+
 /** Opens trees; disposing it saves what was learned of the folders. */
 export class SourceTrees implements Disposable {
   readonly #engine: Engine;
   readonly #request: BuildRequest;
   readonly #signal: AbortSignal;
+  readonly #resolved: { http: ResolvedSources["http"][number][]; git: ResolvedSources["git"][number][] } = {
+    http: [],
+    git: [],
+  };
+  #pins: SourcePins | undefined;
   readonly #trees = new Map<Digest, Promise<FileTree>>();
   readonly #files = new Map<Digest, Promise<HttpFile>>();
   readonly #statCaches = new Map<string, StatCache | undefined>();
@@ -65,6 +83,16 @@ export class SourceTrees implements Disposable {
     return this.#told.has(vertex);
   }
 
+  /** From here on sources must be what is said of them. */
+  pin(pins: SourcePins): void {
+    this.#pins = pins;
+  }
+
+  /** What was opened until now. */
+  get resolved(): ResolvedSources {
+    return this.#resolved;
+  }
+
   /** The tree of a source op. */
   tree(source: TreeSource, vertex: Digest): Promise<FileTree> {
     let tree = this.#trees.get(vertex);
@@ -79,7 +107,7 @@ export class SourceTrees implements Disposable {
   httpFile(source: HttpSource, vertex: Digest): Promise<HttpFile> {
     let file = this.#files.get(vertex);
     if (!file) {
-      file = download(source, this.remoteOptions(vertex));
+      file = this.#download(source, vertex);
       this.#files.set(vertex, file);
     }
     return file;
@@ -118,10 +146,24 @@ export class SourceTrees implements Disposable {
       case "http":
         return (await this.httpFile(source, vertex)).tree;
       case "git": {
-        const { openGit } = await import("./source/git/source.ts");
-        return await openGit(source, this.remoteOptions(vertex));
+        const { openGitCheckout } = await import("./source/git/source.ts");
+        const pinned = this.#pins?.git(source) ?? source;
+        const { tree, resolved } = await openGitCheckout(pinned, this.remoteOptions(vertex));
+        this.#resolved.git.push({ vertex, source, resolved });
+        return tree;
       }
     }
+  }
+
+  /** What speaks http is loaded when a build needs it. */
+  async #download(source: HttpSource, vertex: Digest): Promise<HttpFile> {
+    const { openHttpFile } = await import("./source/http-file.ts");
+    const pinned = this.#pins?.http(source) ?? source;
+    const file = await openHttpFile(pinned, this.remoteOptions(vertex)).catch((error: unknown) => {
+      throw pinned === source ? error : changed(source, error);
+    });
+    this.#resolved.http.push({ vertex, source, digest: file.digest });
+    return file;
   }
 
   #openLocal({ directory, ignoreFile }: LocalPlace, excludes: readonly string[]): FileTree {
@@ -151,8 +193,11 @@ export class SourceTrees implements Disposable {
   }
 }
 
-/** What speaks http is loaded when a build needs it. */
-async function download(source: HttpSource, options: RemoteOptions): Promise<HttpFile> {
-  const { openHttpFile } = await import("./source/http-file.ts");
-  return await openHttpFile(source, options);
+/** What the lock file names is not there any more. */
+function changed({ url }: HttpSource, error: unknown): unknown {
+  if (!(error instanceof BuildError) || error.code !== "DIGEST_INVALID") return error;
+  return new BuildError(error.code, `"${redact(url)}" is not what the lock file says: ${error.message}`, {
+    cause: error,
+    hint: "if the change is wanted, write the lock file anew with --lock",
+  });
 }

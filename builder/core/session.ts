@@ -12,6 +12,8 @@ export interface Credentials {
 }
 
 export interface Session {
+  /** Ids of the secrets that the client has, where it can say. */
+  readonly secretIds?: readonly string[];
   /** The bytes of `--secret id=…`; undefined when the client has none of that id. */
   secret(id: string): Promise<Uint8Array | undefined>;
   /** Path of a unix socket that speaks the SSH agent protocol for `--ssh id`; undefined when there is none. Closed with the session. */

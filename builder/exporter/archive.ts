@@ -67,6 +67,7 @@ export function blobsOf(assembled: AssembledImage): readonly Descriptor[] {
   add(assembled.top.descriptor);
   assembled.manifests.forEach(({ descriptor }) => add(descriptor));
   for (const { manifest } of assembled.images) [manifest.config, ...manifest.layers].forEach(add);
+  for (const { document, blobs } of assembled.statements) [document.descriptor, ...blobs].forEach(add);
   return [...found.values()].sort((a, b) => (a.digest < b.digest ? -1 : 1));
 }
 

@@ -10,6 +10,7 @@ import type { ConfigDraft } from "../core/image-config.ts";
 import type { Platform } from "../core/platform.ts";
 import { formatPlatform } from "../core/platform.ts";
 import { assembleConfig, configDescriptor } from "../image/config.ts";
+import type { AttestationForm } from "../image/attestation.ts";
 import { assembleIndex } from "../image/index.ts";
 import type { Annotations, Document, MediaFamily } from "../image/manifest.ts";
 import { assembleManifest } from "../image/manifest.ts";
@@ -17,12 +18,14 @@ import type { ValidImage } from "../image/validate.ts";
 import { validateImage } from "../image/validate.ts";
 import type { BlobOptions, LayerBlob, Ref } from "../snapshot/ref.ts";
 import type { BlobStore } from "../store/store.ts";
+import type { AttachedStatements, Attestation } from "./attestations.ts";
 
 /** What the build made for one platform. */
 export interface PlatformResult {
   readonly platform: Platform;
   readonly ref: Ref;
   readonly draft: ConfigDraft;
+  readonly attestations?: readonly Attestation[];
 }
 
 /** How layers and manifests of an image look (as the request has it). */
@@ -32,6 +35,8 @@ export interface ImageLook {
   readonly level?: number;
   readonly encoder?: "native" | "portable";
   readonly forceCompression: boolean;
+  /** How attestations are written; default "artifact". */
+  readonly attestationForm?: AttestationForm;
   readonly annotations: readonly {
     readonly place: "manifest" | "manifest-descriptor" | "index" | "index-descriptor";
     readonly platform: string;
@@ -52,12 +57,15 @@ export interface AssembledImage {
   readonly top: Document;
   readonly images: readonly ValidImage[];
   readonly manifests: readonly Document[];
+  /** What is stated of the images: in the index after them. */
+  readonly statements: readonly AttachedStatements[];
   readonly family: MediaFamily;
 }
 
-/** Makes the blobs that are still missing and stores every document. Throws `ARCHIVE_INVALID` when an identity does not hold. */
+/** Makes the blobs that are still missing and stores every document; `names` are what statements call the image. Throws `ARCHIVE_INVALID` when an identity does not hold. */
 export async function assembleImage(
   results: readonly PlatformResult[],
+  names: readonly string[],
   look: ImageLook,
   time: BuildTime,
   store: BlobStore,
@@ -66,13 +74,14 @@ export async function assembleImage(
 ): Promise<AssembledImage> {
   const [first] = results;
   if (first === undefined) throw new BuildError("INTERNAL", "there is no result to make an image of");
-  const isSeveral = results.length > 1;
-  if (!isSeveral && look.annotations.some(({ place }) => place.startsWith("index"))) {
+  const hasStatements = results.some(({ attestations = [] }) => attestations.length > 0);
+  const hasIndex = results.length > 1 || hasStatements;
+  if (!hasIndex && look.annotations.some(({ place }) => place.startsWith("index"))) {
     throw new BuildError("USAGE", "there is no index to annotate: the image has one platform", {
       hint: "annotate the manifest",
     });
   }
-  const family = familyFor(look);
+  const family = familyFor(look, hasStatements);
   const options = blobOptions(look, time.epochSeconds);
   const layers = await tell("exporting layers", () =>
     Promise.all(results.map(({ ref }) => Promise.all(ref.layers.map((layer) => layer.blob(options, signal))))),
@@ -81,25 +90,34 @@ export async function assembleImage(
     results.map((result, at) => assemblePlatform(result, layers[at] ?? [], look, family, time, store, signal, tell)),
   );
   const manifests = made.map(({ document }) => document);
-  const top = isSeveral
+  const statements: AttachedStatements[] = [];
+  for (const [at, { platform, attestations = [] }] of results.entries()) {
+    const image = made[at]?.image;
+    if (image === undefined || attestations.length === 0) continue;
+    const { attach } = await import("./attestations.ts");
+    const options = { names, platform, form: look.attestationForm ?? "artifact", store, signal, tell };
+    statements.push(await attach(attestations, image.descriptor, image.manifest.layers, options));
+  }
+  const top = hasIndex
     ? assembleIndex(
-        manifests.map(({ descriptor }) => descriptor),
+        [...manifests, ...statements.map(({ document }) => document)].map(({ descriptor }) => descriptor),
         family,
         annotationsFor(look, "index"),
       )
     : (manifests[0] as Document); // there is a first result
-  if (isSeveral) await tell(`exporting manifest list ${top.descriptor.digest}`, () => store.put(top.bytes));
-  const placed = isSeveral ? annotationsFor(look, "index-descriptor") : (top.descriptor.annotations ?? {});
+  if (hasIndex) await tell(`exporting manifest list ${top.descriptor.digest}`, () => store.put(top.bytes));
+  const placed = hasIndex ? annotationsFor(look, "index-descriptor") : (top.descriptor.annotations ?? {});
   const descriptor: Descriptor = {
     ...top.descriptor,
     ...(Object.keys(placed).length === 0 ? {} : { annotations: placed }),
   };
-  return { top: { bytes: top.bytes, descriptor }, images: made.map(({ image }) => image), manifests, family };
+  const images = made.map(({ image }) => image);
+  return { top: { bytes: top.bytes, descriptor }, images, manifests, statements, family };
 }
 
-// Docker's manifests hold neither annotations nor zstd layers: as BuildKit does, OCI types are taken then.
-function familyFor(look: ImageLook): MediaFamily {
-  const needsOci = look.annotations.length > 0 || look.compression === "zstd";
+// Docker's manifests hold neither annotations, zstd layers nor attestations: as BuildKit does, OCI types are taken then.
+function familyFor(look: ImageLook, hasStatements: boolean): MediaFamily {
+  const needsOci = hasStatements || look.annotations.length > 0 || look.compression === "zstd";
   return needsOci ? "oci" : look.mediaTypes;
 }
 

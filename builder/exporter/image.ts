@@ -11,6 +11,7 @@ import { openLayoutForWriting } from "../store/open.ts";
 import type { BlobStore, ImageNames } from "../store/store.ts";
 import type { StatusSink } from "../transport/pull.ts";
 import type { ImageSink } from "../transport/source.ts";
+import type { Attestation } from "./attestations.ts";
 import type { AssembledImage, BuildTime, ImageLook, PlatformResult } from "./assemble.ts";
 import { assembleImage } from "./assemble.ts";
 import type { FileSink } from "./file-sink.ts";
@@ -31,7 +32,11 @@ export type ImageExport =
       readonly destination: FileSink | { readonly kind: "directory"; readonly path: string };
     };
 
-type NamedLook = ImageLook & { readonly names: readonly string[] };
+type NamedLook = ImageLook & {
+  readonly names: readonly string[];
+  /** Also attestations that are for images only go into an archive. Elsewhere they always do. */
+  readonly inlineAttestations?: boolean;
+};
 
 export interface ExportContext extends BuildTime {
   readonly store: BlobStore & { readonly names: ImageNames };
@@ -60,7 +65,8 @@ export async function exportImage(
 ): Promise<ExportedImage> {
   const names = [...new Set(spec.image.names.map((name) => formatReference(parseReference(name))))];
   const tell: TellPart = context.tell ?? ((_, work) => work());
-  const assembled = await assembleImage(results, spec.image, context, context.store, context.signal, tell);
+  const stated = results.map((result) => ({ ...result, attestations: attestationsFor(spec, result.attestations) }));
+  const assembled = await assembleImage(stated, names, spec.image, context, context.store, context.signal, tell);
   switch (spec.type) {
     case "image":
       await exportNames(spec, assembled, names, context, tell);
@@ -78,6 +84,12 @@ export async function exportImage(
     }
   }
   return { images: assembled.images, descriptor: assembled.top.descriptor, names };
+}
+
+// As in BuildKit: what is for images only is not for archives, unless somebody says so.
+function attestationsFor(spec: ImageExport, all: readonly Attestation[] = []): readonly Attestation[] {
+  const wantsInline = spec.image.inlineAttestations ?? spec.type === "image";
+  return wantsInline ? all : all.filter(({ inlineOnly }) => !inlineOnly);
 }
 
 async function exportNames(
@@ -140,12 +152,15 @@ function contentsOf(assembled: AssembledImage): {
   readonly blobs: readonly Descriptor[];
   readonly documents: readonly Document[];
 } {
-  const { top, manifests, images } = assembled;
-  const blobs = new Map(
-    images.flatMap(({ manifest }) => [...manifest.layers, manifest.config].map((blob) => [blob.digest, blob])),
-  );
+  const { top, manifests, images, statements } = assembled;
+  const named = [
+    ...images.flatMap(({ manifest }) => [...manifest.layers, manifest.config]),
+    ...statements.flatMap(({ blobs }) => blobs),
+  ];
+  const blobs = new Map(named.map((blob) => [blob.digest, blob]));
   const isIndex = !manifests.some(({ descriptor }) => descriptor.digest === top.descriptor.digest);
-  return { blobs: [...blobs.values()], documents: isIndex ? [...manifests, top] : [top] };
+  const below = [...manifests, ...statements.map(({ document }) => document)];
+  return { blobs: [...blobs.values()], documents: isIndex ? [...below, top] : [top] };
 }
 
 // The image is built and in the store: the exit code says so.

@@ -6,19 +6,13 @@ import { dirname, extname } from "node:path";
 import { Worker } from "node:worker_threads";
 import { bytePath } from "../core/byte-path.ts";
 import { asBuildError, BuildError, isErrno } from "../core/errors.ts";
-import type { Platform } from "../core/platform.ts";
-import type { FileTree } from "../layer/file-tree.ts";
 import { removeTree } from "../layer/remove-tree.ts";
+import type { StatementFiles } from "./attestations.ts";
 import { explainOutput, temporaryBeside, temporaryIn } from "./file-sink.ts";
 import type { LocalAnswer, LocalRequest } from "./local-folder.ts";
+import type { PlatformTree } from "./merged.ts";
 import { mergedEntries } from "./merged.ts";
 import { makeDirectories } from "../store/directories.ts";
-
-/** A platform's files. */
-export interface PlatformTree {
-  readonly platform: Platform;
-  readonly tree: FileTree;
-}
 
 export interface LocalOptions {
   /** The folder; made when it is not there. */
@@ -31,6 +25,8 @@ export interface LocalOptions {
   readonly privileged: boolean;
   /** Ceiling of all mtimes in seconds (SOURCE_DATE_EPOCH). */
   readonly epochSeconds?: number | undefined;
+  /** Where attestations go; default: under their own names. */
+  readonly statements?: StatementFiles;
 }
 
 /** What was written. */
@@ -50,7 +46,7 @@ export async function exportLocal(
   options: LocalOptions,
   signal: AbortSignal,
 ): Promise<WrittenFiles> {
-  const entries = await mergedEntries(trees, options.platformSplit, signal);
+  const entries = await mergedEntries(trees, options, signal);
   const place = await explained(options.path, () => preparePlace(options.path));
   try {
     const answer = await inThread(

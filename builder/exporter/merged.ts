@@ -7,11 +7,20 @@ import type { Platform } from "../core/platform.ts";
 import { formatPlatform } from "../core/platform.ts";
 import type { Entry, SourcedEntry } from "../layer/entry.ts";
 import type { FileTree } from "../layer/file-tree.ts";
+import type { Attestation, StatementFiles } from "./attestations.ts";
+import { statementFiles } from "./attestations.ts";
 
-/** Everything below the roots, parents first; of several names of a file all but the first are hard links. */
+/** A platform's files, and what is stated of them. */
+export interface PlatformTree {
+  readonly platform: Platform;
+  readonly tree: FileTree;
+  readonly attestations?: readonly Attestation[];
+}
+
+/** Everything below the roots, parents first, then the files of statements; of several names of a file all but the first are hard links. */
 export async function mergedEntries(
-  trees: readonly { readonly platform: Platform; readonly tree: FileTree }[],
-  platformSplit: boolean,
+  trees: readonly PlatformTree[],
+  { platformSplit, statements = PLAIN }: { readonly platformSplit: boolean; readonly statements?: StatementFiles },
   signal: AbortSignal,
 ): Promise<readonly SourcedEntry[]> {
   if (trees.length > 1 && !platformSplit) {
@@ -20,13 +29,17 @@ export async function mergedEntries(
     });
   }
   const all: SourcedEntry[] = [];
-  for (const { platform, tree } of trees) {
+  for (const { platform, tree, attestations = [] } of trees) {
     const prefix = platformSplit ? bytePath(formatPlatform(platform).replaceAll("/", "_")) : "";
     if (prefix !== "") all.push({ entry: folder(prefix) });
     all.push(...(await entriesOf(tree, prefix, signal)));
+    for (const { entry, source } of await statementFiles(attestations, tree, statements, signal))
+      all.push({ entry: { ...entry, path: joinBytes(prefix, entry.path) }, ...(source && { source }) });
   }
   return all;
 }
+
+const PLAIN: StatementFiles = { prefix: "", timeMs: 0 };
 
 async function entriesOf(tree: FileTree, prefix: BytePath, signal: AbortSignal): Promise<SourcedEntry[]> {
   const found: Entry[] = [];

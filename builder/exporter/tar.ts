@@ -3,11 +3,11 @@
 import { open, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { BuildError } from "../core/errors.ts";
-import type { Platform } from "../core/platform.ts";
-import type { FileTree } from "../layer/file-tree.ts";
 import type { LayerJobs } from "../layer/jobs.ts";
+import type { StatementFiles } from "./attestations.ts";
 import type { FileSink } from "./file-sink.ts";
 import { explainOutput, isPlainTarget, temporaryBeside, writeOutput } from "./file-sink.ts";
+import type { PlatformTree } from "./merged.ts";
 import { mergedEntries } from "./merged.ts";
 
 export interface TarOptions {
@@ -19,16 +19,18 @@ export interface TarOptions {
   readonly workDirectory: string;
   /** Ceiling of all mtimes in seconds (SOURCE_DATE_EPOCH). */
   readonly epochSeconds?: number | undefined;
+  /** Where attestations go; default: under their own names. */
+  readonly statements?: StatementFiles;
 }
 
 /** Writes the tar. On any failure there is no file. Throws `OUTPUT`. */
 export async function exportTar(
-  trees: readonly { readonly platform: Platform; readonly tree: FileTree }[],
+  trees: readonly PlatformTree[],
   options: TarOptions,
   signal: AbortSignal,
 ): Promise<void> {
   const { destination } = options;
-  const entries = await mergedEntries(trees, options.platformSplit, signal);
+  const entries = await mergedEntries(trees, options, signal);
   const pack = async (outFile: string, sync: boolean): Promise<void> => {
     const clamp =
       options.epochSeconds === undefined ? {} : { maxMtimeNs: BigInt(options.epochSeconds) * 1_000_000_000n };

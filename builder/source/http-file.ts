@@ -4,6 +4,7 @@
 import type { IncomingMessage } from "node:http";
 import { createHash } from "node:crypto";
 import { bytePath } from "../core/byte-path.ts";
+import type { Digest } from "../core/digest.ts";
 import { BuildError } from "../core/errors.ts";
 import type { Session } from "../core/session.ts";
 import { decompress } from "../layer/decompress.ts";
@@ -26,6 +27,7 @@ export interface HttpFile {
   /** Absolute path of its bytes; they stay and do not change. */
   readonly path: string;
   readonly sizeBytes: number;
+  readonly digest: Digest;
   /** ms since the epoch, when the server said it. */
   readonly lastModified: number | undefined;
 }
@@ -218,7 +220,7 @@ class Fetcher {
     const tree = new RootfsView([
       { entries: [entry], sources: (paths) => Promise.resolve(new Map(paths.map((each) => [each, content]))) },
     ]);
-    return { tree, path, sizeBytes, lastModified };
+    return { tree, path, sizeBytes, digest, lastModified };
   }
 }
 

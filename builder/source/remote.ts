@@ -17,6 +17,16 @@ export interface HttpSource {
   readonly gid?: number;
 }
 
+/** What a ref names. */
+export interface ResolvedRef {
+  /** Full name ("refs/heads/main"); undefined when the commit itself was asked for. */
+  readonly ref: string | undefined;
+  /** The object the ref names: a commit, or an annotated tag. */
+  readonly object: string;
+  /** The commit that an annotated tag names, when the remote said it. */
+  readonly commit: string | undefined;
+}
+
 /** A commit of a git repository. */
 export interface GitSource {
   readonly type: "git";
@@ -34,6 +44,8 @@ export interface GitSource {
   readonly mtime?: "commit";
   /** The checksum is the commit, wherever the ref is by now. */
   readonly fetchByCommit?: boolean;
+  /** What the ref names, when it is known already (a lock file): the remote is not asked. */
+  readonly resolved?: ResolvedRef;
 }
 
 /** Who is told how a transfer goes. */

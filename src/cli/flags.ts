@@ -12,6 +12,8 @@ export interface Flag {
   readonly kind: "boolean" | "string" | "list";
   /** What stands for the value in --help: "PATH". */
   readonly value?: string;
+  /** What a flag without "=" means; then it never takes the next word (pflag's NoOptDefVal). */
+  readonly bare?: string;
   readonly help: string;
   /**
    * `works` stands in --help. `ignored` is taken and changes nothing here. `later` is refused by name. Nothing else
@@ -95,7 +97,7 @@ function readLong(table: readonly Flag[], word: string, take: Take, next: Next):
   if (flag === undefined) throw unknownFlag(table, name);
   if (equals >= 0) take(flag, word.slice(equals + 1), `--${name}`);
   else if (flag.kind === "boolean") take(flag, "true", `--${name}`);
-  else take(flag, next(`--${name}`), `--${name}`);
+  else take(flag, flag.bare ?? next(`--${name}`), `--${name}`);
 }
 
 function readShorts(table: readonly Flag[], word: string, take: Take, next: Next): void {

@@ -9,7 +9,7 @@ export function describeFlags(table: readonly Flag[]): string {
     .toSorted((a, b) => (a.name < b.name ? -1 : 1))
     .map((flag) => {
       const short = flag.short === undefined ? "    " : `-${flag.short}, `;
-      const value = flag.value === undefined ? "" : ` ${flag.value}`;
+      const value = flag.value === undefined ? "" : flag.bare === undefined ? ` ${flag.value}` : `[=${flag.value}]`;
       return { left: `  ${short}--${flag.name}${value}`, help: flag.help };
     });
   const width = Math.max(...rows.map((row) => row.left.length)) + 3;

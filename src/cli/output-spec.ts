@@ -17,6 +17,10 @@ export interface ImageAttributes {
   readonly level: number | undefined;
   readonly encoder: "native" | "portable" | undefined;
   readonly forceCompression: boolean;
+  /** `oci-artifact=false`: attestations look like images. */
+  readonly ociArtifact: boolean | undefined;
+  /** `attestation-inline`. */
+  readonly inlineAttestations: boolean | undefined;
   readonly annotations: readonly AnnotationSpec[];
   readonly push: boolean | undefined;
   readonly pushByDigest: boolean;
@@ -38,8 +42,14 @@ export type OutputSpec =
       readonly destination: string;
       readonly deleteExtra: boolean;
       readonly platformSplit: boolean | undefined;
+      readonly attestationPrefix: string | undefined;
     }
-  | { readonly type: "tar"; readonly destination: string | undefined; readonly platformSplit: boolean | undefined }
+  | {
+      readonly type: "tar";
+      readonly destination: string | undefined;
+      readonly platformSplit: boolean | undefined;
+      readonly attestationPrefix: string | undefined;
+    }
   | { readonly type: "cacheonly" };
 
 const TYPES = ["image", "registry", "oci", "docker", "local", "tar", "cacheonly"] as const;
@@ -55,8 +65,8 @@ const KEYS: Readonly<Record<(typeof TYPES)[number], readonly string[]>> = {
   registry: [...IMAGE_KEYS, ...STORE_KEYS],
   oci: [...IMAGE_KEYS, "dest", "tar"],
   docker: [...IMAGE_KEYS, "dest", "tar"],
-  local: ["dest", "mode", "platform-split"],
-  tar: ["dest", "platform-split"],
+  local: ["dest", "mode", "platform-split", "attestation-prefix"],
+  tar: ["dest", "platform-split", "attestation-prefix"],
   cacheonly: [],
 };
 
@@ -64,9 +74,10 @@ const KEYS: Readonly<Record<(typeof TYPES)[number], readonly string[]>> = {
 export function parseOutput(text: string): OutputSpec {
   const fields = parseCsv(text, "--output");
   if (fields.length === 1 && fields[0] === text && !/^\s*(type|dest)=/i.test(text)) {
-    if (text === "-") return { type: "tar", destination: "-", platformSplit: undefined };
+    const plain = { platformSplit: undefined, attestationPrefix: undefined };
+    if (text === "-") return { type: "tar", destination: "-", ...plain };
     if (text === "") throw new BuildError("USAGE", "--output: the value is empty");
-    return { type: "local", destination: text, deleteExtra: false, platformSplit: undefined };
+    return { type: "local", destination: text, deleteExtra: false, ...plain };
   }
   const pairs = parsePairs(text, "--output");
   const typeText = pairs.findLast((pair) => pair.key === "type")?.value;
@@ -104,9 +115,15 @@ function read(type: (typeof TYPES)[number], attributes: Attributes): OutputSpec 
         destination: attributes.required("dest"),
         deleteExtra: attributes.choice("mode", ["copy", "delete"]) === "delete",
         platformSplit: attributes.boolean("platform-split"),
+        attestationPrefix: attributes.fileName("attestation-prefix"),
       };
     case "tar":
-      return { type, destination: attributes.text("dest"), platformSplit: attributes.boolean("platform-split") };
+      return {
+        type,
+        destination: attributes.text("dest"),
+        platformSplit: attributes.boolean("platform-split"),
+        attestationPrefix: attributes.fileName("attestation-prefix"),
+      };
     case "cacheonly":
       return { type };
   }
@@ -115,7 +132,6 @@ function read(type: (typeof TYPES)[number], attributes: Attributes): OutputSpec 
 function readImage(attributes: Attributes): ImageAttributes {
   attributes.refuse("prefer-nondist-layers", "true");
   attributes.refuse("name-canonical", "true");
-  attributes.refuse("oci-artifact", "true");
   attributes.refuse("compression", "estargz");
   const compression = attributes.choice("compression", ["uncompressed", "gzip", "zstd"]);
   return {
@@ -125,6 +141,8 @@ function readImage(attributes: Attributes): ImageAttributes {
     level: attributes.level(compression ?? "gzip"),
     encoder: attributes.choice("encoder", ["native", "portable"]),
     forceCompression: attributes.boolean("force-compression") ?? false,
+    ociArtifact: attributes.boolean("oci-artifact"),
+    inlineAttestations: attributes.boolean("attestation-inline"),
     annotations: attributes.annotations,
     push: attributes.boolean("push"),
     pushByDigest: attributes.boolean("push-by-digest") ?? false,
@@ -167,6 +185,13 @@ class Attributes {
     const value = this.text(key);
     if (value === undefined) throw new BuildError("USAGE", `--output: ${key} is required for local exporter`);
     return value;
+  }
+
+  /** The beginning of a file's name. */
+  fileName(key: string): string | undefined {
+    const value = this.text(key);
+    if (value?.includes("/") !== true) return value;
+    throw new BuildError("USAGE", `--output: ${key}="${value}" must not name a folder`);
   }
 
   boolean(key: string): boolean | undefined {

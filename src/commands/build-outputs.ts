@@ -9,6 +9,7 @@ import type { AnnotationSpec } from "../cli/annotation-spec.ts";
 import type { Arguments } from "../cli/flags.ts";
 import { isOn, listOf } from "../cli/flags.ts";
 import type { ImageAttributes, OutputSpec } from "../cli/output-spec.ts";
+import { attestationsOf } from "./build-attestations.ts";
 
 /** Standard output, as far as outputs care. */
 export interface Stdout {
@@ -31,6 +32,8 @@ const NO_ATTRIBUTES: ImageAttributes = {
   level: undefined,
   encoder: undefined,
   forceCompression: false,
+  ociArtifact: undefined,
+  inlineAttestations: undefined,
   annotations: [],
   push: undefined,
   pushByDigest: false,
@@ -42,6 +45,7 @@ const NO_ATTRIBUTES: ImageAttributes = {
 export async function readOutputs(args: Arguments, stdout: Stdout): Promise<Outputs> {
   const tags = listOf(args, "tag").map((tag) => imageName(tag, "invalid tag"));
   const annotations = await annotationsOf(args);
+  const states = (await attestationsOf(args)) !== undefined;
   const allow = listOf(args, "allow").flatMap((value) => value.split(","));
   const specs = addShorthands(await outputsOf(args), isOn(args, "push"), isOn(args, "load"));
 
@@ -55,7 +59,7 @@ export async function readOutputs(args: Arguments, stdout: Stdout): Promise<Outp
     switch (spec.type) {
       case "image":
       case "registry": {
-        const image = imageOptions(spec.image, tags, annotations, "oci");
+        const image = imageOptions(spec.image, { tags, annotations, states }, "oci");
         const push = spec.image.push ?? spec.type === "registry";
         if (push && image.names.length === 0) {
           throw new BuildError("USAGE", "tag is needed when pushing to registry", { hint: "name the image with -t" });
@@ -65,7 +69,7 @@ export async function readOutputs(args: Arguments, stdout: Stdout): Promise<Outp
       }
       case "oci":
       case "docker": {
-        const image = imageOptions(spec.image, tags, annotations, spec.type);
+        const image = imageOptions(spec.image, { tags, annotations, states }, spec.type);
         // docker would hand it to its daemon; here the store is where images are kept.
         if (spec.type === "docker" && spec.destination === undefined) {
           return { type: "image", image, push: false, pushByDigest: false, store: true };
@@ -90,10 +94,10 @@ export async function readOutputs(args: Arguments, stdout: Stdout): Promise<Outp
           type: "local",
           path: resolve(spec.destination),
           deleteExtra: spec.deleteExtra,
-          ...split(spec.platformSplit),
+          ...fileOptions(spec),
         };
       case "tar":
-        return { type: "tar", destination: fileSink(spec, stdout, toStdout), ...split(spec.platformSplit) };
+        return { type: "tar", destination: fileSink(spec, stdout, toStdout), ...fileOptions(spec) };
       case "cacheonly":
         return { type: "cacheonly" };
     }
@@ -129,16 +133,31 @@ function addShorthands(specs: readonly OutputSpec[], push: boolean, load: boolea
     : [...changed, { type: push ? "registry" : "image", image: NO_ATTRIBUTES }];
 }
 
+/** What other flags say of an image. */
+interface ImageFlags {
+  readonly tags: readonly string[];
+  readonly annotations: readonly AnnotationSpec[];
+  /** Whether attestations are asked for. */
+  readonly states: boolean;
+}
+
 function imageOptions(
   attributes: ImageAttributes,
-  tags: readonly string[],
-  annotations: readonly AnnotationSpec[],
+  { tags, annotations, states }: ImageFlags,
   type: "oci" | "docker",
 ): ImageOptions {
   const all = [...annotations, ...attributes.annotations];
+  if (attributes.ociArtifact === true && attributes.ociMediaTypes === false)
+    throw new BuildError("USAGE", "--output: oci-artifact=true conflicts with oci-mediatypes=false");
   const compression = attributes.compression ?? "gzip";
-  // Docker's own types know neither annotations nor zstd.
-  const needsOci = all.length > 0 ? "annotations" : compression === "zstd" ? "compression=zstd" : undefined;
+  // Docker's own types know neither attestations, annotations nor zstd.
+  const needsOci = states
+    ? "an attestation"
+    : all.length > 0
+      ? "annotations"
+      : compression === "zstd"
+        ? "compression=zstd"
+        : undefined;
   if (attributes.ociMediaTypes === false && needsOci !== undefined) {
     throw new BuildError(
       "USAGE",
@@ -155,6 +174,8 @@ function imageOptions(
     ...(attributes.level === undefined ? {} : { level: attributes.level }),
     ...(attributes.encoder === undefined ? {} : { encoder: attributes.encoder }),
     forceCompression: attributes.forceCompression,
+    ...(attributes.ociArtifact === false ? { attestationForm: "image" as const } : {}),
+    ...(attributes.inlineAttestations === undefined ? {} : { inlineAttestations: attributes.inlineAttestations }),
     annotations: all,
   };
 }
@@ -192,6 +213,13 @@ function fileSink(
   return { kind: "file", path };
 }
 
-function split(platformSplit: boolean | undefined): { readonly platformSplit?: boolean } {
-  return platformSplit === undefined ? {} : { platformSplit };
+function fileOptions(spec: Extract<OutputSpec, { type: "local" | "tar" }>): {
+  readonly platformSplit?: boolean;
+  readonly attestationPrefix?: string;
+} {
+  const { platformSplit, attestationPrefix } = spec;
+  return {
+    ...(platformSplit === undefined ? {} : { platformSplit }),
+    ...(attestationPrefix === undefined ? {} : { attestationPrefix }),
+  };
 }

@@ -1,6 +1,7 @@
 // `tsbuild build`: the arguments as a request to the engine. The only place where the environment becomes part of it.
 
 import { availableParallelism } from "node:os";
+import { resolve } from "node:path";
 import type { SnapshotterName } from "../../builder/choose-snapshotter.ts";
 import { BuildError } from "../../builder/core/errors.ts";
 import type { EventSink } from "../../builder/core/events.ts";
@@ -18,6 +19,7 @@ import { configFolders } from "../config/folders.ts";
 import { readProxyArgs } from "../config/proxy-args.ts";
 import { localRegistries } from "../config/registries.ts";
 import { localSession } from "../config/session.ts";
+import { attestationsOf } from "./build-attestations.ts";
 import type { OpenStdin } from "./build-contexts.ts";
 import { dockerfileSpec, mainContext, namedContexts } from "./build-contexts.ts";
 import type { Outputs } from "./build-outputs.ts";
@@ -47,6 +49,7 @@ export async function readRequest(options: RequestOptions): Promise<BuildRequest
   const buildArgs = parseAssignments(listOf(args, "build-arg"), "--build-arg", environment);
   await addProxies(buildArgs, environment);
   const reproducible = isOn(args, "reproducible");
+  const attestations = await attestationsOf(args);
   const network = networkMode(textOf(args, "network"));
   const insecureRegistries = [...listOf(args, "insecure-registry"), ...options.outputs.insecureRegistries];
   const { router, credentials, expandName } = localRegistries(environment, insecureRegistries);
@@ -72,6 +75,9 @@ export async function readRequest(options: RequestOptions): Promise<BuildRequest
     cgroupParent: textOf(args, "cgroup-parent") ?? "",
     allow: entitlements(listOf(args, "allow"), network),
     exports: options.outputs.exports,
+    ...(attestations === undefined ? {} : { attestations }),
+    ...squash(textOf(args, "squash")),
+    ...lock(args),
     jobs:
       textOf(args, "jobs") === undefined ? availableParallelism() : parseCount(textOf(args, "jobs") ?? "", "--jobs", 1),
     reproducible,
@@ -138,6 +144,28 @@ async function each<T>(args: Arguments, name: string, load: () => Promise<(text:
   if (values.length === 0) return [];
   const parse = await load();
   return values.map((value) => parse(value));
+}
+
+/** `--squash[=new|all]`; docker's old flag was a boolean. */
+function squash(text: string | undefined): Pick<BuildRequest, "squash"> {
+  if (text === undefined || /^(0|f|false)$/i.test(text)) return {};
+  if (text === "all") return { squash: "all" };
+  if (text === "new" || /^(1|t|true)$/i.test(text)) return { squash: "new" };
+  throw new BuildError("USAGE", `--squash: "${text}" is neither new nor all`);
+}
+
+/** `--lock`, `--locked` and where the file lies. */
+function lock(args: Arguments): Pick<BuildRequest, "lock"> {
+  const file = textOf(args, "lock-file");
+  if (file === "") throw new BuildError("USAGE", "--lock-file: the value is empty");
+  const [writes, enforces] = [isOn(args, "lock"), isOn(args, "locked")];
+  if (writes && enforces)
+    throw new BuildError("USAGE", "--lock writes the lock file and --locked obeys it: use one of them");
+  if (!writes && !enforces) {
+    if (file !== undefined) throw new BuildError("USAGE", "--lock-file needs --lock or --locked");
+    return {};
+  }
+  return { lock: { mode: writes ? "write" : "enforce", ...(file === undefined ? {} : { path: resolve(file) }) } };
 }
 
 function noCache(args: Arguments): boolean | readonly string[] {

@@ -16,12 +16,21 @@ export function imageIdOf(result: BuildResult): string | undefined {
 export function metadata(result: BuildResult, warnings: readonly object[]): object {
   const [only] = result.images.length === 1 ? result.images : [];
   return {
+    ...provenanceFields(result),
     ...(only === undefined ? {} : { "containerimage.config.digest": only.imageId }),
     ...(result.descriptor === undefined ? {} : { "containerimage.descriptor": result.descriptor }),
     ...(result.digest === undefined ? {} : { "containerimage.digest": result.digest }),
     ...(result.names.length === 0 ? {} : { "image.name": result.names.join(",") }),
     ...(warnings.length === 0 ? {} : { "buildx.build.warnings": warnings }),
   };
+}
+
+/** One provenance stands alone, several with their platforms, as buildx has them. */
+function provenanceFields({ provenance = new Map() }: BuildResult): Record<string, unknown> {
+  const key = "buildx.build.provenance";
+  return Object.fromEntries(
+    [...provenance].map(([platform, predicate]) => [provenance.size === 1 ? key : `${key}/${platform}`, predicate]),
+  );
 }
 
 /** The metadata file of a build that failed: exit codes are few, and a RUN may end with any of them. */

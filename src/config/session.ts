@@ -39,6 +39,7 @@ export async function localSession({ secrets, ssh, environment, credentials }: S
   const agents = new Map<string, () => Promise<string>>();
   for (const spec of ssh) agents.set(spec.id, await locateAgent(spec, environment));
   return {
+    secretIds: [...sources.keys()],
     secret: async (id) => {
       const source = sources.get(id);
       if (source === undefined) return undefined;

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, suite, test } from "node:test";
 import { BuildError } from "../../builder/core/errors.ts";
-import type { PlatformTree } from "../../builder/exporter/local.ts";
+import type { PlatformTree } from "../../builder/exporter/merged.ts";
 import { exportLocal } from "../../builder/exporter/local.ts";
 import { exportTar } from "../../builder/exporter/tar.ts";
 import type { ContentSource, Entry } from "../../builder/layer/entry.ts";

@@ -16,7 +16,7 @@ import type { TestContext } from "node:test";
 import { suite, test } from "node:test";
 
 import type { FileTree } from "../../builder/layer/file-tree.ts";
-import { openGit } from "../../builder/source/git/source.ts";
+import { openGitCheckout } from "../../builder/source/git/source.ts";
 import type { GitSource, RemoteOptions } from "../../builder/source/remote.ts";
 import { serveDumb, serveSmart } from "./git-servers.ts";
 import {
@@ -29,6 +29,9 @@ import {
   temporaryFolder,
   textOf,
 } from "./support.ts";
+
+const openGit = async (...args: Parameters<typeof openGitCheckout>): Promise<FileTree> =>
+  (await openGitCheckout(...args)).tree;
 
 interface Repository {
   readonly folder: string;

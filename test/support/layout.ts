@@ -45,6 +45,7 @@ const PACKAGES: Readonly<Record<string, readonly string[] | "any">> = {
   "tar-stream": ["builder/layer/archive.ts"],
   fflate: ["layer"],
   "node-liblzma": ["layer"],
+  "spdx-expression-parse": ["attest"],
   "unbzip2-stream": ["layer"],
   "smol-toml": ["src/config"],
   "node-pty": ["executor"],
@@ -54,7 +55,7 @@ const PACKAGES: Readonly<Record<string, readonly string[] | "any">> = {
   "node:http2": ["src/daemon", "src/client"],
   "node:http": ["transport", "source", "src/daemon", "src/client"],
   "node:https": ["transport", "source", "src/daemon", "src/client"],
-  "node:sqlite": ["cache"],
+  "node:sqlite": ["cache", "builder/attest/sbom/rpm.ts"],
 };
 
 /** One import of one file, both relative to the repository: the file imported, or the package's name. */

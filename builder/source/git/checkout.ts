@@ -5,11 +5,10 @@ import { lstatSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs
 import { join } from "node:path";
 import { BuildError } from "../../core/errors.ts";
 import { redact } from "../redact.ts";
-import type { GitSource } from "../remote.ts";
+import type { GitSource, ResolvedRef } from "../remote.ts";
 import type { Mirror } from "./mirror.ts";
 import { remoteFailure } from "./failure.ts";
 import { type Git, GitFailure } from "./program.ts";
-import type { ResolvedRef } from "./resolve.ts";
 
 /** Whether the checkout has a `.git`. One of a subdirectory has none (BuildKit has it so). */
 export function keepsGitDir({ keepGitDir, subdir = "" }: GitSource): boolean {

@@ -5,9 +5,9 @@ import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { BuildError } from "../../core/errors.ts";
 import { redact } from "../redact.ts";
+import type { ResolvedRef } from "../remote.ts";
 import { remoteFailure } from "./failure.ts";
 import { type Git, GitFailure } from "./program.ts";
-import type { ResolvedRef } from "./resolve.ts";
 
 export interface Mirror {
   /** Absolute path of the git dir. */

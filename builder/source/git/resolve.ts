@@ -3,19 +3,9 @@
 
 import { BuildError } from "../../core/errors.ts";
 import { redact } from "../redact.ts";
-import type { GitSource } from "../remote.ts";
+import type { GitSource, ResolvedRef } from "../remote.ts";
 import { remoteFailure } from "./failure.ts";
 import { type Git, GitFailure } from "./program.ts";
-
-/** What a ref names. */
-export interface ResolvedRef {
-  /** Full name ("refs/heads/main"); undefined when the commit itself was asked for. */
-  readonly ref: string | undefined;
-  /** The object the ref names: a commit, or an annotated tag. */
-  readonly object: string;
-  /** The commit that an annotated tag names, when the remote said it. */
-  readonly commit: string | undefined;
-}
 
 /** Whether a text is the full name of an object. */
 function isCommit(text: string): boolean {

@@ -16,19 +16,33 @@ import type { FileTree } from "../../layer/file-tree.ts";
 import { decodeIndex, encodeIndex } from "../../layer/index-file.ts";
 import { removeTree } from "../../layer/remove-tree.ts";
 import { takeLock } from "../../store/lock.ts";
-import type { GitSource, RemoteOptions } from "../remote.ts";
+import type { GitSource, RemoteOptions, ResolvedRef } from "../remote.ts";
 import { agentFor, authConfig } from "./auth.ts";
 import { checkOut, commitSeconds, keepsGitDir } from "./checkout.ts";
 import { fetchInto } from "./mirror.ts";
 import { Git, NETWORK } from "./program.ts";
-import type { ResolvedRef } from "./resolve.ts";
 import { resolveRef } from "./resolve.ts";
 import { scan, treeOf } from "./tree.ts";
 
+/** The files of a commit, and which one it was. */
+export interface GitCheckout {
+  readonly tree: FileTree;
+  readonly resolved: ResolvedRef;
+}
+
 /** Finds or makes the checkout. Throws `REGISTRY`, `INPUT_MISSING`, `DIGEST_INVALID`; `UNSUPPORTED` without a git program. */
-export async function openGit(source: GitSource, options: RemoteOptions): Promise<FileTree> {
+export async function openGitCheckout(source: GitSource, options: RemoteOptions): Promise<GitCheckout> {
   const git = await openProgram(source, options);
-  const resolved = await resolveRef(source, git);
+  const resolved = source.resolved ?? (await resolveRef(source, git));
+  return { tree: await checkoutOf(source, resolved, git, options), resolved };
+}
+
+async function checkoutOf(
+  source: GitSource,
+  resolved: ResolvedRef,
+  git: Git,
+  options: RemoteOptions,
+): Promise<FileTree> {
   const directory = join(options.storeDirectory, "git", hexOf(digestOf(source.url)));
   const place = join(directory, "trees", keyOf(source, resolved));
   const known = readTree(place);

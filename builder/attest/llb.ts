@@ -1,0 +1,240 @@
+// Ops as JSON in the words of BuildKit's LLB (solver/pb/ops.proto), as far as ours carry
+// what it has a word for. Values that are 0, false or empty are left out, as protobuf does.
+
+import type { Platform } from "../core/platform.ts";
+import type { ExecMount, ExecOp, FileAction, FileOp, ModeSpec, Op, OwnerSpec, SourceOp } from "../graph/op.ts";
+import type { Vertex } from "../graph/vertex.ts";
+import type { JsonObject } from "../image/json.ts";
+import { omitEmpty } from "../image/json.ts";
+import type { Withheld } from "./withheld.ts";
+
+/** What writing ops works with. */
+export interface LlbWorld {
+  readonly withheld: Withheld;
+  readonly platformOf: (imageId: string) => Platform | undefined;
+  /** A URL without users and passwords. */
+  readonly redact: (text: string) => string;
+}
+
+const DEFAULT_SHM_BYTES = 64 << 20;
+const NETWORK = { default: 0, host: 1, none: 2 } as const;
+const SHARING = { shared: 0, private: 1, locked: 2 } as const;
+const MOUNT = { secret: 1, ssh: 2, cache: 3, tmpfs: 4 } as const;
+
+/** The op of a vertex; `{ Op: {} }` for the step that stands for the result. */
+export function llbOp(vertex: Vertex | undefined, world: LlbWorld): JsonObject {
+  if (vertex === undefined) return { Op: {} };
+  const { op } = vertex;
+  const platform = platformOf(op, world);
+  return {
+    Op: bodyOf(op, vertex, world),
+    constraints: {},
+    ...(platform === undefined ? {} : { platform: llbPlatform(platform) }),
+  };
+}
+
+function bodyOf(op: Op, vertex: Vertex, world: LlbWorld): JsonObject {
+  switch (op.kind) {
+    case "source":
+      return { source: llbSource(op.source, world) };
+    case "exec":
+      return { exec: llbExec(op, world) };
+    case "file":
+      return { file: { actions: llbActions(op, vertex.inputs.length, world) } };
+    case "merge":
+      return { merge: { inputs: vertex.inputs.map((_, input) => omitEmpty({ input })) } };
+    case "diff":
+      return { diff: { lower: {}, upper: { input: 1 } } };
+  }
+}
+
+function platformOf(op: Op, { platformOf: ofImage }: LlbWorld): Platform | undefined {
+  if (op.kind === "exec") return op.platform;
+  return op.kind === "source" && op.source.type === "image" ? ofImage(op.source.id) : undefined;
+}
+
+function llbPlatform({ architecture, os, variant, osVersion }: Platform): JsonObject {
+  return omitEmpty({ Architecture: architecture, OS: os, Variant: variant, OSVersion: osVersion });
+}
+
+function llbSource(source: SourceOp["source"], { redact }: LlbWorld): JsonObject {
+  switch (source.type) {
+    case "image":
+      return { identifier: `docker-image://${source.name}` };
+    case "local": {
+      const excludes = source.excludes.length === 0 ? undefined : JSON.stringify(source.excludes);
+      return withAttrs(`local://${source.name}`, {
+        "local.excludepatterns": excludes,
+        "local.sharedkeyhint": source.name,
+      });
+    }
+    case "archive":
+      return withAttrs(`local://${source.name}`, { "local.sharedkeyhint": source.name });
+    case "http":
+      return withAttrs(redact(source.url), {
+        "http.checksum": source.checksum,
+        "http.filename": source.fileName,
+        "http.perm": source.mode === undefined ? undefined : `0${source.mode.toString(8)}`,
+        "http.uid": source.uid?.toString(),
+        "http.gid": source.gid?.toString(),
+      });
+    case "git": {
+      const { ref = "", subdir = "" } = source;
+      const url = redact(source.url);
+      const fragment = `${ref}${subdir === "" ? "" : `:${subdir}`}`;
+      return withAttrs(`git://${url.replace(/^\w+:\/\//, "")}${fragment === "" ? "" : `#${fragment}`}`, {
+        "git.checksum": source.checksum,
+        "git.fetchbycommit": source.fetchByCommit === true ? "true" : undefined,
+        "git.fullurl": url,
+        "git.keepgitdir": source.keepGitDir ? "true" : undefined,
+        "git.mtime": source.mtime,
+        "git.skipsubmodules": source.submodules === false ? "true" : undefined,
+      });
+    }
+  }
+}
+
+function withAttrs(identifier: string, attrs: Readonly<Record<string, string | undefined>>): JsonObject {
+  return omitEmpty({ attrs: omitEmpty(attrs), identifier });
+}
+
+function llbExec(op: ExecOp, { withheld }: LlbWorld): JsonObject {
+  const meta = omitEmpty({
+    args: op.args,
+    cgroupParent: op.cgroupParent,
+    cwd: op.cwd,
+    env: op.env.map((assignment) => withheld.variable(assignment)),
+    extraHosts: op.extraHosts.map(({ host, ip }) => ({ Host: host, IP: ip })),
+    hostname: op.hostname,
+    ulimit: op.ulimits.map(({ name, soft, hard }) => omitEmpty({ Hard: hard, Name: name, Soft: soft })),
+    user: op.user,
+  });
+  const secrets = op.mounts.flatMap((mount) =>
+    mount.type === "secret" && mount.env !== undefined
+      ? [omitEmpty({ ID: mount.id, name: mount.env, optional: !mount.required })]
+      : [],
+  );
+  const shm =
+    op.shmSizeBytes === DEFAULT_SHM_BYTES
+      ? []
+      : [
+          {
+            TmpfsOpt: { size: op.shmSizeBytes },
+            dest: "/dev/shm",
+            input: -1,
+            mountType: MOUNT.tmpfs,
+            output: -1,
+          },
+        ];
+  const root = omitEmpty({ dest: "/", input: op.rootInput });
+  return omitEmpty({
+    meta,
+    mounts: [root, ...op.mounts.flatMap(llbMount), ...shm],
+    network: NETWORK[op.network],
+    secretenv: secrets,
+    security: op.security === "insecure" ? 1 : 0,
+  });
+}
+
+function llbMount(mount: ExecMount): readonly JsonObject[] {
+  const places = { dest: mount.target, input: -1, output: -1 };
+  switch (mount.type) {
+    case "bind": {
+      const { input, selector, readonly } = mount;
+      return [omitEmpty({ ...places, input, selector: selector === "/" ? "" : selector, readonly })];
+    }
+    case "cache": {
+      const { input, selector, readonly, id } = mount;
+      const cacheOpt = omitEmpty({ ID: id, sharing: SHARING[mount.sharing] });
+      return [omitEmpty({ ...places, input, selector, readonly, cacheOpt, mountType: MOUNT.cache })];
+    }
+    case "tmpfs":
+      return [omitEmpty({ ...places, TmpfsOpt: omitEmpty({ size: mount.sizeBytes }), mountType: MOUNT.tmpfs })];
+    case "secret": {
+      // One that is only a variable stands in `secretenv`.
+      if (mount.target === undefined) return [];
+      return [
+        { dest: mount.target, input: -1, mountType: MOUNT.secret, secretOpt: grant(mount.id, mount, mount.required) },
+      ];
+    }
+    case "ssh":
+      return [{ SSHOpt: grant(mount.id, mount, mount.required), dest: mount.target, input: -1, mountType: MOUNT.ssh }];
+  }
+}
+
+function grant(
+  id: string,
+  { mode, uid, gid }: { readonly mode: number; readonly uid: number; readonly gid: number },
+  required: boolean,
+): JsonObject {
+  return omitEmpty({ ID: id, gid, mode, optional: !required, uid });
+}
+
+/** The first action works on the destination, each later one on what the one before it made. */
+function llbActions(op: FileOp, inputs: number, world: LlbWorld): readonly JsonObject[] {
+  const timestamp = op.createdTimeNs === undefined ? -1 : Number(op.createdTimeNs);
+  return op.actions.map((action, at) => ({
+    Action: llbAction(action, timestamp, world),
+    input: at === 0 ? op.destination : inputs + at - 1,
+    output: at === op.actions.length - 1 ? 0 : -1,
+    secondaryInput: action.action === "copy" ? action.from : -1,
+  }));
+}
+
+function llbAction(action: FileAction, timestamp: number, { withheld }: LlbWorld): JsonObject {
+  switch (action.action) {
+    case "copy":
+      return {
+        copy: omitEmpty({
+          allowEmptyWildcard: action.allowEmptyWildcard,
+          allowWildcard: action.allowWildcard,
+          alwaysReplaceExistingDestPaths: action.alwaysReplace,
+          attemptUnpackDockerCompatibility: action.unpack,
+          createDestPath: action.createDestinationPath,
+          dest: action.destination,
+          dirCopyContents: action.dirContentsOnly,
+          exclude_patterns: action.excludes,
+          followSymlink: action.followSymlinks,
+          include_patterns: action.parents ? [action.source.replace(/^\/+/, "")] : [],
+          ...llbMode(action.mode),
+          owner: llbOwner(action.owner),
+          src: action.parents ? "/" : action.source,
+          timestamp,
+        }),
+      };
+    case "mkfile": {
+      const data = Buffer.from(withheld.scrub(action.data)).toString("base64");
+      const owner = llbOwner(action.owner);
+      return { mkfile: omitEmpty({ data, mode: action.mode, owner, path: action.path, timestamp }) };
+    }
+    case "mkdir": {
+      const { makeParents, mode, path } = action;
+      return { mkdir: omitEmpty({ makeParents, mode, owner: llbOwner(action.owner), path, timestamp }) };
+    }
+    case "rm": {
+      const { allowNotFound, allowWildcard, path } = action;
+      return { rm: omitEmpty({ allowNotFound, allowWildcard, path }) };
+    }
+    case "symlink": {
+      const { oldPath, newPath } = action;
+      return {
+        symlink: omitEmpty({ newpath: newPath, oldpath: oldPath, owner: llbOwner(action.owner), timestamp }),
+      };
+    }
+  }
+}
+
+/** -1: the source's own. */
+function llbMode(mode: ModeSpec | undefined): JsonObject {
+  if (mode === undefined) return { mode: -1 };
+  return "octal" in mode ? { mode: mode.octal } : { mode: -1, modeStr: mode.symbolic };
+}
+
+function llbOwner(owner: OwnerSpec | undefined): JsonObject | undefined {
+  if (owner === undefined) return undefined;
+  const account = (of: string | number | undefined): JsonObject | undefined => {
+    if (of === undefined) return undefined;
+    return typeof of === "number" ? { User: omitEmpty({ byId: of }) } : { User: { byName: { input: 0, name: of } } };
+  };
+  return omitEmpty({ group: account(owner.group), user: account(owner.user) });
+}

@@ -1,0 +1,21 @@
+// Rust's packages: Cargo.lock.
+
+import type { BytePath } from "../../core/byte-path.ts";
+import { formatPackageUrl } from "../../core/package-url.ts";
+import { parseLockTables } from "./lock-tables.ts";
+import type { Cataloger, ScannedFiles, Software } from "./software.ts";
+import { eachFile } from "./software.ts";
+
+export const cargo: Cataloger = {
+  wants: (path: BytePath) => /(?:^|\/)Cargo\.lock$/.test(path),
+  find: (files: ScannedFiles) =>
+    eachFile(files, (path) =>
+      parseLockTables(files.text(path)).flatMap((table): Software[] => {
+        const name = table.get("name") ?? "";
+        const version = table.get("version") ?? "";
+        if (name === "" || version === "") return [];
+        const purl = formatPackageUrl({ type: "cargo", name, version });
+        return [{ name, version, purl, from: "Cargo.lock", evidence: [path] }];
+      }),
+    ),
+};
