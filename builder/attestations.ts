@@ -105,7 +105,9 @@ async function packageList(build: AttestedBuild, outcome: Outcome, signal: Abort
     async predicate(layers) {
       inventory ??= scan();
       const layerOf = (path: string): Digest | undefined => layers?.[view.node(path)?.layer ?? -1]?.digest;
-      return spdxDocument(await inventory, { name: subjectName(request), createdMs: build.finishedMs, layerOf });
+      const { epochSeconds } = outcome.plan;
+      const createdMs = epochSeconds === undefined ? build.finishedMs : epochSeconds * 1000;
+      return spdxDocument(await inventory, { name: subjectName(request), createdMs, layerOf });
     },
   };
 }

@@ -27,7 +27,7 @@ export function provenanceFacts(build: AttestedBuild, { plan }: Outcome): Omit<B
   const gitFacts = unique(
     git.filter(isUsed).map(({ source, resolved }): GitFact => ({
       url: redact(source.url) + (source.ref === undefined ? "" : `#${source.ref}`),
-      commit: resolved.commit ?? resolved.object,
+      object: resolved.object,
     })),
   );
   const httpFacts = unique(
@@ -112,8 +112,8 @@ function configSource({ context }: BuildRequest, { git, http }: AttestedBuild["i
   if (found === undefined) return { uri: redact(context.url) };
   const { ref = "", subdir = "", url } = found.source;
   const fragment = ref === "" && subdir === "" ? "" : `#${ref}${subdir === "" ? "" : `:${subdir}`}`;
-  const commit = found.resolved.commit ?? found.resolved.object;
-  return { uri: redact(url) + fragment, digest: { [commit.length === 64 ? "sha256" : "sha1"]: commit } };
+  const { object } = found.resolved;
+  return { uri: redact(url) + fragment, digest: { [object.length === 64 ? "sha256" : "sha1"]: object } };
 }
 
 /** Of folders in a git work tree, as buildx's client says it; BUILDX_GIT_INFO=false leaves it out. */

@@ -2,6 +2,7 @@
 // line of it asked for which step, and the layers that each step left.
 
 import type { Descriptor } from "../core/descriptor.ts";
+import type { SourceRange } from "../core/errors.ts";
 import type { LayerRange } from "../graph/layer-ranges.ts";
 import { layerRanges } from "../graph/layer-ranges.ts";
 import type { JsonObject } from "../image/json.ts";
@@ -50,12 +51,18 @@ function definitionOf(steps: readonly BuildStep[], facts: BuildFacts, world: Wri
 function locationsOf(steps: readonly BuildStep[]): JsonObject {
   const all = steps.flatMap(({ id, vertex, locations }): [string, JsonObject][] => {
     if (vertex === undefined) return [];
-    const ranges = locations.map(({ range: { startLine, endLine } }) => ({
-      ranges: [{ start: { line: startLine }, end: { line: endLine } }],
-    }));
+    const ranges = locations.map(({ range }) => ({ ranges: linesOf(range) }));
     return [[id, ranges.length === 0 ? {} : { locations: ranges }]];
   });
   return Object.fromEntries(all);
+}
+
+/** BuildKit's frontend names each line of an instruction by itself. */
+function linesOf({ startLine, endLine }: SourceRange): readonly JsonObject[] {
+  return Array.from({ length: endLine - startLine + 1 }, (_, at) => {
+    const line = startLine + at;
+    return { start: { line }, end: { line } };
+  });
 }
 
 function layersOf(

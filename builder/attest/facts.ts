@@ -15,10 +15,11 @@ export interface ImageFact {
   readonly isLocal: boolean;
 }
 
-/** A commit; `url` has no credentials, and the ref behind "#" if one was named. */
+/** What a ref stood for; `url` has no credentials, and the ref behind "#" if one was named. */
 export interface GitFact {
   readonly url: string;
-  readonly commit: string;
+  /** The commit, or the annotated tag. */
+  readonly object: string;
 }
 
 /** A downloaded file; `url` has no credentials. */

@@ -21,6 +21,9 @@ const NETWORK = { default: 0, host: 1, none: 2 } as const;
 const SHARING = { shared: 0, private: 1, locked: 2 } as const;
 const MOUNT = { secret: 1, ssh: 2, cache: 3, tmpfs: 4 } as const;
 
+/** Secrets that a git source by http may use. */
+export const GIT_SECRETS = ["GIT_AUTH_HEADER", "GIT_AUTH_TOKEN"];
+
 /** The op of a vertex; `{ Op: {} }` for the step that stands for the result. */
 export function llbOp(vertex: Vertex | undefined, world: LlbWorld): JsonObject {
   if (vertex === undefined) return { Op: {} };
@@ -81,12 +84,17 @@ function llbSource(source: SourceOp["source"], { redact }: LlbWorld): JsonObject
     case "git": {
       const { ref = "", subdir = "" } = source;
       const url = redact(source.url);
+      const isHttp = /^https?:/i.test(url);
+      const [header, token] = GIT_SECRETS;
       const fragment = `${ref}${subdir === "" ? "" : `:${subdir}`}`;
       return withAttrs(`git://${url.replace(/^\w+:\/\//, "")}${fragment === "" ? "" : `#${fragment}`}`, {
+        "git.authheadersecret": isHttp ? header : undefined,
+        "git.authtokensecret": isHttp ? token : undefined,
         "git.checksum": source.checksum,
         "git.fetchbycommit": source.fetchByCommit === true ? "true" : undefined,
         "git.fullurl": url,
         "git.keepgitdir": source.keepGitDir ? "true" : undefined,
+        "git.mountsshsock": isHttp ? undefined : "default",
         "git.mtime": source.mtime,
         "git.skipsubmodules": source.submodules === false ? "true" : undefined,
       });
@@ -114,39 +122,38 @@ function llbExec(op: ExecOp, { withheld }: LlbWorld): JsonObject {
       ? [omitEmpty({ ID: mount.id, name: mount.env, optional: !mount.required })]
       : [],
   );
-  const shm =
-    op.shmSizeBytes === DEFAULT_SHM_BYTES
-      ? []
-      : [
-          {
-            TmpfsOpt: { size: op.shmSizeBytes },
-            dest: "/dev/shm",
-            input: -1,
-            mountType: MOUNT.tmpfs,
-            output: -1,
-          },
-        ];
+  const shm: readonly ExecMount[] =
+    op.shmSizeBytes === DEFAULT_SHM_BYTES ? [] : [{ type: "tmpfs", target: "/dev/shm", sizeBytes: op.shmSizeBytes }];
   const root = omitEmpty({ dest: "/", input: op.rootInput });
   return omitEmpty({
     meta,
-    mounts: [root, ...op.mounts.flatMap(llbMount), ...shm],
+    mounts: [root, ...inOrder([...op.mounts, ...shm]).flatMap(llbMount)],
     network: NETWORK[op.network],
     secretenv: secrets,
     security: op.security === "insecure" ? 1 : 0,
   });
 }
 
+/** Trees by where they are mounted, then secrets, then agents. */
+function inOrder(mounts: readonly ExecMount[]): readonly ExecMount[] {
+  const rank = ({ type }: ExecMount): number => (type === "ssh" ? 2 : type === "secret" ? 1 : 0);
+  const place = ({ target = "" }: ExecMount): string => target;
+  return mounts.toSorted(
+    (a, b) => rank(a) - rank(b) || (rank(a) > 0 || place(a) === place(b) ? 0 : place(a) < place(b) ? -1 : 1),
+  );
+}
+
 function llbMount(mount: ExecMount): readonly JsonObject[] {
   const places = { dest: mount.target, input: -1, output: -1 };
   switch (mount.type) {
     case "bind": {
-      const { input, selector, readonly } = mount;
-      return [omitEmpty({ ...places, input, selector: selector === "/" ? "" : selector, readonly })];
+      const { input, readonly } = mount;
+      return [omitEmpty({ ...places, input, selector: selectorOf(mount), readonly })];
     }
     case "cache": {
-      const { input, selector, readonly, id } = mount;
+      const { input, readonly, id } = mount;
       const cacheOpt = omitEmpty({ ID: id, sharing: SHARING[mount.sharing] });
-      return [omitEmpty({ ...places, input, selector, readonly, cacheOpt, mountType: MOUNT.cache })];
+      return [omitEmpty({ ...places, input, selector: selectorOf(mount), readonly, cacheOpt, mountType: MOUNT.cache })];
     }
     case "tmpfs":
       return [omitEmpty({ ...places, TmpfsOpt: omitEmpty({ size: mount.sizeBytes }), mountType: MOUNT.tmpfs })];
@@ -160,6 +167,11 @@ function llbMount(mount: ExecMount): readonly JsonObject[] {
     case "ssh":
       return [{ SSHOpt: grant(mount.id, mount, mount.required), dest: mount.target, input: -1, mountType: MOUNT.ssh }];
   }
+}
+
+/** All of a tree needs no selector. */
+function selectorOf({ selector }: { readonly selector: string }): string {
+  return selector === "/" ? "" : selector;
 }
 
 function grant(
@@ -198,6 +210,7 @@ function llbAction(action: FileAction, timestamp: number, { withheld }: LlbWorld
           include_patterns: action.parents ? [action.source.replace(/^\/+/, "")] : [],
           ...llbMode(action.mode),
           owner: llbOwner(action.owner),
+          required_paths: action.parents && !/[*?[]/.test(action.source) ? [action.source] : [],
           src: action.parents ? "/" : action.source,
           timestamp,
         }),
@@ -227,7 +240,7 @@ function llbAction(action: FileAction, timestamp: number, { withheld }: LlbWorld
 /** -1: the source's own. */
 function llbMode(mode: ModeSpec | undefined): JsonObject {
   if (mode === undefined) return { mode: -1 };
-  return "octal" in mode ? { mode: mode.octal } : { mode: -1, modeStr: mode.symbolic };
+  return "octal" in mode ? { mode: mode.octal } : { modeStr: mode.symbolic };
 }
 
 function llbOwner(owner: OwnerSpec | undefined): JsonObject | undefined {

@@ -8,10 +8,11 @@ import { digestOf, hexOf } from "../core/digest.ts";
 import { imagePackageUrl } from "../core/package-url.ts";
 import { formatPlatform } from "../core/platform.ts";
 import { formatReference, parseReference } from "../core/reference.ts";
-import type { ExecMount } from "../graph/op.ts";
+import type { Op } from "../graph/op.ts";
 import { canonicalJson, topological } from "../graph/vertex.ts";
 import type { JsonObject } from "../image/json.ts";
 import { omitEmpty, sortedMap } from "../image/json.ts";
+import { GIT_SECRETS } from "./llb.ts";
 import { buildConfig } from "./build-config.ts";
 import type { BuildFacts, ImageFact } from "./facts.ts";
 import { isSecretName, Withheld } from "./withheld.ts";
@@ -80,19 +81,15 @@ function partsOf(facts: BuildFacts, look: ProvenanceLook, world: Writing): Parts
   const { mode } = look;
   const { withheld } = world;
   const vertices = facts.result === undefined ? [] : topological([facts.result]);
-  const execs = vertices.flatMap(({ op }) => (op.kind === "exec" ? [op] : []));
+  const ops = vertices.map(({ op }) => op);
+  const execs = ops.flatMap((op) => (op.kind === "exec" ? [op] : []));
   const config = mode === "max" ? buildConfig(facts, world) : undefined;
   const areMaterialsComplete = facts.locals.length === 0;
   return {
     builderId: look.builderId,
     materials: materialsOf(facts, withheld),
     config: withheld.scrubAll(facts.config),
-    request: requestOf(
-      facts,
-      mode,
-      execs.flatMap(({ mounts }) => mounts),
-      world,
-    ),
+    request: requestOf(facts, mode, ops, world),
     platform: formatPlatform(facts.builderPlatform),
     buildConfig: config?.steps,
     buildkit: omitEmpty({
@@ -117,7 +114,7 @@ function materialsOf({ images, git, http }: BuildFacts, withheld: Withheld): Par
       digest: { sha256: hexOf(digest) },
     })),
     ...byUri(
-      git.map(({ url, commit }) => ({ uri: url, digest: { [commit.length === 64 ? "sha256" : "sha1"]: commit } })),
+      git.map(({ url, object }) => ({ uri: url, digest: { [object.length === 64 ? "sha256" : "sha1"]: object } })),
     ),
     ...byUri(http.map(({ url, digest }) => ({ uri: url, digest: { sha256: hexOf(digest) } }))),
   ];
@@ -138,7 +135,7 @@ function withoutPinnedTwins(images: readonly ImageFact[]): readonly ImageFact[] 
 function requestOf(
   { args, locals }: BuildFacts,
   mode: "min" | "max",
-  mounts: readonly ExecMount[],
+  ops: readonly Op[],
   { withheld, redact }: Writing,
 ): JsonObject {
   const shown = [...args].filter(([key, value]) => {
@@ -153,8 +150,8 @@ function requestOf(
     frontend: "dockerfile.v0",
     ...omitEmpty({
       args: sortedMap(Object.fromEntries(fields)),
-      secrets: mode === "max" ? grants(mounts, "secret") : [],
-      ssh: mode === "max" ? grants(mounts, "ssh") : [],
+      secrets: mode === "max" ? grants(ops, "secret") : [],
+      ssh: mode === "max" ? grants(ops, "ssh") : [],
       locals: locals.toSorted().map((name) => ({ name })),
     }),
   };
@@ -168,14 +165,24 @@ function variableOf(key: string): string {
   return key.slice(key.indexOf(":") + 1);
 }
 
-/** Ids of secrets or agents; one is optional when no step requires it. */
-function grants(mounts: readonly ExecMount[], type: "secret" | "ssh"): readonly JsonObject[] {
+/** Ids of secrets or agents; one is optional when nothing requires it. */
+function grants(ops: readonly Op[], type: "secret" | "ssh"): readonly JsonObject[] {
   const required = new Map<string, boolean>();
-  for (const mount of mounts)
-    if (mount.type === type) required.set(mount.id, mount.required || required.get(mount.id) === true);
+  for (const [id, isRequired] of ops.flatMap((op) => grantsOf(op, type)))
+    required.set(id, isRequired || required.get(id) === true);
   return [...required]
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
     .map(([id, isRequired]) => (isRequired ? { id } : { id, optional: true }));
+}
+
+/** What an op may be given, and whether it must be. A repository by http may ask for a token, one by ssh for an agent. */
+function grantsOf(op: Op, type: "secret" | "ssh"): readonly (readonly [id: string, isRequired: boolean])[] {
+  if (op.kind === "exec")
+    return op.mounts.flatMap((mount) => (mount.type === type ? [[mount.id, mount.required]] : []));
+  if (op.kind !== "source" || op.source.type !== "git") return [];
+  const isHttp = /^https?:/i.test(op.source.url);
+  if (type === "ssh") return isHttp ? [] : [["default", false]];
+  return isHttp ? GIT_SECRETS.map((id) => [id, false]) : [];
 }
 
 function slsa1(of: Predicate): JsonObject {

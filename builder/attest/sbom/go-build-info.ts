@@ -4,7 +4,7 @@
 import type { ReadPart } from "./elf.ts";
 import { ElfFile } from "./elf.ts";
 
-/** A module; `version` is "(devel)" for one that was built where it lay. */
+/** A module; `version` is "(devel)" for one that was built where it lay, and "" for a program built without modules. */
 export interface GoModule {
   readonly path: string;
   readonly version: string;
@@ -77,11 +77,14 @@ function pointedTexts(header: Buffer, elf: ElfFile, isLittle: boolean): string[]
  */
 function parseModules(text: string): readonly GoModule[] {
   const found: GoModule[] = [];
+  let program = "";
   for (const line of text.slice(Math.max(0, text.indexOf("path\t"))).split("\n")) {
     const [kind = "", path = "", version = ""] = line.split("\t");
+    if (kind === "path") program = path;
     if (path === "" || version === "") continue;
     if (kind === "=>") found.pop();
     if (kind === "mod" || kind === "dep" || kind === "=>") found.push({ path, version });
   }
-  return found;
+  const isNamed = program !== "" && program !== "command-line-arguments";
+  return found.length > 0 || !isNamed ? found : [{ path: program, version: "" }];
 }

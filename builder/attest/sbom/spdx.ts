@@ -84,7 +84,7 @@ function systemPackage({ id, version, prettyName }: SystemRelease): JsonObject {
     licenseDeclared: UNKNOWN,
     copyrightText: UNKNOWN,
     description: prettyName,
-    primaryPackagePurpose: "OPERATING-SYSTEM",
+    primaryPackagePurpose: "OPERATING_SYSTEM",
   };
 }
 
