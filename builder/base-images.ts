@@ -111,23 +111,18 @@ export class BaseImages implements AsyncDisposable {
     return (await this.#load({ key: full, name: full, platform, open, pin }, signal)).resolved;
   }
 
-  /** Where a name leads: this store, another one, its registry. By a digest nothing is asked for that is here. */
+  /** Where a name leads: this store, another one, its registry. */
   async #openNamed(reference: Reference, pinned: Digest | undefined): Promise<ImageSource> {
     const { engine, pull, registry } = this.#options;
     const digest = pinned ?? reference.digest;
-    const remote = async (): Promise<ImageSource> => {
-      // HTTP is loaded when something is fetched: it costs more than a build of which everything is known.
-      const { openRegistry } = await import("./transport/registry/source.ts");
-      return await openRegistry(digest === undefined ? reference : { ...reference, digest }, registry);
-    };
     const name = formatReference(reference);
     for (const store of pull ? [] : [engine.store, ...(await this.#otherStores())]) {
       const found = await store.names.resolve(name);
       if (found !== undefined && (pinned === undefined || found.digest === pinned)) return storeSource(store, name);
     }
-    if (digest === undefined) return await remote();
-    const { storeFirst } = await import("./transport/store-first.ts");
-    return storeFirst(name, digest, engine.store, remote);
+    // HTTP is loaded when something is fetched: it costs more than a build of which everything is known.
+    const { openRegistry } = await import("./transport/registry/source.ts");
+    return await openRegistry(digest === undefined ? reference : { ...reference, digest }, registry);
   }
 
   async #otherStores(): Promise<readonly Engine["store"][]> {

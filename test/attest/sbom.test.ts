@@ -6,6 +6,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, suite, test } from "node:test";
+import { gunzipSync } from "node:zlib";
 import type { Inventory } from "../../builder/attest/sbom/scan.ts";
 import { scanTree } from "../../builder/attest/sbom/scan.ts";
 import type { FileContent } from "./tree.ts";
@@ -92,6 +93,14 @@ suite("systems", () => {
       "pkg:rpm/fedora/bash@5.2.26-3.fc40?arch=x86_64&distro=fedora-40&epoch=1&upstream=bash-5.2.26-3.fc40.src.rpm",
     ]);
     assert.equal(found.software[0]?.version, "1:5.2.26-3.fc40");
+  });
+
+  test("RPM: a database that rpm itself made", async () => {
+    const file = join(import.meta.dirname, "../../fixtures/sbom/rpmdb.sqlite.gz");
+    const found = await scan({ "var/lib/rpm/rpmdb.sqlite": gunzipSync(readFileSync(file)) });
+    assert.deepEqual(purls(found), ["pkg:rpm/hello-test@1.2-3?arch=noarch&epoch=4&upstream=hello-test-1.2-3.src.rpm"]);
+    const [package_] = found.software;
+    assert.deepEqual([package_?.license, package_?.maintainer], ["MIT", "Some Vendor"]);
   });
 
   for (const [file, kind] of [

@@ -40,8 +40,14 @@ test("an output that is only a path is a folder, and - a tar on standard output"
     destination: "out",
     deleteExtra: false,
     platformSplit: undefined,
+    attestationPrefix: undefined,
   });
-  assert.deepEqual(parseOutput("-"), { type: "tar", destination: "-", platformSplit: undefined });
+  assert.deepEqual(parseOutput("-"), {
+    type: "tar",
+    destination: "-",
+    platformSplit: undefined,
+    attestationPrefix: undefined,
+  });
 });
 
 test("an image output has all of its attributes", () => {
