@@ -44,6 +44,7 @@ const COMMANDS: readonly CommandEntry[] = [
   { name: "diff", help: "Show what differs between two images", load: async () => (await import("./commands/diff.ts")).diff },
   { name: "validate", help: "Check everything that must hold of an image", load: async () => (await import("./commands/validate.ts")).validate },
   { name: "doctor", help: "Say what this machine can do for RUN", load: async () => (await import("./commands/doctor.ts")).doctor },
+  { name: "verify", help: "Say whether a build gives the same image again, and what differs", load: async () => (await import("./commands/verify.ts")).verify },
   { name: "version", help: "Show versions", load: async () => (await import("./commands/version.ts")).version },
 ];
 

@@ -2,34 +2,31 @@
 
 import { asBuildError, BuildError } from "../../builder/core/errors.ts";
 import { NamespaceNeeded } from "../../builder/core/namespace.ts";
-import type { EventSink, WarningEvent } from "../../builder/core/events.ts";
+import type { WarningEvent } from "../../builder/core/events.ts";
 import type { BuildResult } from "../../builder/request.ts";
 import { BUILD_FLAGS } from "../cli/build-flags.ts";
 import type { CallSpec } from "../cli/call-spec.ts";
-import { excerpt } from "../cli/error-text.ts";
 import type { Arguments } from "../cli/flags.ts";
 import { isOn, textOf } from "../cli/flags.ts";
 import type { Environment } from "../config/environment.ts";
-import type { Display, ProgressMode } from "../progress/display.ts";
-import { openDisplay, PROGRESS_MODES } from "../progress/display.ts";
-import { HeldEvents } from "../progress/held-events.ts";
+import type { ProgressMode } from "../progress/display.ts";
+import { PROGRESS_MODES } from "../progress/display.ts";
 import type { Outputs } from "./build-outputs.ts";
 import { readOutputs } from "./build-outputs.ts";
 import { readRequest } from "./build-request.ts";
 import { failureMetadata, imageIdOf, metadata, resultLines, writeWhole } from "./build-result.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { exactly, readArguments, rootOf } from "./command.ts";
+import type { ShownEvents } from "./shown-events.ts";
+import { closeShown, showEvents } from "./shown-events.ts";
 
 const USAGE = `Usage:  tsbuild [build] [OPTIONS] PATH | URL | -
 
 Builds an image from a Dockerfile.`;
 
-/** A slow registry should not look like a program that hangs. */
-const HOLD_MS = 5000;
-
 /** The command. Nothing is begun before all of its flags are understood. */
 export const build: Command = async (context) => {
-  const { environment, outcome } = context;
+  const { environment } = context;
   const args = await readArguments(context, BUILD_FLAGS, USAGE);
   if (args === undefined) return 0;
   const [path = ""] = exactly(args, 1, "build", "PATH, URL or -");
@@ -41,24 +38,11 @@ export const build: Command = async (context) => {
   const asked = await askedCall(args);
   for (const note of args.notes) if (mode !== "rawjson" && mode !== "none") process.stderr.write(`WARNING: ${note}\n`);
 
-  const { mayNeedNamespace } = await import("../../builder/namespace.ts");
-  const display = await openDisplay({
-    mode,
-    stream: process.stderr,
-    colours: !environment["NO_COLOR"],
-    debug: outcome.debug,
-    logLines: logLines(environment["BUILDKIT_TTY_LOG_LINES"]),
-    now: Date.now,
-    excerpt,
-  });
-  // An ordinary user's build may begin anew inside a user namespace: what it said until then is not said twice.
-  const repeatable = mayNeedNamespace();
   const warnings: WarningEvent[] = [];
-  const sink: EventSink = (event) => {
+  const shown = await showEvents(context, mode, (event) => {
     if (event.kind === "warning") warnings.push(event);
-    display.sink(event);
-  };
-  const events = new HeldEvents(sink, repeatable ? HOLD_MS : 0);
+  });
+  const { display, events, repeatable } = shown;
   try {
     const { openStdin } = await import("./stdin.ts");
     const request = await readRequest({
@@ -77,13 +61,12 @@ export const build: Command = async (context) => {
     // The engine is loaded when there is something for it to do.
     const engine = await import("../../builder/build.ts");
     const result = await engine.build(request, context.signal);
-    events.release();
-    display.close();
+    closeShown(shown);
     await report(context, args, result, warnings, mode === "quiet", outputs.usesStdout);
     return 0;
   } catch (error) {
     if (error instanceof NamespaceNeeded) events.drop();
-    else await reportFailure(context, args, asBuildError(error), events, display);
+    else await reportFailure(context, args, asBuildError(error), shown);
     throw error;
   }
 };
@@ -115,12 +98,10 @@ async function reportFailure(
   { outcome }: CommandContext,
   args: Arguments,
   error: BuildError,
-  events: HeldEvents,
-  display: Display,
+  shown: ShownEvents,
 ): Promise<void> {
-  events.release();
-  display.close(error);
-  outcome.told = display.tellsErrors;
+  closeShown(shown, error);
+  outcome.told = shown.display.tellsErrors;
   const metadataFile = textOf(args, "metadata-file");
   // What failed is what counts, not that it could not be written down as well.
   if (metadataFile)
@@ -133,7 +114,8 @@ async function askedCall(args: Arguments): Promise<CallSpec | undefined> {
   return readCall(args);
 }
 
-function progressMode(args: Arguments, environment: Environment): ProgressMode {
+/** `--progress`, `--quiet` and BUILDKIT_PROGRESS. Throws `USAGE`. */
+export function progressMode(args: Arguments, environment: Environment): ProgressMode {
   const text = textOf(args, "progress") ?? (environment["BUILDKIT_PROGRESS"] || "auto");
   const mode = PROGRESS_MODES.find((candidate) => candidate === text);
   if (mode === undefined)
@@ -151,11 +133,6 @@ function progressMode(args: Arguments, environment: Environment): ProgressMode {
   if (mode === "tty" && !process.stderr.isTTY)
     throw new BuildError("USAGE", "--progress=tty: standard error is not a terminal");
   return mode;
-}
-
-/** As BuildKit reads it: what is no number is not heeded. */
-function logLines(text = ""): number | undefined {
-  return /^\d{1,3}$/.test(text) ? Number(text) : undefined;
 }
 
 function makesImage({ exports }: Outputs): boolean {

@@ -47,7 +47,7 @@ const PACKAGES: Readonly<Record<string, readonly string[] | "any">> = {
   "node-liblzma": ["layer"],
   "spdx-expression-parse": ["attest"],
   "unbzip2-stream": ["layer"],
-  "smol-toml": ["src/config"],
+  "smol-toml": ["src/config", "attest"],
   "node-pty": ["executor"],
   execa: ["executor", "source", "src/config"],
   valibot: "any",

@@ -2,7 +2,7 @@
 
 import type { BytePath } from "../../core/byte-path.ts";
 import { formatPackageUrl } from "../../core/package-url.ts";
-import { parseLockTables } from "./lock-tables.ts";
+import { lockedPackages } from "./lock-tables.ts";
 import type { Cataloger, ScannedFiles, Software } from "./software.ts";
 import { eachFile } from "./software.ts";
 
@@ -10,12 +10,9 @@ export const cargo: Cataloger = {
   wants: (path: BytePath) => /(?:^|\/)Cargo\.lock$/.test(path),
   find: (files: ScannedFiles) =>
     eachFile(files, (path) =>
-      parseLockTables(files.text(path)).flatMap((table): Software[] => {
-        const name = table.get("name") ?? "";
-        const version = table.get("version") ?? "";
-        if (name === "" || version === "") return [];
+      lockedPackages(files.text(path)).map(({ name, version }): Software => {
         const purl = formatPackageUrl({ type: "cargo", name, version });
-        return [{ name, version, purl, from: "Cargo.lock", evidence: [path] }];
+        return { name, version, purl, from: "Cargo.lock", evidence: [path] };
       }),
     ),
 };

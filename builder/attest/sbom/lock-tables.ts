@@ -1,28 +1,20 @@
-// The [[package]] tables of lock files in TOML that programs write (Cargo.lock, poetry.lock,
-// uv.lock): one "key = value" a line, texts in double quotes. Not a reader of TOML.
+// The packages of lock files in TOML: Cargo.lock, poetry.lock and uv.lock have the same list.
 
-/** The texts of each [[package]] table, by key. */
-export function parseLockTables(text: string): ReadonlyMap<string, string>[] {
-  const found: Map<string, string>[] = [];
-  let table: Map<string, string> | undefined;
-  for (const line of text.split(/\r?\n/)) {
-    if (/^\s*\[/.test(line)) {
-      table = /^\[\[package\]\]\s*$/.test(line) ? new Map<string, string>() : undefined;
-      if (table !== undefined) found.push(table);
-      continue;
-    }
-    const [, key = "", quoted = ""] = /^([\w-]+)\s*=\s*("(?:[^"\\]|\\.)*")\s*$/.exec(line) ?? [];
-    if (table === undefined || key === "" || table.has(key)) continue;
-    table.set(key, unquote(quoted));
-  }
-  return found;
+import { parse } from "smol-toml";
+
+/** A package that a lock file names. */
+export interface LockedPackage {
+  readonly name: string;
+  readonly version: string;
 }
 
-/** TOML's basic strings are nearly JSON's. */
-function unquote(quoted: string): string {
-  try {
-    return String(JSON.parse(quoted));
-  } catch {
-    return quoted.slice(1, -1);
-  }
+/** The tables `[[package]]` that have a name and a version. Throws when the text is no TOML. */
+export function lockedPackages(text: string): readonly LockedPackage[] {
+  const packages: unknown = parse(text)["package"];
+  if (!Array.isArray(packages)) return [];
+  return packages.flatMap((table: unknown): LockedPackage[] => {
+    if (typeof table !== "object" || table === null || !("name" in table) || !("version" in table)) return [];
+    const { name, version } = table;
+    return typeof name === "string" && typeof version === "string" ? [{ name, version }] : [];
+  });
 }

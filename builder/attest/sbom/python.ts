@@ -4,7 +4,7 @@
 import type { BytePath } from "../../core/byte-path.ts";
 import { baseOf } from "../../core/byte-path.ts";
 import { formatPackageUrl } from "../../core/package-url.ts";
-import { parseLockTables } from "./lock-tables.ts";
+import { lockedPackages } from "./lock-tables.ts";
 import type { Cataloger, ScannedFiles, Software } from "./software.ts";
 import { eachFile } from "./software.ts";
 import { parseStanzas } from "./stanzas.ts";
@@ -38,7 +38,7 @@ function pinned(files: ScannedFiles, path: BytePath): Software[] {
   const file = baseOf(path);
   const text = files.text(path);
   const pins = file === "Pipfile.lock" ? fromPipfile(text) : file.endsWith(".txt") ? fromRequirements(text) : undefined;
-  const all = pins ?? parseLockTables(text).map((table) => [table.get("name") ?? "", table.get("version") ?? ""]);
+  const all = pins ?? lockedPackages(text).map(({ name, version }) => [name, version]);
   return all
     .filter(([name, version]) => name !== "" && version !== "")
     .map(([name = "", version = ""]) => named(name, version, file, path));

@@ -1,0 +1,55 @@
+// Events of a build on standard error, as `--progress` says, for a command that may begin anew inside a user namespace.
+
+import type { BuildError } from "../../builder/core/errors.ts";
+import { excerpt } from "../cli/error-text.ts";
+import type { Display, ProgressMode } from "../progress/display.ts";
+import { openDisplay } from "../progress/display.ts";
+import { HeldEvents } from "../progress/held-events.ts";
+import type { CommandContext } from "./command.ts";
+
+/** A slow registry should not look like a program that hangs. */
+const HOLD_MS = 5000;
+
+/** A display and what leads to it. */
+export interface ShownEvents {
+  readonly display: Display;
+  /** What was said until the build begins anew inside a user namespace is not said twice. */
+  readonly events: HeldEvents;
+  /** Whether it may. */
+  readonly repeatable: boolean;
+}
+
+/** Opens the display; `tap` hears of each event as well. */
+export async function showEvents(
+  { environment, outcome }: CommandContext,
+  mode: ProgressMode,
+  tap: Display["sink"] = () => undefined,
+): Promise<ShownEvents> {
+  const { mayNeedNamespace } = await import("../../builder/namespace.ts");
+  const display = await openDisplay({
+    mode,
+    stream: process.stderr,
+    colours: !environment["NO_COLOR"],
+    debug: outcome.debug,
+    logLines: logLines(environment["BUILDKIT_TTY_LOG_LINES"]),
+    now: Date.now,
+    excerpt,
+  });
+  const repeatable = mayNeedNamespace();
+  const sink: Display["sink"] = (event) => {
+    tap(event);
+    display.sink(event);
+  };
+  return { display, events: new HeldEvents(sink, repeatable ? HOLD_MS : 0), repeatable };
+}
+
+/** Ends it: with what was said, or for a failure. */
+export function closeShown({ display, events }: ShownEvents, error?: BuildError): void {
+  events.release();
+  display.close(error);
+}
+
+/** As BuildKit reads it: what is no number is not heeded. */
+function logLines(text = ""): number | undefined {
+  return /^\d{1,3}$/.test(text) ? Number(text) : undefined;
+}
