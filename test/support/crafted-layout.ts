@@ -20,7 +20,7 @@ export interface CraftedImage {
   readonly descriptor?: (descriptor: Json) => Json;
 }
 
-export const GZIP = "application/vnd.oci.image.layer.v1.tar+gzip";
+const GZIP = "application/vnd.oci.image.layer.v1.tar+gzip";
 export const ZSTD = "application/vnd.oci.image.layer.v1.tar+zstd";
 export const zstd = { compress: (tar: Buffer) => zstdCompressSync(tar), mediaType: ZSTD } as const;
 const MANIFEST = "application/vnd.oci.image.manifest.v1+json";
