@@ -2,7 +2,6 @@
 // honoured, nothing mounted. It answers stat, readlink, readdir and readFile.
 
 import type { BytePath } from "../core/byte-path.ts";
-import { compareBytes } from "../core/byte-path.ts";
 import type { Digest } from "../core/digest.ts";
 import { BuildError } from "../core/errors.ts";
 import type { ContentSource, Entry } from "./entry.ts";
@@ -14,13 +13,7 @@ import type { ResolvedPath } from "./resolve-path.ts";
 import { resolvePath } from "./resolve-path.ts";
 import type { IndexNode } from "./view-index.ts";
 import { ViewIndex } from "./view-index.ts";
-
-/** One layer of a view. */
-export interface ViewLayer {
-  readonly entries: readonly Entry[];
-  /** Where the bytes of this layer's regular files are; asked for one path at a time, or many at once. */
-  sources(paths: readonly BytePath[]): Promise<ReadonlyMap<BytePath, ContentSource>>;
-}
+import type { StackedLayer, ViewLayer } from "./view-layer.ts";
 
 /** A path of the merged tree. */
 export interface ViewNode {
@@ -36,18 +29,24 @@ export interface ViewNode {
 export class RootfsView implements FileTree {
   readonly immutable = true;
   readonly origin = "image";
-  readonly #layers: readonly ViewLayer[];
-  readonly #digests = new Map<string, Digest>();
+  /** How many layers it has, with those of the view below. */
+  readonly depth: number;
+  readonly #layers: readonly StackedLayer[];
+  readonly #below: RootfsView | undefined;
   #index: ViewIndex | undefined;
 
-  constructor(layers: readonly ViewLayer[]) {
-    this.#layers = layers;
+  /** With `below`, a view whose layers lie under the given ones: it costs what these change. */
+  constructor(layers: readonly ViewLayer[], below?: RootfsView) {
+    const first = below?.depth ?? 0;
+    this.#layers = layers.map((layer, at) => ({ layer, number: first + at, digests: new Map() }));
+    this.#below = below;
+    this.depth = first + layers.length;
   }
 
   /** What is at a path, links not followed; undefined where nothing is. */
   node(path: BytePath): ViewNode | undefined {
     const node = this.#tree().find(path);
-    return node && { entry: entryAt(node, path), layer: node.layer, inode: inodeOf(node) };
+    return node && { entry: entryAt(node, path), layer: node.layer?.number ?? 0, inode: inodeOf(node) };
   }
 
   lstat(path: BytePath): Entry | undefined {
@@ -57,7 +56,7 @@ export class RootfsView implements FileTree {
 
   list(path: BytePath): readonly BytePath[] {
     const children = this.#tree().find(path)?.children;
-    return children ? [...children.keys()].sort(compareBytes) : [];
+    return children?.names() ?? [];
   }
 
   inode(path: BytePath): string {
@@ -75,36 +74,36 @@ export class RootfsView implements FileTree {
     const unknown: BytePath[] = [];
     for (const path of paths) {
       const node = this.#tree().find(path);
-      const digest = node && (node.entry.digest ?? this.#digests.get(inodeOf(node)));
+      const digest = node?.entry.digest ?? node?.layer?.digests.get(node.entry.path);
       if (digest) found.set(path, digest);
       else unknown.push(path);
     }
     if (unknown.length === 0) return found;
     const hashed = await hashSources(await this.sources(unknown, signal), signal);
     for (const [path, { digest }] of hashed) {
-      this.#digests.set(this.inode(path), digest);
+      const node = this.#tree().find(path);
+      node?.layer?.digests.set(node.entry.path, digest);
       found.set(path, digest);
     }
     return found;
   }
 
   async sources(paths: readonly BytePath[], signal: AbortSignal): Promise<ReadonlyMap<BytePath, ContentSource>> {
-    const wanted = new Map<number, Map<BytePath, BytePath[]>>();
+    const wanted = new Map<ViewLayer, Map<BytePath, BytePath[]>>();
     for (const path of paths) {
       const node = this.#tree().find(path);
-      if (node?.entry.type !== "file")
+      if (node?.entry.type !== "file" || node.layer === undefined)
         throw new BuildError("INTERNAL", `"${path}" is not a regular file of this rootfs`);
-      const layer = wanted.get(node.layer) ?? new Map<BytePath, BytePath[]>();
-      wanted.set(node.layer, layer);
-      const names = layer.get(node.entry.path);
+      const files = wanted.get(node.layer.layer) ?? new Map<BytePath, BytePath[]>();
+      wanted.set(node.layer.layer, files);
+      const names = files.get(node.entry.path);
       if (names) names.push(path);
-      else layer.set(node.entry.path, [path]);
+      else files.set(node.entry.path, [path]);
     }
     const found = new Map<BytePath, ContentSource>();
-    for (const [number, names] of wanted) {
+    for (const [layer, names] of wanted) {
       signal.throwIfAborted();
-      const sources = await this.#layers[number]?.sources([...names.keys()]);
-      for (const [inLayer, source] of sources ?? []) {
+      for (const [inLayer, source] of await layer.sources([...names.keys()])) {
         for (const path of names.get(inLayer) ?? []) found.set(path, source);
       }
     }
@@ -120,10 +119,10 @@ export class RootfsView implements FileTree {
   entries(): Entry[] {
     const nodes: [BytePath, IndexNode][] = [];
     const collect = (directory: IndexNode, prefix: string): void => {
-      for (const [name, node] of directory.children ?? []) {
+      directory.children?.forEach((node, name) => {
         nodes.push([prefix + name, node]);
         if (node.children) collect(node, `${prefix}${name}/`);
-      }
+      });
     };
     collect(this.#tree().root, "");
     nodes.sort(([a], [b]) => comparePaths(a, b));
@@ -140,7 +139,15 @@ export class RootfsView implements FileTree {
   }
 
   #tree(): ViewIndex {
-    return (this.#index ??= new ViewIndex(this.#layers.map((layer) => layer.entries)));
+    if (this.#index === undefined) {
+      // Views below that nobody has asked yet need no index of their own.
+      const stack: (readonly StackedLayer[])[] = [this.#layers];
+      let below = this.#below;
+      for (; below !== undefined && below.#index === undefined; below = below.#below) stack.push(below.#layers);
+      const index = below === undefined ? undefined : below.#index;
+      this.#index = (index ?? new ViewIndex()).above(stack.reverse().flat());
+    }
+    return this.#index;
   }
 }
 
@@ -149,5 +156,5 @@ function entryAt(node: IndexNode, path: BytePath): Entry {
 }
 
 function inodeOf(node: IndexNode): string {
-  return `${node.layer}:${node.entry.path}`;
+  return `${node.layer?.number ?? 0}:${node.entry.path}`;
 }

@@ -33,7 +33,7 @@ export async function runExec(
   const accounts =
     root.root.kind === "overlay"
       ? new StackTree(root.root.stack.lowers, context.layers.place.overlayXattrs)
-      : await viewOf(below, signal);
+      : ((await rootInput?.tree(signal)) ?? (await viewOf(below, signal)));
   const user = await resolveUser(accounts, op.user, signal);
   await using mounts = await prepareMounts(context, op, inputs, scratch.path, signal);
   const env = [...op.env, ...(vertex.options.hiddenEnv ?? []), ...mounts.env];
@@ -69,7 +69,8 @@ export async function runExec(
     mounts.specs.map(({ target }) => target),
   );
   const frozen = await root.freeze(made, signal);
-  return new RefResult({ layers: [...below.layers, context.layers.fromFrozen(frozen, context.now(), signal)] });
+  const layer = context.layers.fromFrozen(frozen, context.now(), signal);
+  return new RefResult({ layers: [...below.layers, layer] }, rootInput);
 }
 
 function runFailed(op: ExecOp, result: StepResult): BuildError {

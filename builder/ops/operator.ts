@@ -33,7 +33,7 @@ export function refOperator(context: OpContext): Operator<OpResult> {
           return await runFile(context, vertex, op, inputs, signal);
         case "merge": {
           const refs = await Promise.all(inputs.map((input) => input.ref(signal)));
-          return new RefResult({ layers: refs.flatMap((ref) => ref.layers) });
+          return new RefResult({ layers: refs.flatMap((ref) => ref.layers) }, inputs[0]);
         }
         case "diff": {
           const { layerDifference } = await import("./diff.ts");
@@ -87,7 +87,8 @@ async function runFile(
   inputs: readonly OpResult[],
   signal: AbortSignal,
 ): Promise<OpResult> {
-  const below = op.destination < 0 ? { layers: [] } : await inputOf(inputs, op.destination).ref(signal);
+  const destination = op.destination < 0 ? undefined : inputOf(inputs, op.destination);
+  const below = destination === undefined ? { layers: [] } : await destination.ref(signal);
   const trees: FileTree[] = await Promise.all(inputs.map((input) => input.tree(signal)));
   const { planFileOp } = await import("./file/run-file-op.ts");
   await using scratch = context.layers.scratch();
@@ -106,7 +107,7 @@ async function runFile(
     },
     signal,
   );
-  return new RefResult({ layers: [...below.layers, layer] });
+  return new RefResult({ layers: [...below.layers, layer] }, destination);
 }
 
 function inputOf(inputs: readonly OpResult[], number: number): OpResult {

@@ -16,10 +16,13 @@ export interface OpResult {
 /** A result that is made of layers. */
 export class RefResult implements OpResult {
   readonly #ref: Ref;
+  readonly #below: RefResult | undefined;
   #view: Promise<RootfsView> | undefined;
 
-  constructor(ref: Ref) {
+  /** `below`: a result whose layers are the lowest of this one's; what is known of its tree serves here too. */
+  constructor(ref: Ref, below?: OpResult) {
     this.#ref = ref;
+    this.#below = below instanceof RefResult ? below : undefined;
   }
 
   get layers(): Ref["layers"] {
@@ -31,7 +34,15 @@ export class RefResult implements OpResult {
   }
 
   tree(signal: AbortSignal): Promise<RootfsView> {
-    return (this.#view ??= viewOf(this.#ref, signal));
+    return (this.#view ??= this.#makeView(signal));
+  }
+
+  async #makeView(signal: AbortSignal): Promise<RootfsView> {
+    // A chain of steps may be thousands long: the nearest that has been looked into will do.
+    let nearest = this.#below;
+    while (nearest !== undefined && nearest.#view === undefined) nearest = nearest.#below;
+    const below = nearest === undefined ? undefined : await nearest.#view;
+    return await viewOf(this.#ref, signal, below);
   }
 }
 
@@ -55,13 +66,13 @@ export class TreeResult implements OpResult {
   }
 }
 
-/** A ref's layers as one tree. */
-export async function viewOf(ref: Ref, signal: AbortSignal): Promise<RootfsView> {
+/** A ref's layers as one tree; `below` is the tree of the lowest of them. */
+export async function viewOf(ref: Ref, signal: AbortSignal, below?: RootfsView): Promise<RootfsView> {
   const layers = await Promise.all(
-    ref.layers.map(async (layer) => ({
+    ref.layers.slice(below?.depth ?? 0).map(async (layer) => ({
       entries: await layer.index(signal),
       sources: (paths: readonly string[]) => layer.sources(paths, signal),
     })),
   );
-  return new RootfsView(layers);
+  return new RootfsView(layers, below);
 }

@@ -6,7 +6,7 @@ import fc from "fast-check";
 import type { BytePath } from "../../builder/core/byte-path.ts";
 import { BuildError } from "../../builder/core/errors.ts";
 import type { ContentSource, Entry } from "../../builder/layer/entry.ts";
-import type { ViewLayer } from "../../builder/layer/view.ts";
+import type { ViewLayer } from "../../builder/layer/view-layer.ts";
 import { RootfsView } from "../../builder/layer/view.ts";
 import { never } from "./support.ts";
 
@@ -120,6 +120,51 @@ test("any stack of layers looks as if each had been applied in turn", () => {
       assert.deepEqual(tree(viewOf(...layers)), applyInTurn(layers));
     }),
   );
+});
+
+test("views on one another, asked in any order, are the views of all their layers; those below stay what they were", () => {
+  const path = fc.constantFrom("a", "b", "d", "d/a", "d/b", "d/e/f");
+  const change = fc.oneof(
+    path.map((at) => file(at, at)),
+    path.map((at) => dir(at, 0o700)),
+    path.map(whiteout),
+    path.map(opaque),
+    fc.tuple(path, path).map(([at, target]) => link(at, target)),
+    fc.tuple(path, fc.uniqueArray(path)).map(([at, lowerNames]) => ({ ...file(at, at), lowerNames })),
+  );
+  const layer = fc.uniqueArray(change, { selector: ({ path: at }) => at, maxLength: 5 });
+  fc.assert(
+    fc.property(fc.array(layer, { maxLength: 5 }), fc.array(fc.nat(), { maxLength: 5 }), (layers, order) => {
+      const stack = layers.map(layerOf);
+      const views: RootfsView[] = [];
+      for (const one of stack) views.push(new RootfsView([one], views.at(-1)));
+      // One beside the last, on the same view below it.
+      const beside = new RootfsView([layerOf([file("d", "beside"), whiteout("a")])], views.at(-2));
+      for (const at of order) void views[at % views.length]?.list("");
+      void beside.list("");
+      for (const [count, view] of views.entries()) {
+        const flat = new RootfsView(stack.slice(0, count + 1));
+        assert.deepEqual(view.entries(), flat.entries());
+        for (const { path: at } of flat.entries()) assert.deepEqual(view.node(at), flat.node(at));
+        assert.equal(view.depth, count + 1);
+      }
+    }),
+  );
+});
+
+test("a step on thousands of others looks at what it changes only", async () => {
+  const wide = layerOf(Array.from({ length: 2000 }, (_, at) => file(`wide/${String(at).padStart(5, "0")}`)));
+  let view = new RootfsView([wide]);
+  for (let step = 0; step < 5000; step++) {
+    view = new RootfsView([layerOf([dir("steps"), file(`steps/${step}`, String(step))])], view);
+    assert.equal(view.lstat(`steps/${step}`)?.type, "file");
+  }
+  assert.equal(view.list("steps").length, 5000);
+  assert.equal(view.list("wide").length, 2000);
+  assert.deepEqual((await view.sources(["steps/7"], never)).get("steps/7"), {
+    kind: "bytes",
+    bytes: Buffer.from("7"),
+  });
 });
 
 /** No layer has something below a path that it says is a file or gone. */

@@ -25,6 +25,15 @@ test("mkdir makes parents for their owner and leaves what is there alone", async
   await assert.rejects(planned(t, base, empty, mkdir("/f/x")), /not a directory/);
 });
 
+test("a name that no file system has is refused", async (t) => {
+  const mkdir = (path: string) => ({ action: "mkdir", path, mode: 0o755, makeParents: true }) as const;
+  const longest = "n".repeat(255);
+  assert.deepEqual(await planned(t, empty, empty, mkdir(`/${longest}`)), [`${longest} dir 0755 0:0`]);
+  await assert.rejects(planned(t, empty, empty, mkdir(`/${longest}n`)), /file name too long/);
+  await assert.rejects(planned(t, empty, empty, mkdir("/ü".repeat(1500))), /file name too long/);
+  await assert.rejects(planned(t, empty, local(t, { a: "" }), copy("/a", `/d/${longest}n`)), /file name too long/);
+});
+
 test("mkfile writes text; onto a file it keeps the mode", async (t) => {
   const mkfile = { action: "mkfile", path: "/f", mode: 0o644, data: "né\n" } as const;
   assert.deepEqual(await planned(t, empty, empty, mkfile), ["f file 0644 0:0 né\n"]);

@@ -10,7 +10,7 @@ import type { CopyAction, FileAction } from "../../builder/graph/op.ts";
 import type { ContentSource, Entry, SourcedEntry } from "../../builder/layer/entry.ts";
 import type { FileTree } from "../../builder/layer/file-tree.ts";
 import { comparePaths } from "../../builder/layer/order.ts";
-import type { ViewLayer } from "../../builder/layer/view.ts";
+import type { ViewLayer } from "../../builder/layer/view-layer.ts";
 import { RootfsView } from "../../builder/layer/view.ts";
 import { planFileOp } from "../../builder/ops/file/run-file-op.ts";
 import { LocalTree } from "../../builder/source/local-tree.ts";

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { test } from "node:test";
 import type { FileTree } from "../../builder/layer/file-tree.ts";
-import type { ViewLayer } from "../../builder/layer/view.ts";
+import type { ViewLayer } from "../../builder/layer/view-layer.ts";
 import { RootfsView } from "../../builder/layer/view.ts";
 import type { Member } from "../layer/support.ts";
 import { tarOf } from "../layer/support.ts";

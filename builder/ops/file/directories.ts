@@ -6,8 +6,13 @@ import { BuildError } from "../../core/errors.ts";
 import type { Owner } from "../passwd.ts";
 import type { WorkNode, WorkTree } from "./work-tree.ts";
 
+/** Bytes of a path that a system call takes, with the one that ends it (limits.h). */
+const PATH_MAX = 4096;
+
 /** Makes what is missing of a path without links; what is there stays as it is. Throws `CONTEXT` where a file is in the way. */
 export function makeDirectories(tree: WorkTree, path: BytePath, mode: number, owner: Owner | undefined): WorkNode {
+  if (path.length >= PATH_MAX)
+    throw new BuildError("CONTEXT", `${displayPath(path.slice(0, 100))}…: file name too long`);
   let node = tree.root;
   let at = "";
   for (const name of path.split("/")) {

@@ -2,8 +2,9 @@
 // does them. Nothing below is touched; `changes.ts` turns the difference into a layer.
 
 import type { BytePath } from "../../core/byte-path.ts";
-import { baseOf, joinBytes, parentOf } from "../../core/byte-path.ts";
+import { baseOf, displayPath, joinBytes, parentOf } from "../../core/byte-path.ts";
 import type { Digest } from "../../core/digest.ts";
+import { BuildError } from "../../core/errors.ts";
 import type { ContentSource, Entry, EntryType } from "../../layer/entry.ts";
 import type { FileTree } from "../../layer/file-tree.ts";
 
@@ -105,8 +106,9 @@ export class WorkTree {
     return [...names].sort();
   }
 
-  /** Gives an inode a name, which must be free. */
+  /** Gives an inode a name, which must be free. Throws `CONTEXT` for a name that no file system has. */
   link(directory: WorkNode, name: BytePath, inode: Inode): WorkNode {
+    if (name.length > NAME_MAX) throw new BuildError("CONTEXT", `${displayPath(name)}: file name too long`);
     const node = { inode, base: undefined, names: new Map() };
     directory.names.set(name, node);
     directory.inode.mtimeNs = this.nowNs;
@@ -141,6 +143,8 @@ export class WorkTree {
 }
 
 const SETGID = 0o2000;
+/** Bytes of a name (limits.h). */
+const NAME_MAX = 255;
 const EMPTY_ROOT: Entry = { path: "", type: "dir", mode: 0o755, uid: 0, gid: 0, size: 0, mtimeNs: 0n };
 
 /** An inode owned by root, without content. */
