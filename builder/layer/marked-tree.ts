@@ -5,6 +5,7 @@ import { compareBytes } from "../core/byte-path.ts";
 import type { Entry } from "./entry.ts";
 import type { IndexNode } from "./view-index.ts";
 import { ViewIndex } from "./view-index.ts";
+import { stackedLayer } from "./view-layer.ts";
 
 /** What a layer does to a path: nothing, or it makes, replaces or removes it. */
 export type Mark = "same" | "added" | "changed" | "deleted";
@@ -24,8 +25,9 @@ export interface MarkedNode {
 
 /** The merged tree of the layers from the bottom up to number `layer`, with that one's marks; what it removes stays, marked. */
 export function markedTree(layers: readonly (readonly Entry[])[], layer: number): MarkedNode {
-  const before = new ViewIndex(layers.slice(0, layer));
-  const after = new ViewIndex(layers.slice(0, layer + 1));
+  const stacked = layers.slice(0, layer + 1).map(stackedLayer);
+  const before = new ViewIndex().above(stacked.slice(0, layer));
+  const after = before.above(stacked.slice(layer));
   return markNode("", before.root, after.root, layer);
 }
 
@@ -44,7 +46,7 @@ function markNode(
   }
   // Of a directory in whose place there is something else now, what was in it is gone with it.
   const [old, now] = [before?.children, after === undefined ? undefined : after.children];
-  const names = [...new Set([...(old?.keys() ?? []), ...(now?.keys() ?? [])])].sort(compareBytes);
+  const names = [...new Set([...(old?.names() ?? []), ...(now?.names() ?? [])])].sort(compareBytes);
   const children = names.map((child) => markNode(child, old?.get(child), now?.get(child), layer));
   const bytes = children.reduce((sum, child) => sum + child.bytes, 0);
   const hasChanges = mark !== "same" || children.some((child) => child.hasChanges);
@@ -54,7 +56,7 @@ function markNode(
 function markOf(before: IndexNode | undefined, after: IndexNode | undefined, layer: number): Mark {
   if (after === undefined) return "deleted";
   if (before === undefined) return "added";
-  if (after.layer !== layer) return "same";
+  if (after.layer?.number !== layer) return "same";
   return after.children !== undefined && before.children !== undefined && sameAttributes(before.entry, after.entry)
     ? "same"
     : "changed";

@@ -5,6 +5,7 @@ import type { BytePath } from "../core/byte-path.ts";
 import type { Entry } from "./entry.ts";
 import type { IndexNode } from "./view-index.ts";
 import { ViewIndex } from "./view-index.ts";
+import { stackedLayer } from "./view-layer.ts";
 
 export interface LayerUsage {
   /** Regular files, each inode once. */
@@ -80,8 +81,8 @@ function liveEntries(layers: readonly (readonly Entry[])[]): ReadonlySet<Entry> 
   const live = new Set<Entry>();
   const visit = (node: IndexNode): void => {
     live.add(node.entry);
-    for (const child of node.children?.values() ?? []) visit(child);
+    node.children?.forEach(visit);
   };
-  visit(new ViewIndex(layers).root);
+  visit(new ViewIndex().above(layers.map(stackedLayer)).root);
   return live;
 }

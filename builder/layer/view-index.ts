@@ -124,7 +124,7 @@ class Draft {
     if (entry.type === "hardlink") {
       const target = this.#shared(entry.link ?? "");
       // A link to nothing is an error of whoever wrote the layer; unpacking it says so.
-      if (target !== undefined) parent.names.set(name, target);
+      if (target !== undefined) this.#replace(parent, name, target);
       return;
     }
     if (entry.type === "dir") {
@@ -133,12 +133,17 @@ class Draft {
       else Object.assign(directory, { entry, layer });
       return;
     }
-    const old = nameIn(parent, name);
-    if (old !== undefined && isDirectory(old)) this.#forget();
     const { lowerNames, ...plain } = entry;
     const file = { entry: lowerNames === undefined ? entry : plain, layer, linked: false, children: undefined };
-    parent.names.set(name, file);
+    this.#replace(parent, name, file);
     if (lowerNames !== undefined) this.#share(parent, name, file, lowerNames);
+  }
+
+  /** Puts something that is no directory under a name, whatever was there. */
+  #replace(parent: DraftDirectory, name: BytePath, node: IndexNode): void {
+    const old = nameIn(parent, name);
+    if (old !== undefined && isDirectory(old)) this.#forget();
+    parent.names.set(name, node);
   }
 
   /** Makes names of lower layers names of this file. What a copy takes from here is a file of its own. */

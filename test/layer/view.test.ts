@@ -75,6 +75,17 @@ test("a name of a lower layer that a higher one makes a link to is the same file
   );
 });
 
+test("a link in the place of a directory hides what was in it, also when the name is a directory again later", () => {
+  const layers = [
+    [file("a", "1")],
+    [dir("d"), file("d/old", "2")],
+    [link("d", "a")],
+    [dir("d"), file("d/new", "3")],
+  ] as const;
+  assert.deepEqual(viewOf(...layers).list("d"), ["new"]);
+  assert.equal(viewOf(...layers.slice(0, 3)).lstat("d")?.type, "file");
+});
+
 test("links resolve inside the root, and a missing path to where it would be", () => {
   const view = viewOf([
     dir("real"),
