@@ -29,6 +29,7 @@ if (Number(process.versions.node.split(".")[0]) < NEEDED_MAJOR) {
       console.error("tsbuild: internal error: stopped with work unfinished");
       process.exit(EXIT_INTERNAL);
     });
+    findOwnModulesFast(new URL(".", main).href.replace(/src\/$/, ""));
     import(main).catch(function (error) {
       console.error(error);
       process.exit(EXIT_INTERNAL);
@@ -61,6 +62,21 @@ function enableCompileCache() {
   } catch {
     // No such folder: without a cache the start takes 30 ms longer; nothing else changes.
   }
+}
+
+/**
+ * Our modules name each other by their exact files. Node would still look for each of them on disk, in several places:
+ * for two hundred modules that is a sixth of a short run. What is not ours goes Node's way.
+ */
+function findOwnModulesFast(dist) {
+  if (!module.registerHooks) return;
+  module.registerHooks({
+    resolve(specifier, context, next) {
+      const parent = context.parentURL;
+      if (!/^\.\.?\/.*\.js$/.test(specifier) || !parent || !parent.startsWith(dist)) return next(specifier, context);
+      return { url: new URL(specifier, parent).href, format: "module", shortCircuit: true };
+    },
+  });
 }
 
 function fail(what, hint) {
