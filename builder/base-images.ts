@@ -102,8 +102,6 @@ export class BaseImages implements AsyncDisposable {
 
   /** An image by its name in a Dockerfile. Throws `INPUT_MISSING`, `REGISTRY`. */
   async byName(name: string, platform: Platform, signal: AbortSignal): Promise<ResolvedImage> {
-    const context = contextIn(name);
-    if (context) return await this.byContext(context, name, platform, signal);
     const reference = await this.#referenceOf(name);
     const full = formatReference(reference);
     const pin = reference.digest === undefined ? this.#pin?.(reference, platform) : undefined;
@@ -244,20 +242,4 @@ function describe(name: string, image: PulledImage): ResolvedImage {
     history: config.history ?? [],
     layers: image.layers.length,
   };
-}
-
-/** `oci-layout://dir[:tag]` and `docker-archive:file` where a name is expected. */
-function contextIn(name: string): ImageContext | undefined {
-  if (name.startsWith("oci-layout://")) {
-    const [, path = "", tag, digest] =
-      /^oci-layout:\/\/(.*?)(?::([\w][\w.-]*))?(?:@(sha256:[0-9a-f]{64}))?$/.exec(name) ?? [];
-    return {
-      kind: "oci-layout",
-      path,
-      ...(tag === undefined ? {} : { tag }),
-      ...(digest === undefined ? {} : { digest }),
-    };
-  }
-  if (name.startsWith("docker-archive:")) return { kind: "docker-archive", path: name.slice("docker-archive:".length) };
-  return undefined;
 }

@@ -75,10 +75,13 @@ function checkName(name: string): string {
     const reason = asBuildError(error);
     throw new BuildError("DOCKERFILE", `failed to parse stage name "${name}": invalid reference format`, {
       cause: reason,
-      hint: reason.message,
+      hint: /^(?:oci-layout|docker-archive|oci-archive):/.test(name) ? IMAGE_ELSEWHERE : reason.message,
     });
   }
 }
+
+const IMAGE_ELSEWHERE =
+  "an image that lies in a folder or file gets a name first: FROM base, and --build-context base=oci-layout://DIR:TAG or base=docker-archive:FILE";
 
 async function useContext(conversion: Conversion, stage: Stage, name: string, platform: Platform): Promise<void> {
   const context = await conversion.world.namedContext(name, platform);
