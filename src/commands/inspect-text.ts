@@ -87,7 +87,7 @@ function indexTable(entries: readonly IndexEntry[]): string {
     humanSize(descriptor.size),
     [
       about === undefined ? kind : `${kind} of ${about.slice(0, SHORT_DIGEST)}`,
-      ...predicates.map((type) => `: ${printable(type)}`),
+      predicates.length === 0 ? "" : `: ${printable(predicates.join(", "))}`,
       isPresent ? "" : " (not here)",
     ].join(""),
   ]);
