@@ -11,6 +11,8 @@ import type { Reference } from "./core/reference.ts";
 import { formatReference, parseReference } from "./core/reference.ts";
 import type { ResolvedImage } from "./dockerfile/convert/plan.ts";
 import type { Engine } from "./engine.ts";
+import type { StepClock } from "./internal-steps.ts";
+import { PullProgress } from "./pull-progress.ts";
 import type { ContextSpec } from "./request.ts";
 import type { Ref, StoredLayer } from "./snapshot/ref.ts";
 import { storeSource } from "./transport/local-store.ts";
@@ -28,6 +30,8 @@ export interface BaseImagesOptions {
   /** Ask the registry even for names that are in the store. */
   readonly pull: boolean;
   readonly registry: RegistryOptions;
+  /** Who is told of layers that come. */
+  readonly clock?: StepClock | undefined;
   /** What a name that is not in the store stands for; undefined: what docker makes of it. */
   readonly expandName?: ((name: string) => Promise<string>) | undefined;
   /** Roots of other stores, whose names count where this one has none. */
@@ -71,6 +75,7 @@ interface Asked {
 }
 
 interface Loaded {
+  readonly progress: PullProgress;
   readonly source: ImageSource;
   readonly image: PulledImage;
   /** In the store's form, bottom first. */
@@ -162,9 +167,11 @@ export class BaseImages implements AsyncDisposable {
     );
   }
 
-  /** The layers, in the store's form; their blobs come when they are first needed. */
-  ref(id: string): Ref {
-    return { layers: this.#get(id).layers };
+  /** The layers, in the store's form; their blobs come when they are first needed, and then belong to the step that asks here. */
+  ref(id: string, step?: { readonly vertex: Digest; readonly name: string }): Ref {
+    const { layers, progress } = this.#get(id);
+    if (step !== undefined) progress.belongsTo(step.vertex, step.name);
+    return { layers };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -198,7 +205,9 @@ export class BaseImages implements AsyncDisposable {
 
   async #open({ name, platform, open, pin, isLocal = false }: Asked, signal: AbortSignal): Promise<Loaded> {
     const source = await open();
-    const image = await pullImage(source, platform, this.#options.engine.store, signal);
+    const { clock = { events: () => undefined, now: () => 0 }, engine } = this.#options;
+    const progress = new PullProgress(clock, name);
+    const image = await pullImage(source, platform, engine.store, signal, progress.sink);
     if (pin !== undefined && image.descriptor.digest !== pin.manifest) {
       throw new BuildError(
         "DIGEST_INVALID",
@@ -210,12 +219,12 @@ export class BaseImages implements AsyncDisposable {
     for (const { descriptor, diffId } of image.layers) {
       const blob = { descriptor, diffId, uncompressedSize: 0 };
       layers.push(
-        this.#options.engine.layers.ofImage(blob, layers.slice(), (_, fetchSignal) =>
-          image.fetchLayer(descriptor, fetchSignal),
+        engine.layers.ofImage(blob, layers.slice(), (_, fetchSignal) =>
+          progress.during(() => image.fetchLayer(descriptor, fetchSignal)),
         ),
       );
     }
-    const loaded: Loaded = { source, image, layers, resolved: describe(name, image) };
+    const loaded: Loaded = { progress, source, image, layers, resolved: describe(name, image) };
     this.#byId.set(loaded.resolved.id, loaded);
     const { descriptor, top } = image;
     this.#bases.push({ id: descriptor.digest, name, platform, top: top.digest, layers: layers.length, isLocal });

@@ -36,6 +36,7 @@ export class InputLoader implements ConvertWorld, AsyncDisposable {
     this.#request = request;
     this.#signal = signal;
     this.#images = new BaseImages({
+      clock: request,
       engine,
       pull: request.pull,
       registry: registryOptions(request),
@@ -99,7 +100,7 @@ export class InputLoader implements ConvertWorld, AsyncDisposable {
   loader(): SourceLoader {
     return {
       imageKey: (id) => Promise.resolve(this.#images.key(id)),
-      image: (id) => Promise.resolve(this.#images.ref(id)),
+      image: (id, step) => Promise.resolve(this.#images.ref(id, step)),
       tree: (source, vertex) => this.#trees.tree(source, vertex),
     };
   }

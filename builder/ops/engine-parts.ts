@@ -16,7 +16,8 @@ import type { Reader } from "./context-files.ts";
 export interface SourceLoader {
   /** Key of an image: the chain of its layers' diffIDs. */
   imageKey(id: string): Promise<Digest>;
-  image(id: string, signal: AbortSignal): Promise<Ref>;
+  /** Its layers; what comes of them later is told of as this step's. */
+  image(id: string, step: { readonly vertex: Digest; readonly name: string }, signal: AbortSignal): Promise<Ref>;
   /** A client's directory, filtered; a download; a checkout. */
   tree(source: Exclude<SourceOp["source"], { type: "image" }>, vertex: Digest, signal: AbortSignal): Promise<FileTree>;
 }

@@ -45,7 +45,10 @@ export function refOperator(context: OpContext): Operator<OpResult> {
 }
 
 async function loadSource(context: OpContext, vertex: Vertex, op: SourceOp, signal: AbortSignal): Promise<OpResult> {
-  if (op.source.type === "image") return new RefResult(await context.sources.image(op.source.id, signal));
+  if (op.source.type === "image") {
+    const step = { vertex: vertex.digest, name: vertex.options.name };
+    return new RefResult(await context.sources.image(op.source.id, step, signal));
+  }
   const tree = await context.sources.tree(op.source, vertex.digest, signal);
   if (op.source.type === "local") await transferContext(context, vertex, op.source.name, tree, signal);
   return new TreeResult(tree, async (whole, toRefSignal) => {

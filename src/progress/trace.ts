@@ -85,10 +85,12 @@ export class TraceFold implements Trace {
       this.steps.push(step);
       this.started ??= event.started;
     }
+    // A step may begin anew: layers of an image come when somebody wants them.
+    const isAnew = event.started !== undefined && event.completed === undefined;
     step.name = event.name;
-    step.cached = event.cached ?? step.cached;
+    step.cached = event.cached ?? (isAnew ? false : step.cached);
     step.error = event.error ?? step.error;
-    step.completed = event.completed ?? step.completed;
+    step.completed = event.completed ?? (isAnew ? undefined : step.completed);
     if (event.completed === undefined) return { step, lines: [] };
     const lines = step.output.end();
     keep(step, lines);
