@@ -19,6 +19,7 @@ import { viewOf } from "./ops/result.ts";
 import type { Outcome } from "./outputs.ts";
 import { provenanceFacts } from "./provenance-facts.ts";
 import type { AttestationRequest, BuildRequest } from "./request.ts";
+import { secretValues } from "./secret-values.ts";
 import { redact } from "./source/redact.ts";
 
 /** The build that statements are about. */
@@ -63,7 +64,7 @@ async function provenanceOf(
       hint: "build from a git repository or a URL, or leave out complete-materials",
     });
   }
-  const secrets = await secretValues(build.request, facts.result);
+  const secrets = await secretValues(build.request.session, mountedSecrets(facts.result));
   const { mode, version, builderId, isReproducible, fileName, inlineOnly } = look;
   const asked: ProvenanceLook = { mode, version, builderId, isReproducible };
   return {
@@ -75,14 +76,11 @@ async function provenanceOf(
   };
 }
 
-/** Everything that the build's secrets hold, whether a step mounted them or the client only offered them. */
-async function secretValues({ session }: BuildRequest, result: Vertex | undefined): Promise<readonly string[]> {
-  const mounted = (result === undefined ? [] : topological([result])).flatMap(({ op }) =>
+/** Ids of the secrets that steps mount. */
+function mountedSecrets(result: Vertex | undefined): readonly string[] {
+  return (result === undefined ? [] : topological([result])).flatMap(({ op }) =>
     op.kind === "exec" ? op.mounts.flatMap((mount) => (mount.type === "secret" ? [mount.id] : [])) : [],
   );
-  const ids = [...new Set([...mounted, ...(session.secretIds ?? [])])];
-  const values = await Promise.all(ids.map((id) => session.secret(id)));
-  return values.flatMap((bytes) => (bytes === undefined ? [] : [Buffer.from(bytes).toString("utf8")]));
 }
 
 async function packageList(build: AttestedBuild, outcome: Outcome, signal: AbortSignal): Promise<Attestation> {

@@ -18,6 +18,7 @@ import type { InputLoader } from "./inputs.ts";
 import type { Lock, LockedCommit, LockedImage } from "./lock-file.ts";
 import { EMPTY_LOCK, formatLock, parseLock, updateLock } from "./lock-file.ts";
 import type { BuildRequest } from "./request.ts";
+import { secretValues } from "./secret-values.ts";
 import { redact } from "./source/redact.ts";
 import type { GitSource, HttpSource } from "./source/remote.ts";
 import type { SourcePins } from "./source-trees.ts";
@@ -152,8 +153,7 @@ function isPinned({ ref, checksum }: GitSource): boolean {
 /** A token in a URL does not belong into a file that is committed. */
 async function withheldOf({ buildArgs, session }: BuildRequest): Promise<Withheld> {
   const named = [...buildArgs].flatMap(([name, value]) => (isSecretName(name) ? [value] : []));
-  const secrets = await Promise.all((session.secretIds ?? []).map((id) => session.secret(id)));
-  return new Withheld([...named, ...secrets.flatMap((bytes) => (bytes ? [Buffer.from(bytes).toString("utf8")] : []))]);
+  return new Withheld([...named, ...(await secretValues(session))]);
 }
 
 async function textOf(path: string): Promise<string | undefined> {

@@ -60,13 +60,11 @@ export class Withheld {
     return left;
   }
 
-  /** `NAME=value` as it may be written down. */
+  /** `NAME=value` of a step's environment as it may be written down: most of it nobody asked for, an image brought it. */
   variable(assignment: string): string {
     const equals = assignment.indexOf("=");
     const name = assignment.slice(0, Math.max(0, equals));
-    if (equals < 0 || !isSecretName(name)) return this.scrub(assignment);
-    this.#isUsed = true;
-    return `${name}=${WITHHELD}`;
+    return equals < 0 || !isSecretName(name) ? this.scrub(assignment) : `${name}=${WITHHELD}`;
   }
 
   /** JSON with every value in it scrubbed; names of fields stay. */

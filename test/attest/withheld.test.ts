@@ -33,6 +33,7 @@ suite("values", () => {
     assert.equal(withheld.scrub("s3://bucket"), "s3://bucket");
     assert.equal(withheld.variable("TOKEN=s3"), "TOKEN=<withheld>");
     assert.equal(withheld.variable("OTHER=s3"), "OTHER=s3");
+    assert.equal(withheld.isUsed, false, "a variable of an image is nothing that was asked for");
   });
 
   test("hide a variable of whatever name", () => {

@@ -2,14 +2,14 @@
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
 import { after, before, suite, test } from "node:test";
 
 import { noRegistry, startRegistry } from "../transport/registry-server.ts";
-import { attempt, missing, run, tsbuild } from "./demo-image.ts";
+import { attempt, missing, removeFolder, run, tsbuild } from "./demo-image.ts";
 
 const BIN = path.join(import.meta.dirname, "../../bin/tsbuild.js");
 const EMPTY = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
@@ -50,7 +50,7 @@ suite("attestations", () => {
     writeFileSync(path.join(context, "go.sum"), "example.com/used v1.2.3 h1:abc=\n");
     writeFileSync(path.join(context, "a"), "a\n");
   });
-  after(() => rmSync(folder, { recursive: true, force: true }));
+  after(() => removeFolder(folder));
 
   const place = (name: string): string => path.join(folder, name);
   const build = (root: string, ...flags: readonly string[]): string =>

@@ -47,9 +47,13 @@ export async function buildDemo(): Promise<DemoImage> {
     dockerArchive: file("docker.tar"),
     layout: file("layout"),
     imageId,
-    // Rootless peers leave files of other ids and folders without rights.
-    [Symbol.dispose]: () => void spawnSync("sh", ["-c", REMOVE, "sh", folder]),
+    [Symbol.dispose]: () => removeFolder(folder),
   };
+}
+
+/** Rootless peers leave files of other ids and folders without rights. */
+export function removeFolder(folder: string): void {
+  spawnSync("sh", ["-c", REMOVE, "sh", folder]);
 }
 
 const REMOVE =

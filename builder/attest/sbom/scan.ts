@@ -55,12 +55,12 @@ export async function scanTree(tree: FileTree, scratch: string, signal: AbortSig
     files,
     RELEASE_FILES.filter((path) => wanted.has(path)),
   );
-  const found: Software[] = [];
+  const found: (readonly Software[])[] = [];
   for (const [at, cataloger] of CATALOGERS.entries()) {
     signal.throwIfAborted();
-    found.push(...(await cataloger.find(files.forCataloger(byCataloger[at] ?? [], system, at))));
+    found.push(await cataloger.find(files.forCataloger(byCataloger[at] ?? [], system, at)));
   }
-  const software = mergeEqual(found);
+  const software = mergeEqual(found.flat());
   const paths = [...new Set(software.flatMap(({ evidence }) => evidence))].sort();
   return { system, software, evidence: paths.map((path) => files.evidence(path)), notes: files.notes };
 }

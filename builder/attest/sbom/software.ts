@@ -58,7 +58,7 @@ export function eachFile(files: ScannedFiles, read: (path: BytePath) => Iterable
   const found: Software[] = [];
   for (const path of files.paths) {
     try {
-      found.push(...read(path));
+      for (const software of read(path)) found.push(software);
     } catch (error) {
       files.note(path, error instanceof Error ? error.message : String(error));
     }
