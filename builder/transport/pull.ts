@@ -5,6 +5,7 @@ import type { Descriptor } from "../core/descriptor.ts";
 import type { Digest } from "../core/digest.ts";
 import { BuildError } from "../core/errors.ts";
 import type { ImageConfig } from "../core/image-config.ts";
+import { notePassed } from "../core/passed-bytes.ts";
 import type { Platform } from "../core/platform.ts";
 import { parseDocument, parseImageManifest } from "../image/read.ts";
 import { validateImage } from "../image/validate.ts";
@@ -126,6 +127,7 @@ async function receiveBytes(
       if (download.position + chunk.length > size)
         throw new BuildError("DIGEST_INVALID", `${source.name} gives more than the ${size} bytes that ${digest} has`);
       await download.write(chunk);
+      notePassed(chunk.length);
       onStatus({ digest, current: download.position, total: size, done: false });
     }
   } catch (error) {

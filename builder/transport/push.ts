@@ -2,6 +2,7 @@
 // so that nobody pulls a name whose content is still on its way.
 
 import type { Descriptor } from "../core/descriptor.ts";
+import { notePassed } from "../core/passed-bytes.ts";
 import type { BlobStore } from "../store/store.ts";
 import type { StatusSink } from "./pull.ts";
 import { inParallel } from "./pull.ts";
@@ -29,7 +30,8 @@ export async function pushImage(
     try {
       if (!(await sink.has(blob, both)))
         await sink.putBlob(blob, () => counted(store.open(digest, both), blob, onStatus), both, store.notes);
-      if (sink.repository !== undefined) await store.notes?.addHolder(digest, sink.repository);
+      const holder = await sink.heldAs?.();
+      if (holder !== undefined) await store.notes?.addHolder(digest, holder);
     } catch (error) {
       failed.abort();
       throw error;
@@ -52,5 +54,6 @@ async function* counted(
     current += chunk.length;
     onStatus({ digest, current, total: size, done: false });
     yield chunk;
+    notePassed(chunk.length);
   }
 }

@@ -40,8 +40,8 @@ export interface ImageSource extends AsyncDisposable {
 /** A place that takes images. Blobs come first, then documents, names at the end; what is there already is not sent. */
 export interface ImageSink extends AsyncDisposable {
   readonly name: string;
-  /** For a registry: "docker.io/library/app". Its other repositories can share blobs with it. */
-  readonly repository?: string;
+  /** What the registry that takes the blobs calls the repository ("docker.io/library/app"): its others can share them. */
+  heldAs?(): Promise<string>;
   has(descriptor: Descriptor, signal: AbortSignal): Promise<boolean>;
   /**
    * Takes a config or a layer; the place verifies digest and size. `open` may be called again for another attempt.

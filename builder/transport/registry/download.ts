@@ -4,6 +4,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Descriptor } from "../../core/descriptor.ts";
 import { BuildError } from "../../core/errors.ts";
+import { bodyChunks } from "./body-chunks.ts";
 import type { RegistryClient } from "./client.ts";
 import type { HttpResponse } from "./http.ts";
 import { discard, isBroken } from "./http.ts";
@@ -78,7 +79,7 @@ async function* bytesFrom(
   if (response.status !== 200 && response.status !== 206) throw await client.failure(response, what);
   const start = startOfBytes(client, response, descriptor, from);
   let position = start;
-  for await (const chunk of response.body as AsyncIterable<Buffer>) {
+  for await (const chunk of bodyChunks(response.body)) {
     const fresh = chunk.subarray(Math.max(0, Math.min(from - position, chunk.length)));
     position += chunk.length;
     if (position > size)

@@ -29,7 +29,7 @@ export async function openRegistrySink(repository: string, options: SinkOptions)
   let uploader: BlobUploader | undefined;
   return {
     name,
-    repository: name,
+    heldAs: async () => (await places.pushedTo()).name,
     has: async (descriptor, signal) => await hasBlob(await places.pushedTo(), descriptor, signal),
     async putBlob(descriptor, open, signal, notes) {
       uploader ??= new BlobUploader(await places.pushedTo(), options.chunkBytes);

