@@ -64,7 +64,7 @@ suite("a registry on a bad day", () => {
 
   test("that asks for more patience than anybody has is left, with what it said", async () => {
     proxy.decide = () => ({ kind: "answer", status: 429, headers: { "retry-after": "3600" }, body: '{"errors":[{"code":"TOOMANYREQUESTS","message":"pull limit"}]}' }); // prettier-ignore
-    await assert.rejects(pullIt(), isError("REGISTRY", /HTTP 429: /, /come back in 3600 s/));
+    await assert.rejects(pullIt(), isError("REGISTRY", /HTTP 429/, /come back in 3600 s/));
     assert.equal(proxy.exchanges.filter(({ url }) => url !== "/v2/").length, 1);
   });
 
@@ -176,6 +176,29 @@ suite("a registry on a bad day", () => {
     const names = [`${proxy.host}/app:1`, `${proxy.host}/app@${image.manifest.digest}`];
     await Promise.all(names.map((name) => pull(store, name, optionsFor())));
     assert.equal(blobRequests(proxy.exchanges, layer.digest), 1);
+  });
+
+  test("that calls a manifest what it is not is found out", async () => {
+    const { bytes = Buffer.alloc(0) } = registry.manifests.get("app")?.get("1") ?? {};
+    await using liar = await startLiar((request, response) => {
+      if (request.url?.endsWith("/index") === true) {
+        const manifests = [{ ...image.manifest, mediaType: MEDIA.dockerManifest, platform: { os: "linux", architecture: "amd64" } }]; // prettier-ignore
+        const index = JSON.stringify({ schemaVersion: 2, mediaType: MEDIA.ociIndex, manifests });
+        return response.writeHead(200, { "content-type": MEDIA.ociIndex }).end(index);
+      }
+      const isLie = request.url?.endsWith("/1") === true;
+      return response.writeHead(200, { "content-type": isLie ? MEDIA.ociIndex : MEDIA.ociManifest }).end(bytes);
+    });
+    const store = await workbench.newStore();
+    await assert.rejects(
+      pull(store, `${liar.host}/app:1`, optionsFor()),
+      isError("DIGEST_INVALID", /the registry calls it ".*index.*", but it is ".*manifest.*"/),
+    );
+    await assert.rejects(
+      pull(store, `${liar.host}/app:index`, optionsFor()),
+      isError("ARCHIVE_INVALID", /manifest sha256:.* is called ".*docker.*", but is ".*oci.*"/),
+    );
+    assert.deepEqual(readdirSync(join(store.layoutPath, "blobs/sha256")), []);
   });
 
   test("that keeps foreign layers, or a schema 1 manifest, is told so", async () => {

@@ -142,7 +142,10 @@ export class RegistryAuth {
     const { registry } = this.#options;
     const hint = `tsbuild login ${registry}`;
     if (credentials === undefined) {
-      return new BuildError("REGISTRY", `"${registry}" wants a login, and there are no credentials for it`, { hint });
+      // Registries that anybody may read from say the same of what they do not have.
+      const known = this.#isAccepted ? `is the name right? If it is private: ${hint}` : hint;
+      const message = `"${registry}" wants a login, and there are no credentials for it`;
+      return new BuildError("REGISTRY", message, { hint: known });
     }
     const { username, identityToken, registryToken } = credentials;
     const isToken = identityToken !== undefined || registryToken !== undefined;

@@ -84,7 +84,14 @@ export async function getDocument(
       `${client.describe(what)}: the registry gave bytes with ${digest} for ${promised}`,
     );
   }
-  const mediaType = TYPES.includes(contentType) ? contentType : mediaTypeIn(bytes, client.describe(what), contentType);
+  const mediaType = mediaTypeIn(bytes, client.describe(what), contentType);
+  // Whoever goes by the header would read another image than whoever goes by the bytes (CVE-2021-41190).
+  if (TYPES.includes(contentType) && contentType !== mediaType) {
+    throw new BuildError(
+      "DIGEST_INVALID",
+      `${client.describe(what)}: the registry calls it "${contentType}", but it is "${mediaType}"`,
+    );
+  }
   return { descriptor: { mediaType, digest, size: bytes.length }, bytes };
 }
 

@@ -1,6 +1,7 @@
 // A registry as a source of one image. What comes is measured against digest and size as it comes.
 
 import type { Digest } from "../../core/digest.ts";
+import { BuildError } from "../../core/errors.ts";
 import type { Reference } from "../../core/reference.ts";
 import { formatReference } from "../../core/reference.ts";
 import type { ImageSource } from "../source.ts";
@@ -30,9 +31,11 @@ export async function openRegistry(reference: Reference, options: RegistryOption
     resolve: async (signal) => (digest === undefined ? await resolveTag(repository, tag, signal) : { digest }),
     top: (signal) => fetchDocument(repository, digest ?? tag, signal),
     async document(descriptor, signal) {
-      const { bytes } = await fetchDocument(repository, descriptor.digest, signal);
+      const { descriptor: found, bytes } = await fetchDocument(repository, descriptor.digest, signal);
       verifyBytes(descriptor, bytes, name);
-      return bytes;
+      if (found.mediaType === descriptor.mediaType) return bytes;
+      const said = `is called "${descriptor.mediaType}", but is "${found.mediaType}"`;
+      throw new BuildError("ARCHIVE_INVALID", `${name}: manifest ${descriptor.digest} ${said}`);
     },
     blob: (descriptor, signal) => blobFrom(descriptor, 0, signal),
     blobFrom,
