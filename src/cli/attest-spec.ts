@@ -39,8 +39,9 @@ export interface Attestations {
 export function parseAttestations(args: Arguments): Attestations | undefined {
   const asked = new Map<Type, Values>();
   for (const text of listOf(args, "attest")) take(asked, readAttest(text));
+  const shorthands = { provenance: textOf(args, "provenance"), sbom: textOf(args, "sbom") };
   for (const type of TYPES) {
-    const text = textOf(args, type);
+    const text = shorthands[type];
     if (text !== undefined && text !== "") take(asked, readShorthand(type, text));
   }
   const provenance = asked.get("provenance");

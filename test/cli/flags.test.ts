@@ -181,10 +181,10 @@ for (const [command, table] of [
 /** The flags of `docker buildx build` (0.29 to 0.32) and of the classic builder, and what becomes of each here. */
 const DOCKER_FLAGS = {
   works:
-    "add-host allow annotation build-arg build-context call cgroup-parent check debug file iidfile label load metadata-file network no-cache no-cache-filter output platform print progress pull push quiet secret shm-size ssh tag target ulimit",
-  ignored: "compress disable-content-trust force-rm isolation rm security-opt squash",
+    "add-host allow annotation attest build-arg build-context call cgroup-parent check debug file iidfile label load metadata-file network no-cache no-cache-filter output platform print progress provenance pull push quiet sbom secret shm-size squash ssh tag target ulimit",
+  ignored: "compress disable-content-trust force-rm isolation rm security-opt",
   later:
-    "attest builder cache-from cache-to cpu-period cpu-quota cpu-shares cpuset-cpus cpuset-mems memory memory-swap policy provenance resource sbom",
+    "builder cache-from cache-to cpu-period cpu-quota cpu-shares cpuset-cpus cpuset-mems memory memory-swap policy resource",
 } as const;
 
 test("every flag of docker build works, is ignored for a reason, or is refused by its name", () => {
@@ -205,10 +205,10 @@ test("every flag of docker build works, is ignored for a reason, or is refused b
 });
 
 test("every flag of build that works is read by somebody", () => {
-  const folder = path.join(import.meta.dirname, "../../src/commands");
+  const source = path.join(import.meta.dirname, "../../src");
   const read = new Set<string>();
-  for (const file of readdirSync(folder)) {
-    const code = readFileSync(path.join(folder, file), "utf8");
+  for (const file of [...filesIn(path.join(source, "commands")), ...filesIn(path.join(source, "cli"))]) {
+    const code = readFileSync(file, "utf8");
     for (const [, name = ""] of code.matchAll(/\b(?:textOf|listOf|isOn|each)\(\w+, "([a-z-]+)"/g)) read.add(name);
   }
   const works = BUILD_FLAGS.filter(({ state }) => state === "works").map(({ name }) => name);
@@ -217,3 +217,7 @@ test("every flag of build that works is read by somebody", () => {
     [],
   );
 });
+
+function filesIn(folder: string): string[] {
+  return readdirSync(folder).map((name) => path.join(folder, name));
+}
