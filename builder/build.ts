@@ -24,7 +24,7 @@ import { requireKnownBytes } from "./compressor-check.ts";
 import { checkOf, convertOptions } from "./convert-options.ts";
 import type { Outcome } from "./outputs.ts";
 import { exportAll } from "./outputs.ts";
-import { directoryWanters, imageVertices, makesImage } from "./demand.ts";
+import { directoryWanters, imageVertices, makesImage, runWanters } from "./demand.ts";
 import type { BuildRequest, BuildResult } from "./request.ts";
 import { RecordedResults } from "./recorded-results.ts";
 import { sandboxOf } from "./sandbox.ts";
@@ -134,6 +134,7 @@ function solverOf(
 ): Solver<OpResult> {
   const cache = new RecordedResults(engine.records, engine.layers, request.now);
   const inImage = imageVertices(request, targets);
+  const forRun = runWanters(targets);
   const wanted = directoryWanters(request, targets);
   const operator = refOperator({
     layers: engine.layers,
@@ -146,6 +147,7 @@ function solverOf(
     events,
     now: request.now,
     blobOptions: blobs,
+    isForRun: (vertex: Digest) => forRun.has(vertex),
     wantsDirectory: (vertex: Digest) => wanted.has(vertex),
   });
   return new Solver({

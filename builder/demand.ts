@@ -29,13 +29,11 @@ export function makesImage({ exports }: BuildRequest): boolean {
   return exports.some(({ type }) => type === "image" || type === "oci" || type === "docker");
 }
 
-/** The vertices on whose result a RUN stands, or from which one mounts, or that nobody wants as a blob. */
-export function directoryWanters(request: BuildRequest, targets: readonly Vertex[]): ReadonlySet<Digest> {
-  const inImage = imageVertices(request, targets);
+/** The vertices on whose result a RUN stands, or from which one mounts. */
+export function runWanters(targets: readonly Vertex[]): ReadonlySet<Digest> {
   const wanted = new Set<Digest>();
-  const order = topological(targets);
   // Users come after their inputs, so going backwards every user has been seen.
-  for (const vertex of order.toReversed()) {
+  for (const vertex of topological(targets).toReversed()) {
     const passOn =
       vertex.op.kind === "exec"
         ? vertex.inputs
@@ -44,6 +42,12 @@ export function directoryWanters(request: BuildRequest, targets: readonly Vertex
           : [];
     for (const input of passOn) wanted.add(input.digest);
   }
-  for (const vertex of order) if (!inImage.has(vertex.digest)) wanted.add(vertex.digest);
   return wanted;
+}
+
+/** Those, and the ones that nobody wants as a blob. */
+export function directoryWanters(request: BuildRequest, targets: readonly Vertex[]): ReadonlySet<Digest> {
+  const inImage = imageVertices(request, targets);
+  const others = topological(targets).filter(({ digest }) => !inImage.has(digest));
+  return new Set([...runWanters(targets), ...others.map(({ digest }) => digest)]);
 }

@@ -43,6 +43,8 @@ export interface OpContext {
   readonly readers: ReadonlyMap<string, readonly Reader[]>;
   /** How the blobs of this build's layers are made. */
   readonly blobOptions: BlobOptions;
+  /** Whether a RUN will stand on the vertex's result, or mount from it. */
+  readonly isForRun: (vertex: Digest) => boolean;
   /** Whether a RUN (or something else that needs directories) will stand on the vertex's result. */
   readonly wantsDirectory: (vertex: Digest) => boolean;
 }

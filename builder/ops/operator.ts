@@ -47,7 +47,11 @@ export function refOperator(context: OpContext): Operator<OpResult> {
 async function loadSource(context: OpContext, vertex: Vertex, op: SourceOp, signal: AbortSignal): Promise<OpResult> {
   if (op.source.type === "image") {
     const step = { vertex: vertex.digest, name: vertex.options.name };
-    return new RefResult(await context.sources.image(op.source.id, step, signal));
+    const ref = await context.sources.image(op.source.id, step, signal);
+    // A RUN will need all of it unpacked: that begins now, and whoever wants something of it sooner reads along.
+    if (context.isForRun(vertex.digest) && context.layers.place.privileged)
+      for (const layer of ref.layers) layer.directory(signal).catch(() => undefined);
+    return new RefResult(ref);
   }
   const tree = await context.sources.tree(op.source, vertex.digest, signal);
   if (op.source.type === "local") await transferContext(context, vertex, op.source.name, tree, signal);

@@ -124,6 +124,8 @@ export class DiskLayer implements StoredLayer {
   }
 
   async #makeIndex(signal: AbortSignal): Promise<LayerIndex> {
+    // Who unpacks it finds its index on the way.
+    if (this.#directory) await this.#directory.catch(() => undefined);
     const stored = this.files.readIndex();
     if (stored) return stored;
     const { path, variant } = await this.#anyBlob(signal);
