@@ -43,6 +43,8 @@ export interface BuildErrorOptions {
   readonly hint?: string | undefined;
   /** Exit code of the program that a RUN ran. */
   readonly exitCode?: number | undefined;
+  /** What else is wrong with the same file. */
+  readonly others?: readonly BuildError[] | undefined;
 }
 
 /** Says what failed; with `location` where, with `hint` what to do about it. */
@@ -51,6 +53,7 @@ export class BuildError extends Error {
   readonly location: SourceLocation | undefined;
   readonly hint: string | undefined;
   readonly exitCode: number | undefined;
+  readonly others: readonly BuildError[];
 
   constructor(code: ErrorCode, message: string, options: BuildErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -59,19 +62,20 @@ export class BuildError extends Error {
     this.location = options.location;
     this.hint = options.hint;
     this.exitCode = options.exitCode;
+    this.others = options.others ?? [];
+  }
+
+  /** The same error with more said of it. */
+  with(more: Pick<BuildErrorOptions, "location" | "others">): BuildError {
+    const { code, message, hint, exitCode, others, location } = this;
+    return new BuildError(code, message, { cause: this.cause ?? this, hint, exitCode, others, location, ...more });
   }
 }
 
 /** The same error with a place in a Dockerfile, unless it has one already. Anything else becomes `INTERNAL`. */
 export function withLocation(error: unknown, location: SourceLocation): BuildError {
   const known = asBuildError(error);
-  if (known.location !== undefined) return known;
-  return new BuildError(known.code, known.message, {
-    cause: known.cause ?? known,
-    location,
-    hint: known.hint,
-    exitCode: known.exitCode,
-  });
+  return known.location === undefined ? known.with({ location }) : known;
 }
 
 /** What was thrown, as a BuildError; system errors keep their text, unknown ones become `INTERNAL`. */

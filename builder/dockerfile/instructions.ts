@@ -52,23 +52,39 @@ export function readDockerfile(bytes: Uint8Array, fileName: string, options: Rea
   };
   const check = checkOptions(options.check, { fileName, text: file.text, directives });
   const linter = new Linter(check, [], options.onFinding);
-  lintLines(file, linter);
+  if (!file.faults.any) lintLines(file, linter);
+  const { globalArgs, stages } = readStages(file, fileName, linter);
+  lintStages(stages, linter);
+  return { fileName, text: file.text, directives, globalArgs, stages, findings: linter.findings };
+}
+
+/** All mistakes of single instructions are found; which stages there are is only said of a file without any. */
+function readStages(file: RawFile, fileName: string, linter: Linter): ReturnType<Stages["finish"]> {
   const collected = new Stages(file, fileName);
+  const { faults } = file;
+  let wasKnown = true;
   for (const node of file.nodes) {
-    lintNode(node, linter);
-    const instruction = readPlaced(node, file, fileName);
+    // As in BuildKit no rule is looked at behind a mistake.
+    if (!faults.any) lintNode(node, linter);
+    const isKnown = READERS.has(node.keyword.toLowerCase());
+    // What follows something unknown may be the rest of it.
+    const instruction = isKnown || wasKnown ? faults.attempt(() => readPlaced(node, file, fileName)) : undefined;
+    if (!isKnown && node.original.includes("<<")) break;
+    wasKnown = isKnown;
+    if (instruction === undefined || faults.any) continue;
     lintInstruction(instruction, linter);
     collected.add(instruction);
   }
-  const { globalArgs, stages } = collected.finish();
-  lintStages(stages, linter);
-  return { fileName, text: file.text, directives, globalArgs, stages, findings: linter.findings };
+  faults.throwIfAny();
+  return collected.finish();
 }
 
 /** Reads an ONBUILD trigger of a base image. What it yields, and its errors, have the given place: the FROM that brought it. */
 export function readInstruction(text: string, place: SourceLocation): Instruction[] {
   try {
-    const [node, ...others] = parse(Buffer.from(text), place.file).nodes;
+    const { nodes, faults } = parse(Buffer.from(text), place.file);
+    faults.throwIfAny();
+    const [node, ...others] = nodes;
     if (node === undefined || others.length > 0) throw new Error("onbuild trigger should be a single expression");
     const { startLine, endLine } = place.range;
     const instruction = readNode({ ...node, startLine, endLine });

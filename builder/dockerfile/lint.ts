@@ -63,6 +63,7 @@ export class Linter {
   readonly #options: CheckOptions;
   readonly #findings: LintFinding[];
   readonly #sink: FindingSink | undefined;
+  #isStopped = false;
 
   /** `found`: findings to begin with, which a reader has collected, and told, under the same options. */
   constructor(options: CheckOptions, found: readonly LintFinding[] = [], sink?: FindingSink) {
@@ -73,6 +74,11 @@ export class Linter {
 
   get findings(): readonly LintFinding[] {
     return this.#findings;
+  }
+
+  /** Takes no more findings. */
+  stop(): void {
+    this.#isStopped = true;
   }
 
   /** A linter for one instruction: a `# check=skip=…` among the comments above it counts as well. */
@@ -107,7 +113,7 @@ export class Linter {
       rule.experimental === true
         ? !options.some(({ experimental }) => has(experimental, name))
         : options.some(({ skip }) => has(skip, name));
-    if (isOff) return;
+    if (isOff || this.#isStopped) return;
     const finding = { rule: name, description, url, message: rule.message(...subject), range };
     this.#findings.push(finding);
     this.#sink?.(finding);

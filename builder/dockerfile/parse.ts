@@ -3,6 +3,7 @@
 
 import type { BuildError } from "../core/errors.ts";
 import { DirectiveReader } from "./directives.ts";
+import { Faults } from "./faults.ts";
 import { takeApart } from "./forms.ts";
 import { heredocsOf } from "./heredoc.ts";
 import type { Heredoc } from "./instruction.ts";
@@ -37,9 +38,11 @@ export interface RawFile {
   readonly nodes: readonly RawNode[];
   /** Last lines of instructions that hold an empty continuation line. */
   readonly emptyContinuations: readonly number[];
+  /** What could not be taken apart; these instructions are not among the nodes. */
+  readonly faults: Faults;
 }
 
-/** Takes a Dockerfile apart. Throws `DOCKERFILE` with the place. */
+/** Takes a Dockerfile apart. Throws `DOCKERFILE` for a file that holds nothing, or mistakes only. */
 export function parse(bytes: Uint8Array, fileName: string): RawFile {
   return new Parser(new LineReader(bytes, fileName)).run();
 }
@@ -49,6 +52,7 @@ class Parser {
   readonly #directives = new DirectiveReader("#");
   readonly #nodes: RawNode[] = [];
   readonly #emptyContinuations: number[] = [];
+  readonly #faults = new Faults();
   #escape: "\\" | "`" = "\\";
   #comments: string[] = [];
 
@@ -57,13 +61,19 @@ class Parser {
   }
 
   run(): RawFile {
-    for (let line = this.#reader.next(); line !== undefined; line = this.#reader.next()) this.#instruction(line);
-    if (this.#nodes.length === 0) throw this.#reader.error("file with no instructions", this.#reader.line);
+    this.#faults.attempt(() => {
+      for (let line = this.#reader.next(); line !== undefined; line = this.#reader.next()) this.#instruction(line);
+    });
+    if (this.#nodes.length === 0) {
+      this.#faults.throwIfAny();
+      throw this.#reader.error("file with no instructions", this.#reader.line);
+    }
     return {
       text: this.#reader.text,
       escape: this.#escape,
       nodes: this.#nodes,
       emptyContinuations: this.#emptyContinuations,
+      faults: this.#faults,
     };
   }
 
@@ -81,6 +91,7 @@ class Parser {
     const startLine = this.#reader.line;
     const joined = this.#joinContinuations(line);
     const node = this.#node(joined, startLine);
+    if (node === undefined) return;
     const heredocs = mayHoldHeredoc(node) && joined.includes("<<") ? this.#heredocs(joined, startLine) : [];
     this.#nodes.push({ ...node, comments: this.#comments, heredocs, startLine, endLine: this.#reader.line });
     this.#comments = [];
@@ -120,8 +131,10 @@ class Parser {
     return parts.join("");
   }
 
-  #node(line: string, startLine: number): RawNode {
-    return this.#at(startLine, () => nodeOf(line, this.#escape));
+  /** Undefined for a mistake behind which the file can be read on. What may have begun a here-document is none of these. */
+  #node(line: string, startLine: number): RawNode | undefined {
+    const read = (): RawNode => this.#at(startLine, () => nodeOf(line, this.#escape));
+    return line.includes("<<") ? read() : this.#faults.attempt(read);
   }
 
   #heredocs(line: string, startLine: number): Heredoc[] {

@@ -6,8 +6,12 @@ import type { BuildError, SourceLocation } from "../../builder/core/errors.ts";
 /** Lines shown before and after the ones an error is about, as BuildKit shows them. */
 const CONTEXT_LINES = 2;
 
-/** The text of an error, ending in a newline. With `debug` also stack and causes. */
+/** The text of an error and of what else is wrong with the file, ending in a newline. With `debug` also stack and causes. */
 export function errorText(error: BuildError, debug: boolean): string {
+  return [error, ...error.others].map((each) => oneText(each, debug)).join("");
+}
+
+function oneText(error: BuildError, debug: boolean): string {
   const { location, hint } = error;
   const place = location === undefined ? "" : `${location.file}:${location.range.startLine}: `;
   let text = `ERROR: ${place}${readable(error.message, LONGEST_MESSAGE)}\n`;

@@ -11,13 +11,17 @@ export function rawJsonLine(event: BuildEvent, now: number): string {
 
 /** The last line of a build that failed. */
 export function rawJsonError(error: BuildError): string {
-  const { code, message, exitCode, location, hint } = error;
+  const others = error.others.length === 0 ? undefined : error.others.map(errorFields);
+  return `${JSON.stringify({ error: { ...errorFields(error), others } })}\n`;
+}
+
+function errorFields({ code, message, exitCode, location, hint }: BuildError): object {
   const place = location && {
     file: location.file,
     startLine: location.range.startLine,
     endLine: location.range.endLine,
   };
-  return `${JSON.stringify({ error: { code, message, exitCode, hint, location: place } })}\n`;
+  return { code, message, exitCode, hint, location: place };
 }
 
 // Fields that are undefined do not appear, as Go's omitempty leaves out what is empty.

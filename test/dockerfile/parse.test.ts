@@ -11,7 +11,7 @@ const nodes = (text: string): readonly RawNode[] => parse(Buffer.from(text), "Do
 const originals = (text: string): string[] => nodes(text).map((node) => node.original);
 const failure = (bytes: string | Uint8Array): BuildError => {
   try {
-    parse(Buffer.from(bytes), "Dockerfile");
+    parse(Buffer.from(bytes), "Dockerfile").faults.throwIfAny();
   } catch (error) {
     if (error instanceof BuildError) return error;
     throw error;

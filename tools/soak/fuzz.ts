@@ -5,6 +5,7 @@
 //   node tools/soak/fuzz.ts --seed N                        runs one input again, and shows it
 
 import process from "node:process";
+import { inspect } from "node:util";
 import { Worker, isMainThread, parentPort, workerData } from "node:worker_threads";
 import { BuildError } from "../../builder/core/errors.ts";
 import { randomFrom } from "./fuzz/random.ts";
@@ -80,7 +81,7 @@ async function watch(worker: Worker, until: number, take: (found: Found) => void
     });
     worker.on("error", (error) => {
       clearTimeout(timer);
-      resolve(error instanceof Error ? (error.stack ?? error.message) : String(error));
+      resolve(inspect(error));
     });
   });
 }
@@ -104,8 +105,7 @@ async function batch(trialOf: ReturnType<typeof trials>, firstSeed: number): Pro
     const ms = (user + system) / 1000;
     if (ms > slowest.ms) slowest = { ms, chars: trial.input.length, target: trial.target, seed };
     if (error instanceof BuildError && error.code !== "INTERNAL") messages.add(kindOf(error.message));
-    else if (error !== undefined)
-      crashes.push({ seed, stack: error instanceof Error ? (error.stack ?? "") : String(error) });
+    else if (error !== undefined) crashes.push({ seed, stack: inspect(error) });
   }
   return { inputs, messages: [...messages], slowest, crashes, next: firstSeed + BATCH };
 }
@@ -135,6 +135,6 @@ async function showOne(seed: number): Promise<void> {
   console.log(`${trial.target}\n${JSON.stringify(trial.input)}`);
   const before = process.cpuUsage();
   const error = await attempt(trial);
-  console.log(error instanceof Error && !(error instanceof BuildError) ? error.stack : String(error));
+  console.log(error instanceof BuildError && error.code !== "INTERNAL" ? error.message : inspect(error));
   console.log(`${process.cpuUsage(before).user / 1000} ms`);
 }

@@ -16,21 +16,36 @@ import { EMPTY_TREE } from "./stage.ts";
 import type { Stage, Tree } from "./stage.ts";
 import { nearest, withSuggestion } from "./suggest.ts";
 
-/** Loads what the given stages begin with, all at once; what is loaded already stays. */
+/** Loads what the given stages begin with, all at once; what is loaded already stays. Throws what could not be, all of it. */
 export async function resolveBases(conversion: Conversion, stages: readonly Stage[]): Promise<void> {
-  const open = stages.filter((stage) => stage.base === undefined && !stage.isResolved);
-  const results = await Promise.allSettled(
-    open.map(async (stage) => {
-      stage.isResolved = true;
-      try {
-        await resolveBase(conversion, stage);
-      } catch (error) {
-        throw withLocation(error, stage.location);
-      }
+  const failed: { readonly stage: Stage; readonly error: unknown }[] = [];
+  const resolve = async (stage: Stage): Promise<void> => {
+    stage.isResolved = true;
+    try {
+      await resolveBase(conversion, stage);
       if (stage.isImplicit) stage.isDone = true;
-    }),
+    } catch (error) {
+      failed.push({ stage, error });
+    }
+  };
+  await Promise.all(stages.filter((stage) => stage.base === undefined && !stage.isResolved).map(resolve));
+  const line = ({ stage }: { readonly stage: Stage }): number => stage.location.range.startLine;
+  const [first, ...others] = told(failed.sort((a, b) => line(a) - line(b))).map(({ stage, error }) =>
+    withLocation(explained(conversion, stage, error), stage.location),
   );
-  for (const result of results) if (result.status === "rejected") throw result.reason;
+  if (first !== undefined) throw first.with({ others });
+}
+
+const MOST_TOLD = 10;
+
+/** The first ones, without those that say the same. */
+function told<Failure extends { readonly error: unknown }>(failed: readonly Failure[]): Failure[] {
+  const byMessage = new Map<string, Failure>();
+  for (const failure of failed) {
+    const { message } = asBuildError(failure.error);
+    if (!byMessage.has(message)) byMessage.set(message, failure);
+  }
+  return [...byMessage.values()].slice(0, MOST_TOLD);
 }
 
 /** Refuses base names that cannot be any, of stages whose base is not loaded. */
@@ -105,7 +120,7 @@ function shortName(name: string): string {
 
 async function useImage(conversion: Conversion, stage: Stage, reference: string, platform: Platform): Promise<void> {
   const { options, findings } = conversion;
-  const image = await resolveImage(conversion, stage, platform);
+  const image = await conversion.world.resolveImage(stage.baseName, platform);
   stage.draft = draftOf(image);
   stage.platform =
     stage.platform === undefined && options.implicitPlatform === true
@@ -129,21 +144,20 @@ async function useImage(conversion: Conversion, stage: Stage, reference: string,
 
 const COMMON_IMAGES = ["alpine", "busybox", "centos", "debian", "golang", "ubuntu", "fedora"];
 
-/** Resolves an image; when there is none, its name may be a stage's, misspelled. */
-async function resolveImage({ world, stages }: Conversion, stage: Stage, platform: Platform): Promise<ResolvedImage> {
-  const { baseName, isImplicit } = stage;
-  try {
-    return await world.resolveImage(baseName, platform);
-  } catch (error) {
-    const { code, message, hint, exitCode } = asBuildError(error);
-    const titles = stages.titles();
-    const said = withSuggestion(message, baseName, [...titles, ...COMMON_IMAGES]);
-    if (said === message) throw error;
-    // What --from names is nearly always a stage.
-    const isMisspelt = isImplicit && nearest(baseName, titles) !== undefined;
-    throw new BuildError(isMisspelt ? "DOCKERFILE" : code, said, { cause: error, hint, exitCode });
-  }
+/** When there is no such image, its name may be a stage's, misspelt. */
+function explained({ stages }: Conversion, { baseName, isImplicit, isReplaced }: Stage, error: unknown): BuildError {
+  const reason = asBuildError(error);
+  if (isReplaced || !NOT_THERE.has(reason.code)) return reason;
+  const { code, message, hint, exitCode } = reason;
+  const titles = stages.titles();
+  const said = withSuggestion(message, baseName, [...titles, ...COMMON_IMAGES]);
+  if (said === message) return reason;
+  // What --from names is nearly always a stage.
+  const isMisspelt = isImplicit && nearest(baseName, titles) !== undefined;
+  return new BuildError(isMisspelt ? "DOCKERFILE" : code, said, { cause: error, hint, exitCode });
 }
+
+const NOT_THERE: ReadonlySet<string> = new Set(["REGISTRY", "INPUT_MISSING"]);
 
 /** Without a wanted platform an image of the build's own platform is taken as what it says it is. */
 function detectPlatform(image: ResolvedImage, wanted: Platform, build: Platform): Platform {

@@ -3,6 +3,7 @@
 import type { Digest } from "../../core/digest.ts";
 import type { SourceLocation, SourceRange } from "../../core/errors.ts";
 import type { Vertex } from "../../graph/vertex.ts";
+import type { Faults } from "../faults.ts";
 import type { Dockerfile } from "../instruction.ts";
 import type { Findings } from "./findings.ts";
 import type { Variables } from "./env.ts";
@@ -17,6 +18,8 @@ export interface Conversion {
   readonly world: ConvertWorld;
   readonly signal: AbortSignal;
   readonly findings: Findings;
+  /** What is wrong with the file so far. */
+  readonly faults: Faults;
   readonly stages: StageList;
   /** As the request gives them, with SOURCE_DATE_EPOCH made a number. */
   readonly buildArgs: Variables;

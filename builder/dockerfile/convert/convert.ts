@@ -2,6 +2,7 @@
 
 import type { Platform } from "../../core/platform.ts";
 import { formatPlatform, normalizePlatform } from "../../core/platform.ts";
+import { Faults } from "../faults.ts";
 import type { Dockerfile } from "../instruction.ts";
 import { globalArgs } from "./args.ts";
 import { checkBaseNames, contextTree, resolveBases } from "./bases.ts";
@@ -48,16 +49,20 @@ export async function convertToTarget(
   signal: AbortSignal,
 ): Promise<{ readonly conversion: Conversion; readonly target: Stage }> {
   const conversion = await beginConversion(dockerfile, options, world, signal);
-  const { stages, findings } = conversion;
+  const { stages, findings, faults } = conversion;
+  // Each of these needs that the one before went well.
   addStages(conversion);
+  faults.throwIfAny();
   const target = findTarget(conversion);
   linkStages(conversion);
+  faults.throwIfAny();
   const needed = await resolve(conversion, target);
   for (const stage of stages.all) {
     // A stage that a named context replaces is checked as well.
     const isWanted = options.allStages === true ? !stage.isImplicit : needed.has(stage) && !stage.isDone;
     if (isWanted) await convertStage(conversion, stage);
   }
+  faults.throwIfAny();
   findings.throwIfAsked();
   return { conversion, target };
 }
@@ -88,6 +93,7 @@ async function beginConversion(
     world: rememberImages(world),
     signal,
     findings,
+    faults: new Faults(),
     stages: new StageList(),
     buildArgs: epoch.buildArgs,
     globalArgs: epoch.globalArgs,

@@ -17,9 +17,11 @@ export function linkStages(conversion: Conversion): void {
   const { dockerfile, stages } = conversion;
   for (const [index, { instructions }] of dockerfile.stages.entries()) {
     const stage = stages.byIndex(index);
-    stage.commands = instructions.map((instruction) => addCommand(conversion, stage, instruction, false));
+    const link = (instruction: Exclude<Instruction, From>): Command | undefined =>
+      conversion.faults.attempt(() => addCommand(conversion, stage, instruction, false));
+    stage.commands = instructions.flatMap((instruction) => link(instruction) ?? []);
   }
-  checkCycles(conversion);
+  conversion.faults.attempt(() => checkCycles(conversion));
   const [only] = stages.all;
   if (only !== undefined && stages.all.length === 1) only.title = "";
 }

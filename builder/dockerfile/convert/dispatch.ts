@@ -16,7 +16,7 @@ import type { Command, Stage } from "./stage.ts";
 import type { StageVariables } from "./variables.ts";
 import { applyWorkdir, setWorkdir } from "./workdir.ts";
 
-/** Runs a stage's instructions. The stages it reads from come first; an error says the instruction's place. */
+/** Runs a stage's instructions, and goes on behind those that are wrong. The stages it reads from come first. */
 export async function convertStage(conversion: Conversion, stage: Stage): Promise<void> {
   begin(conversion, stage);
   for (const command of stage.commands) {
@@ -28,7 +28,8 @@ export async function convertStage(conversion: Conversion, stage: Stage): Promis
       // A trigger of the base image stands in another file.
       if (!command.isTrigger) stage.draft = withPlace(stage.draft, history, placeOf(conversion, command));
     } catch (error) {
-      throw withLocation(error, locate(conversion.dockerfile, command.instruction.range));
+      conversion.findings.stop();
+      conversion.faults.add(withLocation(error, locate(conversion.dockerfile, command.instruction.range)));
     }
   }
 }

@@ -42,6 +42,11 @@ export class Findings {
     this.#here = this.#linter.for(comments);
   }
 
+  /** From here on nothing is found: as in BuildKit, which ends at the first mistake. */
+  stop(): void {
+    this.#linter.stop();
+  }
+
   /** Throws when findings are to fail the build. */
   throwIfAsked(): void {
     this.#linter.throwIfFailing();

@@ -25,7 +25,8 @@ export function addStages(conversion: Conversion): void {
     try {
       addStage(conversion, text, index);
     } catch (error) {
-      throw withLocation(error, locate(conversion.dockerfile, from.range));
+      conversion.findings.stop();
+      conversion.faults.add(withLocation(error, locate(conversion.dockerfile, from.range)));
     }
   }
   conversion.findings.enter([]);
