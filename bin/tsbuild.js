@@ -1,4 +1,8 @@
-#!/usr/bin/env node
+#!/bin/sh
+":"; //bin/sh -c :; exec node -- "$0" "$@"
+// To sh the line above becomes node; to Node it says nothing. Without the "--" Node takes --env-file, wherever it stands
+// among the arguments, for its own (24.21, GetDataFromArgs): then it reads that file, and stops if it is not there.
+//
 // The first thing that runs, in JavaScript so old that an old Node still reads it: it says what is wrong with that
 // Node instead of failing on a word it does not know. It starts no second process: one would stand between signals,
 // the terminal and the sandbox.

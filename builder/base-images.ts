@@ -11,6 +11,7 @@ import type { Reference } from "./core/reference.ts";
 import { formatReference, parseReference } from "./core/reference.ts";
 import type { ResolvedImage } from "./dockerfile/convert/plan.ts";
 import type { Engine } from "./engine.ts";
+import { layersOf } from "./image-layers.ts";
 import type { StepClock } from "./internal-steps.ts";
 import { PullProgress } from "./pull-progress.ts";
 import type { ContextSpec } from "./request.ts";
@@ -214,16 +215,7 @@ export class BaseImages implements AsyncDisposable {
         `${name} is ${image.descriptor.digest} for ${formatPlatform(platform)}, the lock file says ${pin.manifest}`,
       );
     }
-    // Known to the layer store from here on: a cached step may want the blob of a base layer that was never fetched.
-    const layers: StoredLayer[] = [];
-    for (const { descriptor, diffId } of image.layers) {
-      const blob = { descriptor, diffId, uncompressedSize: 0 };
-      layers.push(
-        engine.layers.ofImage(blob, layers.slice(), (_, fetchSignal) =>
-          progress.during(() => image.fetchLayer(descriptor, fetchSignal)),
-        ),
-      );
-    }
+    const layers = layersOf(image, engine.layers, (fetch) => progress.during(fetch));
     const loaded: Loaded = { progress, source, image, layers, resolved: describe(name, image) };
     this.#byId.set(loaded.resolved.id, loaded);
     const { descriptor, top } = image;

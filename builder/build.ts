@@ -4,6 +4,7 @@
 import type { Digest } from "./core/digest.ts";
 import type { EventSink } from "./core/events.ts";
 import { BuildError } from "./core/errors.ts";
+import type { FinishedBuild } from "./build-history.ts";
 import { NamespaceNeeded } from "./core/namespace.ts";
 import { convert } from "./dockerfile/convert/convert.ts";
 import type { Plan } from "./dockerfile/convert/plan.ts";
@@ -11,6 +12,7 @@ import type { LintFinding } from "./dockerfile/instruction.ts";
 import { readDockerfile } from "./dockerfile/instructions.ts";
 import { type Engine, openEngine } from "./engine.ts";
 import { namespaceNotes } from "./executor/rights.ts";
+import { FailedRuns } from "./failed-runs.ts";
 import { findingEvent } from "./finding-events.ts";
 import type { Vertex } from "./graph/vertex.ts";
 import { topological } from "./graph/vertex.ts";
@@ -69,7 +71,7 @@ export async function build(request: BuildRequest, signal: AbortSignal): Promise
   if (request.reproducible) await requireKnownBytes(parts.blobs);
   await enterNamespaceIfNeeded(parts);
   await using ahead = new PackAhead(parts.blobs, request.events, signal);
-  const results = await solverOf(parts, request.events, ahead).solve(targets);
+  const results = await solve(parts, ahead, startedMs);
 
   // 6, 7, 8: layers to blobs, image, outputs
   const refs = await refsOf(plans, targets, results, signal);
@@ -127,10 +129,28 @@ async function attestIfAsked(
   return outcomes.map((outcome, at) => ({ ...outcome, attestations: stated[at] ?? [] }));
 }
 
+/** How it ended is remembered, and what a failed RUN left is kept. */
+async function solve(parts: SolveParts, ahead: PackAhead, startedMs: number): Promise<OpResult[]> {
+  const failedRuns = new FailedRuns();
+  const solver = solverOf(parts, parts.request.events, { ahead, failedRuns });
+  const history = import("./build-history.ts");
+  const ended = async (): Promise<FinishedBuild> => {
+    const keys = await solver.knownKeys();
+    return { ...parts, sources: parts.inputs.loader(), keys, failedRuns, startedMs };
+  };
+  try {
+    const results = await solver.solve(parts.targets);
+    await (await history).rememberDone(await ended());
+    return results;
+  } catch (error) {
+    throw await (await history).rememberFailure(await ended(), error);
+  }
+}
+
 function solverOf(
   { engine, request, inputs, targets, blobs, signal }: SolveParts,
   events: EventSink,
-  ahead?: PackAhead,
+  { ahead, failedRuns }: { readonly ahead?: PackAhead; readonly failedRuns?: FailedRuns } = {},
 ): Solver<OpResult> {
   const cache = new RecordedResults(engine.records, engine.layers, request.now);
   const inImage = imageVertices(request, targets);
@@ -144,6 +164,7 @@ function solverOf(
     facts: engine.records,
     readers: readersOf(targets),
     session: request.session,
+    failedRuns,
     events,
     now: request.now,
     blobOptions: blobs,

@@ -3,6 +3,7 @@
 
 import type { SnapshotterName } from "./choose-snapshotter.ts";
 import type { Compression } from "./core/descriptor.ts";
+import type { BuildError } from "./core/errors.ts";
 import type { EventSink } from "./core/events.ts";
 import type { Platform } from "./core/platform.ts";
 import type { Session } from "./core/session.ts";
@@ -154,6 +155,16 @@ export interface BuildRequest {
   /** The environment that git, proxies and credential helpers may see. */
   readonly environment: ReadonlyMap<string, string>;
   readonly check: string | undefined;
+  /** Open a shell in a RUN that fails; undefined: none. */
+  readonly shellOnError?: ErrorShell | undefined;
+}
+
+/** A person at a terminal who wants to look at what a failed step left. */
+export interface ErrorShell {
+  /** The kind of terminal (TERM). */
+  readonly terminal: string;
+  /** Told when the shell is about to have the terminal. */
+  ready(failure: BuildError): Promise<void>;
 }
 
 /** What one build made. */

@@ -1,39 +1,30 @@
-// What `tsbuild run` asks of the engine: one process in the rootfs of an image, on this process's own terminal.
+// What `tsbuild run` asks of the engine: one process in the rootfs of an image, on this process's own streams.
 
 import type { SnapshotterName } from "./choose-snapshotter.ts";
 import type { EventSink } from "./core/events.ts";
 import type { Platform } from "./core/platform.ts";
 import type { Session } from "./core/session.ts";
-import type { DriverName } from "./executor/executor.ts";
+import type { DnsSettings, DriverName, MountSpec, SignalSource, Ulimit } from "./executor/executor.ts";
 import type { RegistryRouter } from "./transport/registry/endpoints.ts";
 
-/** Everything one run is asked for. What is undefined is the image's. */
-export interface RunRequest {
+export type { SignalSource } from "./executor/executor.ts";
+
+/** What is mounted for a run: a folder or file of this machine (absolute), or memory. */
+export type RunMount = Exclude<MountSpec, { kind: "overlay" }>;
+
+/** When a registry is asked for an image that is named. */
+export type PullPolicy = "always" | "missing" | "never";
+
+/** How an image is come by. */
+export interface ImageRequest {
   /** Root folder of the store, absolute. */
   readonly root: string;
-  /** A name in the store, else in a registry; or an image id of the store ("sha256:…"). */
+  /** A name, an id, or a place and a name there (docs/manual.md, "Names of images"). */
   readonly image: string;
   readonly platform: Platform;
-  /** Replaces the image's command; undefined keeps it (unless `entrypoint` replaces it away). */
-  readonly command: readonly string[] | undefined;
-  /** Replaces the image's entrypoint and drops its command. Empty: no entrypoint. */
-  readonly entrypoint: readonly string[] | undefined;
-  /** Added to the image's environment, over it. */
-  readonly env: ReadonlyMap<string, string>;
-  /** "user[:group]", names or numbers. */
-  readonly user: string | undefined;
-  readonly workdir: string | undefined;
-  readonly network: "default" | "host" | "none";
-  readonly extraHosts: readonly { readonly host: string; readonly ip: string }[];
-  /** Hand over standard input; else it is empty. */
-  readonly interactive: boolean;
-  /** Give the process a terminal. */
-  readonly tty: boolean;
-  readonly requireSandbox: DriverName | undefined;
-  /** How the rootfs is made; undefined: whatever works best. */
-  readonly snapshotter?: SnapshotterName | undefined;
+  readonly pull: PullPolicy;
   readonly session: Session;
-  /** Of a pull, when the image is not in the store. */
+  /** Of a pull. */
   readonly events: EventSink;
   /** ms since the epoch. */
   readonly now: () => number;
@@ -42,6 +33,46 @@ export interface RunRequest {
   /** What an image name that is not in the store stands for; undefined: what docker makes of it. */
   readonly expandName?: ((name: string) => Promise<string>) | undefined;
   readonly environment: ReadonlyMap<string, string>;
+}
+
+/** Everything one run is asked for. What is undefined is the image's. */
+export interface RunRequest extends ImageRequest {
+  /** Replaces the image's command; undefined keeps it (unless `entrypoint` replaces it away). */
+  readonly command: readonly string[] | undefined;
+  /** Replaces the image's entrypoint and drops its command. Empty: no entrypoint. */
+  readonly entrypoint: readonly string[] | undefined;
+  /** Over the image's environment; undefined takes a variable away. */
+  readonly env: ReadonlyMap<string, string | undefined>;
+  /** "user[:group]", names or numbers. */
+  readonly user: string | undefined;
+  /** More groups, names or numbers. */
+  readonly groups: readonly string[];
+  /** Absolute. */
+  readonly workdir: string | undefined;
+  readonly mounts: readonly RunMount[];
+  /** The rootfs cannot be written; the image's volumes can. */
+  readonly readOnly: boolean;
+  readonly shmSizeBytes: number;
+  readonly ulimits: readonly Ulimit[];
+  readonly cgroupParent: string;
+  /** Names of capabilities, as people write them. */
+  readonly capAdd: readonly string[];
+  readonly capDrop: readonly string[];
+  /** All capabilities, no seccomp. */
+  readonly privileged: boolean;
+  readonly network: "default" | "host" | "none";
+  readonly hostname: string;
+  readonly extraHosts: readonly { readonly host: string; readonly ip: string }[];
+  readonly dns: DnsSettings;
+  /** Hand over standard input; else it is empty. */
+  readonly interactive: boolean;
+  /** Give the process a terminal, of this kind (TERM). */
+  readonly terminal: string | undefined;
+  /** Passed on to the program once it runs. */
+  readonly signals: SignalSource;
+  readonly requireSandbox: DriverName | undefined;
+  /** How the rootfs is made; undefined: whatever works best. */
+  readonly snapshotter?: SnapshotterName | undefined;
 }
 
 /** How the process ended. */

@@ -1,17 +1,18 @@
 // `tsbuild run`: a process in the rootfs of an image, in the same sandbox as RUN. What
 // it writes is thrown away.
 
-import { BaseImages } from "./base-images.ts";
+import { isatty } from "node:tty";
 import { imageCommand } from "./bundle/command.ts";
 import { openEngine } from "./engine.ts";
 import { NamespaceNeeded } from "./core/namespace.ts";
-import { homeVariable, resolveUser } from "./ops/passwd.ts";
-import { viewOf } from "./ops/result.ts";
-import { registryOptions } from "./registry-options.ts";
+import type { StepSpec } from "./executor/executor.ts";
+import { adjustedCapabilities } from "./executor/sandbox-policy.ts";
+import { imageForUse } from "./image-for-use.ts";
+import { accountsOf } from "./ops/accounts.ts";
+import { RefResult } from "./ops/result.ts";
+import { homeVariable, resolveGroups, resolveUser } from "./ops/passwd.ts";
 import type { RunRequest, RunResult } from "./run-request.ts";
-
-/** Shared memory of a run, as docker gives it: 64 MiB. */
-const SHM_BYTES = 64 * 1024 * 1024;
+import { volumeMounts } from "./run-volumes.ts";
 
 /** Runs the image's command, or the request's; `ready` is told when the program is about to have the terminal. */
 export async function runImage(request: RunRequest, ready: () => void, signal: AbortSignal): Promise<RunResult> {
@@ -21,45 +22,59 @@ export async function runImage(request: RunRequest, ready: () => void, signal: A
     snapshotter: request.snapshotter,
   });
   if (!engine.privileged) throw new NamespaceNeeded("running an image");
-  await using images = new BaseImages({
-    engine,
-    pull: false,
-    registry: registryOptions(request),
-    expandName: request.expandName,
-  });
-  const image = await images.byName(request.image, request.platform, signal);
-  const ref = images.ref(image.id);
-  const command = imageCommand(image.config, request);
-  const view = await viewOf(ref, signal);
-  const user = await resolveUser(view, request.user ?? image.config.User ?? "", signal);
-  const env = [...command.env, ...(await homeVariable(view, user.uid, command.env, signal))];
+  await using open = await imageForUse(engine, request, signal);
+  const { ref } = open;
+  const config = open.image.config.config ?? {};
+  const command = imageCommand(config, { ...request, defaults: defaultVariables(request) });
   const executor = await engine.executor();
+  const snapshotter = await engine.snapshotter();
   await using scratch = engine.layers.scratch();
-  await using root = await (await engine.snapshotter()).prepare(ref.layers, true, signal);
+  await using prepared = await open.use(() => snapshotter.prepare(ref.layers, true, signal));
+  const accounts = await accountsOf(prepared.root, new RefResult(ref), engine.layers.place, signal);
+  const user = await resolveUser(accounts, request.user ?? config.User ?? "", signal);
+  const groups = [...user.additionalGids, ...(await resolveGroups(accounts, request.groups, signal))];
+  const volumes = request.readOnly
+    ? volumeMounts(Object.keys(config.Volumes ?? {}), { prepared, accounts, scratch: scratch.path })
+    : [];
   ready();
   return await executor.run(
     {
       id: `run-${process.pid}`,
-      root: root.root,
-      mounts: [],
+      root: { ...prepared.root, readonly: request.readOnly },
+      mounts: [...volumes, ...request.mounts],
       process: {
         args: command.args,
-        env,
+        env: [...command.env, ...(await homeVariable(accounts, user.uid, command.env, signal))],
         cwd: command.cwd,
         uid: user.uid,
         gid: user.gid,
-        additionalGids: user.additionalGids,
-        security: "sandbox",
-        ulimits: [],
+        additionalGids: [...new Set(groups)],
+        security: request.privileged ? "insecure" : "sandbox",
+        capabilities: adjustedCapabilities(request.capAdd, request.capDrop),
+        ulimits: request.ulimits,
       },
       network: request.network,
-      hostname: "tsbuild",
+      hostname: request.hostname,
       extraHosts: request.extraHosts,
-      shmSizeBytes: SHM_BYTES,
+      dns: request.dns,
+      shmSizeBytes: request.shmSizeBytes,
+      ...(request.cgroupParent === "" ? {} : { cgroupParent: request.cgroupParent }),
       scratch: scratch.path,
-      input: request.tty ? "terminal" : request.interactive ? "stdin" : "none",
-      output: "inherit",
+      input: request.interactive ? "stdin" : "none",
+      output: request.terminal === undefined ? ownOutput() : "terminal",
+      signals: request.signals,
     },
     signal,
   );
+}
+
+/** What docker sets where the image says nothing else. */
+function defaultVariables({ hostname, terminal }: RunRequest): Map<string, string> {
+  return new Map([["HOSTNAME", hostname], ...(terminal === undefined ? [] : [["TERM", terminal] as const])]);
+}
+
+/** This process's own outputs; a terminal only by what is written to it, since a program that holds one can do more. */
+function ownOutput(): StepSpec["output"] {
+  if (!isatty(1) && !isatty(2)) return "inherit";
+  return (stream, chunk) => void (stream === 1 ? process.stdout : process.stderr).write(chunk);
 }

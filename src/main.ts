@@ -5,6 +5,7 @@ import { basename } from "node:path";
 import type { BuildError, ErrorCode } from "../builder/core/errors.ts";
 import type { Arguments } from "./cli/flags.ts";
 import type { Command, Outcome } from "./commands/command.ts";
+import type { SignalSource } from "../builder/run-request.ts";
 
 /** sysexits(3) where they fit; docs/manual, "Exit codes". */
 const EXIT = {
@@ -19,6 +20,9 @@ const EXIT = {
   config: 78,
 } as const;
 const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
+/** Passed on to a program beside these two. */
+const OTHER_SIGNALS = ["SIGHUP", "SIGQUIT", "SIGUSR2"] as const;
+const PATIENCE = 2;
 
 interface CommandEntry {
   readonly name: string;
@@ -30,6 +34,8 @@ interface CommandEntry {
 const COMMANDS: readonly CommandEntry[] = [
   { name: "build", help: "Build an image (the command when none is named)", load: async () => (await import("./commands/build.ts")).build },
   { name: "run", help: "Run a program in an image", load: async () => (await import("./commands/run.ts")).run },
+  { name: "bundle", help: "Write an image as a bundle for an OCI runtime", load: async () => (await import("./commands/bundle.ts")).bundle },
+  { name: "shell", help: "Open a shell in a step of a build", load: async () => (await import("./commands/shell.ts")).shell },
   { name: "images", help: "List the images in the local store", load: async () => (await import("./commands/images.ts")).images },
   { name: "tag", help: "Give an image one more name", load: async () => (await import("./commands/images.ts")).tag },
   { name: "rmi", help: "Take names of images away", load: async () => (await import("./commands/images.ts")).rmi },
@@ -69,8 +75,29 @@ const stop = new AbortController();
 let stoppedBy: keyof typeof SIGNALS | undefined;
 let stdoutIsClosed = false;
 
+/** Gets the signals while a program runs that they are meant for. */
+let program: ((name: NodeJS.Signals) => void) | undefined;
+let passedOn = 0;
+/** For commands that run somebody's program: what it does not heed is, at the third time, meant for us. */
+const signals: SignalSource = {
+  listen(deliver) {
+    program = deliver;
+    passedOn = 0;
+    const others = OTHER_SIGNALS.map((name) => [name, () => deliver(name)] as const);
+    for (const [name, pass] of others) process.on(name, pass);
+    return {
+      [Symbol.dispose]() {
+        program = undefined;
+        for (const [name, pass] of others) process.off(name, pass);
+      },
+    };
+  },
+};
+
 process.on("SIGINT", () => onSignal("SIGINT"));
 process.on("SIGTERM", () => onSignal("SIGTERM"));
+// Without this one Node opens a debugger's port.
+process.on("SIGUSR1", () => program?.("SIGUSR1"));
 process.on("uncaughtException", (error) => void fail(error));
 process.on("unhandledRejection", (error) => void fail(error));
 process.stdout.on("error", (error: NodeJS.ErrnoException) => void onStdoutError(error));
@@ -100,7 +127,7 @@ async function main(words: readonly string[]): Promise<number> {
     return 0;
   }
   const run = await command.load();
-  return await run({ args, globals: flags, environment: process.env, signal: stop.signal, print, outcome });
+  return await run({ args, globals: flags, environment: process.env, signal: stop.signal, signals, print, outcome });
 }
 
 /** Global flags, then a command's name; with any other word, or a flag that is not global, all of it is build's. */
@@ -168,6 +195,7 @@ async function leave(code: number): Promise<never> {
 function exitCodeOf(error: BuildError): number {
   if (stoppedBy !== undefined) return SIGNALS[stoppedBy];
   if (stdoutIsClosed) return EXIT.output;
+  if (outcome.ownFailure !== undefined && error.code !== "RUN_FAILED") return outcome.ownFailure;
   // What a flag said wrongly is usage; what a Dockerfile said wrongly is its fault.
   const said = error.location === undefined ? EXIT.usage : EXIT.data;
   const codes: Record<ErrorCode, number> = {
@@ -194,6 +222,7 @@ function exitCodeOf(error: BuildError): number {
 
 /** The first one asks for an orderly end, the second one does not wait for it. */
 function onSignal(name: keyof typeof SIGNALS): void {
+  if (program !== undefined && passedOn++ < PATIENCE) return program(name);
   if (stoppedBy !== undefined) process.exit(SIGNALS[name]);
   stoppedBy = name;
   void import("../builder/core/errors.ts").then(({ BuildError }) => {

@@ -45,7 +45,7 @@ function installCommand(target: string): void {
   mkdirSync(path.dirname(target), { recursive: true });
   writeFileSync(
     `${target}.new`,
-    `#!/bin/sh\nexec ${quote(`${library}/node`)} ${quote(`${library}/bin/tsbuild.js`)} "$@"\n`,
+    `#!/bin/sh\nexec ${quote(`${library}/node`)} -- ${quote(`${library}/bin/tsbuild.js`)} "$@"\n`,
   );
   chmodSync(`${target}.new`, 0o755);
   renameSync(`${target}.new`, target);

@@ -1,5 +1,6 @@
 // What an image's config and a person's wishes make of a process.
 
+import { posix } from "node:path";
 import { BuildError } from "../core/errors.ts";
 import type { RuntimeConfig } from "../core/image-config.ts";
 
@@ -8,8 +9,12 @@ export interface CommandWishes {
   readonly command: readonly string[] | undefined;
   /** Drops the image's command as well. */
   readonly entrypoint: readonly string[] | undefined;
-  readonly env: ReadonlyMap<string, string>;
+  /** Over the image's; undefined takes a variable away. */
+  readonly env: ReadonlyMap<string, string | undefined>;
+  /** Absolute. */
   readonly workdir: string | undefined;
+  /** Variables below the image's. */
+  readonly defaults: ReadonlyMap<string, string>;
 }
 
 export interface ImageCommand {
@@ -28,12 +33,15 @@ export function imageCommand(config: RuntimeConfig, wishes: CommandWishes): Imag
   const args = [...entrypoint, ...command];
   if (args.length === 0)
     throw new BuildError("USAGE", "the image has no command", { hint: "name one after the image" });
-  const env = new Map((config.Env ?? []).map((pair) => [pair.replace(/=.*$/s, ""), pair.replace(/^[^=]*=?/, "")]));
-  for (const [key, value] of wishes.env) env.set(key, value);
-  if (!env.has("PATH")) env.set("PATH", DEFAULT_PATH);
+  const env = new Map([["PATH", DEFAULT_PATH], ...wishes.defaults]);
+  for (const pair of config.Env ?? []) env.set(pair.replace(/=.*$/s, ""), pair.replace(/^[^=]*=?/, ""));
+  for (const [key, value] of wishes.env) {
+    if (value === undefined) env.delete(key);
+    else env.set(key, value);
+  }
   return {
     args,
     env: [...env].map(([key, value]) => `${key}=${value}`),
-    cwd: wishes.workdir ?? (config.WorkingDir || "/"),
+    cwd: wishes.workdir ?? posix.resolve("/", config.WorkingDir ?? ""),
   };
 }

@@ -1,6 +1,8 @@
 // What a sandbox driver takes and gives: mounts and a process, in the words of the
 // OCI runtime-spec, and an exit status. It knows no image, no layer, no Dockerfile.
 
+import type { Capability } from "./sandbox-policy.ts";
+
 /** A stack of directories in overlay form (whiteouts are 0:0 character devices), topmost first. */
 export interface OverlayStack {
   readonly lowers: readonly string[];
@@ -31,6 +33,10 @@ export type MountSpec =
       readonly target: string;
       readonly sizeBytes?: number;
       readonly mode?: number;
+      /** Owner of its root; 0:0 if not said. */
+      readonly uid?: number;
+      readonly gid?: number;
+      readonly noexec?: boolean;
       readonly readonly?: boolean;
     };
 
@@ -53,7 +59,22 @@ export interface ProcessSpec {
   readonly additionalGids: readonly number[];
   /** "sandbox": Docker's default capabilities and seccomp; "insecure": all capabilities, no seccomp, writable /sys and /proc. */
   readonly security: "sandbox" | "insecure";
+  /** Of a sandboxed process: its bounding set, instead of Docker's default. What the builder itself lacks is not given. */
+  readonly capabilities?: readonly Capability[];
   readonly ulimits: readonly Ulimit[];
+}
+
+/** What a step's /etc/resolv.conf says instead of the machine's; an empty list leaves the machine's. */
+export interface DnsSettings {
+  readonly servers: readonly string[];
+  readonly options: readonly string[];
+  readonly search: readonly string[];
+}
+
+/** Signals that this process gets and a step is meant to have. */
+export interface SignalSource {
+  /** Tells of every signal until disposed. */
+  listen(deliver: (name: NodeJS.Signals) => void): Disposable;
 }
 
 /** Network of a step: the machine's own, none (loopback only), or the driver's default. */
@@ -70,15 +91,21 @@ export interface StepSpec {
   readonly hostname: string;
   /** Lines for /etc/hosts beside localhost's. */
   readonly extraHosts: readonly { readonly host: string; readonly ip: string }[];
+  readonly dns?: DnsSettings;
   /** Size of /dev/shm in bytes. */
   readonly shmSizeBytes: number;
   readonly cgroupParent?: string;
   /** A directory of the caller's for the driver's files of this step (hosts, resolv.conf, runtime bundle); the caller removes it. */
   readonly scratch: string;
-  /** Input of the process: nothing (the default), this process's own stdin, or a terminal joined to its own one. */
-  readonly input?: "none" | "stdin" | "terminal";
-  /** Output of the process. `inherit` hands over this process's own stdout and stderr (`tsbuild run`). */
-  readonly output: "inherit" | ((stream: 1 | 2, chunk: Uint8Array) => void);
+  /** Input of the process: nothing (the default), or this process's own stdin. */
+  readonly input?: "none" | "stdin";
+  /**
+   * Output of the process. "inherit" hands over this process's own stdout and stderr; "terminal" gives the process a new
+   * terminal (its input too, if it has any) that is joined to this process's own streams.
+   */
+  readonly output: "inherit" | "terminal" | ((stream: 1 | 2, chunk: Uint8Array) => void);
+  /** Passed on to the process. One that it neither handles nor ignores ends it, though it is pid 1, to which the kernel delivers no such signal. */
+  readonly signals?: SignalSource;
 }
 
 /** How a step ended. `signal` is set when the process died of one (exit code then 128 + number). */

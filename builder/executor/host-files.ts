@@ -5,7 +5,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { BuildError } from "../core/errors.ts";
-import type { StepSpec } from "./executor.ts";
+import type { DnsSettings, StepSpec } from "./executor.ts";
 
 export interface HostFiles {
   readonly hosts: string;
@@ -17,7 +17,7 @@ export function writeHostFiles(step: StepSpec): HostFiles {
   const hosts = join(step.scratch, "hosts");
   const resolvConf = join(step.scratch, "resolv.conf");
   writeFileSync(hosts, hostsText(step), { mode: 0o644 });
-  writeFileSync(resolvConf, resolvConfText(), { mode: 0o644 });
+  writeFileSync(resolvConf, resolvConfText("/etc/resolv.conf", step.dns), { mode: 0o644 });
   return { hosts, resolvConf };
 }
 
@@ -29,18 +29,30 @@ export function hostsText(step: Pick<StepSpec, "hostname" | "extraHosts">): stri
 
 /**
  * The machine's own resolv.conf: steps use its network, so its resolver, also one on 127.0.0.x, answers them too. Without
- * a nameserver line it names Google's, as docker and BuildKit do.
+ * a nameserver line it names Google's, as docker and BuildKit do. Each kind of line that `dns` says takes the machine's place.
  */
-export function resolvConfText(path = "/etc/resolv.conf"): string {
+export function resolvConfText(path = "/etc/resolv.conf", dns?: DnsSettings): string {
   let text = "";
   try {
     text = readFileSync(path, "utf8");
   } catch {
     // a machine without resolver: the defaults below
   }
+  if (dns !== undefined) text = withSettings(text, dns);
   if (/^\s*nameserver\s+\S/m.test(text)) return text.endsWith("\n") ? text : `${text}\n`;
   const kept = text === "" || text.endsWith("\n") ? text : `${text}\n`;
   return `${kept}nameserver 8.8.8.8\nnameserver 8.8.4.4\nnameserver 2001:4860:4860::8888\nnameserver 2001:4860:4860::8844\n`;
+}
+
+function withSettings(text: string, { servers, options, search }: DnsSettings): string {
+  const said: readonly (readonly [kind: RegExp, lines: readonly string[]])[] = [
+    [/^\s*(?:search|domain)\s/, search.length === 0 ? [] : [`search ${search.join(" ")}`]],
+    [/^\s*nameserver\s/, servers.map((server) => `nameserver ${server}`)],
+    [/^\s*options\s/, options.length === 0 ? [] : [`options ${options.join(" ")}`]],
+  ];
+  const replaced = said.filter(([, lines]) => lines.length > 0);
+  const kept = text.split("\n").filter((line) => line !== "" && !replaced.some(([kind]) => kind.test(line)));
+  return [...kept, ...replaced.flatMap(([, lines]) => lines), ""].join("\n");
 }
 
 /** What `host-gateway` means for a step on the machine's own network: an address of the machine that others can reach too. */

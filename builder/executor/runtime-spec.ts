@@ -15,6 +15,7 @@ import {
   RESOURCE_LIMITS,
 } from "./sandbox-policy.ts";
 import { runtimeSeccomp } from "./seccomp/runtime.ts";
+import { tmpfsOptions } from "./tmpfs-data.ts";
 import { BuildError } from "../core/errors.ts";
 
 /** A mount of config.json. */
@@ -33,8 +34,8 @@ export interface RuntimeSpecInput {
   readonly rootPath: string;
   /** The step's own mounts, stacks already mounted somewhere and given as binds. */
   readonly mounts: readonly Exclude<MountSpec, { kind: "overlay" }>[];
-  /** The process gets a terminal, which the runtime makes. */
-  readonly terminal: boolean;
+  /** The process gets a terminal of this size, which the runtime makes. */
+  readonly terminal: { readonly columns: number; readonly rows: number } | undefined;
   /** What the builder itself has: more cannot be given. */
   readonly permitted: bigint;
   /** Devices of the machine that exist, below /dev. */
@@ -49,14 +50,17 @@ export function runtimeSpec(input: RuntimeSpecInput): object {
   const available = capabilitiesOf(permitted);
   const capabilities: readonly Capability[] = insecure
     ? available
-    : DEFAULT_CAPABILITIES.filter((name) => available.includes(name));
+    : (process.capabilities ?? DEFAULT_CAPABILITIES).filter((name) => available.includes(name));
   const kept = insecure ? capabilities : [];
   return {
     ociVersion: "1.0.2",
     root: { path: rootPath, readonly: step.root.readonly },
     hostname: step.hostname,
     process: {
-      terminal: input.terminal,
+      terminal: input.terminal !== undefined,
+      ...(input.terminal === undefined
+        ? {}
+        : { consoleSize: { width: input.terminal.columns, height: input.terminal.rows } }),
       user: { uid: process.uid, gid: process.gid, umask: 0o022, additionalGids: groupsToSet(process, host) },
       args: process.args,
       env: process.env,
@@ -86,7 +90,7 @@ export function runtimeSpec(input: RuntimeSpecInput): object {
       ].map((type) => ({ type })),
       maskedPaths: insecure ? [] : MASKED_PATHS,
       readonlyPaths: insecure ? [] : READONLY_PATHS,
-      ...(insecure ? {} : { seccomp: runtimeSeccomp() }),
+      ...(insecure ? {} : { seccomp: runtimeSeccomp(process.capabilities ?? DEFAULT_CAPABILITIES) }),
     },
   };
 }
@@ -142,14 +146,7 @@ function ownMount(mount: Exclude<MountSpec, { kind: "overlay" }>): RuntimeMount 
   const readonly = mount.readonly === true ? ["ro"] : [];
   if (mount.kind === "bind")
     return { destination: mount.target, type: "bind", source: mount.source, options: ["rbind", ...readonly] };
-  const size = mount.sizeBytes === undefined || mount.sizeBytes === 0 ? [] : [`size=${mount.sizeBytes}`];
-  const mode = mount.mode === undefined ? [] : [`mode=${mount.mode.toString(8)}`];
-  return {
-    destination: mount.target,
-    type: "tmpfs",
-    source: "tmpfs",
-    options: ["nosuid", ...size, ...mode, ...readonly],
-  };
+  return { destination: mount.target, type: "tmpfs", source: "tmpfs", options: tmpfsOptions(mount) };
 }
 
 /** JSON has no 64-bit infinity that both runtimes read; the largest exact integer means as much. */

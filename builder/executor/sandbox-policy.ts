@@ -2,6 +2,7 @@
 // with BuildKit's changes, executor/oci/spec*.go of August 2026). All drivers read it.
 
 import { existsSync } from "node:fs";
+import { BuildError } from "../core/errors.ts";
 
 /** Bits of the capabilities (linux/capability.h), in the kernel's order. */
 const CAPABILITIES = [
@@ -70,6 +71,27 @@ export const DEFAULT_CAPABILITIES: readonly Capability[] = [
 
 /** All capabilities, which `--security=insecure` gives as far as the builder has them. */
 export const ALL_CAPABILITIES: readonly Capability[] = CAPABILITIES;
+
+/**
+ * Docker's default set with some added and some dropped, by its rules (moby, daemon/pkg/oci/caps): "ALL" added is all but
+ * what is dropped by name; "ALL" dropped leaves what is added by name. Names as people write them: with or without "CAP_",
+ * in any case. Throws `USAGE` for one that is none.
+ */
+export function adjustedCapabilities(add: readonly string[], drop: readonly string[]): readonly Capability[] {
+  const [added, dropped] = [add.map(capabilityNamed), drop.map(capabilityNamed)];
+  if (added.length === 0 && dropped.length === 0) return DEFAULT_CAPABILITIES;
+  if (added.includes("ALL")) return CAPABILITIES.filter((name) => !dropped.includes(name));
+  const kept = dropped.includes("ALL") ? [] : DEFAULT_CAPABILITIES.filter((name) => !dropped.includes(name));
+  return CAPABILITIES.filter((name) => kept.includes(name) || added.includes(name));
+}
+
+function capabilityNamed(text: string): Capability | "ALL" {
+  const name = text.toUpperCase();
+  if (name === "ALL") return name;
+  const found = CAPABILITIES.find((capability) => capability === name || capability === `CAP_${name}`);
+  if (found !== undefined) return found;
+  throw new BuildError("USAGE", `"${text}" is not a capability`, { hint: "capabilities(7) lists them; ALL is all" });
+}
 
 /** Capabilities as the kernel's bit mask. */
 export function capabilityMask(capabilities: readonly Capability[]): bigint {

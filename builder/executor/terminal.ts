@@ -1,59 +1,94 @@
-// A step on the person's own terminal (`tsbuild run`): a pseudo terminal of node-pty between the
-// two, since the real one must stay with the shell that started us.
+// A step on a terminal of its own (`tsbuild run -t`, a shell in a step): a pseudo terminal of node-pty, joined to this
+// process's own streams, since the person's terminal must stay with the shell that started us.
 
-import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { isatty } from "node:tty";
 import { BuildError } from "../core/errors.ts";
 import type { StepSpec } from "./executor.ts";
-import type { Report } from "./launcher/spec.ts";
-import { readReports } from "./launcher/spec.ts";
+import type { PassedSignals } from "./pass-signals.ts";
+import { passSignals } from "./pass-signals.ts";
 
 /** Whether the step wants a terminal. */
 export function wantsTerminal(step: StepSpec): boolean {
-  return step.input === "terminal";
+  return step.output === "terminal";
 }
 
-/** Runs the launcher on a new pseudo terminal, joined to this process's own until the step ends. Throws `UNSUPPORTED` without node-pty. */
+/** What runs on the terminal, and where in it the step's process is. */
+export interface TerminalCommand {
+  readonly command: readonly string[];
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string>>;
+  /** Pid namespaces between the command and the step's process. */
+  readonly depth: number;
+}
+
+/** How the command ended: by itself, or by a signal. */
+export interface TerminalEnd {
+  readonly code: number;
+  readonly signal: number | undefined;
+  /** For signals that were passed on. */
+  readonly passed: PassedSignals;
+}
+
+/** Runs a command on a new pseudo terminal, joined to this process's own streams until it ends; `stop` ends it when the signal aborts. Throws `UNSUPPORTED` without node-pty. */
 export async function runOnTerminal(
-  launcher: string,
-  spec: Buffer,
+  { command, cwd, env, depth }: TerminalCommand,
   step: StepSpec,
+  stop: (pid: number) => void,
   signal: AbortSignal,
-): Promise<Report[]> {
-  const specFile = join(step.scratch, "spec");
-  const reportFile = join(step.scratch, "report");
-  writeFileSync(specFile, spec, { mode: 0o600 });
-  writeFileSync(reportFile, "", { mode: 0o600 });
+): Promise<TerminalEnd> {
   const { spawn } = await loadPty();
-  const { stdin, stdout } = process;
-  const pty = spawn(launcher, ["step", specFile, reportFile], {
-    cols: stdout.columns || 80,
-    rows: stdout.rows || 24,
-    cwd: "/",
-    env: {},
-    encoding: null,
-  });
-  const resize = (): void => pty.resize(stdout.columns || 80, stdout.rows || 24);
-  const type = (chunk: Buffer): void => pty.write(chunk);
-  const stop = (): void => pty.kill("SIGTERM");
-  stdin.setRawMode(true);
-  stdin.on("data", type);
+  const { stdout } = process;
+  const [file = "", ...args] = command;
+  const { columns: cols, rows } = terminalSize();
+  using passed = passSignals(step.signals);
+  const pty = spawn(file, args, { cols, rows, cwd, env, encoding: null });
+  const resize = (): void => {
+    const now = terminalSize();
+    pty.resize(now.columns, now.rows);
+  };
+  const abort = (): void => stop(pty.pid);
+  using _keys = step.input === "stdin" ? typeInto(pty) : { [Symbol.dispose]: () => undefined };
+  passed.to(pty.pid, depth);
   stdout.on("resize", resize);
-  signal.addEventListener("abort", stop, { once: true });
+  signal.addEventListener("abort", abort, { once: true });
   try {
-    await new Promise<void>((resolve) => {
+    return await new Promise<TerminalEnd>((resolve) => {
       pty.onData((chunk) => void stdout.write(chunk));
-      pty.onExit(() => resolve());
-      if (signal.aborted) stop();
+      pty.onExit(({ exitCode, signal: died }) =>
+        resolve({ code: exitCode, signal: died === 0 ? undefined : died, passed }),
+      );
+      if (signal.aborted) abort();
     });
   } finally {
-    stdin.setRawMode(false);
-    stdin.off("data", type);
-    stdin.pause();
     stdout.off("resize", resize);
-    signal.removeEventListener("abort", stop);
+    signal.removeEventListener("abort", abort);
   }
-  return readReports(readFileSync(reportFile));
+}
+
+/** Standard input is typed into the terminal, each key as it comes; what Ctrl-C means is for the terminal inside to say. */
+function typeInto(pty: { write(data: Buffer): void }): Disposable {
+  const { stdin } = process;
+  const isTerminal = isatty(0);
+  const type = (chunk: Buffer): void => pty.write(chunk);
+  // The end of a file is typed as what ends the input of a terminal.
+  const end = (): void => pty.write(Buffer.of(END_OF_TRANSMISSION));
+  if (isTerminal) stdin.setRawMode(true);
+  stdin.on("data", type).on("end", end);
+  return {
+    [Symbol.dispose]() {
+      if (isTerminal) stdin.setRawMode(false);
+      stdin.off("data", type).off("end", end);
+      stdin.pause();
+    },
+  };
+}
+
+const END_OF_TRANSMISSION = 4;
+
+/** The size of the person's terminal, or the usual one where there is none. */
+export function terminalSize(): { readonly columns: number; readonly rows: number } {
+  const { columns, rows } = process.stdout;
+  return { columns: columns || 80, rows: rows || 24 };
 }
 
 async function loadPty(): Promise<typeof import("node-pty")> {
@@ -62,7 +97,7 @@ async function loadPty(): Promise<typeof import("node-pty")> {
   } catch (cause) {
     throw new BuildError("UNSUPPORTED", "an interactive terminal needs node-pty, which could not be installed here", {
       cause,
-      hint: "install a C++ compiler and Python and run npm rebuild node-pty, or run without a terminal (</dev/null)",
+      hint: "install a C++ compiler and Python and run npm rebuild node-pty, or run without a terminal",
     });
   }
 }

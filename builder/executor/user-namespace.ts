@@ -64,7 +64,8 @@ export async function enterUserNamespace(
   const marked: Record<string, string> = { [NAMESPACE_VARIABLE]: plan.kind, [NOTES_VARIABLE]: plan.notes.join("\n") };
   for (const [name, value] of Object.entries(env))
     if (value !== undefined && name !== NAMESPACE_VARIABLE && name !== NOTES_VARIABLE) marked[name] = value;
-  const program = [process.execPath, ...process.execArgv, ...argv];
+  // Without "--" Node looks for flags of its own among the program's.
+  const program = [process.execPath, ...process.execArgv, "--", ...argv];
   const [file, ...args] = namespaceCommand(plan, program);
   if (typeof process.execve === "function") process.execve(file, [file, ...args], marked);
   return await runAsParent(file, args, marked);

@@ -5,12 +5,15 @@ import type { EventSink } from "../core/events.ts";
 import type { Session } from "../core/session.ts";
 import type { Executor } from "../executor/executor.ts";
 import type { SourceOp } from "../graph/op.ts";
+import type { Vertex } from "../graph/vertex.ts";
 import type { FileTree } from "../layer/file-tree.ts";
 import type { LayerStore } from "../snapshot/layer-store.ts";
 import type { BlobOptions, Ref } from "../snapshot/ref.ts";
 import type { Snapshotter } from "../snapshot/snapshotter.ts";
 import type { CacheMounts } from "./cache-mounts.ts";
 import type { Reader } from "./context-files.ts";
+import type { OpResult } from "./result.ts";
+import type { StepPlan } from "./step.ts";
 
 /** What a source op names, loaded. */
 export interface SourceLoader {
@@ -28,6 +31,19 @@ export interface Facts {
   saveFact(key: Digest, value: string): void;
 }
 
+/** A RUN that failed, as it would be prepared again. */
+export interface FailedRun {
+  readonly vertex: Vertex;
+  /** How it was prepared; `below` is without what it changed. */
+  readonly plan: StepPlan;
+}
+
+/** Whoever keeps what a failed RUN left, for people to look at. */
+export interface FailedRunKeeper {
+  /** `keep` makes a layer of what it changed and gives the rootfs with that on top. Never throws: the failure is what counts. */
+  take(run: FailedRun, keep: () => Promise<OpResult>): Promise<void>;
+}
+
 export interface OpContext {
   readonly layers: LayerStore;
   /** Chosen and probed when the first RUN needs it. */
@@ -37,6 +53,7 @@ export interface OpContext {
   readonly cacheMounts: CacheMounts;
   readonly facts: Facts;
   readonly session: Session;
+  readonly failedRuns?: FailedRunKeeper | undefined;
   readonly events: EventSink;
   readonly now: () => number;
   /** Who takes what of a vertex of this build, by its digest. */

@@ -5,16 +5,13 @@ import { BuildError } from "../core/errors.ts";
 import type { StepResult } from "../executor/executor.ts";
 import type { ExecOp } from "../graph/op.ts";
 import type { Vertex } from "../graph/vertex.ts";
-import { StackTree } from "../layer/stack-tree.ts";
+import type { StoredLayer } from "../snapshot/ref.ts";
 import type { OpContext } from "./engine-parts.ts";
 import { missingMountPoints } from "./mount-points.ts";
-import { prepareMounts } from "./mounts.ts";
-import { homeVariable, resolveUser } from "./passwd.ts";
 import type { OpResult } from "./result.ts";
-import { RefResult, viewOf } from "./result.ts";
-
-/** What a step is called where nobody names it; BuildKit's, since programs write it into files. */
-const HOST_NAME = "buildkitsandbox";
+import { RefResult } from "./result.ts";
+import type { PreparedStep, StepPlan } from "./step.ts";
+import { prepareStep } from "./step.ts";
 
 /** Runs the op; throws `RUN_FAILED` with the program's exit code, `SANDBOX` when it cannot be run at all. */
 export async function runExec(
@@ -25,52 +22,54 @@ export async function runExec(
   signal: AbortSignal,
 ): Promise<OpResult> {
   const executor = await context.executor();
-  const rootInput = inputs[op.rootInput];
-  const below = rootInput === undefined ? { layers: [] } : await rootInput.ref(signal);
-  const snapshotter = await context.snapshotter();
-  await using scratch = context.layers.scratch();
-  await using root = await snapshotter.prepare(below.layers, true, signal);
-  const accounts =
-    root.root.kind === "overlay"
-      ? new StackTree(root.root.stack.lowers, context.layers.place.overlayXattrs)
-      : ((await rootInput?.tree(signal)) ?? (await viewOf(below, signal)));
-  const user = await resolveUser(accounts, op.user, signal);
-  await using mounts = await prepareMounts(context, op, inputs, scratch.path, signal);
-  const env = [...op.env, ...(vertex.options.hiddenEnv ?? []), ...mounts.env];
-  const result = await executor.run(
-    {
-      id: vertex.digest.slice("sha256:".length, "sha256:".length + 25),
-      root: root.root,
-      mounts: mounts.specs,
-      process: {
-        args: op.args,
-        env: [...env, ...(await homeVariable(accounts, user.uid, env, signal))],
-        cwd: op.cwd,
-        uid: user.uid,
-        gid: user.gid,
-        additionalGids: user.additionalGids,
-        security: op.security,
-        ulimits: op.ulimits,
+  const below = inputs[op.rootInput] ?? new RefResult({ layers: [] });
+  const hiddenEnv = vertex.options.hiddenEnv ?? [];
+  const plan: StepPlan = {
+    op,
+    inputs,
+    below,
+    hiddenEnv,
+    id: vertex.digest.slice("sha256:".length, "sha256:".length + 25),
+  };
+  await using step = await prepareStep(context, plan, signal);
+  const takeOver = async (): Promise<StoredLayer> => {
+    const frozen = await step.root.freeze(mountPointsMade(step), signal);
+    return context.layers.fromFrozen(frozen, context.now(), signal);
+  };
+  try {
+    const result = await executor.run(
+      {
+        ...step.spec,
+        output: (stream, data) =>
+          context.events({ kind: "log", vertex: vertex.digest, stream, data, time: context.now() }),
       },
-      network: op.network,
-      hostname: op.hostname || HOST_NAME,
-      extraHosts: op.extraHosts,
-      shmSizeBytes: op.shmSizeBytes,
-      ...(op.cgroupParent === "" ? {} : { cgroupParent: op.cgroupParent }),
-      scratch: scratch.path,
-      output: (stream, data) =>
-        context.events({ kind: "log", vertex: vertex.digest, stream, data, time: context.now() }),
-    },
-    signal,
-  );
-  if (result.exitCode !== 0) throw runFailed(op, result);
-  const made = missingMountPoints(
-    accounts,
+      signal,
+    );
+    if (result.exitCode !== 0) throw runFailed(op, result);
+  } catch (error) {
+    if (error instanceof BuildError && error.code === "RUN_FAILED") {
+      await context.failedRuns?.take({ vertex, plan }, async () => {
+        const layer = await takeOver();
+        await layer.index(signal); // once it is there, all of the layer is stored
+        return await withLayer(below, layer, signal);
+      });
+    }
+    throw error;
+  }
+  return await withLayer(below, await takeOver(), signal);
+}
+
+/** What was made in the rootfs for the mounts, and is no change of the step's. */
+function mountPointsMade({ tree, mounts }: PreparedStep): ReturnType<typeof missingMountPoints> {
+  return missingMountPoints(
+    tree,
     mounts.specs.map(({ target }) => target),
   );
-  const frozen = await root.freeze(made, signal);
-  const layer = context.layers.fromFrozen(frozen, context.now(), signal);
-  return new RefResult({ layers: [...below.layers, layer] }, rootInput);
+}
+
+async function withLayer(below: OpResult, layer: StoredLayer, signal: AbortSignal): Promise<RefResult> {
+  const { layers } = await below.ref(signal);
+  return new RefResult({ layers: [...layers, layer] }, below);
 }
 
 function runFailed(op: ExecOp, result: StepResult): BuildError {

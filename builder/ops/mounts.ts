@@ -6,11 +6,11 @@ import { BuildError } from "../core/errors.ts";
 import type { MountSpec } from "../executor/executor.ts";
 import type { ExecMount, ExecOp } from "../graph/op.ts";
 import { resolvePath } from "../layer/resolve-path.ts";
-import type { OpContext } from "./engine-parts.ts";
 import { cleaned } from "./keys.ts";
 import type { OpResult } from "./result.ts";
 import { secretDirectory } from "./secret-files.ts";
 import { proxyAgent } from "./ssh-proxy.ts";
+import type { StepContext } from "./step.ts";
 
 /** The mounts of one step; disposing them takes away secrets, sockets and locks. */
 export interface PreparedMounts extends AsyncDisposable {
@@ -26,9 +26,9 @@ interface Made {
 
 /** Prepares the mounts in the order they are written. */
 export async function prepareMounts(
-  context: OpContext,
+  context: StepContext,
   op: ExecOp,
-  inputs: readonly OpResult[],
+  inputs: readonly (OpResult | undefined)[],
   scratch: string,
   signal: AbortSignal,
 ): Promise<PreparedMounts> {
@@ -45,9 +45,9 @@ export async function prepareMounts(
 }
 
 async function prepare(
-  context: OpContext,
+  context: StepContext,
   mount: ExecMount,
-  inputs: readonly OpResult[],
+  inputs: readonly (OpResult | undefined)[],
   scratch: string,
   undo: AsyncDisposableStack,
   signal: AbortSignal,
@@ -73,9 +73,9 @@ async function prepare(
 }
 
 async function bindMount(
-  context: OpContext,
+  context: StepContext,
   mount: Extract<ExecMount, { type: "bind" }>,
-  inputs: readonly OpResult[],
+  inputs: readonly (OpResult | undefined)[],
   scratch: string,
   undo: AsyncDisposableStack,
   signal: AbortSignal,
@@ -101,9 +101,9 @@ async function bindMount(
 }
 
 async function cacheMount(
-  context: OpContext,
+  context: StepContext,
   mount: Extract<ExecMount, { type: "cache" }>,
-  inputs: readonly OpResult[],
+  inputs: readonly (OpResult | undefined)[],
   undo: AsyncDisposableStack,
   signal: AbortSignal,
 ): Promise<MountSpec> {
@@ -114,7 +114,7 @@ async function cacheMount(
 }
 
 async function secretMount(
-  context: OpContext,
+  context: StepContext,
   mount: Extract<ExecMount, { type: "secret" }>,
   undo: AsyncDisposableStack,
 ): Promise<Made> {
@@ -140,7 +140,7 @@ async function secretMount(
 }
 
 async function sshMount(
-  context: OpContext,
+  context: StepContext,
   mount: Extract<ExecMount, { type: "ssh" }>,
   scratch: string,
   undo: AsyncDisposableStack,
@@ -160,7 +160,7 @@ async function sshMount(
 
 /** Mode and owner of what is mounted; another owner than ourselves only where we may give files away. */
 function own(
-  context: OpContext,
+  context: StepContext,
   path: string,
   mount: { readonly mode: number; readonly uid: number; readonly gid: number },
 ): void {

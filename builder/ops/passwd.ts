@@ -63,6 +63,17 @@ export async function resolveUser(tree: ReadableTree, user: string, signal: Abor
   return { uid, gid, additionalGids: gids.includes(gid) ? gids : [gid, ...gids] };
 }
 
+/** Groups by name or number. Throws `DOCKERFILE` for a name without an entry. */
+export async function resolveGroups(
+  tree: ReadableTree,
+  names: readonly string[],
+  signal: AbortSignal,
+): Promise<readonly number[]> {
+  if (names.length === 0) return [];
+  const groups = await readGroups(tree, signal);
+  return names.map((name) => groupId(groups, name));
+}
+
 /** The owner a `--chown` names. An unknown name becomes 0, as in BuildKit; a user number alone is the group's too. */
 export async function resolveOwner(tree: ReadableTree, spec: OwnerSpec, signal: AbortSignal): Promise<Owner> {
   const { user, group } = spec;

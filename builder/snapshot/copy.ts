@@ -48,7 +48,8 @@ export function copySnapshotter(place: LayerPlace): Snapshotter {
   };
 }
 
-async function mergedEntries(layers: readonly StoredLayer[], signal: AbortSignal): Promise<SourcedEntry[]> {
+/** All layers as one tree, and where the bytes of its files are. */
+export async function mergedEntries(layers: readonly StoredLayer[], signal: AbortSignal): Promise<SourcedEntry[]> {
   const view = new RootfsView(
     await Promise.all(
       layers.map(async (layer) => ({

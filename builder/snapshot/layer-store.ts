@@ -116,6 +116,12 @@ export class LayerStore {
     return this.#add(new DiskLayer({ place: this.place, id, meta, pendingIndex }));
   }
 
+  /** Removes a layer that nothing names any more. Throws where its files are of ids that this process lacks. */
+  drop(id: string): void {
+    this.#known.delete(id);
+    new LayerFiles(this.place.layersDirectory, id).remove();
+  }
+
   /** An empty folder of this process for somebody's files, on the layers' file system; gone when disposed. */
   scratch(): AsyncDisposable & { readonly path: string } {
     const path = join(this.place.workDirectory, randomUUID());

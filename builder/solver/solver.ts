@@ -88,6 +88,16 @@ export class Solver<R> {
     return targets.every((target) => known.get(target.digest) === true);
   }
 
+  /** The cache keys that vertices came to have, once `solve` has ended. */
+  async knownKeys(): Promise<ReadonlyMap<Digest, Digest>> {
+    const found = new Map<Digest, Digest>();
+    for (const [vertex, { key }] of this.#states) {
+      const [settled] = await Promise.allSettled([key]);
+      if (settled.status === "fulfilled" && settled.value !== undefined) found.set(vertex, settled.value);
+    }
+    return found;
+  }
+
   /** Inputs first, so that no chain of calls grows as deep as a Dockerfile is long. */
   #start(targets: readonly Vertex[]): void {
     const vertices = topological(targets);

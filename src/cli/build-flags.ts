@@ -33,6 +33,7 @@ export const BUILD_FLAGS: readonly Flag[] = [
   { name: "network", kind: "string", value: "MODE", state: "works", help: "Network of RUN: default, host or none" },
   { name: "no-cache", kind: "boolean", state: "works", help: "Run every step again" },
   { name: "no-cache-filter", kind: "list", value: "STAGE", state: "works", help: "Run every step of these stages again" },
+  { name: "on-error", kind: "string", value: "WHAT", state: "works", help: "When a RUN fails: fail (the default), or shell: open one in it, as it was when it failed" },
   { name: "output", short: "o", kind: "list", value: "SPEC", state: "works", help: "Where the result goes: PATH, - or type=T,dest=PATH,..." },
   { name: "platform", kind: "list", value: "OS/ARCH", state: "works", help: "Platforms to build for (default: this machine's)" },
   { name: "policy", kind: "list", state: "later", help: "Source policy" },

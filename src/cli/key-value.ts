@@ -19,6 +19,20 @@ export function parseAssignments(
   return result;
 }
 
+/** The same, where a bare K that the environment lacks is to be taken away (docker run's rule). */
+export function parseSettings(
+  values: readonly string[],
+  flag: string,
+  environment: Environment,
+): Map<string, string | undefined> {
+  return new Map(
+    values.map((text) => {
+      const { key, value } = split(text, flag);
+      return [key, value ?? environment[key]];
+    }),
+  );
+}
+
 /** Labels: a bare K is an empty one. */
 export function parseLabels(values: readonly string[], flag: string): Map<string, string> {
   const result = new Map<string, string>();

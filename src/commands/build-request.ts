@@ -8,7 +8,7 @@ import type { EventSink } from "../../builder/core/events.ts";
 import type { Platform } from "../../builder/core/platform.ts";
 import { formatPlatform, hostPlatform, parsePlatform } from "../../builder/core/platform.ts";
 import type { DriverName } from "../../builder/request.ts";
-import type { BuildRequest } from "../../builder/request.ts";
+import type { BuildRequest, ErrorShell } from "../../builder/request.ts";
 import type { Arguments } from "../cli/flags.ts";
 import { isOn, listOf, textOf } from "../cli/flags.ts";
 import { parseAssignments, parseLabels } from "../cli/key-value.ts";
@@ -38,6 +38,7 @@ export interface RequestOptions {
   readonly environment: Environment;
   readonly openStdin: OpenStdin;
   readonly events: EventSink;
+  readonly shellOnError?: ErrorShell | undefined;
 }
 
 /** The whole request. Throws `USAGE` and the like before anything is begun. */
@@ -96,6 +97,7 @@ export async function readRequest(options: RequestOptions): Promise<BuildRequest
     hostPlatform: hostPlatform(),
     environment: definedOnly(environment),
     check: undefined,
+    shellOnError: options.shellOnError,
   };
 }
 

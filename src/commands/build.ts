@@ -31,6 +31,8 @@ export const build: Command = async (context) => {
   if (args === undefined) return 0;
   const [path = ""] = exactly(args, 1, "build", "PATH, URL or -");
   const mode = progressMode(args, environment);
+  const onError = textOf(args, "on-error") === undefined ? undefined : await import("./on-error.ts");
+  const isShellWanted = onError?.wantsShell(args) === true;
   const outputs = await readOutputs(args, { isTerminal: process.stdout.isTTY, write: context.print });
   if (textOf(args, "iidfile") !== undefined && !makesImage(outputs)) {
     throw new BuildError("USAGE", "--iidfile needs an output that is an image");
@@ -43,6 +45,7 @@ export const build: Command = async (context) => {
     if (event.kind === "warning") warnings.push(event);
   });
   const { display, events, repeatable } = shown;
+  const shellOnError = isShellWanted ? onError?.errorShell(context, shown) : undefined;
   try {
     const { openStdin } = await import("./stdin.ts");
     const request = await readRequest({
@@ -53,6 +56,7 @@ export const build: Command = async (context) => {
       environment,
       openStdin: (what) => openStdin(what, repeatable),
       events: events.sink,
+      shellOnError,
     });
     if (asked !== undefined) {
       const { answerCall } = await import("./build-call.ts");
@@ -65,8 +69,13 @@ export const build: Command = async (context) => {
     await report(context, args, result, warnings, mode === "quiet", outputs.usesStdout);
     return 0;
   } catch (error) {
-    if (error instanceof NamespaceNeeded) events.drop();
-    else await reportFailure(context, args, asBuildError(error), shown);
+    if (error instanceof NamespaceNeeded) {
+      events.drop();
+      throw error;
+    }
+    const failure = asBuildError(error);
+    if (isShellWanted && shellOnError === undefined) onError?.tellNoTerminal(shown, failure);
+    await reportFailure(context, args, failure, shown);
     throw error;
   }
 };
@@ -101,7 +110,7 @@ async function reportFailure(
   shown: ShownEvents,
 ): Promise<void> {
   closeShown(shown, error);
-  outcome.told = shown.display.tellsErrors;
+  outcome.told ||= shown.display.tellsErrors;
   const metadataFile = textOf(args, "metadata-file");
   // What failed is what counts, not that it could not be written down as well.
   if (metadataFile)

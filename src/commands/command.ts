@@ -1,6 +1,7 @@
 // What every command is given, and what it gives back.
 
 import { BuildError } from "../../builder/core/errors.ts";
+import type { SignalSource } from "../../builder/run-request.ts";
 import type { Arguments, Flag, GrammarOptions } from "../cli/flags.ts";
 import { isOn, parseArguments, textOf } from "../cli/flags.ts";
 import { dataRoot } from "../config/data-root.ts";
@@ -14,6 +15,8 @@ export interface CommandContext {
   readonly environment: Environment;
   /** Aborted by the first SIGINT or SIGTERM. */
   readonly signal: AbortSignal;
+  /** The signals themselves, for a program that they are meant for: while somebody listens they abort nothing. */
+  readonly signals: SignalSource;
   /** Writes to standard output and waits until it has taken it. */
   readonly print: (data: string | Uint8Array) => Promise<void>;
   /** What main should know when the command fails. */
@@ -26,6 +29,8 @@ export interface Outcome {
   debug: boolean;
   /** The error has been told (as JSON): no text. */
   told: boolean;
+  /** The exit code of every failure that is not the program's own, where the command has one of its own for it. */
+  ownFailure?: number;
 }
 
 /** Runs a command to its end; the number is the exit code. */

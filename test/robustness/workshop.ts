@@ -47,7 +47,7 @@ export class Running {
   #stderr = "";
 
   constructor(args: readonly string[], home: string, options: StartOptions = {}) {
-    const [file = "", ...rest] = [...(options.wrapper ?? []), process.execPath, TSBUILD, ...args];
+    const [file = "", ...rest] = [...(options.wrapper ?? []), process.execPath, "--", TSBUILD, ...args];
     const env = { PATH: process.env["PATH"] ?? "/usr/bin:/bin", HOME: home, ...options.env };
     const ids = options.uid === undefined ? {} : { uid: options.uid, gid: options.uid };
     this.child = spawn(file, rest, { env, cwd: options.cwd ?? home, stdio: ["pipe", "pipe", "pipe"], ...ids });
@@ -172,6 +172,12 @@ function processesWith(text: string): number[] {
 export async function nobodyRuns(text: string): Promise<void> {
   for (let attempt = 0; attempt < 200 && processesWith(text).length > 0; attempt++) await sleep(10);
   assert.deepEqual(processesWith(text), [], `"${text}" still runs`);
+}
+
+/** Waits until a process has the text in its arguments. */
+export async function somebodyRuns(text: string): Promise<void> {
+  for (let attempt = 0; attempt < 3000 && processesWith(text).length === 0; attempt++) await sleep(10);
+  assert.notEqual(processesWith(text).length, 0, `"${text}" does not run`);
 }
 
 /** Mounts of this machine below a folder. */

@@ -24,6 +24,7 @@ export async function runCommand(command: Command, root: string, ...args: readon
       globals: { values: new Map(), positionals: [], notes: [] },
       environment: {},
       signal: new AbortController().signal,
+      signals: { listen: () => ({ [Symbol.dispose]: () => undefined }) },
       print: async (data) => void chunks.push(Buffer.from(data)),
       outcome: { debug: false, told: false },
     });

@@ -118,7 +118,7 @@ class Script {
     const [first = "", second = ""] = args;
     switch (command) {
       case "tsbuild":
-        return this.#spawn(process.execPath, [TSBUILD, ...args]);
+        return this.#spawn(process.execPath, ["--", TSBUILD, ...args]);
       case "exec":
         return this.#spawn(first, args.slice(1));
       case "stdin":

@@ -8,9 +8,11 @@ import type { PreludeStep } from "./prelude.ts";
 import { findTool } from "./prelude.ts";
 import { probeByRunning } from "./probe-step.ts";
 
+const CRUN_NOTES = [...RUNTIME_NOTES, "a terminal keeps the size that it had at first"];
+
 /** Whether crun runs a step here. Never throws. */
 export async function probeCrun(): Promise<DriverProbe> {
-  return await probeByRunning("crun", crunExecutor, ["crun"], "apt-get install crun", RUNTIME_NOTES);
+  return await probeByRunning("crun", crunExecutor, ["crun"], "apt-get install crun", CRUN_NOTES);
 }
 
 /** The executor over crun. */

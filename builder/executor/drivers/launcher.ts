@@ -3,17 +3,18 @@
 
 import type { ChildProcess } from "node:child_process";
 import { spawn } from "node:child_process";
-import { accessSync, constants, existsSync } from "node:fs";
-import { constants as osConstants } from "node:os";
+import { accessSync, constants, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { getSystemErrorMessage } from "node:util";
 import { BuildError } from "../../core/errors.ts";
 import type { DriverProbe, Executor, StepResult, StepSpec } from "../executor.ts";
 import { makeStepCgroups } from "../cgroup.ts";
 import { readHostFacts } from "../host-facts.ts";
-import type { Report } from "../launcher/spec.ts";
+import { feedInput, inputKind } from "../own-streams.ts";
+import { passSignals } from "../pass-signals.ts";
 import { readReports } from "../launcher/spec.ts";
 import { planStep } from "../launcher/step-plan.ts";
+import { errnoText, resultOf, throwIfAborted } from "../launcher/step-result.ts";
 import { runOnTerminal, wantsTerminal } from "../terminal.ts";
 
 /** Where the launcher lies: beside the compiled program, or in `dist` when the sources are run. Undefined where it was never built. */
@@ -34,11 +35,10 @@ export function launcherExecutor(path: string, notes: readonly string[] = []): E
       using cgroups = makeStepCgroups(step, host);
       const terminal = wantsTerminal(step);
       const spec = planStep(step, host, { terminal, cgroups: cgroups.directories });
-      const reports = terminal
-        ? await runOnTerminal(path, spec, step, signal)
+      const result = terminal
+        ? await runInTerminal(path, spec, step, signal)
         : await runPiped(path, spec, step, signal);
-      throwIfAborted(step, signal);
-      return { ...resultOf(step, reports), ...(cgroups.outOfMemory() ? { outOfMemory: true } : {}) };
+      return { ...result, ...(cgroups.outOfMemory() ? { outOfMemory: true } : {}) };
     },
   };
 }
@@ -81,23 +81,33 @@ async function runProbe(path: string): Promise<Map<string, number>> {
 }
 
 /** Runs the launcher with its spec on a socket as fd 3; the socket's end is also how it learns that this process is gone. */
-async function runPiped(path: string, spec: Buffer, step: StepSpec, signal: AbortSignal): Promise<Report[]> {
+async function runPiped(path: string, spec: Buffer, step: StepSpec, signal: AbortSignal): Promise<StepResult> {
   const output = step.output;
-  const through = output === "inherit";
-  const child = spawn(path, ["step"], {
-    stdio: through
-      ? [step.input === "stdin" ? "inherit" : "ignore", "inherit", "inherit", "pipe"]
-      : ["ignore", "pipe", "pipe", "pipe"],
-    env: {},
-    cwd: "/",
-  });
+  const kind = typeof output === "function" ? "pipe" : "inherit";
+  using passed = passSignals(step.signals);
+  const child = spawn(path, ["step"], { stdio: [inputKind(step), kind, kind, "pipe"], env: {}, cwd: "/" });
   const reports = collect(child, spec);
-  if (output !== "inherit") {
+  if (typeof output === "function") {
     child.stdout?.on("data", (chunk: Buffer) => output(1, chunk));
     child.stderr?.on("data", (chunk: Buffer) => output(2, chunk));
   }
+  using _input = feedInput(child);
+  passed.to(child.pid, 1);
   await endOf(child, step, signal);
-  return readReports(Buffer.concat(reports));
+  throwIfAborted(step, signal);
+  return passed.resultOf(resultOf(step, readReports(Buffer.concat(reports))));
+}
+
+/** The same on a terminal, which leaves no room for fd 3: spec and reports are files. */
+async function runInTerminal(path: string, spec: Buffer, step: StepSpec, signal: AbortSignal): Promise<StepResult> {
+  const specFile = join(step.scratch, "spec");
+  const reportFile = join(step.scratch, "report");
+  writeFileSync(specFile, spec, { mode: 0o600 });
+  writeFileSync(reportFile, "", { mode: 0o600 });
+  const command = { command: [path, "step", specFile, reportFile], cwd: "/", env: {}, depth: 1 };
+  const { passed } = await runOnTerminal(command, step, (pid) => process.kill(pid, "SIGTERM"), signal);
+  throwIfAborted(step, signal);
+  return passed.resultOf(resultOf(step, readReports(readFileSync(reportFile))));
 }
 
 function collect(child: ChildProcess, spec: Buffer): Buffer[] {
@@ -126,47 +136,6 @@ async function endOf(child: ChildProcess, step: StepSpec, signal: AbortSignal): 
   } finally {
     signal.removeEventListener("abort", stop);
   }
-}
-
-/** What the reports say: a result, or an error of the sandbox or of the program's start. */
-export function resultOf(step: StepSpec, reports: readonly Report[]): StepResult {
-  const setup = reports.find((report) => report.kind === "setup");
-  if (setup !== undefined) {
-    throw new BuildError("SANDBOX", `step ${step.id}: ${setup.text}: ${errnoText(setup.value)}`);
-  }
-  const program = reports.find((report) => report.kind === "program");
-  if (program !== undefined) {
-    throw new BuildError("RUN_FAILED", lowerReason(program.text), {
-      exitCode: program.value === osConstants.errno.ENOENT ? 127 : 126,
-    });
-  }
-  const exit = reports.find((report) => report.kind === "exit");
-  if (exit === undefined) throw new BuildError("SANDBOX", `step ${step.id}: the launcher was killed`);
-  return waitStatus(exit.value);
-}
-
-/** A wait status (waitpid(2)) as a result. */
-function waitStatus(status: number): StepResult {
-  const number = status & 0x7f;
-  if (number === 0) return { exitCode: (status >> 8) & 0xff };
-  const name = Object.entries(osConstants.signals).find(([, value]) => value === number)?.[0];
-  return { exitCode: 128 + number, signal: name ?? `signal ${number}` };
-}
-
-/** Rejects with what an aborted step rejects with. */
-export function throwIfAborted(step: StepSpec, signal: AbortSignal): void {
-  if (signal.aborted) throw new BuildError("CANCELLED", `step ${step.id} was stopped`, { cause: signal.reason });
-}
-
-/** The C library's words start with a capital letter, Go's, which people know from here, with a small one. */
-function lowerReason(text: string): string {
-  return text.replace(/: ([A-Z])(?=[^:]*$)/, (_, letter: string) => `: ${letter.toLowerCase()}`);
-}
-
-function errnoText(errno: number): string {
-  const name = Object.entries(osConstants.errno).find(([, value]) => value === errno)?.[0];
-  const text = getSystemErrorMessage(-errno);
-  return name === undefined ? text : `${text} (${name})`;
 }
 
 function isExecutable(path: string): boolean {

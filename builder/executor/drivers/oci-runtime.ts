@@ -11,8 +11,9 @@ import { writeHostFiles } from "../host-files.ts";
 import { runtimeSpec } from "../runtime-spec.ts";
 import { INSECURE_DEVICES } from "../sandbox-policy.ts";
 import type { PreludeStep } from "./prelude.ts";
+import { terminalSize, wantsTerminal } from "../terminal.ts";
 import { planPrelude, preludeCommand, runCommand } from "./prelude.ts";
-import { throwIfAborted } from "./launcher.ts";
+import { throwIfAborted } from "../launcher/step-result.ts";
 
 export interface RuntimeDriver {
   readonly driver: Extract<DriverName, "crun" | "runc">;
@@ -26,7 +27,6 @@ export interface RuntimeDriver {
 
 /** What both lack. */
 export const RUNTIME_NOTES: readonly string[] = [
-  "no interactive terminal",
   "a part of another stage whose path goes through a link is not mounted",
 ];
 
@@ -46,7 +46,7 @@ export function runtimeExecutor(runtime: RuntimeDriver): Executor {
         files: writeHostFiles(step),
         rootPath: plan.rootPath,
         mounts: plan.mounts,
-        terminal: false,
+        terminal: wantsTerminal(step) ? terminalSize() : undefined,
         permitted: permittedCapabilities(),
         existingDevices: INSECURE_DEVICES.filter((name) => existsSync(`/dev/${name}`)),
       });
@@ -72,6 +72,7 @@ export function runtimeExecutor(runtime: RuntimeDriver): Executor {
         const result = await runCommand(
           preludeCommand([...plan.prelude, ...runtime.extraMounts], command),
           step,
+          2,
           signal,
         );
         if (result.exitCode !== 0) throwRuntimeError(runtime.driver, step, log);

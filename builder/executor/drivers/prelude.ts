@@ -2,7 +2,6 @@
 // mount and a pid namespace around the step, in which mount(8) mounts the stacks. So all mounts and
 // all processes end with it; setpriv(1) has the kernel end it when this process dies.
 
-import type { ChildProcess } from "node:child_process";
 import { spawn } from "node:child_process";
 import {
   accessSync,
@@ -10,7 +9,6 @@ import {
   existsSync,
   lstatSync,
   mkdirSync,
-  readFileSync,
   rmdirSync,
   statSync,
   symlinkSync,
@@ -24,8 +22,10 @@ import type { MountSpec, OverlayStack, StepResult, StepSpec } from "../executor.
 import type { HostFacts } from "../host-facts.ts";
 import { checkIds, distinctMounts, mountedKind, stubsOf, viewStack } from "../launcher/step-plan.ts";
 import { overlayOptions } from "../overlay-options.ts";
-import { wantsTerminal } from "../terminal.ts";
-import { throwIfAborted } from "./launcher.ts";
+import { feedInput, inputKind } from "../own-streams.ts";
+import { childrenOf, passSignals } from "../pass-signals.ts";
+import { runOnTerminal, wantsTerminal } from "../terminal.ts";
+import { throwIfAborted } from "../launcher/step-result.ts";
 
 /** One thing that the prelude script does. */
 export type PreludeStep =
@@ -67,11 +67,6 @@ exec "$@"
 
 /** Plans the mounts of a step for the prelude. Throws `SANDBOX` where a stack's sub path goes through a link, which only the launcher resolves safely. */
 export function planPrelude(step: StepSpec, host: HostFacts): Prelude {
-  if (wantsTerminal(step)) {
-    throw new BuildError("UNSUPPORTED", "an interactive terminal needs tsbuild's own launcher", {
-      hint: "run without a terminal (</dev/null), or build the launcher with make",
-    });
-  }
   checkIds(step, host);
   const rootPath = join(step.scratch, "root");
   const links = join(step.scratch, "l");
@@ -156,28 +151,41 @@ function preludeWords(step: PreludeStep): string[] {
   }
 }
 
-/** Runs a command line to its end and passes its output on. Throws `CANCELLED` when the signal aborts. */
-export async function runCommand(command: readonly string[], step: StepSpec, signal: AbortSignal): Promise<StepResult> {
+/**
+ * Runs a command line to its end and passes its output on; `depth` says in which pid namespace below it the step's process
+ * is. Throws `CANCELLED` when the signal aborts.
+ */
+export async function runCommand(
+  command: readonly string[],
+  step: StepSpec,
+  depth: number,
+  signal: AbortSignal,
+): Promise<StepResult> {
   throwIfAborted(step, signal);
   const [file = "", ...args] = command;
-  const output = step.output;
   const env = { PATH: TOOL_PATH, LIBMOUNT_FORCE_MOUNT2: "always" };
-  const child = spawn(file, args, {
-    stdio:
-      output === "inherit"
-        ? [step.input === "stdin" ? "inherit" : "ignore", "inherit", "inherit"]
-        : ["ignore", "pipe", "pipe"],
-    env,
-    cwd: join(step.scratch, "l"),
-  });
-  if (output !== "inherit") {
+  const cwd = join(step.scratch, "l");
+  if (wantsTerminal(step)) {
+    const end = await runOnTerminal({ command, cwd, env, depth }, step, killInside, signal);
+    throwIfAborted(step, signal);
+    return end.passed.resultOf(signalled(end.signal === undefined ? end.code : 128 + end.signal));
+  }
+  const output = step.output;
+  const kind = typeof output === "function" ? "pipe" : "inherit";
+  using passed = passSignals(step.signals);
+  const child = spawn(file, args, { stdio: [inputKind(step), kind, kind], env, cwd });
+  using _input = feedInput(child);
+  passed.to(child.pid, depth);
+  if (typeof output === "function") {
     child.stdout?.on("data", (chunk: Buffer) => output(1, chunk));
     child.stderr?.on("data", (chunk: Buffer) => output(2, chunk));
   }
-  const stop = (): void => killInside(child);
+  const stop = (): void => {
+    if (child.pid !== undefined) killInside(child.pid);
+  };
   signal.addEventListener("abort", stop, { once: true });
   try {
-    return await new Promise<StepResult>((resolve, reject) => {
+    const result = await new Promise<StepResult>((resolve, reject) => {
       child.on("error", (cause) =>
         reject(new BuildError("SANDBOX", `step ${step.id}: cannot start "${file}": ${cause.message}`, { cause })),
       );
@@ -189,6 +197,7 @@ export async function runCommand(command: readonly string[], step: StepSpec, sig
       });
       if (signal.aborted) stop();
     });
+    return passed.resultOf(result);
   } finally {
     signal.removeEventListener("abort", stop);
   }
@@ -198,19 +207,9 @@ export async function runCommand(command: readonly string[], step: StepSpec, sig
  * Kills pid 1 of the namespace, not unshare(1) above it: that one ends only when the kernel has ended all below, so that
  * nothing is left when its end is seen.
  */
-function killInside(child: ChildProcess): void {
-  let inside: number[] = [];
-  try {
-    inside = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8")
-      .trim()
-      .split(/\s+/)
-      .filter(Boolean)
-      .map(Number);
-  } catch {
-    // it has ended already, or the kernel does not list children
-  }
-  if (inside.length === 0) child.kill("SIGKILL");
-  for (const pid of inside) {
+function killInside(outside: number): void {
+  const inside = childrenOf(outside);
+  for (const pid of inside.length === 0 ? [outside] : inside) {
     try {
       process.kill(pid, "SIGKILL");
     } catch {

@@ -9,7 +9,6 @@ import { refuseCgroupParent } from "../cgroup.ts";
 import type { HostFacts } from "../host-facts.ts";
 import { hasId, readHostFacts } from "../host-facts.ts";
 import { writeHostFiles } from "../host-files.ts";
-import { tmpfsOptions } from "../launcher/step-plan.ts";
 import {
   capabilitiesOf,
   DEFAULT_CAPABILITIES,
@@ -20,8 +19,9 @@ import {
   READONLY_PATHS,
   RESOURCE_LIMITS,
 } from "../sandbox-policy.ts";
-import { throwIfAborted } from "./launcher.ts";
+import { throwIfAborted } from "../launcher/step-result.ts";
 import { permittedCapabilities } from "./oci-runtime.ts";
+import { tmpfsOptions } from "../tmpfs-data.ts";
 import type { Prelude, PreludeStep } from "./prelude.ts";
 import { planPrelude, preludeCommand, runCommand, tool } from "./prelude.ts";
 import { probeByRunning } from "./probe-step.ts";
@@ -31,7 +31,7 @@ const UNSHARE_NOTES: readonly string[] = [
   "NO SECCOMP: steps may use every system call that the kernel allows them",
   "the root is entered with chroot: a step that runs as root can leave it",
   "mounts whose target or source goes through a link are refused",
-  "no interactive terminal, and /dev/stdout cannot be opened again",
+  "/dev/stdout cannot be opened again",
 ];
 
 /** Whether util-linux runs a step here. Never throws. */
@@ -59,7 +59,12 @@ export function unshareExecutor(notes: readonly string[] = UNSHARE_NOTES): Execu
       const steps = [...plan.prelude, ...systemSteps(step, host, plan), ...ownSteps(step, plan)];
       const namespaces = ["--ipc", "--uts", ...(step.network === "none" ? ["--net"] : [])];
       try {
-        return await runCommand(preludeCommand(steps, processCommand(step, plan.rootPath), namespaces), step, signal);
+        return await runCommand(
+          preludeCommand(steps, processCommand(step, plan.rootPath), namespaces),
+          step,
+          1,
+          signal,
+        );
       } finally {
         await plan.tidy();
       }
@@ -72,7 +77,9 @@ function processCommand(step: StepSpec, rootPath: string): string[] {
   const { process } = step;
   const available = capabilitiesOf(permittedCapabilities());
   const kept =
-    process.security === "insecure" ? available : DEFAULT_CAPABILITIES.filter((name) => available.includes(name));
+    process.security === "insecure"
+      ? available
+      : (process.capabilities ?? DEFAULT_CAPABILITIES).filter((name) => available.includes(name));
   const bounding = ["-all", ...kept.map((name) => `+${name.slice("CAP_".length).toLowerCase()}`)].join(",");
   const limits = process.ulimits.map(({ name, soft, hard }) => {
     if (!RESOURCE_LIMITS.has(name)) throw new BuildError("USAGE", `"${name}" is not a ulimit`);
@@ -177,10 +184,7 @@ function ownSteps(step: StepSpec, plan: Prelude): PreludeStep[] {
     checkTarget(step.root, mount.target);
     const target = join(plan.rootPath, mount.target);
     if (mount.kind === "tmpfs") {
-      const options = ["nosuid", ...(mount.readonly === true ? ["ro"] : []), tmpfsOptions(mount)].filter(
-        (option) => option !== "",
-      );
-      steps.push({ kind: "mount", type: "tmpfs", options: options.join(","), source: "tmpfs", target });
+      steps.push({ kind: "mount", type: "tmpfs", options: tmpfsOptions(mount).join(","), source: "tmpfs", target });
     } else {
       steps.push({ kind: "mount", type: "none", options: "rbind", source: mount.source, target });
       if (mount.readonly)

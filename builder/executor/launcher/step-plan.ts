@@ -20,7 +20,8 @@ import {
   RESOURCE_LIMITS,
 } from "../sandbox-policy.ts";
 import { overlayOptions } from "../overlay-options.ts";
-import { defaultSeccompProgram } from "../seccomp/program.ts";
+import { tmpfsData } from "../tmpfs-data.ts";
+import { seccompProgram } from "../seccomp/program.ts";
 import { ATTR, MOUNT_FLAG, MS, NAMESPACE, SpecWriter, STEP_FLAG } from "./spec.ts";
 
 export interface PlanOptions {
@@ -46,7 +47,7 @@ export function planStep(step: StepSpec, host: HostFacts, options: PlanOptions):
       (ownCgroups ? NAMESPACE.cgroup : 0),
     (none ? STEP_FLAG.loopback : 0) |
       (options.terminal ? STEP_FLAG.terminal : 0) |
-      (step.output === "inherit" ? 0 : STEP_FLAG.pipes),
+      (typeof step.output === "function" ? STEP_FLAG.pipes : 0),
   );
   for (const cgroup of options.cgroups) spec.cgroup(cgroup);
   spec.hostname(step.hostname);
@@ -203,7 +204,7 @@ function addOwnMounts(spec: SpecWriter, step: StepSpec, mounts: readonly MountSp
         spec.bind(mount.source, mount.target, attributes);
         break;
       case "tmpfs":
-        spec.fs("tmpfs", "tmpfs", mount.target, MS.nosuid | (attributes ? MS.rdonly : 0), tmpfsOptions(mount));
+        spec.fs("tmpfs", "tmpfs", mount.target, tmpfsFlags(mount), tmpfsData(mount).join(","));
         break;
       case "overlay": {
         const staging = join(step.scratch, "staging");
@@ -230,12 +231,8 @@ export function viewStack(stack: OverlayStack, scratch: string): OverlayStack {
   return { lowers: [...stack.lowers, empty] };
 }
 
-/** Options of a tmpfs as mount(2) takes them. */
-export function tmpfsOptions(mount: Extract<MountSpec, { kind: "tmpfs" }>): string {
-  const options: string[] = [];
-  if (mount.sizeBytes !== undefined && mount.sizeBytes > 0) options.push(`size=${mount.sizeBytes}`);
-  if (mount.mode !== undefined) options.push(`mode=${mount.mode.toString(8)}`);
-  return options.join(",");
+function tmpfsFlags({ noexec, readonly }: Extract<MountSpec, { kind: "tmpfs" }>): number {
+  return MS.nosuid | (noexec === true ? MS.noexec : 0) | (readonly === true ? MS.rdonly : 0);
 }
 
 function addProcess(spec: SpecWriter, step: StepSpec, host: HostFacts): void {
@@ -245,8 +242,9 @@ function addProcess(spec: SpecWriter, step: StepSpec, host: HostFacts): void {
   if (process.security === "insecure") {
     spec.caps(capabilityMask(ALL_CAPABILITIES), true);
   } else {
-    spec.caps(capabilityMask(DEFAULT_CAPABILITIES), false);
-    spec.seccomp(defaultSeccompProgram());
+    const capabilities = process.capabilities ?? DEFAULT_CAPABILITIES;
+    spec.caps(capabilityMask(capabilities), false);
+    spec.seccomp(seccompProgram(capabilities));
   }
   spec.env(process.env);
   spec.args(process.args);

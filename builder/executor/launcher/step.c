@@ -1,6 +1,19 @@
 /* The mode "step": pid 1 of the step, and the supervisor beside it. */
 #include "launcher.h"
 
+/*
+ * Pipes, and a terminal of the step's own, become its user's, as with runc: else a user that is not root could not open
+ * /dev/stdout. Files and sockets that were handed over stay whose they are.
+ */
+static void give_streams(const struct process *p)
+{
+	struct stat st;
+	for (int fd = 0; fd < 3 && p->uid != 0; fd++) {
+		if (fstat(fd, &st) < 0 || !(S_ISFIFO(st.st_mode) || (p->flags & STEP_TERMINAL && S_ISCHR(st.st_mode)))) continue;
+		if (fchown(fd, p->uid, (gid_t)-1) < 0) continue; /* it works as it is */
+	}
+}
+
 /* Pid 1 of the step: mounts, enters, drops, becomes the program. Never returns. */
 static void run_child(struct process *p, struct reader records, int parent_gone)
 {
@@ -144,6 +157,7 @@ static void run_child(struct process *p, struct reader records, int parent_gone)
 	int cwd = open_in(AT_FDCWD, p->cwd, O_PATH | O_DIRECTORY, 0);
 	if (cwd < 0 || fchdir(cwd) < 0) die("enter the working directory \"%s\"", p->cwd);
 	close(cwd);
+	give_streams(p);
 	drop_privileges(p);
 	umask(0022);
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); /* the change of user cleared it */
@@ -156,11 +170,9 @@ static void run_child(struct process *p, struct reader records, int parent_gone)
  */
 struct stream { int pipe[2], to, blocked; };
 
-static void open_stream(struct stream *s, int to, const struct process *p)
+static void open_stream(struct stream *s, int to)
 {
 	if (pipe2(s->pipe, O_CLOEXEC) < 0) die("make a pipe");
-	/* A user that is not root must be able to open /dev/stdout too. */
-	if (p->uid != 0 && fchown(s->pipe[1], p->uid, p->gid) < 0) die("give the output to user %u", p->uid);
 	s->to = fcntl(to, F_DUPFD_CLOEXEC, 4);
 	if (s->to < 0 || fcntl(s->to, F_SETFL, O_NONBLOCK) < 0 || fcntl(s->pipe[0], F_SETFL, O_NONBLOCK) < 0) die("make a pipe");
 	s->blocked = 0;
@@ -225,7 +237,7 @@ int run_step(const char *spec_path, const char *report_path)
 	sigprocmask(SIG_BLOCK, &watched, &old);
 	int signal_fd = signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK);
 	struct stream streams[2] = { { .pipe = { -1, -1 } }, { .pipe = { -1, -1 } } };
-	if (p.flags & STEP_PIPES) for (int i = 0; i < 2; i++) open_stream(&streams[i], i + 1, &p);
+	if (p.flags & STEP_PIPES) for (int i = 0; i < 2; i++) open_stream(&streams[i], i + 1);
 	pid_t child = (pid_t)syscall(SYS_clone, (unsigned long)p.namespaces | SIGCHLD, 0, 0, 0, 0);
 	if (child < 0) die("create the namespaces");
 	if (child == 0) {

@@ -10,8 +10,9 @@ import { DEFAULT_PROFILE } from "./default-profile.ts";
 import type { SyscallArch } from "./syscall-numbers.ts";
 import { syscallNumbers } from "./syscall-numbers.ts";
 
-/** The filter of a sandboxed step on this machine. Throws `SANDBOX` on an architecture without tables. */
-export function defaultSeccompProgram(): Uint8Array {
+/** The filter of a step with these capabilities on this machine. Throws `SANDBOX` on an architecture without tables. */
+export function seccompProgram(capabilities: readonly Capability[]): Uint8Array {
+  if (capabilities !== DEFAULT_CAPABILITIES) return compileSeccomp(profileArch(), capabilities);
   cached ??= compileSeccomp(profileArch(), DEFAULT_CAPABILITIES);
   return cached;
 }

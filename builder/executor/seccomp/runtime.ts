@@ -1,6 +1,6 @@
 // The same profile in the form of the OCI runtime-spec (config-linux.md, Seccomp), for crun and runc.
 
-import { DEFAULT_CAPABILITIES } from "../sandbox-policy.ts";
+import type { Capability } from "../sandbox-policy.ts";
 import type { ArgumentTest } from "./default-profile.ts";
 import { applicableRules, profileArch } from "./program.ts";
 
@@ -11,8 +11,8 @@ const OPERATORS = {
   "masked-zero": "SCMP_CMP_MASKED_EQ",
 } as const;
 
-/** The `linux.seccomp` object of a sandboxed step on this machine. */
-export function runtimeSeccomp(): object {
+/** The `linux.seccomp` object of a process with these capabilities on this machine. */
+export function runtimeSeccomp(capabilities: readonly Capability[]): object {
   const arch = profileArch();
   return {
     defaultAction: "SCMP_ACT_ERRNO",
@@ -21,7 +21,7 @@ export function runtimeSeccomp(): object {
       arch === "amd64"
         ? ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"]
         : ["SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"],
-    syscalls: applicableRules(arch, DEFAULT_CAPABILITIES).map((rule) => ({
+    syscalls: applicableRules(arch, capabilities).map((rule) => ({
       names: rule.names,
       ...(rule.action === "allow"
         ? { action: "SCMP_ACT_ALLOW" }

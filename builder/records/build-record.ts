@@ -1,0 +1,83 @@
+// What is remembered of a build: its steps, how to find what each one made, and where it failed. No secret is in it: of
+// secrets and agents only their ids, of variables that are no part of a step only the names.
+
+import type { Digest } from "../core/digest.ts";
+import { BuildError } from "../core/errors.ts";
+import type { ExecOp } from "../graph/op.ts";
+
+/** Version of the files; one of another version is as if it were not there. */
+export const RECORD_FORMAT = 1;
+
+/** One vertex of a build. */
+export interface StepRecord {
+  readonly vertex: Digest;
+  /** As people saw it: "[2/5] RUN make". */
+  readonly name: string;
+  readonly kind: "source" | "exec" | "file" | "merge" | "diff";
+  /** Places of the inputs in the list of steps. */
+  readonly inputs: readonly number[];
+  /** Place of the step whose files it begins with. */
+  readonly base?: number;
+  /** The cache key of its result, where it came to have one. */
+  readonly key?: Digest;
+  /** Ids of the layers of a base image, bottom first. */
+  readonly layers?: readonly string[];
+  readonly exec?: ExecOp;
+  /** Names of the variables that it saw and that are no part of it. */
+  readonly hiddenEnv?: readonly string[];
+}
+
+/** What a build failed with. */
+export interface FailureRecord {
+  readonly message: string;
+  /** Of a RUN that failed: its place in the list of steps. */
+  readonly step?: number;
+}
+
+/** One build. */
+export interface BuildRecord {
+  readonly format: typeof RECORD_FORMAT;
+  /** Lower-case letters and digits. */
+  readonly id: string;
+  /** What was built, for people. */
+  readonly what: string;
+  /** ms since the epoch. */
+  readonly startedMs: number;
+  readonly endedMs: number;
+  /** Inputs before their users. */
+  readonly steps: readonly StepRecord[];
+  readonly failure?: FailureRecord;
+}
+
+/** What a failed RUN left, as long as it is kept: layer ids, bottom first. */
+export interface KeptState {
+  /** The rootfs as it was when the program ended; the last layer is what the step changed. */
+  readonly rootfs: readonly string[];
+  /** By number of the input: what its mounts showed. */
+  readonly inputs: Readonly<Record<number, readonly string[]>>;
+}
+
+/** A step that one can look into, as a person may name it: by its number in the list of these, by what stands in the brackets of its name, or by its vertex. */
+export function findStep(record: BuildRecord, text: string): number {
+  const places = enterableSteps(record);
+  const byNumber = /^\d{1,5}$/.test(text) ? places[Number(text) - 1] : undefined;
+  if (byNumber !== undefined) return byNumber;
+  const named = places.filter((place) => {
+    const step = record.steps[place];
+    if (step === undefined) return false;
+    const isVertex =
+      /^(?:sha256:)?[0-9a-f]{6,64}$/.test(text) && step.vertex.startsWith(`sha256:${text.replace(/^sha256:/, "")}`);
+    return isVertex || /^\[(.*?)\]/.exec(step.name)?.[1] === text;
+  });
+  const [only] = named;
+  if (only !== undefined && named.length === 1) return only;
+  const why = only === undefined ? `has no step "${text}"` : `has ${named.length} steps "${text}"`;
+  throw new BuildError("USAGE", `the build ${record.id} ${why}`, {
+    hint: `tsbuild shell --list ${record.id} lists its steps`,
+  });
+}
+
+/** The places of the steps that have files of their own to look at: all but contexts and downloads. */
+export function enterableSteps({ steps }: BuildRecord): number[] {
+  return steps.flatMap(({ kind, layers }, place) => (kind === "source" && layers === undefined ? [] : [place]));
+}

@@ -1,0 +1,181 @@
+// The records of the builds of one store: `<root>/tsbuild/builds/` holds
+//   <id>.json   what is remembered of a build
+//   <id>.kept   the layers that its failed RUN left. While this file is there they must stay: it is their lease.
+// A `.kept` file is locked (shared) while somebody looks at what it names.
+
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { randomBytes } from "node:crypto";
+import { join } from "node:path";
+import { BuildError, isErrno } from "../core/errors.ts";
+import { flock } from "../core/syscall.ts";
+import type { BuildRecord, KeptState } from "./build-record.ts";
+import { RECORD_FORMAT } from "./build-record.ts";
+
+/** Records that are remembered, and states of failed steps that are kept, at most. */
+const MOST_RECORDS = 50;
+const MOST_KEPT = 3;
+/** How long the state of a failed step is kept. */
+const KEPT_MS = 7 * 24 * 3600 * 1000;
+
+/** A name for a new build. */
+export function newBuildId(): string {
+  // Letters that cannot be mistaken for digits.
+  const letters = "abcdefghjkmnpqrstuvwxyz23456789";
+  return [...randomBytes(10)].map((byte) => letters[byte % letters.length]).join("");
+}
+
+/** The records below one folder. */
+export class BuildRecords {
+  readonly #directory: string;
+  readonly #temporaryDirectory: string;
+
+  /** `directory` is made when something is saved; `temporaryDirectory` is on its file system. */
+  constructor(directory: string, temporaryDirectory: string) {
+    this.#directory = directory;
+    this.#temporaryDirectory = temporaryDirectory;
+  }
+
+  /**
+   * Remembers a build, and what its failed step left if there is something. What is then too much, or kept for too long, is
+   * forgotten; `dropLayer` is given the layers that nobody needs any more.
+   */
+  save(record: BuildRecord, kept: KeptState | undefined, dropLayer: (id: string) => void): void {
+    mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+    if (kept !== undefined) this.#write(`${record.id}.kept`, JSON.stringify(kept));
+    this.#write(`${record.id}.json`, JSON.stringify(record));
+    this.#forget(record.endedMs, dropLayer);
+  }
+
+  /** All records, the newest first. */
+  list(): BuildRecord[] {
+    return this.#names(".json")
+      .flatMap((name) => this.#read(name) ?? [])
+      .toSorted((a, b) => b.endedMs - a.endedMs || (a.id < b.id ? -1 : 1));
+  }
+
+  /** The build of an id, or of the only one that begins so. Throws `USAGE`. */
+  find(text: string): BuildRecord {
+    const names = this.#names(".json").map((name) => name.slice(0, -".json".length));
+    const found = names.includes(text) ? [text] : names.filter((id) => text !== "" && id.startsWith(text));
+    const [only] = found;
+    const record = only !== undefined && found.length === 1 ? this.#read(`${only}.json`) : undefined;
+    if (record !== undefined) return record;
+    throw new BuildError(
+      "USAGE",
+      found.length > 1 ? `several builds begin with "${text}"` : `there is no build "${text}"`,
+      {
+        hint: "tsbuild shell --list lists the last ones",
+      },
+    );
+  }
+
+  /** Whether the state of a build's failed step is kept. */
+  isKept(id: string): boolean {
+    return this.#names(".kept").includes(`${id}.kept`);
+  }
+
+  /** The state of a build's failed step, safe from being dropped until disposed; undefined when it is not kept any more. */
+  holdKept(id: string): (KeptState & Disposable) | undefined {
+    const file = openIfThere(join(this.#directory, `${id}.kept`));
+    if (file === undefined) return undefined;
+    const close = (): void => closeSync(file);
+    // Whoever drops it holds it alone; then it is gone in a moment.
+    if (!flock(file, "shared", { wait: false }) || !this.isKept(id)) {
+      close();
+      return undefined;
+    }
+    const state = JSON.parse(readFileSync(file, "utf8")) as KeptState; // written by `save`, whole or not at all
+    return { ...state, [Symbol.dispose]: close };
+  }
+
+  // By the files' times: to read all records at the end of every build would take longer than the build may.
+  #forget(nowMs: number, dropLayer: (id: string) => void): void {
+    const kept = this.#byAge(".kept");
+    const isOld = ({ timeMs }: { readonly timeMs: number }): boolean => nowMs - timeMs > KEPT_MS;
+    for (const { id } of kept.filter((state, place) => place >= MOST_KEPT || isOld(state))) this.#drop(id, dropLayer);
+    const ids = this.#names(".json");
+    if (ids.length <= MOST_RECORDS) return;
+    for (const { id } of this.#byAge(".json").slice(MOST_RECORDS)) {
+      if (!this.isKept(id)) rmSync(join(this.#directory, `${id}.json`), { force: true });
+    }
+  }
+
+  /** The newest first. */
+  #byAge(ending: string): { readonly id: string; readonly timeMs: number }[] {
+    return this.#names(ending)
+      .flatMap((name) => {
+        const stat = statSync(join(this.#directory, name), { throwIfNoEntry: false });
+        return stat === undefined ? [] : [{ id: name.slice(0, -ending.length), timeMs: stat.mtimeMs }];
+      })
+      .toSorted((a, b) => b.timeMs - a.timeMs);
+  }
+
+  /** Somebody looking at it, or files of ids that this process lacks, leave it for a later build. */
+  #drop(id: string, dropLayer: (id: string) => void): void {
+    const path = join(this.#directory, `${id}.kept`);
+    const file = openIfThere(path);
+    if (file === undefined) return;
+    try {
+      if (!flock(file, "exclusive", { wait: false })) return;
+      const { rootfs } = JSON.parse(readFileSync(file, "utf8")) as KeptState; // written by `save`
+      const layer = rootfs.at(-1);
+      if (layer !== undefined) dropLayer(layer);
+      rmSync(path, { force: true });
+    } catch (error) {
+      if (!isErrno(error, "EACCES", "EPERM")) throw error;
+    } finally {
+      closeSync(file);
+    }
+  }
+
+  #read(name: string): BuildRecord | undefined {
+    try {
+      const record: unknown = JSON.parse(readFileSync(join(this.#directory, name), "utf8"));
+      // The rest of the format is what this version wrote.
+      const isOurs = typeof record === "object" && record !== null && "format" in record;
+      return isOurs && record.format === RECORD_FORMAT ? (record as BuildRecord) : undefined;
+    } catch (error) {
+      if (isErrno(error, "ENOENT") || error instanceof SyntaxError) return undefined;
+      throw error;
+    }
+  }
+
+  #names(ending: string): string[] {
+    try {
+      return readdirSync(this.#directory).filter((name) => name.endsWith(ending));
+    } catch (error) {
+      if (isErrno(error, "ENOENT")) return [];
+      throw error;
+    }
+  }
+
+  #write(name: string, text: string): void {
+    const temporary = join(this.#temporaryDirectory, name);
+    try {
+      writeFileSync(temporary, text, { mode: 0o600 });
+      renameSync(temporary, join(this.#directory, name));
+    } catch (error) {
+      rmSync(temporary, { force: true });
+      throw error;
+    }
+  }
+}
+
+function openIfThere(path: string): number | undefined {
+  try {
+    return openSync(path, "r");
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return undefined;
+    throw error;
+  }
+}
