@@ -123,6 +123,25 @@ suite("attestations", () => {
     );
   });
 
+  test("of several platforms each has its own, behind all images", () => {
+    const files = layout("platforms", "--provenance=mode=min", "--platform=linux/amd64,linux/arm64", "-t", "app");
+    const entries = files.top().manifests;
+    const places = entries.map(({ platform }) => `${platform?.os}/${platform?.architecture}`);
+    assert.deepEqual(places, ["linux/amd64", "linux/arm64", "unknown/unknown", "unknown/unknown"]);
+    for (const [at, platform] of ["amd64", "arm64"].entries()) {
+      const [image, attestation] = [entries[at], entries[at + 2]];
+      assert.equal(attestation?.annotations?.["vnd.docker.reference.digest"], image?.digest);
+      const [layer] = files.json<Manifest>(attestation as Descriptor).layers;
+      const { subject } = files.json<Statement>(layer as Descriptor);
+      assert.deepEqual(subject, [
+        {
+          name: `pkg:docker/app@latest?platform=linux%2F${platform}`,
+          digest: { sha256: image?.digest.slice("sha256:".length) },
+        },
+      ]);
+    }
+  });
+
   test("as images, for registries that take no artifacts", () => {
     const root = place("legacy");
     build("store", "--provenance=mode=min,version=v0.2", "-o", `type=oci,tar=false,oci-artifact=false,dest=${root}`);
