@@ -104,8 +104,9 @@ async function recordOf(
   for (const vertex of order) {
     const { op, options, inputs } = vertex;
     const key = keys.get(vertex.digest);
+    const step = { vertex: vertex.digest, name: options.name };
     const image =
-      op.kind === "source" && op.source.type === "image" ? await sources.image(op.source.id, NEVER) : undefined;
+      op.kind === "source" && op.source.type === "image" ? await sources.image(op.source.id, step, NEVER) : undefined;
     const [upon] = builtUpon(vertex);
     const base = upon === undefined ? undefined : places.get(inputs[upon]?.digest ?? vertex.digest);
     const hiddenEnv = options.hiddenEnv?.map((variable) => variable.replace(/=.*$/s, ""));
