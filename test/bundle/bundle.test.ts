@@ -93,7 +93,7 @@ suite("bundle", { skip: whyNoBusybox() ?? false }, () => {
     assert.deepEqual([a.process.user.uid, a.process.user.gid], [b.process.user.uid, b.process.user.gid]);
     // A process's own group is among its groups here, as docker has it.
     const groups = ({ process: { user } }: Config) =>
-      [...new Set([user.gid, ...(user.additionalGids ?? [])])].toSorted();
+      [...new Set([user.gid, ...(user.additionalGids ?? [])])].toSorted((x, y) => x - y);
     assert.deepEqual(groups(a), groups(b));
     const { "org.opencontainers.image.author": author, ...annotations } = b.annotations;
     assert.equal(author, "", "umoci notes an author where there is none");
@@ -113,7 +113,7 @@ suite("bundle", { skip: whyNoBusybox() ?? false }, () => {
       // A machine with both cgroup versions is more than crun takes: it is shown the first one only.
       const hide = 'test ! -e /sys/fs/cgroup/unified || mount -t tmpfs tmpfs /sys/fs/cgroup/unified; exec "$@"';
       const around = runtime === "crun" && isRoot ? ["unshare", "-m", "sh", "-c", hide, "sh"] : [];
-      const [file = "", ...args] = [
+      const [file, ...args] = [
         ...around,
         runtime,
         ...state,
