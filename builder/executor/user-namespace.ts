@@ -64,6 +64,8 @@ export async function enterUserNamespace(
   const marked: Record<string, string> = { [NAMESPACE_VARIABLE]: plan.kind, [NOTES_VARIABLE]: plan.notes.join("\n") };
   for (const [name, value] of Object.entries(env))
     if (value !== undefined && name !== NAMESPACE_VARIABLE && name !== NOTES_VARIABLE) marked[name] = value;
+  // In there the user database would say that this is root.
+  if (!marked["HOME"]) marked["HOME"] = ownHome();
   // Without "--" Node looks for flags of its own among the program's.
   const program = [process.execPath, ...process.execArgv, "--", ...argv];
   const [file, ...args] = namespaceCommand(plan, program);
@@ -264,6 +266,14 @@ function userName(): string {
     return userInfo().username;
   } catch {
     return String(ownUid()); // no passwd entry, as in many containers
+  }
+}
+
+function ownHome(): string {
+  try {
+    return userInfo().homedir;
+  } catch {
+    return "/";
   }
 }
 

@@ -1,9 +1,9 @@
 // The folders in which tools of this field keep configuration.
 
 import { readFileSync } from "node:fs";
-import { homedir } from "node:os";
 import { join } from "node:path";
 import type { Environment } from "./environment.ts";
+import { homeFolder } from "./home.ts";
 
 /** Absolute paths. */
 export interface ConfigFolders {
@@ -27,8 +27,7 @@ export function configFolders(environment: Environment, etc = "/etc"): ConfigFol
     return value?.startsWith("/") ? value : undefined;
   };
   const runtime = absolute("XDG_RUNTIME_DIR");
-  // HOME may be empty or missing: then the user database's.
-  const home = environment["HOME"] || homedir();
+  const home = homeFolder(environment) ?? "/";
   return {
     home,
     config: absolute("XDG_CONFIG_HOME") ?? join(home, ".config"),

@@ -94,6 +94,15 @@ suite("an ordinary user", { skip: whyNoBusybox() ?? (isRoot ? false : "needs roo
     }
   });
 
+  test("needs no home folder where --root names the store, and is told so where it does not", async () => {
+    const room = roomOf(SINGLE, "FROM fixture:busybox\nRUN echo x >/x\n");
+    await room.succeed([], { uid: SINGLE, env: { HOME: "" } });
+    const nowhere = ["build", "--progress", "plain", room.context];
+    const ended = await new Running(nowhere, room.home, { uid: SINGLE, env: { HOME: "" } }).ended;
+    assert.equal(ended.code, 78, ended.stderr);
+    assert.match(ended.stderr, /user 64123 has no home folder[^]*--root/);
+  });
+
   test("gives a context on standard input to the program that runs once more in a namespace", async () => {
     const room = roomOf(SINGLE, "FROM fixture:busybox\nCOPY file /\nRUN cat /file\n");
     const tar = spawnSync("tar", ["-C", room.context, "--owner=0", "--group=0", "-c", "."]).stdout;
