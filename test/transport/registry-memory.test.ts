@@ -7,8 +7,8 @@ import { join } from "node:path";
 import process from "node:process";
 import { after, suite, test } from "node:test";
 import { promisify } from "node:util";
-import { MEDIA } from "../../builder/core/descriptor.ts";
-import { type Digest, digestOf } from "../../builder/core/digest.ts";
+import { type Descriptor, MEDIA } from "../../builder/core/descriptor.ts";
+import { digestOf } from "../../builder/core/digest.ts";
 import { assembleManifest } from "../../builder/image/manifest.ts";
 import { startLiar } from "./registry-server.ts";
 import { Workbench } from "./registry-workbench.ts";
@@ -26,7 +26,7 @@ suite(`a layer of ${LAYER_MIB} MiB`, () => {
     const block = randomBytes(MIB);
     const hash = createHash("sha256");
     for (let i = 0; i < LAYER_MIB; i++) hash.update(block);
-    const layer = { mediaType: MEDIA.ociLayerGzip, digest: `sha256:${hash.digest("hex")}`, size: LAYER_MIB * MIB }; // prettier-ignore
+    const layer: Descriptor = { mediaType: MEDIA.ociLayerGzip, digest: `sha256:${hash.digest("hex")}`, size: LAYER_MIB * MIB }; // prettier-ignore
     const config = Buffer.from(JSON.stringify({ architecture: "amd64", os: "linux", rootfs: { type: "layers", diff_ids: [digestOf("")] } })); // prettier-ignore
     const described = { mediaType: MEDIA.ociConfig, digest: digestOf(config), size: config.length };
     const { descriptor, bytes } = assembleManifest(described, [layer], "oci");
