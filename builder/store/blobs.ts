@@ -9,7 +9,6 @@ import type { Digest } from "../core/digest.ts";
 import { digestOf, hexOf } from "../core/digest.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import { BuildError, isErrno } from "../core/errors.ts";
-import { openDownload } from "./download.ts";
 import { HashedFile } from "./hashed-file.ts";
 import { explain, explained } from "./layout.ts";
 import type { BlobDownload, BlobStore, BlobWriter } from "./store.ts";
@@ -112,6 +111,7 @@ export class DiskBlobs implements BlobStore {
     { digest, size }: Pick<Descriptor, "digest" | "size">,
     signal: AbortSignal,
   ): Promise<BlobDownload | undefined> {
+    const { openDownload } = await import("./download.ts");
     return await openDownload({
       digest,
       size,
