@@ -23,6 +23,7 @@ export function convertOptions(request: BuildRequest, platform: Platform): Conve
     cgroupParent: request.cgroupParent,
     allow: request.allow,
     epochSeconds: request.epochSeconds,
+    reproducible: request.reproducible,
     check: checkOf(request),
   };
 }

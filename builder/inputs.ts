@@ -7,6 +7,7 @@ import type { EventSink } from "./core/events.ts";
 import type { Platform } from "./core/platform.ts";
 import type { ConvertWorld, NamedContext, ResolvedImage } from "./dockerfile/convert/plan.ts";
 import type { Engine } from "./engine.ts";
+import type { Vertex } from "./graph/vertex.ts";
 import { told } from "./internal-steps.ts";
 import type { DockerfileSource, MainContext } from "./main-context.ts";
 import { openMainContext } from "./main-context.ts";
@@ -68,6 +69,11 @@ export class InputLoader implements ConvertWorld, AsyncDisposable {
 
   mainContext(): Promise<NamedContext> {
     return (this.#files ??= this.#context().then((context) => context.files()));
+  }
+
+  async sourceSeconds(source: Vertex): Promise<number | undefined> {
+    const { sourceSeconds } = await import("./source-times.ts");
+    return await sourceSeconds(source, this.#trees, this.#engine, this.#signal);
   }
 
   /** How the blobs of this build are made: as its first image output says; times end at `epoch` (SOURCE_DATE_EPOCH, seconds). */

@@ -203,17 +203,19 @@ async function openUrl(world: ContextWorld, url: string): Promise<MainContext> {
   const { op, options, digest } = source;
   if (op.kind !== "source" || op.source.type !== "http") throw new BuildError("INTERNAL", "a URL is no http source");
   const http = op.source;
-  const { path } = await world.trees.toldEarly(digest, options.name, () => world.trees.httpFile(http, digest));
+  const file = await world.trees.toldEarly(digest, options.name, () => world.trees.httpFile(http, digest));
   const { isArchive } = await import("./source/archive.ts");
-  return isArchive(path) ? archiveContext(world, path) : new RemoteContext(world, source, http.fileName);
+  if (!isArchive(file.path)) return new RemoteContext(world, source, http.fileName);
+  return archiveContext(world, file.path, file.lastModified);
 }
 
-function archiveContext(world: ContextWorld, path: string): MainContext {
+function archiveContext(world: ContextWorld, path: string, lastModified?: number): MainContext {
   const { engine, trees, signal } = world;
-  trees.addArchive(MAIN, async () => {
+  const open = async (): Promise<FileTree> => {
     const { openArchive } = await import("./source/archive.ts");
     return await openArchive(path, engine.jobs, engine.layers.place.workDirectory, signal);
-  });
+  };
+  trees.addArchive(MAIN, { open, lastModified });
   const unpacked = vertex({ kind: "source", source: { type: "archive", name: MAIN } }, [], {
     name: "[internal] load build context",
   });

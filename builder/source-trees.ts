@@ -39,6 +39,13 @@ export interface ResolvedSources {
   readonly git: readonly { readonly vertex: Digest; readonly source: GitSource; readonly resolved: ResolvedRef }[];
 }
 
+/** An archive that archive ops name. */
+export interface ArchivePlace {
+  open(): Promise<FileTree>;
+  /** ms since the epoch, where a server said it. */
+  readonly lastModified?: number | undefined;
+}
+
 /** Opens trees; disposing it saves what was learned of the folders. */
 export class SourceTrees implements Disposable {
   readonly #engine: Engine;
@@ -53,7 +60,7 @@ export class SourceTrees implements Disposable {
   readonly #files = new Map<Digest, Promise<HttpFile>>();
   readonly #statCaches = new Map<string, StatCache | undefined>();
   readonly #places = new Map<string, LocalPlace>();
-  readonly #archives = new Map<string, () => Promise<FileTree>>();
+  readonly #archives = new Map<string, ArchivePlace>();
   readonly #told = new Set<Digest>();
 
   constructor(engine: Engine, request: BuildRequest, signal: AbortSignal) {
@@ -68,8 +75,13 @@ export class SourceTrees implements Disposable {
   }
 
   /** Says how the archive of a name is opened. */
-  addArchive(name: string, open: () => Promise<FileTree>): void {
-    this.#archives.set(name, open);
+  addArchive(name: string, place: ArchivePlace): void {
+    this.#archives.set(name, place);
+  }
+
+  /** What the server said of an archive's age, in ms since the epoch. */
+  archiveTime(name: string): number | undefined {
+    return this.#archives.get(name)?.lastModified;
   }
 
   /** Opens a source before the graph is solved, and tells of it as of a step. */
@@ -139,9 +151,9 @@ export class SourceTrees implements Disposable {
         return this.#openLocal(place, source.excludes);
       }
       case "archive": {
-        const open = this.#archives.get(source.name);
-        if (open === undefined) throw new BuildError("INTERNAL", `the archive "${source.name}" was never opened`);
-        return await open();
+        const place = this.#archives.get(source.name);
+        if (place === undefined) throw new BuildError("INTERNAL", `the archive "${source.name}" was never opened`);
+        return await place.open();
       }
       case "http":
         return (await this.httpFile(source, vertex)).tree;

@@ -119,7 +119,8 @@ function withEpoch(
 ): Pick<BuildRequest, "buildArgs" | "epochSeconds"> {
   if (buildArgs.has("SOURCE_DATE_EPOCH")) return { buildArgs, epochSeconds: undefined };
   if (variable === undefined || variable === "") return { buildArgs, epochSeconds: reproducible ? 0 : undefined };
-  const seconds = parseCount(variable, "SOURCE_DATE_EPOCH", 0);
+  const isNumber = /^[+-]?\d+$/.test(variable);
+  const seconds = isNumber ? parseCount(variable, "SOURCE_DATE_EPOCH", 0) : undefined;
   return { buildArgs: buildArgs.set("SOURCE_DATE_EPOCH", variable), epochSeconds: seconds };
 }
 

@@ -145,7 +145,10 @@ test("the epoch: a build argument comes before the environment, --reproducible a
   );
   assert.equal((await requestOf(["--reproducible"])).epochSeconds, 0);
   assert.equal((await requestOf([])).epochSeconds, undefined);
-  await assert.rejects(requestOf([], { SOURCE_DATE_EPOCH: "yesterday" }), /SOURCE_DATE_EPOCH/);
+  // A name is for the conversion to understand.
+  const named = await requestOf([], { SOURCE_DATE_EPOCH: "context" });
+  assert.deepEqual([named.epochSeconds, named.buildArgs.get("SOURCE_DATE_EPOCH")], [undefined, "context"]);
+  await assert.rejects(requestOf([], { SOURCE_DATE_EPOCH: "-1" }), /SOURCE_DATE_EPOCH/);
 });
 
 test("the default platform comes from the environment", async () => {

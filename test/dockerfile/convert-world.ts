@@ -49,6 +49,7 @@ export function smallWorld(asked: string[] = []): ConvertWorld {
       asked.push(`context ${shortName(name)}`);
       return contexts[shortName(name)];
     },
+    sourceSeconds: () => Promise.resolve(undefined),
     async mainContext() {
       asked.push("main context");
       return { kind: "local", name: "context", excludes: ["*.log", "tmp"] };

@@ -86,7 +86,8 @@ async function beginConversion(
   const findings = new Findings(dockerfile, options);
   findings.defaultArgs(dockerfile, automatic);
   const { scope, declared } = globalArgs(dockerfile, automatic, given);
-  const epoch = await readEpoch(given, scope, mainContext);
+  const { targetPlatform } = options;
+  const epoch = await readEpoch(given, scope, { dockerfile, world, targetPlatform, mainContext });
   return {
     dockerfile,
     options,
@@ -98,7 +99,7 @@ async function beginConversion(
     buildArgs: epoch.buildArgs,
     globalArgs: epoch.globalArgs,
     parameters: new Parameters(declared),
-    epochSeconds: epoch.seconds,
+    epochSeconds: epoch.seconds ?? (options.reproducible === true ? 0 : undefined),
     mainContext,
   };
 }
@@ -122,6 +123,7 @@ function rememberImages(world: ConvertWorld): ConvertWorld {
     hasNamedContext: (name, platform) => world.hasNamedContext(name, platform),
     namedContext: (name, platform) => world.namedContext(name, platform),
     mainContext: () => world.mainContext(),
+    sourceSeconds: (source) => world.sourceSeconds(source),
     resolveImage: (name, platform) => {
       const key = `${name} ${formatPlatform(platform)}`;
       const image = known.get(key) ?? world.resolveImage(name, platform);

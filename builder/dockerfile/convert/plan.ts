@@ -46,6 +46,8 @@ export interface ConvertWorld {
   namedContext(name: string, platform: Platform): Promise<NamedContext | undefined>;
   /** The main context with .dockerignore read; called at most once and only if something copies from it. */
   mainContext(): Promise<NamedContext>;
+  /** When what a source op names was made, in seconds since the epoch; undefined where nothing tells. */
+  sourceSeconds(source: Vertex): Promise<number | undefined>;
 }
 
 /** The options of a conversion; all from the request. */
@@ -71,6 +73,8 @@ export interface ConvertOptions {
   readonly allow: readonly string[];
   /** SOURCE_DATE_EPOCH in seconds, when given by the request (a build arg of that name counts as well). */
   readonly epochSeconds: number | undefined;
+  /** Where nothing tells the epoch it is 0. */
+  readonly reproducible?: boolean;
   /** Lint rules to skip, and whether findings are errors, from the request (`BUILDKIT_DOCKERFILE_CHECK`). */
   readonly check: string | undefined;
   /** Hears of findings when they are made; what the reader of the file has found already is not told again. */
