@@ -40,7 +40,7 @@ const WORDS: readonly string[] = [
   "constructor",
 ];
 
-export const MOST_CHARS = 64 * 1024;
+const MOST_CHARS = 64 * 1024;
 
 /** A text of the corpus, changed here and there. */
 export function mutated(random: Random, corpus: readonly string[]): string {
