@@ -25,7 +25,7 @@ export class HeldEvents {
   }
 
   readonly sink: EventSink = (event) => {
-    if (event.kind === "vertex" && !BEFORE_STEPS.test(event.name)) this.release();
+    if (event.kind === "vertex" && event.started !== undefined && !BEFORE_STEPS.test(event.name)) this.release();
     if (this.#held === undefined) this.#target(event);
     else this.#held.push(event);
   };
