@@ -182,7 +182,7 @@ suite("run", { skip: whyNoBusybox() ?? false }, () => {
     }
     const unknown = await run([`sha256:${"0".repeat(64)}`]);
     assert.equal(unknown.code, 125);
-    assert.match(unknown.stderr, /no image with the id/);
+    assert.match(unknown.stderr, /there is no image "sha256:0000/);
   });
 
   test("an image without a name is run by what `build -q` printed", async () => {
