@@ -101,7 +101,7 @@ class DiskDownload implements BlobDownload {
   readonly #isOwn: boolean;
   #content: HashedFile;
   #position = 0;
-  #state: "open" | "done" = "open";
+  #state: "open" | "spoiled" | "done" = "open";
 
   constructor(options: DownloadOptions, path: string, file: FileHandle, isOwn: boolean) {
     this.#options = options;
@@ -123,7 +123,13 @@ class DiskDownload implements BlobDownload {
 
   async write(chunk: Uint8Array): Promise<void> {
     this.#options.signal.throwIfAborted();
-    await this.#options.place.explained(() => this.#content.write(chunk));
+    try {
+      await this.#options.place.explained(() => this.#content.write(chunk));
+    } catch (error) {
+      // A disk that is full gets its space back.
+      this.#state = "spoiled";
+      throw error;
+    }
     this.#position += chunk.length;
   }
 
@@ -158,7 +164,7 @@ class DiskDownload implements BlobDownload {
     if (isKept) await this.#content.flush().catch(() => undefined);
     else await this.#content.settle();
     // Before the lock goes, with the file: whoever waits for it finds the file or does not.
-    if (this.#state === "open" && !isKept) await rm(this.#path, { force: true });
+    if (this.#state !== "done" && !isKept) await rm(this.#path, { force: true });
     await this.#file.close();
   }
 }

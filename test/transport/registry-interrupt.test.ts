@@ -10,7 +10,7 @@ import process from "node:process";
 import { after, before, suite, test } from "node:test";
 import type { Descriptor } from "../../builder/core/descriptor.ts";
 import { type Digest, hexOf } from "../../builder/core/digest.ts";
-import type { openStore } from "../../builder/store/open.ts";
+import { openStore } from "../../builder/store/open.ts";
 import { type Exchange, type Fault, type FaultProxy, startFaultProxy } from "../support/fault-proxy.ts";
 import { assertSpread, type Interruption, makePlan, randomNumbers, stepOf } from "./interrupt-plan.ts";
 import { noRegistry, type RunningRegistry, startRegistry } from "./registry-server.ts";
@@ -78,6 +78,8 @@ suite("interrupted", { skip: noRegistry }, () => {
         figures.resumed++;
       }
       assert.equal(partialSizes(pulling.store).size, 0);
+      // As any later run does.
+      await openStore(pulling.store.layoutPath);
       assert.deepEqual(readdirSync(join(pulling.store.layoutPath, "tsbuild/tmp")), []);
       rmSync(pulling.store.layoutPath, { recursive: true });
     }

@@ -47,7 +47,7 @@ export class BlobUploader {
       try {
         if (session === undefined) {
           const begun = await beginUpload(this.#client, blob, await this.#sharer(blob, notes), signal);
-          if (begun === "mounted") return;
+          if (begun === "mounted") return await note(undefined);
           session = begun;
           await note(session);
         }
@@ -78,8 +78,9 @@ export class BlobUploader {
   ): Promise<void> {
     const isWhole = session.position === 0 && (this.#chunkBytes === undefined || blob.size <= this.#chunkBytes);
     if (!isWhole) await this.#sendChunks(blob, session, cursor, signal, note);
-    const url = new URL(session.url);
-    url.searchParams.set("digest", blob.digest);
+    // The rest of the query stays as it was written: it may be signed.
+    const { href, search } = session.url;
+    const url = new URL(`${href}${search === "" ? "?" : "&"}digest=${encodeURIComponent(blob.digest)}`);
     const body = isWhole ? { from: 0, to: blob.size } : { from: blob.size, to: blob.size };
     const response = await this.#request("PUT", url, blob, cursor, body, {}, signal);
     if (response.status !== 201 && response.status !== 204 && response.status !== 200)
