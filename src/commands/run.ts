@@ -119,7 +119,7 @@ function sandboxOf(args: Arguments): SandboxWishes {
     readOnly: isOn(args, "read-only"),
     shmSizeBytes: parseSize(textOf(args, "shm-size") || String(DEFAULT_SHM_BYTES), "--shm-size"),
     cgroupParent: textOf(args, "cgroup-parent") ?? "",
-    network: networkMode(textOf(args, "network")),
+    network: networkMode(textOf(args, "network") ?? textOf(args, "net")),
     hostname: hostnameOf(textOf(args, "hostname")),
     extraHosts: listOf(args, "add-host").flatMap(parseExtraHosts),
     dns: {

@@ -7,7 +7,15 @@ import { join } from "node:path";
 import { after, before, suite, test, type TestContext } from "node:test";
 import { whyNoBusybox } from "../support/busybox.ts";
 import { attempt, missing } from "../peers/demo-image.ts";
-import { type Ended, isRoot, mountsBelow, type Room, Running, Workshop } from "../robustness/workshop.ts";
+import {
+  type Ended,
+  isRoot,
+  mountsBelow,
+  type Room,
+  Running,
+  userWithSubordinateIds,
+  Workshop,
+} from "../robustness/workshop.ts";
 
 const DOCKERFILE = `
 FROM fixture:busybox
@@ -28,6 +36,9 @@ CMD ["echo $GREETING; id; pwd; cat /data/seed; touch /data/new && ls -d /new/vol
 
 /** What the image's command shows when it is its own user. */
 const SHOWN = /^hello there\nuid=1000\(guest\) gid=1000\(guest\).*\n\/data\nseed\n\/new\/volume\n$/;
+
+const many = userWithSubordinateIds();
+const NO_USER = "needs root, and a user with ranges in /etc/subuid and /etc/subgid to become";
 
 interface Config {
   readonly process: {
@@ -98,13 +109,12 @@ suite("bundle", { skip: whyNoBusybox() ?? false }, () => {
     const { "org.opencontainers.image.author": author, ...annotations } = b.annotations;
     assert.equal(author, "", "umoci notes an author where there is none");
     assert.deepEqual(a.annotations, annotations);
-    // In no order of umoci's.
-    const volumes = (config: Config) =>
-      config.mounts
-        .filter(({ destination, type }) => type === "tmpfs" && !destination.startsWith("/dev"))
-        .map(({ destination }) => destination)
-        .toSorted((x, y) => (x < y ? -1 : 1));
-    assert.deepEqual(volumes(a), volumes(b));
+    // umoci's order is another one each time.
+    const volumes = ({ mounts }: Config) =>
+      mounts.flatMap(({ destination, type }) =>
+        type === "tmpfs" && !destination.startsWith("/dev") ? destination : [],
+      );
+    assert.deepEqual(volumes(a), volumes(b).toSorted());
     assert.equal(listing(join(room.home, "ours/rootfs")), listing(join(theirs, "rootfs")));
   });
 
@@ -112,21 +122,20 @@ suite("bundle", { skip: whyNoBusybox() ?? false }, () => {
     ["runc", []],
     ["crun", ["--cgroup-manager=disabled"]],
   ] as const) {
-    const runBundle = (t: TestContext, name: string): string | undefined => {
-      const state = ["--root", join(room.home, `${runtime}-state`), ...flags];
+    /** What the bundle's process shows; `become` are words that start a program as somebody else. */
+    const runBundle = (
+      t: TestContext,
+      name: string,
+      become: readonly string[] = [],
+      home = room.home,
+    ): string | undefined => {
+      const state = ["--root", join(home, `${runtime}-state`), ...flags];
       // A machine with both cgroup versions is more than crun takes: it is shown the first one only.
       const hide = 'test ! -e /sys/fs/cgroup/unified || mount -t tmpfs tmpfs /sys/fs/cgroup/unified; exec "$@"';
       const around = runtime === "crun" && isRoot ? ["unshare", "-m", "sh", "-c", hide, "sh"] : [];
-      const [file, ...args] = [
-        ...around,
-        runtime,
-        ...state,
-        "run",
-        "--bundle",
-        join(room.home, name),
-        `t-${process.pid}-${name}`,
-      ];
-      const { status, stdout, stderr } = attempt(file, args, { cwd: room.home });
+      const command = [runtime, ...state, "run", "--bundle", join(home, name), `t-${process.pid}-${name}`];
+      const [file, ...args] = [...around, ...become, ...command];
+      const { status, stdout, stderr } = attempt(file ?? "", args, { cwd: home });
       if (/hybrid mode not supported/.test(stderr)) {
         t.skip(`${runtime}: cgroups in hybrid mode not supported`);
         return undefined;
@@ -142,6 +151,22 @@ suite("bundle", { skip: whyNoBusybox() ?? false }, () => {
       // Volumes took what was written; the bundle has none of it.
       assert.equal(lstatSync(join(room.home, `${runtime}-run/rootfs/data/new`), { throwIfNoEntry: false }), undefined);
     });
+
+    test(
+      `${runtime} runs the bundle of an ordinary user`,
+      { skip: many === undefined ? NO_USER : missing(runtime) },
+      async (t) => {
+        const uid = many ?? 0;
+        const theirs = workshop.room({ Dockerfile: DOCKERFILE });
+        spawnSync("chown", ["-R", `${uid}:${uid}`, theirs.home]);
+        await theirs.succeed(["-t", "x"], { uid });
+        const made = await new Running(["--root", theirs.root, "bundle", "x", "b"], theirs.home, { uid }).ended;
+        assert.equal(made.code, 0, made.stderr);
+        const become = ["setpriv", "--reuid", String(uid), "--regid", String(uid), "--clear-groups"];
+        const shown = runBundle(t, "b", become, theirs.home);
+        if (shown !== undefined) assert.match(shown, SHOWN);
+      },
+    );
 
     test(
       `${runtime} runs a bundle with a user namespace`,

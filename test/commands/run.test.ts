@@ -6,6 +6,7 @@ import { userInfo } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { whyNoBusybox } from "../support/busybox.ts";
+import { noRegistry, startRegistry } from "../transport/registry-server.ts";
 import { type Ended, isRoot, mountsBelow, nobodyRuns, type Room, Running, Workshop } from "../robustness/workshop.ts";
 
 const DOCKERFILE = `
@@ -168,28 +169,50 @@ suite("run", { skip: whyNoBusybox() ?? false }, () => {
     assert.equal(await script("grep Seccomp: /proc/self/status", ["--privileged"]), "Seccomp:\t0\n");
   });
 
-  test("an image is also found by its id, in a layout and in an archive", async () => {
-    for (const name of [
-      imageId,
-      imageId.slice("sha256:".length),
-      "oci:layout",
-      "oci:layout:latest",
-      "docker-archive:image.tar",
-    ]) {
+  test("an image is also found by its id, in a layout and in an archive, and by what `build -q` printed", async () => {
+    for (const name of [imageId, imageId.slice(7, 20), "oci:layout", "docker-archive:image.tar"]) {
       const ended = await run([name, name]);
-      if (name === "oci:layout:latest") continue; // the layout's tag is the image's, whatever it is
       assert.equal(ended.stdout, `entry ${name}\n`, ended.stderr);
     }
     const unknown = await run([`sha256:${"0".repeat(64)}`]);
     assert.equal(unknown.code, 125);
-    assert.match(unknown.stderr, /there is no image "sha256:0000/);
+    assert.match(unknown.stderr, /there is no image "sha256:0+" in the store/);
+    writeFileSync(join(room.context, "Unnamed"), 'FROM fixture:busybox\nCMD ["echo", "unnamed"]\n');
+    const file = join(room.context, "Unnamed");
+    const built = await new Running(["--root", room.root, "build", "-q", "-f", file, room.context], room.home).ended;
+    assert.equal((await run([built.stdout.trim()])).stdout, "unnamed\n");
   });
 
-  test("an image without a name is run by what `build -q` printed", async () => {
-    writeFileSync(join(room.context, "Unnamed"), 'FROM fixture:busybox\nCMD ["echo", "unnamed"]\n');
-    const built = await new Running(["--root", room.root, "build", "-q", "-f", "Unnamed", room.context], room.home)
-      .ended;
-    assert.equal((await run([built.stdout.trim()])).stdout, "unnamed\n");
+  test("an image that is missing is pulled once, and named; --pull says otherwise", { skip: noRegistry }, async () => {
+    await using registry = await startRegistry();
+    const name = `${registry.host}/team/app:1`;
+    const insecure = ["--insecure-registry", registry.host];
+    const push = async (text: string): Promise<void> => {
+      writeFileSync(join(room.context, "Pushed"), `FROM fixture:busybox\nRUN echo ${text} >/text\n`);
+      const flags = [
+        "-f",
+        join(room.context, "Pushed"),
+        "-o",
+        `type=image,name=${name},push=true,store=false`,
+        ...insecure,
+      ];
+      await room.succeed(flags);
+    };
+    const fresh = workshop.room({});
+    const pull = async (...flags: string[]): Promise<Ended> =>
+      await new Running(["--root", fresh.root, "run", ...insecure, ...flags, name, "cat", "/text"], fresh.home).ended;
+    await push("first");
+    assert.equal((await pull("--pull", "never")).code, 125);
+    const first = await pull();
+    assert.deepEqual([first.code, first.stdout], [0, "first\n"], first.stderr);
+    assert.match(first.stderr, /pull .*team\/app:1/);
+    await push("second");
+    const again = await pull();
+    assert.deepEqual([again.stdout, again.stderr], ["first\n", ""]);
+    assert.equal((await pull("--pull", "always", "-q")).stdout, "second\n");
+    assert.equal((await pull("--pull=never")).stdout, "second\n");
+    const listed = await new Running(["--root", fresh.root, "images"], fresh.home).ended;
+    assert.match(listed.stdout, /team\/app:1/);
   });
 
   test("signals reach the program, and end one that does not handle them", async () => {

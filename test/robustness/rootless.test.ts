@@ -4,12 +4,20 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { userInfo } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { after, before, suite, test } from "node:test";
 import { whyNoBusybox } from "../support/busybox.ts";
-import { type Ended, isRoot, nobodyRuns, type Room, Running, TSBUILD, Workshop } from "./workshop.ts";
+import {
+  type Ended,
+  isRoot,
+  nobodyRuns,
+  type Room,
+  Running,
+  TSBUILD,
+  userWithSubordinateIds,
+  Workshop,
+} from "./workshop.ts";
 
 /** Nobody has this number: no name, no subordinate ids. */
 const SINGLE = 64_123;
@@ -201,19 +209,4 @@ function whyNoForeignNamespace(): string | undefined {
   return status === 0 && spawnSync("setpriv", ["--version"]).status === 0
     ? undefined
     : "needs unshare(1) and setpriv(1), and a kernel with user namespaces";
-}
-
-/** The first user of /etc/passwd that has subordinate ids. */
-function userWithSubordinateIds(): number | undefined {
-  if (!isRoot || spawnSync("newuidmap").error !== undefined) return undefined;
-  const [subuid, subgid] = ["/etc/subuid", "/etc/subgid"].map((file) =>
-    existsSync(file) ? readFileSync(file, "utf8") : "",
-  ) as [string, string];
-  for (const line of readFileSync("/etc/passwd", "utf8").split("\n")) {
-    const [name = "", , uid = ""] = line.split(":");
-    if (name === "" || name === userInfo().username) continue;
-    if ([subuid, subgid].every((text) => text.split("\n").some((range) => range.startsWith(`${name}:`))))
-      return Number(uid);
-  }
-  return undefined;
 }

@@ -2,7 +2,7 @@
 // and a look at what a process left behind.
 
 import assert from "node:assert/strict";
-import { spawn, type ChildProcess } from "node:child_process";
+import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import {
   chmodSync,
   cpSync,
@@ -14,7 +14,7 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
+import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { buildBase } from "../support/busybox.ts";
@@ -191,4 +191,19 @@ function readText(path: string): string {
   } catch {
     return "";
   }
+}
+
+/** The first user of /etc/passwd that has subordinate ids. */
+export function userWithSubordinateIds(): number | undefined {
+  if (!isRoot || spawnSync("newuidmap").error !== undefined) return undefined;
+  const [subuid, subgid] = ["/etc/subuid", "/etc/subgid"].map((file) =>
+    existsSync(file) ? readFileSync(file, "utf8") : "",
+  ) as [string, string];
+  for (const line of readFileSync("/etc/passwd", "utf8").split("\n")) {
+    const [name = "", , uid = ""] = line.split(":");
+    if (name === "" || name === userInfo().username) continue;
+    if ([subuid, subgid].every((text) => text.split("\n").some((range) => range.startsWith(`${name}:`))))
+      return Number(uid);
+  }
+  return undefined;
 }
