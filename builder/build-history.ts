@@ -1,10 +1,13 @@
 // The end of a build: it is remembered, and what a failed RUN left is kept and, if a person wants that, looked at.
 
 import { join } from "node:path";
+import type { Withheld } from "./attest/withheld.ts";
+import { isSecretName } from "./attest/withheld.ts";
 import { asBuildError, BuildError } from "./core/errors.ts";
 import type { Digest } from "./core/digest.ts";
 import type { Engine } from "./engine.ts";
 import type { FailedRuns, KeptRun } from "./failed-runs.ts";
+import type { ExecOp } from "./graph/op.ts";
 import type { Vertex } from "./graph/vertex.ts";
 import { topological } from "./graph/vertex.ts";
 import type { SourceLoader } from "./ops/engine-parts.ts";
@@ -13,6 +16,7 @@ import type { BuildRecord, KeptState, StepRecord } from "./records/build-record.
 import { RECORD_FORMAT } from "./records/build-record.ts";
 import { BuildRecords, newBuildId } from "./records/build-records.ts";
 import type { BuildRequest, ContextSpec } from "./request.ts";
+import { withheldOf } from "./secret-values.ts";
 
 export interface FinishedBuild {
   readonly engine: Engine;
@@ -40,14 +44,19 @@ export async function rememberFailure(build: FinishedBuild, thrown: unknown): Pr
   const { kept } = build.failedRuns;
   const id = await remember(build, error);
   if (kept === undefined || id === undefined) return error;
-  const failure = withHint(error, `tsbuild shell ${id}   opens a shell in this step as it was when it failed`);
+  const step = /^\[.*?\]/.exec(kept.vertex.options.name)?.[0] ?? "the step";
+  const failure = withHint(error, `tsbuild shell ${id}   opens a shell in ${step} as it was when it failed`);
   const { shellOnError } = build.request;
   if (shellOnError === undefined) return failure;
+  let isOpen = false;
   try {
-    await shellIn(build, kept, shellOnError.terminal, () => shellOnError.ready(failure));
+    await shellIn(build, kept, shellOnError.terminal, async () => {
+      isOpen = true;
+      await shellOnError.ready(failure);
+    });
     return failure;
   } catch (why) {
-    return withHint(error, `no shell was opened: ${asBuildError(why).message}`);
+    return isOpen ? failure : withHint(error, `no shell was opened: ${asBuildError(why).message}`);
   }
 }
 
@@ -98,6 +107,7 @@ async function recordOf(
   failure: BuildError | undefined,
   kept: KeptRun | undefined,
 ): Promise<BuildRecord> {
+  const withheld = await withheldOf(request);
   const order = topological(targets);
   const places = new Map(order.map((vertex, place) => [vertex.digest, place]));
   const steps: StepRecord[] = [];
@@ -109,17 +119,17 @@ async function recordOf(
       op.kind === "source" && op.source.type === "image" ? await sources.image(op.source.id, step, NEVER) : undefined;
     const [upon] = builtUpon(vertex);
     const base = upon === undefined ? undefined : places.get(inputs[upon]?.digest ?? vertex.digest);
-    const hiddenEnv = options.hiddenEnv?.map((variable) => variable.replace(/=.*$/s, ""));
+    const { exec, hiddenEnv } =
+      op.kind === "exec" ? withoutSecrets(op, options.hiddenEnv ?? [], request, withheld) : {};
     steps.push({
       vertex: vertex.digest,
-      name: options.name,
+      name: withheld.scrub(options.name),
       kind: op.kind,
       inputs: inputs.map((input) => places.get(input.digest) ?? 0),
       ...(base === undefined ? {} : { base }),
       ...(key === undefined ? {} : { key }),
       ...(image === undefined ? {} : { layers: image.layers.map((layer) => layer.id) }),
-      ...(op.kind === "exec" ? { exec: op } : {}),
-      ...(hiddenEnv === undefined || hiddenEnv.length === 0 ? {} : { hiddenEnv }),
+      ...(exec === undefined ? {} : { exec, hiddenEnv }),
     });
   }
   const failed = kept === undefined ? undefined : places.get(kept.vertex.digest);
@@ -132,8 +142,29 @@ async function recordOf(
     steps,
     ...(failure === undefined
       ? {}
-      : { failure: { message: failure.message, ...(failed === undefined ? {} : { step: failed }) } }),
+      : { failure: { message: withheld.scrub(failure.message), ...(failed === undefined ? {} : { step: failed }) } }),
   };
+}
+
+/** Variables that may not be written down are remembered by name: whoever looks again has them in the environment. */
+function withoutSecrets(
+  op: ExecOp,
+  hidden: readonly string[],
+  { buildArgs }: BuildRequest,
+  withheld: Withheld,
+): Required<Pick<StepRecord, "exec" | "hiddenEnv">> {
+  const nameOf = (variable: string): string => variable.replace(/=.*$/s, "");
+  const isSecret = (variable: string): boolean => {
+    const name = nameOf(variable);
+    // A default that stands in the Dockerfile is no secret, whatever its name.
+    return withheld.scrub(variable) !== variable || (buildArgs.has(name) && isSecretName(name));
+  };
+  const exec = {
+    ...op,
+    args: op.args.map((word) => withheld.scrub(word)),
+    env: op.env.filter((variable) => !isSecret(variable)),
+  };
+  return { exec, hiddenEnv: [...hidden, ...op.env.filter(isSecret)].map(nameOf) };
 }
 
 async function keptState({ plan, rootfs }: KeptRun): Promise<KeptState> {

@@ -3,7 +3,7 @@
 
 import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
-import { isSecretName, Withheld } from "./attest/withheld.ts";
+import type { Withheld } from "./attest/withheld.ts";
 import type { ImagePin, ResolvedBase } from "./base-images.ts";
 import type { Digest } from "./core/digest.ts";
 import { BuildError, isErrno, withLocation } from "./core/errors.ts";
@@ -18,7 +18,7 @@ import type { InputLoader } from "./inputs.ts";
 import type { Lock, LockedCommit, LockedImage } from "./lock-file.ts";
 import { EMPTY_LOCK, formatLock, parseLock, updateLock } from "./lock-file.ts";
 import type { BuildRequest } from "./request.ts";
-import { secretValues } from "./secret-values.ts";
+import { withheldOf } from "./secret-values.ts";
 import { redact } from "./source/redact.ts";
 import type { GitSource, HttpSource } from "./source/remote.ts";
 import type { SourcePins } from "./source-trees.ts";
@@ -148,12 +148,6 @@ function lockedCommit({ ref, object, commit }: InputLoader["resolved"]["git"][nu
 function isPinned({ ref, checksum }: GitSource): boolean {
   const isCommit = (text = ""): boolean => /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(text);
   return isCommit(ref) || isCommit(checksum);
-}
-
-/** A token in a URL does not belong into a file that is committed. */
-async function withheldOf({ buildArgs, session }: BuildRequest): Promise<Withheld> {
-  const named = [...buildArgs].flatMap(([name, value]) => (isSecretName(name) ? [value] : []));
-  return new Withheld([...named, ...(await secretValues(session))]);
 }
 
 async function textOf(path: string): Promise<string | undefined> {

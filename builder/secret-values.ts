@@ -1,10 +1,21 @@
 // What the secrets of a build hold, for those who must not write it down.
 
+import { isSecretName, Withheld } from "./attest/withheld.ts";
 import type { Session } from "./core/session.ts";
+import type { BuildRequest } from "./request.ts";
 
 /** The values as text: of the secrets that the client says it has, and of those named besides. */
 export async function secretValues(session: Session, ids: readonly string[] = []): Promise<readonly string[]> {
   const all = [...new Set([...ids, ...(session.secretIds ?? [])])];
   const values = await Promise.all(all.map((id) => session.secret(id)));
   return values.flatMap((bytes) => (bytes === undefined ? [] : [Buffer.from(bytes).toString("utf8")]));
+}
+
+/** What must not be written down of a build: the values of its secrets, and of arguments whose names say that they are some. */
+export async function withheldOf({
+  buildArgs,
+  session,
+}: Pick<BuildRequest, "buildArgs" | "session">): Promise<Withheld> {
+  const named = [...buildArgs].flatMap(([name, value]) => (isSecretName(name) ? [value] : []));
+  return new Withheld([...named, ...(await secretValues(session))]);
 }

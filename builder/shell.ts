@@ -28,7 +28,7 @@ export async function openShell(request: ShellRequest, signal: AbortSignal): Pro
   const state = new StepStates(record, kept, engine.records, engine.layers).find(request.step);
   if (!engine.privileged) throw new NamespaceNeeded("opening a shell");
   const { mounts, notes } = await availableMounts(state, request.session);
-  const names = record.steps[state.place]?.hiddenEnv ?? [];
+  const variables = hiddenVariables(record.steps[state.place]?.hiddenEnv ?? [], request.environment);
   return await runShell(
     {
       layers: engine.layers,
@@ -40,10 +40,7 @@ export async function openShell(request: ShellRequest, signal: AbortSignal): Pro
       op: { ...state.op, mounts },
       inputs: state.inputs,
       below: state.rootfs,
-      hiddenEnv: names.flatMap((name) => {
-        const value = request.environment.get(name);
-        return value === undefined ? [] : [`${name}=${value}`];
-      }),
+      hiddenEnv: variables.set,
       id: `shell-${process.pid}`,
     },
     {
@@ -54,7 +51,7 @@ export async function openShell(request: ShellRequest, signal: AbortSignal): Pro
           build: record.id,
           step: record.steps[state.place]?.name ?? "",
           failed: state.failed,
-          notes: [...state.notes, ...notes],
+          notes: [...state.notes, ...notes, ...variables.notes],
         }),
     },
     signal,
@@ -89,6 +86,20 @@ function lastBuild(records: BuildRecords): BuildRecord {
   throw new BuildError("INPUT_MISSING", "no build is remembered in this store", {
     hint: "tsbuild run -it IMAGE sh   looks into an image",
   });
+}
+
+/** Variables of which only the names are remembered, as this environment has them. That a proxy is not there need not be said. */
+function hiddenVariables(
+  names: readonly string[],
+  environment: ReadonlyMap<string, string>,
+): { readonly set: readonly string[]; readonly notes: readonly string[] } {
+  const isSet = (name: string): boolean => environment.has(name);
+  return {
+    set: names.filter(isSet).map((name) => `${name}=${environment.get(name)}`),
+    notes: names
+      .filter((name) => !isSet(name) && !/_proxy$/i.test(name))
+      .map((name) => `${name} was not written down, as it looks like a secret: set it in the environment`),
+  };
 }
 
 /** Secrets and agents that were not given are left out, and what is left of a context is an empty folder: a look should not fail for them. */

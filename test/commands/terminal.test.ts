@@ -27,6 +27,7 @@ ENV COLOUR=blue
 WORKDIR /work
 RUN echo done >/work/done
 ARG PART=engine
+ARG API_TOKEN
 RUN --mount=type=secret,id=key --mount=type=secret,id=pass,env=PASS --mount=type=cache,target=/cache --mount=type=bind,from=tools,target=/tools --mount=type=bind,target=/context \\
     echo kept >/work/left && rm /work/done && echo cached >/cache/entry && cp /run/secrets/key /dev/null && exit 42
 RUN echo never
@@ -44,11 +45,16 @@ suite("on a terminal", { skip: whyNoBusybox() ?? (await whyNoTerminal()) ?? fals
 
   /** A number of seconds by which a `sleep` is known. */
   const mark = String(80_000 + (process.pid % 9000));
+  const secretArgument = ["--build-arg", "API_TOKEN=swordfish"];
   const secrets = ["--secret", "id=key,src=key", "--secret", "id=pass,env=PASSWORD"];
-  const open = (args: readonly string[], size: { columns?: number; rows?: number } = {}): Promise<Terminal> =>
+  const open = (
+    args: readonly string[],
+    size: { columns?: number; rows?: number } = {},
+    more: Readonly<Record<string, string>> = {},
+  ): Promise<Terminal> =>
     Terminal.open([process.execPath, "--", TSBUILD, "--root", room.root, ...args], {
       cwd: room.home,
-      env: { HOME: room.home, PASSWORD: "hunter2" },
+      env: { HOME: room.home, PASSWORD: "hunter2", ...more },
       ...size,
     });
   const shellCommand = async (...args: string[]): Promise<Ended> =>
@@ -110,16 +116,19 @@ suite("on a terminal", { skip: whyNoBusybox() ?? (await whyNoTerminal()) ?? fals
   });
 
   test("build --on-error=shell opens a shell in the failed step, as it was; leaving it ends the build with the RUN's exit code", async () => {
-    const terminal = await open(["build", "--on-error=shell", ...secrets, room.context], { columns: 91, rows: 33 });
+    const terminal = await open(["build", "--on-error=shell", ...secrets, ...secretArgument, room.context], {
+      columns: 91,
+      rows: 33,
+    });
     await terminal.until(/A shell in the failed step.*# $/s);
     const before = cacheState();
-    assert.match(terminal.shown, /ERROR: Dockerfile:9: process .* exit code: 42/s);
+    assert.match(terminal.shown, /ERROR: Dockerfile:10: process .* exit code: 42/s);
     await terminal.line("stty size", /\n33 91\n/);
     terminal.resize(60, 20);
     await terminal.line("while [ \"$(stty size)\" = '33 91' ]; do sleep 0.1; done; stty size", /\n20 60\n/);
     await terminal.line(
-      "pwd; ls; cat left; echo $COLOUR $PART $PASS; id -u",
-      /\n\/work\nleft\nkept\nblue engine hunter2\n0\n/,
+      "pwd; ls; cat left; echo $COLOUR $PART $PASS $API_TOKEN; id -u",
+      /\n\/work\nleft\nkept\nblue engine hunter2 swordfish\n0\n/,
     );
     await terminal.line("cat /run/secrets/key /cache/entry /tools/tool", /\nsesame\ncached\ntool\n/);
     await terminal.line("ls /context; touch /gone-with-it; rm left", /\nDockerfile\n/);
@@ -135,10 +144,12 @@ suite("on a terminal", { skip: whyNoBusybox() ?? (await whyNoTerminal()) ?? fals
   });
 
   test("without a terminal --on-error=shell says so, and the build fails as it would", async () => {
-    const failed = await room.build(["--on-error", "shell", ...secrets], { env: { PASSWORD: "hunter2" } });
+    const failed = await room.build(["--on-error", "shell", ...secrets, ...secretArgument], {
+      env: { PASSWORD: "hunter2" },
+    });
     assert.equal(failed.code, 42);
     assert.match(failed.stderr, /--on-error=shell: standard input or output is no terminal, so no shell was opened/);
-    assert.match(failed.stderr, /tsbuild shell \w{10} {3}opens a shell in this step as it was when it failed/);
+    assert.match(failed.stderr, /tsbuild shell \w{10} {3}opens a shell in \[stage-1 4\/5\] as it was when it failed/);
     const wrong = await room.build(["--on-error", "ignore"]);
     assert.equal(wrong.code, 125);
     assert.match(wrong.stderr, /--on-error: "ignore" is neither fail nor shell/);
@@ -147,7 +158,9 @@ suite("on a terminal", { skip: whyNoBusybox() ?? (await whyNoTerminal()) ?? fals
   test("shell opens the failed step of the last build afterwards, with the secrets it is given", async () => {
     const before = cacheState();
     const first = await open(["shell"]);
-    await first.until(/as it was when it failed.*the secret "key" is not there.*the secret "pass" is not there.*# $/s);
+    await first.until(
+      /as it was when it failed.*the secret "key" is not there.*the secret "pass" is not there.*API_TOKEN was not written down.*# $/s,
+    );
     await first.line(
       'cat left; ls done /run/secrets /gone-with-it 2>&1 | wc -l; echo "$COLOUR <$PASS>"',
       /\nkept\n3\nblue <>\n/,
@@ -155,9 +168,12 @@ suite("on a terminal", { skip: whyNoBusybox() ?? (await whyNoTerminal()) ?? fals
     await first.line("cat /cache/entry /tools/tool; ls /context; touch /x", /\ncached\ntool\nDockerfile\n/);
     first.type("exit 7\r");
     assert.equal((await first.ended).code, 7);
-    const second = await open(["shell", ...secrets]);
+    const second = await open(["shell", ...secrets], {}, { API_TOKEN: "swordfish" });
     await second.until(/as it was when it failed.*# $/s);
-    await second.line("cat /run/secrets/key; echo $PASS; ls /x", /\nsesame\nhunter2\nls: \/x: No such file/);
+    await second.line(
+      "cat /run/secrets/key; echo $PASS $API_TOKEN; ls /x",
+      /\nsesame\nhunter2 swordfish\nls: \/x: No such file/,
+    );
     second.type("exit\r");
     await second.ended;
     assert.deepEqual(cacheState(), before, "the shell changed what is cached");
@@ -184,7 +200,7 @@ suite("on a terminal", { skip: whyNoBusybox() ?? (await whyNoTerminal()) ?? fals
     base.type("exit\r");
     await base.ended;
     const record = JSON.parse(readFileSync(join(room.root, `tsbuild/builds/${id}.json`), "utf8"));
-    assert.doesNotMatch(JSON.stringify(record), /sesame|hunter2/);
+    assert.doesNotMatch(JSON.stringify(record), /sesame|hunter2|swordfish/);
   });
 
   test("what cannot be opened is said", async () => {
