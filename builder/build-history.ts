@@ -119,8 +119,7 @@ async function recordOf(
       op.kind === "source" && op.source.type === "image" ? await sources.image(op.source.id, step, NEVER) : undefined;
     const [upon] = builtUpon(vertex);
     const base = upon === undefined ? undefined : places.get(inputs[upon]?.digest ?? vertex.digest);
-    const { exec, hiddenEnv } =
-      op.kind === "exec" ? withoutSecrets(op, options.hiddenEnv ?? [], request, withheld) : {};
+    const run = op.kind === "exec" ? withoutSecrets(op, options.hiddenEnv ?? [], request, withheld) : {};
     steps.push({
       vertex: vertex.digest,
       name: withheld.scrub(options.name),
@@ -129,7 +128,7 @@ async function recordOf(
       ...(base === undefined ? {} : { base }),
       ...(key === undefined ? {} : { key }),
       ...(image === undefined ? {} : { layers: image.layers.map((layer) => layer.id) }),
-      ...(exec === undefined ? {} : { exec, hiddenEnv }),
+      ...run,
     });
   }
   const failed = kept === undefined ? undefined : places.get(kept.vertex.digest);
