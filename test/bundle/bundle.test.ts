@@ -204,9 +204,7 @@ suite("bundle", { skip: whyNoBusybox() ?? false }, () => {
       [["--pull=never", "missing", "new"], 66, /no image "missing" in the store/],
       [["x"], 125, /requires exactly 2 arguments/],
       [["--uid-map", "0:1:1", "x", "new"], 125, /--uid-map and --gid-map go together/],
-      [["--uid-map", "0:1", "--gid-map", "0:1:1", "x", "new"], 125, /--uid-map: "0:1" is not a range of ids/],
       [["--uid-map", "1:1:1", "--gid-map", "0:1:1", "x", "new"], 125, /the id 0 of the bundle must be mapped/],
-      [["--image", "x", "new"], 125, /--image is not supported yet/],
     ];
     for (const [args, code, says] of cases) {
       const ended = await start(args).ended;
@@ -222,7 +220,7 @@ suite("bundle", { skip: whyNoBusybox() ?? false }, () => {
 
   test("a bundle that is stopped in the middle leaves nothing", async () => {
     const big = workshop.room({
-      Dockerfile: "FROM fixture:busybox\nRUN mkdir /d && cd /d && for n in $(seq 4000); do echo $n >$n; done\n",
+      Dockerfile: "FROM fixture:busybox\nRUN mkdir /d && cd /d && for n in $(seq 1500); do echo $n >$n; done\n",
     });
     await big.succeed(["-t", "big"]);
     const running = new Running(["--root", big.root, "bundle", "big", "deep/er/bundle"], big.home);

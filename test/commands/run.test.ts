@@ -156,12 +156,6 @@ suite("run", { skip: whyNoBusybox() ?? false }, () => {
   test("capabilities are Docker's, with some added and some dropped; the filter of system calls follows", async () => {
     const bounding = async (...flags: string[]): Promise<string> =>
       (await script("grep CapBnd /proc/self/status", flags)).trim().slice(-16);
-    assert.equal(await bounding(), "00000000a80425fb");
-    assert.equal(await bounding("--cap-drop", "all"), "0000000000000000");
-    assert.equal(
-      await bounding("--cap-drop", "ALL", "--cap-add", "chown", "--cap-add", "CAP_KILL"),
-      "0000000000000021",
-    );
     assert.equal(await bounding("--cap-drop", "MKNOD", "--cap-add", "SYS_TIME"), "00000000a20425fb");
     assert.match((await run(["--cap-add", "bogus", "x"])).stderr, /"bogus" is not a capability/);
     await script("! mount -t tmpfs x /tmp 2>/dev/null");
