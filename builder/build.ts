@@ -47,12 +47,12 @@ export async function build(request: BuildRequest, signal: AbortSignal): Promise
   const namedLock = request.lock?.path === undefined ? undefined : await openLock(request, undefined, inputs);
   const source = await inputs.dockerfile();
   const lock = namedLock ?? (await openLock(request, source.path, inputs));
-  const file = { name: source.name, text: Buffer.from(source.bytes).toString("utf8") };
+  const file = { name: source.name, text: Buffer.from(source.bytes).toString("utf8"), vertex: source.vertex };
   const onFinding = (finding: LintFinding): void => request.events(findingEvent(finding, file));
   const dockerfile = readDockerfile(source.bytes, source.name, {
     check: checkOf(request),
     onFinding,
-    syntax: request.buildArgs.get("BUILDKIT_SYNTAX"),
+    frontend: inputs.frontend(),
   });
 
   // 3: instructions to a graph and a config draft, for each platform

@@ -66,7 +66,7 @@ async function check(
     const dockerfile = readDockerfile(source.bytes, source.name, {
       check: options.check,
       onFinding,
-      syntax: options.buildArgs.get("BUILDKIT_SYNTAX"),
+      frontend: inputs.frontend(),
     });
     await convert(dockerfile, { ...options, onFinding, allStages: options.target === undefined }, inputs, signal);
   } catch (thrown) {
@@ -84,12 +84,12 @@ async function readOutline(
   request: BuildRequest,
   signal: AbortSignal,
 ): Promise<Answer> {
-  const file = { name: source.name, text: Buffer.from(source.bytes).toString("utf8") };
+  const file = { name: source.name, text: Buffer.from(source.bytes).toString("utf8"), vertex: source.vertex };
   const onFinding = (finding: LintFinding): void => request.events(findingEvent(finding, file));
   const dockerfile = readDockerfile(source.bytes, source.name, {
     check: options.check,
     onFinding,
-    syntax: options.buildArgs.get("BUILDKIT_SYNTAX"),
+    frontend: inputs.frontend(),
   });
   return await outline(dockerfile, source.bytes, { ...options, onFinding }, inputs, signal);
 }

@@ -5,6 +5,7 @@ import type { PinImage, ResolvedBase } from "./base-images.ts";
 import { BaseImages } from "./base-images.ts";
 import type { EventSink } from "./core/events.ts";
 import type { Platform } from "./core/platform.ts";
+import type { FrontendChoice } from "./dockerfile/frontend.ts";
 import type { ConvertWorld, NamedContext, ResolvedImage } from "./dockerfile/convert/plan.ts";
 import type { Engine } from "./engine.ts";
 import type { Vertex } from "./graph/vertex.ts";
@@ -51,6 +52,15 @@ export class InputLoader implements ConvertWorld, AsyncDisposable {
   /** Finds and reads the Dockerfile. Throws `INPUT_MISSING` with where it was looked for. */
   async dockerfile(): Promise<DockerfileSource> {
     return await (await this.#context()).dockerfile();
+  }
+
+  /** What the request says of frontends. */
+  frontend(): FrontendChoice {
+    const { buildArgs, hostPlatform } = this.#request;
+    return {
+      asked: buildArgs.get("BUILDKIT_SYNTAX"),
+      replaced: (name) => this.#named.describe(name, hostPlatform),
+    };
   }
 
   async resolveImage(name: string, platform: Platform): Promise<ResolvedImage> {

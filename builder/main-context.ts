@@ -6,6 +6,8 @@ import { mkdirSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { randomUUID } from "node:crypto";
 import { bytePath } from "./core/byte-path.ts";
+import type { Digest } from "./core/digest.ts";
+import { digestOf } from "./core/digest.ts";
 import { BuildError } from "./core/errors.ts";
 import type { NamedContext } from "./dockerfile/convert/plan.ts";
 import { readIgnoreLines } from "./dockerfile/dockerignore.ts";
@@ -38,6 +40,8 @@ export interface DockerfileSource {
   readonly name: string;
   /** Where it lies on this machine, if it does. */
   readonly path?: string;
+  /** The step that read it. */
+  readonly vertex?: Digest;
 }
 
 /** The main context, open. */
@@ -254,11 +258,18 @@ async function tellDockerfile<T extends DockerfileSource>(
   name: string,
   read: () => Promise<T>,
 ): Promise<T> {
-  return await told(request, `[internal] load build definition from ${name}`, async (report) => {
-    const found = await read();
-    report.progress("transferring dockerfile:", found.bytes.length, 0, true);
-    return found;
-  });
+  const step = `[internal] load build definition from ${name}`;
+  const vertex = digestOf(step);
+  return await told(
+    request,
+    step,
+    async (report) => {
+      const found = await read();
+      report.progress("transferring dockerfile:", found.bytes.length, 0, true);
+      return { ...found, vertex };
+    },
+    vertex,
+  );
 }
 
 function contextName({ context }: BuildRequest): string {

@@ -31,6 +31,12 @@ export class NamedContexts {
     return this.#find(name, platform) !== undefined;
   }
 
+  /** The one of that name in a word: an image's name, else what kind of thing it is. */
+  describe(name: string, platform: Platform): string | undefined {
+    const [, spec] = this.#find(name, platform) ?? [];
+    return spec?.kind === "image" ? spec.reference : spec?.kind;
+  }
+
   /** The one of that name, loaded; undefined when there is none. */
   async load(name: string, platform: Platform): Promise<NamedContext | undefined> {
     const found = this.#find(name, platform);

@@ -6,14 +6,22 @@ import { findSyntax } from "./directives.ts";
 
 const OWN = /^(?:(?:index\.)?docker\.io\/)?docker\/dockerfile(?:-upstream)?(?:[:@].*)?$/;
 
-/**
- * Refuses a file that is written for another frontend. `asked` is the request's BUILDKIT_SYNTAX, which counts instead of
- * `# syntax=`; "dockerfile.v0" is the built-in one. Throws `UNSUPPORTED`.
- */
-export function refuseOtherFrontend(text: string, fileName: string, asked: string | undefined): void {
+/** What a request says of frontends. */
+export interface FrontendChoice {
+  /** BUILDKIT_SYNTAX, which counts instead of `# syntax=`. */
+  readonly asked?: string | undefined;
+  /** What a named context puts in the place of a frontend's image: an image's name, or another thing; undefined where none does. */
+  replaced?(name: string): string | undefined;
+}
+
+/** Refuses a file that is written for another frontend; "dockerfile.v0" is the built-in one. Throws `UNSUPPORTED`. */
+export function refuseOtherFrontend(text: string, fileName: string, { asked, replaced }: FrontendChoice): void {
   const wanted = asked === undefined ? findSyntax(text) : asked.trim().split(" ", 1)[0];
-  if (wanted === undefined || wanted === "" || wanted === "dockerfile.v0" || OWN.test(wanted)) return;
-  throw new BuildError("UNSUPPORTED", `the frontend "${wanted}" is not supported`, {
+  if (wanted === undefined || wanted === "" || wanted === "dockerfile.v0") return;
+  const inItsPlace = replaced?.(wanted);
+  if (OWN.test(inItsPlace ?? wanted)) return;
+  const instead = inItsPlace === undefined ? "" : `, which a named context puts in the place of "${wanted}",`;
+  throw new BuildError("UNSUPPORTED", `the frontend "${inItsPlace ?? wanted}"${instead} is not supported`, {
     ...(asked === undefined ? { location: syntaxPlace(text, fileName) } : {}),
     hint: "only the built-in frontend is there, which answers for docker/dockerfile",
   });

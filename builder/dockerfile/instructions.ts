@@ -5,6 +5,7 @@ import { BuildError } from "../core/errors.ts";
 import type { SourceLocation } from "../core/errors.ts";
 import { nearest } from "./convert/suggest.ts";
 import { findDirective, findSyntax } from "./directives.ts";
+import type { FrontendChoice } from "./frontend.ts";
 import { refuseOtherFrontend } from "./frontend.ts";
 import type { Arg, Dockerfile, From, Instruction, StageText } from "./instruction.ts";
 import { readCmd, readEntrypoint, readHealthcheck, readRun, readShell } from "./instructions/command.ts";
@@ -33,8 +34,7 @@ export interface ReadOptions {
   /** Lint options of the request; they replace the file's `# check=`. */
   readonly check?: string | undefined;
   readonly onFinding?: FindingSink | undefined;
-  /** The frontend that the request asks for; it counts instead of the file's `# syntax=`. */
-  readonly syntax?: string | undefined;
+  readonly frontend?: FrontendChoice;
 }
 
 /** Reads a Dockerfile. Throws `DOCKERFILE` with the place of what is wrong. */
@@ -43,7 +43,7 @@ export function readDockerfile(bytes: Uint8Array, fileName: string, options: Rea
     const location = { file: fileName, range: { startLine: 1, endLine: 1 }, text: "" };
     throw new BuildError("DOCKERFILE", "the Dockerfile cannot be empty", { location });
   }
-  refuseOtherFrontend(Buffer.from(bytes).toString("utf8"), fileName, options.syntax);
+  refuseOtherFrontend(Buffer.from(bytes).toString("utf8"), fileName, options.frontend ?? {});
   const file = parse(bytes, fileName);
   const directives = {
     escape: file.escape,

@@ -6,9 +6,10 @@
 
 import type { BuildEvent, StatusEvent } from "../../builder/core/events.ts";
 import type { LogLine } from "./log-lines.ts";
-import { colouredText, lastOverwrite, plainLines, plainText } from "./terminal-text.ts";
+import { colouredText, lastOverwrite, plainText } from "./terminal-text.ts";
 import type { Step } from "./trace.ts";
 import { isCancelled, TraceFold } from "./trace.ts";
+import { warningText } from "./warning-text.ts";
 import { formatOffset, formatPart, formatSeconds } from "./units.ts";
 
 /** After this long others may have the floor. */
@@ -35,6 +36,7 @@ export class PlainText {
     const isNew = this.trace.steps.length > hadStep;
     let body = lines.map((line) => this.#logLine(step, line)).join("");
     if (event.kind === "status") body += this.#statusLine(step, event, now);
+    if (event.kind === "warning") body += `#${step.index} WARN: ${warningText(event)}\n`;
     const isOver = event.kind === "vertex" && event.completed !== undefined;
     if (isOver) body += endLine(step);
     if (body === "" && !isNew) return this.turn(now);
@@ -68,7 +70,8 @@ export class PlainText {
   #say(step: Step, now: number): string {
     let text = "";
     if (this.#floor !== step) {
-      if (this.#floor !== undefined) text += `#${this.#floor.index} ...\n`;
+      // A warning may come when its step is over.
+      if (this.#floor !== undefined && this.#floor.completed === undefined) text += `#${this.#floor.index} ...\n`;
       text += `${this.#isFirst ? "" : "\n"}#${step.index} ${plainText(step.name)}\n`;
       this.#isFirst = false;
       this.#floor = step;

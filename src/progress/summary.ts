@@ -6,6 +6,7 @@ import { colouredText, lastOverwrite, plainLines, plainText } from "./terminal-t
 import type { Trace } from "./trace.ts";
 import { isCancelled } from "./trace.ts";
 import { formatOffset } from "./units.ts";
+import { warningText } from "./warning-text.ts";
 
 /** The last lines of each failed step between rules, as BuildKit ends its progress; "" when none failed. */
 export function errorBlock(trace: Trace, mostLines: number): string {
@@ -29,10 +30,10 @@ export function warningList(
   if (warnings.length === 0) return "";
   const count = `${warnings.length} warning${warnings.length === 1 ? "" : "s"} found`;
   let text = `\n ${count}${debug ? "" : " (use --debug to expand)"}:\n`;
-  for (const { rule, message, detail, url, location } of warnings) {
-    const place = location === undefined ? "" : ` (${location.file}:${location.range.startLine})`;
-    text += ` - ${rule === undefined ? "" : `${rule}: `}${plainLines(message)}${place}\n`;
+  for (const warning of warnings) {
+    text += ` - ${warningText(warning)}\n`;
     if (!debug) continue;
+    const { detail, url, location } = warning;
     if (detail !== undefined) text += `${detail}\n`;
     if (url !== undefined) text += `More info: ${url}\n`;
     if (location !== undefined) text += excerpt(location);

@@ -71,7 +71,7 @@ export class TraceFold implements Trace {
       }
       case "warning":
         this.warnings.push(event);
-        return { step: undefined, lines: [] };
+        return { step: event.vertex === undefined ? undefined : this.#byVertex.get(event.vertex), lines: [] };
     }
   }
 

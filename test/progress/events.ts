@@ -2,7 +2,7 @@
 
 import type { Digest } from "../../builder/core/digest.ts";
 import { digestOf } from "../../builder/core/digest.ts";
-import type { BuildEvent, LogEvent, StatusEvent, VertexEvent } from "../../builder/core/events.ts";
+import type { LogEvent, StatusEvent, VertexEvent, WarningEvent } from "../../builder/core/events.ts";
 
 const BEGIN = Date.UTC(2026, 0, 1);
 
@@ -52,7 +52,7 @@ export function moves(
   };
 }
 
-export const LINT: BuildEvent = {
+export const LINT: WarningEvent = {
   kind: "warning",
   rule: "FromAsCasing",
   message: "'as' and 'FROM' keywords' casing do not match",

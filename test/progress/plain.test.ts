@@ -170,3 +170,15 @@ test("warnings are listed with file and line, and at length when asked", () => {
   assert.match(long, /More info: https:/);
   assert.match(long, /1 \| >>> FROM x as y/);
 });
+
+test("a warning is a line of the step that found it, also when that is over", () => {
+  const view = new PlainText();
+  const warning = { ...LINT, vertex: ends(A, 0, 1).vertex };
+  assert.equal(view.push(starts(A, 0), at(0)), "#1 [1/2] FROM alpine\n");
+  const line = "#1 WARN: FromAsCasing: 'as' and 'FROM' keywords' casing do not match (Dockerfile:1)\n";
+  assert.equal(view.push(warning, at(1)), line);
+  assert.equal(view.push(ends(A, 0, 1), at(1)), "#1 DONE 1.0s\n");
+  assert.equal(view.push(warning, at(2)), `\n#1 [1/2] FROM alpine\n${line}`);
+  assert.equal(view.push(warning, at(2)), line);
+  assert.equal(view.push(starts(B, 2), at(2)), "\n#2 [2/2] RUN make\n");
+});

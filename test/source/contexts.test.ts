@@ -288,6 +288,29 @@ suite("a named context", () => {
   });
 });
 
+suite("a context in the place of a frontend", () => {
+  test("may be docker/dockerfile again, and nothing else", async (t) => {
+    const it = workshop(t);
+    const context = fill(path.join(it.folder, "c"), {
+      Dockerfile: "# syntax=docker/dockerfile:1\nFROM scratch\nCOPY a /\n",
+      a: "a",
+    });
+    const place = (what: string): string[] => ["--build-context", `docker/dockerfile:1=${what}`];
+    const { files } = await it.build(context, { flags: place("docker-image://docker/dockerfile:1.7-labs") });
+    assert.equal(files.length, 1);
+    for (const other of ["docker-image://example/frontend:2", context]) {
+      await assert.rejects(it.build(context, { flags: place(other) }), {
+        code: "UNSUPPORTED",
+        message: /in the place of "docker\/dockerfile:1", is not supported$/,
+      });
+    }
+    const another = fill(path.join(it.folder, "d"), { Dockerfile: "# syntax=example/frontend\nFROM scratch\n" });
+    const flags = ["--build-context", "example/frontend=docker-image://docker/dockerfile"];
+    await it.build(another, { flags });
+    await assert.rejects(it.build(another), { code: "UNSUPPORTED" });
+  });
+});
+
 suite("ADD of an unchanged URL", () => {
   test("is not made again, and of a changed one is", async (t) => {
     const it = workshop(t);
