@@ -43,8 +43,8 @@ export class PlainText {
     this.#waiting.set(step, (this.#waiting.get(step) ?? "") + body);
 
     if (isOver) return this.#say(step, now) + this.#close(now);
-    if (this.#floor === undefined || this.#floor === step) return this.#say(step, now);
-    return this.turn(now);
+    const isFree = this.#floor === undefined || this.#floor.completed !== undefined;
+    return isFree || this.#floor === step ? this.#say(step, now) : this.turn(now);
   }
 
   /** Passes the floor on if it is time; to be called now and then while steps run. */
