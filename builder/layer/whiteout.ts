@@ -81,7 +81,7 @@ function refuseMarkerName(path: BytePath): void {
     "UNSUPPORTED",
     `"/${displayPath(path)}" cannot be kept in an image: there, names that begin with ".wh." mean deletions`,
     {
-      hint: "remove or rename it in the step that makes it",
+      hint: "rename it, or leave it out (with .dockerignore or --exclude where it is copied)",
     },
   );
 }
