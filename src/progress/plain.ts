@@ -6,7 +6,7 @@
 
 import type { BuildEvent, StatusEvent } from "../../builder/core/events.ts";
 import type { LogLine } from "./log-lines.ts";
-import { colouredText, lastOverwrite, plainText } from "./terminal-text.ts";
+import { colouredText, lastOverwrite, plainLines, plainText } from "./terminal-text.ts";
 import type { Step } from "./trace.ts";
 import { isCancelled, TraceFold } from "./trace.ts";
 import { warningText } from "./warning-text.ts";

@@ -2,7 +2,7 @@
 
 import type { SourceLocation } from "../../builder/core/errors.ts";
 import type { WarningEvent } from "../../builder/core/events.ts";
-import { colouredText, lastOverwrite, plainLines, plainText } from "./terminal-text.ts";
+import { colouredText, lastOverwrite, plainText } from "./terminal-text.ts";
 import type { Trace } from "./trace.ts";
 import { isCancelled } from "./trace.ts";
 import { formatOffset } from "./units.ts";
