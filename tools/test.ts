@@ -15,6 +15,7 @@ import { findUnexpectedSkips, parseSkipList, type Skip } from "./test-skips.ts";
 
 const ROOT = path.join(import.meta.dirname, "..");
 const FILES_AT_ONCE = 2;
+const SLOWEST = 15;
 const TEST_TIMEOUT_MS = 10 * 60 * 1000;
 
 type Summary = EventData.TestSummary;
@@ -42,8 +43,10 @@ events.on("test:pass", (data) => {
     });
   }
 });
+const durations = new Map<string, number>();
 events.on("test:summary", (data) => {
   if (data.file === undefined) total = data;
+  else durations.set(path.relative(ROOT, data.file), data.duration_ms);
 });
 
 await pipeline(events, new spec(), writeToTerminal);
@@ -54,6 +57,7 @@ const { counts } = total;
 const nothingRan = counts.tests - counts.skipped === 0;
 if (nothingRan) console.log("✖ no test ran");
 writeCounts(total);
+printSlowest();
 printSummary(total);
 process.exitCode = total.success && unexpected === 0 && !nothingRan ? 0 : 1;
 
@@ -84,6 +88,14 @@ function writeCounts(summary: Summary): void {
   const { passed, skipped, cancelled } = summary.counts;
   const failed = countFailed(summary) + cancelled;
   writeFileSync(file, `${JSON.stringify({ passed, failed, skipped })}\n`);
+}
+
+/** Where the time of a long run goes. */
+function printSlowest(): void {
+  if (durations.size <= SLOWEST) return;
+  console.log("\nThe slowest files:");
+  const slowest = [...durations].toSorted(([, a], [, b]) => b - a).slice(0, SLOWEST);
+  for (const [file, ms] of slowest) console.log(`${(ms / 1000).toFixed(1).padStart(7)} s  ${file}`);
 }
 
 /** What node's TAP reporter ends with. */
