@@ -6,7 +6,8 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type Digest, digestOf } from "./core/digest.ts";
 import { asBuildError, BuildError } from "./core/errors.ts";
-import type { Executor, StepSpec } from "./executor/executor.ts";
+import type { Executor } from "./executor/executor.ts";
+import { trialStep } from "./executor/trial-step.ts";
 import { OverlayTree } from "./layer/overlay-tree.ts";
 import { copySnapshotter } from "./snapshot/copy.ts";
 import { overlaySnapshotter } from "./snapshot/overlay.ts";
@@ -81,7 +82,9 @@ export async function whyNoOverlay(
     tree.makeWhiteout("gone");
     tree.makeDirectory("replaced");
     tree.makeOpaque("replaced");
-    const result = await executor.run(trial({ lowers: [lower, second], upper, work }, scratch), NEVER);
+    const stack = { lowers: [lower, second], upper, work };
+    const step = trialStep("overlay-trial", { kind: "overlay", stack, readonly: false }, scratch, ["/missing"]);
+    const result = await executor.run(step, NEVER);
     return result.exitCode === 127 ? undefined : `a trial step ended with exit code ${result.exitCode}`;
   } catch (error) {
     // The program of the trial is missing: it came as far as looking for it.
@@ -92,27 +95,3 @@ export async function whyNoOverlay(
 }
 
 const NEVER = new AbortController().signal;
-
-function trial(stack: { lowers: string[]; upper: string; work: string }, scratch: string): StepSpec {
-  return {
-    id: "overlay-trial",
-    root: { kind: "overlay", stack, readonly: false },
-    mounts: [],
-    process: {
-      args: ["/missing"],
-      env: [],
-      cwd: "/",
-      uid: 0,
-      gid: 0,
-      additionalGids: [],
-      security: "sandbox",
-      ulimits: [],
-    },
-    network: "host",
-    hostname: "trial",
-    extraHosts: [],
-    shmSizeBytes: 65536,
-    scratch,
-    output: () => undefined,
-  };
-}

@@ -11,7 +11,7 @@ export interface FrontendChoice {
   /** BUILDKIT_SYNTAX, which counts instead of `# syntax=`. */
   readonly asked?: string | undefined;
   /** What a named context puts in the place of a frontend's image: an image's name, or another thing; undefined where none does. */
-  replaced?(name: string): string | undefined;
+  readonly replaced?: (name: string) => string | undefined;
 }
 
 /** Refuses a file that is written for another frontend; "dockerfile.v0" is the built-in one. Throws `UNSUPPORTED`. */

@@ -2,12 +2,13 @@
 // re-executes itself once; the engine inside then sees itself as root and needs no second way of doing things.
 
 import { spawn } from "node:child_process";
-import { accessSync, constants, existsSync, readFileSync, statSync } from "node:fs";
-import { constants as osConstants, userInfo } from "node:os";
-import { delimiter, join } from "node:path";
+import { readFileSync, statSync } from "node:fs";
+import { constants, userInfo } from "node:os";
+import { delimiter } from "node:path";
 import { BuildError } from "../core/errors.ts";
 import { findLauncher } from "./drivers/launcher.ts";
 import { tool } from "./drivers/prelude.ts";
+import { findProgram } from "./find-program.ts";
 import { NAMESPACE_VARIABLE, NOTES_VARIABLE } from "./rights.ts";
 import type { IdMapping } from "./subordinate-ids.ts";
 import { formatMappings, freeRange, mappingsFor, readSubordinateIds } from "./subordinate-ids.ts";
@@ -106,7 +107,7 @@ async function runAsParent(file: string, args: readonly string[], env: Record<st
       child.on("error", (cause) =>
         reject(new BuildError("SANDBOX", `cannot start "${file}": ${cause.message}`, { cause })),
       );
-      child.on("close", (code, signal) => resolve(code ?? 128 + (signal === null ? 0 : osConstants.signals[signal])));
+      child.on("close", (code, signal) => resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])));
     });
   } finally {
     for (const name of ["SIGINT", "SIGQUIT", "SIGHUP"] as const) process.off(name, ignore);
@@ -191,7 +192,8 @@ function subordinatePlan(env: NodeJS.ProcessEnv): SubordinatePlan | { readonly p
       ],
     };
   }
-  if (findProgram("newuidmap", env) === undefined || findProgram("newgidmap", env) === undefined) {
+  const directories = programDirectories(env);
+  if (["newuidmap", "newgidmap"].some((name) => findProgram(name, directories) === undefined)) {
     return { problems: ["newuidmap and newgidmap are missing; as root: apt-get install uidmap"] };
   }
   if (/^NoNewPrivs:\s*1/m.test(readText("/proc/self/status"))) {
@@ -245,20 +247,8 @@ function isChrooted(): boolean {
   }
 }
 
-function findProgram(name: string, env: NodeJS.ProcessEnv): string | undefined {
-  const directories = [...(env["PATH"] ?? "").split(delimiter), "/usr/bin", "/usr/sbin", "/bin", "/sbin"].filter(
-    (directory) => directory !== "",
-  );
-  return directories
-    .map((directory) => join(directory, name))
-    .find((path) => {
-      try {
-        accessSync(path, constants.X_OK);
-        return existsSync(path);
-      } catch {
-        return false;
-      }
-    });
+function programDirectories(env: NodeJS.ProcessEnv): string[] {
+  return [...(env["PATH"] ?? "").split(delimiter), "/usr/bin", "/usr/sbin", "/bin", "/sbin"];
 }
 
 function userName(): string {

@@ -3,22 +3,12 @@
 // all processes end with it; setpriv(1) has the kernel end it when this process dies.
 
 import { spawn } from "node:child_process";
-import {
-  accessSync,
-  constants,
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  rmdirSync,
-  statSync,
-  symlinkSync,
-  unlinkSync,
-  writeFileSync,
-} from "node:fs";
-import { constants as osConstants } from "node:os";
+import { existsSync, lstatSync, mkdirSync, rmdirSync, statSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
+import { constants } from "node:os";
 import { dirname, join } from "node:path";
 import { BuildError } from "../../core/errors.ts";
 import type { MountSpec, OverlayStack, StepResult, StepSpec } from "../executor.ts";
+import { findProgram } from "../find-program.ts";
 import type { HostFacts } from "../host-facts.ts";
 import { checkIds, distinctMounts, mountedKind, stubsOf, viewStack } from "../launcher/step-plan.ts";
 import { overlayOptions } from "../overlay-options.ts";
@@ -192,7 +182,7 @@ export async function runCommand(
       child.on("close", (code, name) => {
         if (signal.aborted)
           reject(new BuildError("CANCELLED", `step ${step.id} was stopped`, { cause: signal.reason }));
-        else if (name !== null) resolve({ exitCode: 128 + osConstants.signals[name], signal: name });
+        else if (name !== null) resolve({ exitCode: 128 + constants.signals[name], signal: name });
         else resolve(signalled(code ?? 0));
       });
       if (signal.aborted) stop();
@@ -220,16 +210,7 @@ function killInside(outside: number): void {
 
 /** The tools' absolute path, or undefined. */
 export function findTool(name: string): string | undefined {
-  return TOOL_PATH.split(":")
-    .map((directory) => join(directory, name))
-    .find((path) => {
-      try {
-        accessSync(path, constants.X_OK);
-        return existsSync(path);
-      } catch {
-        return false;
-      }
-    });
+  return findProgram(name, TOOL_PATH.split(":"));
 }
 
 /** What the prelude needs and this machine lacks. */
@@ -247,7 +228,7 @@ export function tool(name: string): string {
 /** The runtimes end with 128 + number when the process died of a signal; so may a program by itself, which cannot be told apart. */
 function signalled(exitCode: number): StepResult {
   const name =
-    exitCode > 128 ? Object.entries(osConstants.signals).find(([, value]) => value === exitCode - 128)?.[0] : undefined;
+    exitCode > 128 ? Object.entries(constants.signals).find(([, value]) => value === exitCode - 128)?.[0] : undefined;
   return name === undefined ? { exitCode } : { exitCode, signal: name };
 }
 

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { asBuildError } from "../../core/errors.ts";
 import type { DriverName, DriverProbe, Executor, StepSpec } from "../executor.ts";
+import { trialStep } from "../trial-step.ts";
 import { missingTools } from "./prelude.ts";
 
 /** Runs a trial step; what goes wrong is the note. */
@@ -36,25 +37,13 @@ async function trial(
   const shell = existsSync("/bin/busybox");
   if (shell) copyFileSync("/bin/busybox", join(base, "lower/busybox"));
   let said = "";
+  const root = {
+    kind: "overlay",
+    stack: { lowers: [join(base, "lower"), join(base, "second")] },
+    readonly: true,
+  } as const;
   const step: StepSpec = {
-    id: `probe-${process.pid}`,
-    root: { kind: "overlay", stack: { lowers: [join(base, "lower"), join(base, "second")] }, readonly: true },
-    mounts: [],
-    process: {
-      args: shell ? ["/busybox", "true"] : ["/missing"],
-      env: [],
-      cwd: "/",
-      uid: 0,
-      gid: 0,
-      additionalGids: [],
-      security: "sandbox",
-      ulimits: [],
-    },
-    network: "host",
-    hostname: "probe",
-    extraHosts: [],
-    shmSizeBytes: 65536,
-    scratch: join(base, "scratch"),
+    ...trialStep(`probe-${process.pid}`, root, join(base, "scratch"), shell ? ["/busybox", "true"] : ["/missing"]),
     output: (_, chunk) => (said += Buffer.from(chunk).toString("utf8")),
   };
   try {
