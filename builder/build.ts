@@ -30,11 +30,22 @@ import { directoryWanters, imageVertices, makesImage, runWanters } from "./deman
 import type { BuildRequest, BuildResult } from "./request.ts";
 import { RecordedResults } from "./recorded-results.ts";
 import { sandboxOf } from "./sandbox.ts";
+import { SecretWatch } from "./secret-watch.ts";
 import type { BlobOptions, Ref } from "./snapshot/ref.ts";
 import { Solver } from "./solver/solver.ts";
 
 /** Builds what is asked for. Throws BuildError; `NamespaceNeeded` when the same request must be made again inside a user namespace. */
 export async function build(request: BuildRequest, signal: AbortSignal): Promise<BuildResult> {
+  using secrets = await SecretWatch.open(request);
+  try {
+    return await buildWatched(secrets, signal);
+  } catch (error) {
+    throw secrets.error(error);
+  }
+}
+
+async function buildWatched(secrets: SecretWatch, signal: AbortSignal): Promise<BuildResult> {
+  const { request } = secrets;
   const startedMs = request.now();
   await using engine = await openEngine({
     root: request.root,
@@ -67,7 +78,15 @@ export async function build(request: BuildRequest, signal: AbortSignal): Promise
   // 4, 5: the graph to results
   const targets = plans.flatMap((plan) => plan.result ?? []);
   if (request.lock?.mode === "enforce") lock?.check(targets);
-  const parts = { engine, request, inputs, targets, blobs: inputs.blobOptions(plans[0]?.epochSeconds), signal };
+  const parts = {
+    engine,
+    request,
+    secrets,
+    inputs,
+    targets,
+    blobs: inputs.blobOptions(plans[0]?.epochSeconds),
+    signal,
+  };
   if (request.reproducible) await requireKnownBytes(parts.blobs);
   await enterNamespaceIfNeeded(parts);
   await using ahead = new PackAhead(parts.blobs, request.events, signal);
@@ -86,6 +105,7 @@ export async function build(request: BuildRequest, signal: AbortSignal): Promise
 interface SolveParts {
   readonly engine: Engine;
   readonly request: BuildRequest;
+  readonly secrets: SecretWatch;
   readonly inputs: InputLoader;
   readonly targets: readonly Vertex[];
   readonly blobs: BlobOptions;
@@ -143,7 +163,7 @@ async function solve(parts: SolveParts, ahead: PackAhead, startedMs: number): Pr
     await (await history).rememberDone(await ended());
     return results;
   } catch (error) {
-    throw await (await history).rememberFailure(await ended(), error);
+    throw await (await history).rememberFailure(await ended(), parts.secrets.error(error));
   }
 }
 

@@ -18,6 +18,8 @@ export interface Session {
   secret(id: string): Promise<Uint8Array | undefined>;
   /** Path of a unix socket that speaks the SSH agent protocol for `--ssh id`; undefined when there is none. Closed with the session. */
   sshAgent(id: string): Promise<string | undefined>;
+  /** Private keys that the client has read from files for `--ssh id`; what an agent holds is never seen. */
+  privateKeys?(): Promise<readonly { readonly id: string; readonly bytes: Uint8Array }[]>;
   /** Credentials for a repository of a registry ("docker.io", "127.0.0.1:5000"), or for all of it; undefined for anonymous. */
   credentials(registry: string, repository?: string): Promise<Credentials | undefined>;
 }

@@ -36,7 +36,7 @@ export interface SessionOptions {
 export async function localSession({ secrets, ssh, environment, credentials }: SessionOptions): Promise<Session> {
   const sources = new Map<string, SecretSource>();
   for (const spec of secrets) sources.set(spec.id, await locateSecret(spec, environment));
-  const agents = new Map<string, () => Promise<string>>();
+  const agents = new Map<string, LocatedAgent>();
   for (const spec of ssh) agents.set(spec.id, await locateAgent(spec, environment));
   return {
     secretIds: [...sources.keys()],
@@ -48,7 +48,13 @@ export async function localSession({ secrets, ssh, environment, credentials }: S
       checkSize(id, bytes.length);
       return bytes;
     },
-    sshAgent: async (id) => await agents.get(id)?.(),
+    sshAgent: async (id) => await agents.get(id)?.socket(),
+    privateKeys: async () =>
+      await Promise.all(
+        [...agents].flatMap(([id, { keyFiles }]) =>
+          keyFiles.map(async (path) => ({ id, bytes: await readFile(path) })),
+        ),
+      ),
     credentials,
   };
 }
@@ -90,8 +96,14 @@ function checkSize(id: string, bytes: number): void {
   }
 }
 
-/** The agent's socket, when it is asked for; key files are read and understood at once. */
-async function locateAgent({ id, paths }: OfferedAgent, environment: Environment): Promise<() => Promise<string>> {
+interface LocatedAgent {
+  /** Of the agent, when it is asked for. */
+  readonly socket: () => Promise<string>;
+  readonly keyFiles: readonly string[];
+}
+
+/** An agent, or keys: their files are read and understood at once. */
+async function locateAgent({ id, paths }: OfferedAgent, environment: Environment): Promise<LocatedAgent> {
   const [first] = paths;
   const path = first ?? environment["SSH_AUTH_SOCK"];
   if (path === undefined || path === "") {
@@ -101,11 +113,11 @@ async function locateAgent({ id, paths }: OfferedAgent, environment: Environment
     );
   }
   const kinds = await Promise.all([path, ...paths.slice(1)].map((one) => kindOf(one, id)));
-  if (kinds.every((kind) => kind === "file")) return await keyAgent(id, paths);
+  if (kinds.every((kind) => kind === "file")) return { socket: await keyAgent(id, paths), keyFiles: paths };
   if (kinds.length > 1)
     throw new BuildError("USAGE", `--ssh ${id}: a socket stands alone, it cannot be joined with keys`);
   const socket = resolve(path);
-  return () => Promise.resolve(socket);
+  return { socket: () => Promise.resolve(socket), keyFiles: [] };
 }
 
 async function kindOf(path: string, id: string): Promise<"socket" | "file"> {

@@ -1,0 +1,139 @@
+// How a secret may be written where it does not belong: as it is, in base64, percent-encoded, in a JSON string.
+
+/** Shorter values stand in many places by chance: they are neither withheld nor looked for. */
+const SHORTEST_VALUE = 6;
+
+/** Of a longer spelling a part of this length stands for all of it. */
+const LONGEST_FORM = 512;
+/** In logs a long spelling is withheld piece by piece. */
+const LONGEST_PIECE = 256;
+/** A line of a private key that is shorter says nothing. */
+const SHORTEST_KEY_LINE = 16;
+
+/** What to look for in an image: each spelling of the whole value, and of each line of a private key in it. None for a value that is too short. */
+export function imageForms(value: Uint8Array): Uint8Array[] {
+  const whole = trimmed(latin1(value));
+  if (!isLongEnough(whole)) return [];
+  const texts = [whole, ...keyLines(whole)];
+  return unique(texts.flatMap(spellings).map(middleOf));
+}
+
+/** What to withhold in logs: also each line of the value by itself, since each is printed by itself. */
+export function logForms(value: Uint8Array): Uint8Array[] {
+  const whole = trimmed(latin1(value));
+  if (!isLongEnough(whole)) return [];
+  const texts = [whole, ...keyLines(whole), ...whole.split("\n")]
+    .map(trimmed)
+    .filter(({ length }) => length >= SHORTEST_VALUE);
+  const lines = texts.flatMap(spellings).flatMap((text) => text.split("\n"));
+  return unique(lines.map(trimmed).flatMap(piecesOf));
+}
+
+/** Without the end of the last line, which programs take away, and blanks around. */
+function trimmed(text: string): string {
+  return text.replace(/^[\t-\r ]+|[\t-\r ]+$/g, "");
+}
+
+/** A value of several lines is as long as its longest one. */
+function isLongEnough(text: string): boolean {
+  return text.split("\n").some((line) => trimmed(line).length >= SHORTEST_VALUE);
+}
+
+/** The lines of private keys in PEM, also with the line ends escaped as in JSON. The first line of an OpenSSH key is the same in all keys. */
+function keyLines(text: string): string[] {
+  const found: string[] = [];
+  for (const [, label = "", body = ""] of text.matchAll(
+    /-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----(.*?)-----END \1-----/gs,
+  )) {
+    const lines = body
+      .split(/\r?\n|\\n/)
+      .map(trimmed)
+      .filter((line) => /^[A-Za-z0-9+/=]+$/.test(line));
+    found.push(...(label.startsWith("OPENSSH") ? lines.slice(1) : lines));
+  }
+  return found.filter(({ length }) => length >= SHORTEST_KEY_LINE);
+}
+
+/** One character a byte, in and out. */
+function spellings(text: string): string[] {
+  return [text, ...base64Forms(text), ...urlForms(text), ...jsonForms(text)];
+}
+
+/**
+ * As a part of something longer the value may begin at the first, second or third byte of a group of base64: then other
+ * characters stand for it, and those at its borders depend on its neighbours. Of itself alone also with the line ends of base64(1) and PEM.
+ */
+function base64Forms(text: string): string[] {
+  const found: string[] = [];
+  for (let skipped = 0; skipped < 3; skipped++) {
+    const encoded = toBase64("\0".repeat(skipped) + text);
+    const first = Math.ceil((skipped * 8) / 6);
+    const end = Math.floor(((skipped + text.length) * 8) / 6);
+    found.push(encoded.slice(first, end));
+  }
+  const [alone = ""] = found;
+  const wrapped = [76, 64]
+    .filter((width) => alone.length > width)
+    .map((width) => alone.replace(new RegExp(`.{${width}}(?!$)`, "g"), "$&\n"));
+  return [...found, ...found.map((one) => one.replaceAll("+", "-").replaceAll("/", "_")), ...wrapped];
+}
+
+/** Characters that programs leave as they are, beside letters, digits and "-_.~": none, those of JavaScript, of a URL's user part, of a path. */
+const LEFT_IN_URLS = ["", "!'()*", "$&+,;=", "$&+,/:;=@"];
+
+function urlForms(text: string): string[] {
+  const encoded = LEFT_IN_URLS.map((left) =>
+    text.replace(/[^A-Za-z0-9_.~-]/g, (byte) => (left.includes(byte) ? byte : percent(byte))),
+  );
+  const both = [...encoded, ...encoded.map((one) => one.replace(/%[0-9A-F]{2}/g, (code) => code.toLowerCase()))];
+  return [...both, ...both.map((one) => one.replaceAll("%20", "+"))];
+}
+
+/** As JavaScript, as Go (which also escapes what HTML may not hold), in ASCII as Python, and with "\/" as PHP writes it. */
+function jsonForms(text: string): string[] {
+  const known = Buffer.from(text, "latin1").toString("utf8");
+  const plain = JSON.stringify(known).slice(1, -1);
+  const html = (form: string): string => form.replace(/[<>&\u2028\u2029]/g, unicode);
+  const ascii = (form: string): string => form.replace(/[^\0-\x7f]/g, unicode);
+  const slash = (form: string): string => form.replaceAll("/", "\\/");
+  const forms = [plain, html(plain), ascii(plain), ascii(html(plain)), slash(plain), slash(ascii(plain))];
+  return forms.map((form) => Buffer.from(form, "utf8").toString("latin1"));
+}
+
+function unicode(char: string): string {
+  return `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`;
+}
+
+function percent(byte: string): string {
+  return `%${byte.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`;
+}
+
+function toBase64(text: string): string {
+  return Buffer.from(text, "latin1").toString("base64");
+}
+
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
+}
+
+/** The beginning is what files of one kind have in common. */
+function middleOf(text: string): string {
+  if (text.length <= LONGEST_FORM) return text;
+  const from = (text.length - LONGEST_FORM) >> 1;
+  return text.slice(from, from + LONGEST_FORM);
+}
+
+function piecesOf(text: string): string[] {
+  const pieces: string[] = [];
+  for (let at = 0; at < text.length; at += LONGEST_PIECE) pieces.push(text.slice(at, at + LONGEST_PIECE));
+  const last = pieces.at(-1);
+  // A short end would be looked for by itself.
+  if (pieces.length > 1 && last !== undefined && last.length < SHORTEST_KEY_LINE)
+    pieces.splice(-2, 2, `${pieces.at(-2)}${last}`);
+  return pieces;
+}
+
+function unique(texts: readonly string[]): Uint8Array[] {
+  const distinct = [...new Set(texts)].filter(({ length }) => length >= SHORTEST_VALUE);
+  return distinct.map((text) => Buffer.from(text, "latin1"));
+}

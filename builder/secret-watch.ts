@@ -1,0 +1,128 @@
+// What a build knows of secrets, and where it learns of them: all that passes its session. From then on none of them is in
+// an event or an error. Without secrets nothing is loaded and nothing is done.
+
+import { asBuildError } from "./core/errors.ts";
+import type { BuildEvent } from "./core/events.ts";
+import { NamespaceNeeded } from "./core/namespace.ts";
+import type { Credentials, Session } from "./core/session.ts";
+import type { KnownSecrets } from "./guard/known-secrets.ts";
+import type { MaskedEvents } from "./guard/masked-events.ts";
+import type { BuildRequest, ContextSpec } from "./request.ts";
+
+/** The watch of one build. Disposing it passes on what was held back of outputs. */
+export class SecretWatch implements Disposable {
+  /** What was asked for, with events and a session that are watched. */
+  readonly request: BuildRequest;
+  readonly #asked: BuildRequest;
+  #known: KnownSecrets | undefined;
+  #events: MaskedEvents | undefined;
+  #maskedError: typeof import("./guard/masked-error.ts").maskedError | undefined;
+
+  /** Reads the secrets that the client says it has. */
+  static async open(asked: BuildRequest): Promise<SecretWatch> {
+    const watch = new SecretWatch(asked);
+    const { session } = watch.request;
+    // What cannot be read is an error of the step that wants it.
+    await Promise.all((session.secretIds ?? []).map((id) => session.secret(id).catch(() => undefined)));
+    for (const { id, bytes } of (await asked.session.privateKeys?.()) ?? [])
+      await watch.#add(`ssh:${id}`, `private key of --ssh "${id}"`, bytes);
+    for (const [id, name, value] of passwordsOf(asked)) await watch.#add(id, name, Buffer.from(value, "utf8"));
+    return watch;
+  }
+
+  private constructor(asked: BuildRequest) {
+    this.#asked = asked;
+    this.request = { ...asked, events: (event) => this.#tell(event), session: this.#watched(asked.session) };
+  }
+
+  /** What has become known until now; undefined when nothing has. */
+  get known(): KnownSecrets | undefined {
+    return this.#known;
+  }
+
+  /** An error as it may be shown. */
+  error(thrown: unknown): unknown {
+    if (this.#known === undefined || thrown instanceof NamespaceNeeded) return thrown;
+    return this.#maskedError?.(asBuildError(thrown), this.#known.masker) ?? thrown;
+  }
+
+  [Symbol.dispose](): void {
+    for (const event of this.#events?.end() ?? []) this.#asked.events(event);
+  }
+
+  #tell(event: BuildEvent): void {
+    if (this.#events === undefined) this.#asked.events(event);
+    else for (const masked of this.#events.pass(event)) this.#asked.events(masked);
+  }
+
+  async #add(id: string, name: string, value: Uint8Array): Promise<void> {
+    if (this.#known === undefined) {
+      const { KnownSecrets: Known } = await import("./guard/known-secrets.ts");
+      const { MaskedEvents: Events } = await import("./guard/masked-events.ts");
+      const { maskedError } = await import("./guard/masked-error.ts");
+      this.#maskedError = maskedError;
+      this.#known ??= new Known();
+      this.#events ??= new Events(this.#known.masker);
+    }
+    this.#known.add(id, name, value);
+  }
+
+  /** A secret is read once: it may come from a pipe. */
+  #watched(session: Session): Session {
+    const secrets = new Map<string, Promise<Uint8Array | undefined>>();
+    const read = async (id: string): Promise<Uint8Array | undefined> => {
+      const value = await session.secret(id);
+      if (value !== undefined) await this.#add(id, `secret "${id}"`, value);
+      return value;
+    };
+    return {
+      ...(session.secretIds === undefined ? {} : { secretIds: session.secretIds }),
+      secret: (id) => {
+        const known = secrets.get(id) ?? read(id);
+        secrets.set(id, known);
+        known.catch(() => secrets.delete(id));
+        return known;
+      },
+      sshAgent: (id) => session.sshAgent(id),
+      credentials: async (registry, repository) => {
+        const found = await session.credentials(registry, repository);
+        if (found !== undefined) await this.#addCredentials(registry, found);
+        return found;
+      },
+    };
+  }
+
+  async #addCredentials(registry: string, { password, identityToken, registryToken }: Credentials): Promise<void> {
+    for (const value of [password, identityToken, registryToken]) {
+      if (value === undefined) continue;
+      await this.#add(`registry:${registry}`, `login for the registry ${registry}`, Buffer.from(value, "utf8"));
+    }
+  }
+}
+
+const PROXY_NAMES = /^(?:https?|ftp|all)_proxy$/i;
+
+/** The passwords in URLs of contexts, of the Dockerfile and of proxies. */
+function passwordsOf(request: BuildRequest): (readonly [id: string, name: string, value: string])[] {
+  const { context, dockerfile, namedContexts, buildArgs } = request;
+  const urls = [context, dockerfile, ...namedContexts.values()].flatMap(urlOf);
+  const proxies = [...buildArgs].flatMap(([name, value]) => (PROXY_NAMES.test(name) ? [value] : []));
+  return [...urls, ...proxies].flatMap((text) => {
+    const url = URL.parse(text);
+    if (url === null || url.password === "") return [];
+    const values = new Set([url.password, decoded(url.password)]);
+    return [...values].map((value) => [`url:${url.host}`, `password in the URL of ${url.host}`, value] as const);
+  });
+}
+
+function urlOf(spec: ContextSpec | BuildRequest["dockerfile"]): string[] {
+  return spec.kind === "git" || spec.kind === "http" ? [spec.url] : [];
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text; // a "%" that is none of a code
+  }
+}
