@@ -4,7 +4,8 @@
 import type { Digest } from "./core/digest.ts";
 import type { EventSink } from "./core/events.ts";
 import { BuildError } from "./core/errors.ts";
-import type { FinishedBuild } from "./build-history.ts";
+import type { SolvedGraph } from "./build-recording.ts";
+import { BuildRecording } from "./build-recording.ts";
 import { NamespaceNeeded } from "./core/namespace.ts";
 import { convert } from "./dockerfile/convert/convert.ts";
 import type { Plan } from "./dockerfile/convert/plan.ts";
@@ -28,6 +29,7 @@ import type { Outcome } from "./outputs.ts";
 import { exportAll } from "./outputs.ts";
 import { directoryWanters, imageVertices, makesImage, runWanters } from "./demand.ts";
 import type { BuildRequest, BuildResult } from "./request.ts";
+import { BuildRecorder } from "./records/recorder.ts";
 import { RecordedResults } from "./recorded-results.ts";
 import { sandboxOf } from "./sandbox.ts";
 import { SecretWatch } from "./secret-watch.ts";
@@ -35,24 +37,44 @@ import type { BlobOptions, Ref } from "./snapshot/ref.ts";
 import { Solver } from "./solver/solver.ts";
 
 /** Builds what is asked for. Throws BuildError; `NamespaceNeeded` when the same request must be made again inside a user namespace. */
-export async function build(request: BuildRequest, signal: AbortSignal): Promise<BuildResult> {
-  using secrets = await SecretWatch.open(request);
+export async function build(asked: BuildRequest, signal: AbortSignal): Promise<BuildResult> {
+  const recorder = new BuildRecorder(asked.events);
+  using secrets = await SecretWatch.open({ ...asked, events: recorder.sink });
   try {
-    return await buildWatched(secrets, signal);
+    return await buildRecorded(secrets, recorder, signal);
   } catch (error) {
     throw secrets.error(error);
   }
 }
 
-async function buildWatched(secrets: SecretWatch, signal: AbortSignal): Promise<BuildResult> {
+async function buildRecorded(secrets: SecretWatch, recorder: BuildRecorder, signal: AbortSignal): Promise<BuildResult> {
   const { request } = secrets;
   const startedMs = request.now();
-  await using engine = await openEngine({
-    root: request.root,
-    requireSandbox: request.requireSandbox,
-    snapshotter: request.snapshotter,
-  });
+  const { root, requireSandbox, snapshotter } = request;
+  await using engine = await openEngine({ root, requireSandbox, snapshotter });
   await using inputs = new InputLoader(engine, request, signal);
+  const recording = new BuildRecording({ engine, request, recorder, startedMs, signal });
+  try {
+    const result = await stages({ engine, secrets, inputs, recording, startedMs, signal });
+    await recording.done(result);
+    return result;
+  } catch (error) {
+    throw await recording.failed(secrets.error(error));
+  }
+}
+
+interface OpenBuild {
+  readonly engine: Engine;
+  readonly secrets: SecretWatch;
+  readonly inputs: InputLoader;
+  readonly recording: BuildRecording;
+  readonly startedMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** The eight of them. */
+async function stages({ engine, secrets, inputs, recording, startedMs, signal }: OpenBuild): Promise<BuildResult> {
+  const { request } = secrets;
 
   // 1, 2: text to instructions
   const namedLock = request.lock?.path === undefined ? undefined : await openLock(request, undefined, inputs);
@@ -90,7 +112,7 @@ async function buildWatched(secrets: SecretWatch, signal: AbortSignal): Promise<
   if (request.reproducible) await requireKnownBytes(parts.blobs);
   await enterNamespaceIfNeeded(parts);
   await using ahead = new PackAhead(parts.blobs, request.events, signal);
-  const results = await solve(parts, ahead, startedMs);
+  const results = await solve(parts, ahead, recording);
 
   // 6, 7, 8: layers to blobs, image, outputs
   const refs = await refsOf(plans, targets, results, signal);
@@ -149,21 +171,21 @@ async function attestIfAsked(
   return outcomes.map((outcome, at) => ({ ...outcome, attestations: stated[at] ?? [] }));
 }
 
-/** How it ended is remembered, and what a failed RUN left is kept. */
-async function solve(parts: SolveParts, ahead: PackAhead, startedMs: number): Promise<OpResult[]> {
+/** What a failed RUN left is kept, and looked at while its inputs are there. */
+async function solve(parts: SolveParts, ahead: PackAhead, recording: BuildRecording): Promise<OpResult[]> {
+  const { targets, inputs } = parts;
   const failedRuns = new FailedRuns();
   const solver = solverOf(parts, parts.request.events, { ahead, failedRuns });
-  const history = import("./build-history.ts");
-  const ended = async (): Promise<FinishedBuild> => {
-    const keys = await solver.knownKeys();
-    return { ...parts, sources: parts.inputs.loader(), keys, failedRuns, startedMs };
+  const solved = async (): Promise<SolvedGraph> => {
+    return { targets, keys: await solver.knownKeys(), sources: inputs.loader(), failedRuns };
   };
   try {
-    const results = await solver.solve(parts.targets);
-    await (await history).rememberDone(await ended());
-    return results;
+    return await solver.solve(targets);
   } catch (error) {
-    throw await (await history).rememberFailure(await ended(), parts.secrets.error(error));
+    recording.solved = await solved();
+    throw await recording.failed(parts.secrets.error(error));
+  } finally {
+    recording.solved ??= await solved();
   }
 }
 

@@ -1,6 +1,5 @@
 // `tsbuild shell`: a look at a step of a build that has ended, as long as what it made is kept.
 
-import { join } from "node:path";
 import { BuildError } from "./core/errors.ts";
 import { NamespaceNeeded } from "./core/namespace.ts";
 import type { Session } from "./core/session.ts";
@@ -9,7 +8,8 @@ import type { ExecMount } from "./graph/op.ts";
 import { runShell } from "./ops/shell.ts";
 import type { BuildRecord } from "./records/build-record.ts";
 import { enterableSteps } from "./records/build-record.ts";
-import { BuildRecords } from "./records/build-records.ts";
+import type { BuildRecords } from "./records/build-records.ts";
+import { buildRecordsOf } from "./records/build-records.ts";
 import type { RunResult } from "./run-request.ts";
 import type { ListedBuild, ShellRequest } from "./shell-request.ts";
 import type { StepState } from "./step-states.ts";
@@ -22,7 +22,7 @@ export async function openShell(request: ShellRequest, signal: AbortSignal): Pro
     requireSandbox: request.requireSandbox,
     snapshotter: request.snapshotter,
   });
-  const records = recordsOf(request.root);
+  const records = buildRecordsOf(request.root);
   const record = request.build === undefined ? lastBuild(records) : records.find(request.build);
   using kept = records.holdKept(record.id);
   const state = new StepStates(record, kept, engine.records, engine.layers).find(request.step);
@@ -60,7 +60,7 @@ export async function openShell(request: ShellRequest, signal: AbortSignal): Pro
 
 /** The builds that are remembered, or the one that is named, the newest first. Throws `USAGE`. */
 export function listBuilds(root: string, build: string | undefined): ListedBuild[] {
-  const records = recordsOf(root);
+  const records = buildRecordsOf(root);
   const found = build === undefined ? records.list() : [records.find(build)];
   return found.map((record) => ({
     id: record.id,
@@ -76,12 +76,9 @@ export function listBuilds(root: string, build: string | undefined): ListedBuild
   }));
 }
 
-function recordsOf(root: string): BuildRecords {
-  return new BuildRecords(join(root, "tsbuild/builds"), join(root, "tsbuild/work"));
-}
-
 function lastBuild(records: BuildRecords): BuildRecord {
-  const [last] = records.list();
+  // One that failed before there was a graph has nothing to look at.
+  const last = records.list().find(({ steps }) => steps.length > 0);
   if (last !== undefined) return last;
   throw new BuildError("INPUT_MISSING", "no build is remembered in this store", {
     hint: "tsbuild run -it IMAGE sh   looks into an image",

@@ -36,6 +36,7 @@ const COMMANDS: readonly CommandEntry[] = [
   { name: "run", help: "Run a program in an image", load: async () => (await import("./commands/run.ts")).run },
   { name: "bundle", help: "Write an image as a bundle for an OCI runtime", load: async () => (await import("./commands/bundle.ts")).bundle },
   { name: "shell", help: "Open a shell in a step of a build", load: async () => (await import("./commands/shell.ts")).shell },
+  { name: "builds", help: "Show what is remembered of builds: lists, logs", load: async () => (await import("./commands/builds.ts")).builds },
   { name: "images", help: "List the images in the local store", load: async () => (await import("./commands/images.ts")).images },
   { name: "tag", help: "Give an image one more name", load: async () => (await import("./commands/images.ts")).tag },
   { name: "rmi", help: "Take names of images away", load: async () => (await import("./commands/images.ts")).rmi },

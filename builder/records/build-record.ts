@@ -4,9 +4,10 @@
 import type { Digest } from "../core/digest.ts";
 import { BuildError } from "../core/errors.ts";
 import type { ExecOp } from "../graph/op.ts";
+import type { Timeline } from "./timeline.ts";
 
 /** Version of the files; one of another version is as if it were not there. */
-export const RECORD_FORMAT = 1;
+export const RECORD_FORMAT = 2;
 
 /** One vertex of a build. */
 export interface StepRecord {
@@ -14,6 +15,8 @@ export interface StepRecord {
   /** As people saw it: "[2/5] RUN make". */
   readonly name: string;
   readonly kind: "source" | "exec" | "file" | "merge" | "diff";
+  /** Where it is written: "Dockerfile:7". */
+  readonly place?: string;
   /** Places of the inputs in the list of steps. */
   readonly inputs: readonly number[];
   /** Place of the step whose files it begins with. */
@@ -34,6 +37,52 @@ export interface FailureRecord {
   readonly step?: number;
 }
 
+/** What was asked for; secrets by id, variables that look like one without what they hold. */
+export interface RecordedRequest {
+  readonly context: string;
+  readonly dockerfile: string;
+  readonly namedContexts: Readonly<Record<string, string>>;
+  readonly target?: string;
+  readonly platforms: readonly string[];
+  readonly buildArgs: Readonly<Record<string, string>>;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly noCache: boolean | readonly string[];
+  readonly pull: boolean;
+  readonly network: string;
+  readonly allow: readonly string[];
+  readonly secrets: readonly string[];
+  readonly outputs: readonly RecordedOutput[];
+  /** SOURCE_DATE_EPOCH, in seconds. */
+  readonly epochSeconds?: number;
+  readonly squash?: string;
+}
+
+/** One output that was asked for. */
+export interface RecordedOutput {
+  readonly type: string;
+  readonly names?: readonly string[];
+  readonly destination?: string;
+  readonly push?: boolean;
+}
+
+/** An image that came of it. */
+export interface RecordedImage {
+  readonly platform: string;
+  readonly imageId: string;
+  readonly manifestDigest: string;
+}
+
+/** What came of a build. */
+export interface RecordedResult {
+  readonly images: readonly RecordedImage[];
+  /** Of the manifest, or of the index of several platforms. */
+  readonly digest?: string;
+  readonly names: readonly string[];
+}
+
+/** How a build ended. */
+export type BuildStatus = "completed" | "error" | "canceled";
+
 /** One build. */
 export interface BuildRecord {
   readonly format: typeof RECORD_FORMAT;
@@ -44,8 +93,15 @@ export interface BuildRecord {
   /** ms since the epoch. */
   readonly startedMs: number;
   readonly endedMs: number;
-  /** Inputs before their users. */
+  readonly status: BuildStatus;
+  /** Version of the program. */
+  readonly version: string;
+  readonly request: RecordedRequest;
+  /** The graph, inputs before their users; empty when the build failed before there was one. */
   readonly steps: readonly StepRecord[];
+  /** All that happened, in the order in which it began. */
+  readonly timeline: Timeline;
+  readonly result?: RecordedResult;
   readonly failure?: FailureRecord;
 }
 

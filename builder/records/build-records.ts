@@ -1,5 +1,6 @@
 // The records of the builds of one store: `<root>/tsbuild/builds/` holds
 //   <id>.json   what is remembered of a build
+//   <id>.log    what its steps printed
 //   <id>.kept   the layers that its failed RUN left. While this file is there they must stay: it is their lease.
 // A `.kept` file is locked (shared) while somebody looks at what it names.
 
@@ -24,6 +25,8 @@ import { RECORD_FORMAT } from "./build-record.ts";
 /** Records that are remembered, and states of failed steps that are kept, at most. */
 const MOST_RECORDS = 50;
 const MOST_KEPT = 3;
+/** What the logs of all builds may take; the oldest ones go first. */
+const MOST_LOG_BYTES = 512 * 1024 * 1024;
 /** How long the state of a failed step is kept. */
 const KEPT_MS = 7 * 24 * 3600 * 1000;
 
@@ -32,6 +35,18 @@ export function newBuildId(): string {
   // Letters that cannot be mistaken for digits.
   const letters = "abcdefghjkmnpqrstuvwxyz23456789";
   return [...randomBytes(10)].map((byte) => letters[byte % letters.length]).join("");
+}
+
+/** The records of a store, for whoever only reads or removes them. */
+export function buildRecordsOf(root: string): BuildRecords {
+  return new BuildRecords(join(root, "tsbuild/builds"), join(root, "tsbuild/work"));
+}
+
+/** What belongs to a record and lies beside it. */
+export interface RecordParts {
+  readonly kept?: KeptState | undefined;
+  /** Path of the file with its output, not yet in its place. */
+  readonly log?: string | undefined;
 }
 
 /** The records below one folder. */
@@ -46,14 +61,30 @@ export class BuildRecords {
   }
 
   /**
-   * Remembers a build, and what its failed step left if there is something. What is then too much, or kept for too long, is
-   * forgotten; `dropLayer` is given the layers that nobody needs any more.
+   * Remembers a build, what its failed step left if there is something, and its log, a file of the same file system that is
+   * moved here. What is then too much, or kept for too long, is forgotten; `dropLayer` is given the layers that nobody
+   * needs any more.
    */
-  save(record: BuildRecord, kept: KeptState | undefined, dropLayer: (id: string) => void): void {
+  save(record: BuildRecord, { kept, log }: RecordParts, dropLayer: (id: string) => void): void {
     mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
     if (kept !== undefined) this.#write(`${record.id}.kept`, JSON.stringify(kept));
+    if (log !== undefined) renameSync(log, this.logPath(record.id));
     this.#write(`${record.id}.json`, JSON.stringify(record));
     this.#forget(record.endedMs, dropLayer);
+    if (log !== undefined) this.#shrinkLogs();
+  }
+
+  /** Where the output of a build is, if it is kept. */
+  logPath(id: string): string {
+    return join(this.#directory, `${id}.log`);
+  }
+
+  /** Forgets a build. What its failed step left goes as well, unless somebody looks at it: then false, and nothing is gone. */
+  remove(id: string, dropLayer: (id: string) => void): boolean {
+    this.#drop(id, dropLayer);
+    if (this.isKept(id)) return false;
+    this.#removeFiles(id);
+    return true;
   }
 
   /** All records, the newest first. */
@@ -63,8 +94,13 @@ export class BuildRecords {
       .toSorted((a, b) => b.endedMs - a.endedMs || (a.id < b.id ? -1 : 1));
   }
 
-  /** The build of an id, or of the only one that begins so. Throws `USAGE`. */
+  /** The build of an id, or of the only one that begins so; `^0` is the last one, `^1` the one before. Throws `USAGE`. */
   find(text: string): BuildRecord {
+    const back = /^\^(\d{1,4})$/.exec(text)?.[1];
+    if (back !== undefined) {
+      const counted = this.list()[Number(back)];
+      if (counted !== undefined) return counted;
+    }
     const names = this.#names(".json").map((name) => name.slice(0, -".json".length));
     const found = names.includes(text) ? [text] : names.filter((id) => text !== "" && id.startsWith(text));
     const [only] = found;
@@ -74,7 +110,7 @@ export class BuildRecords {
       "USAGE",
       found.length > 1 ? `several builds begin with "${text}"` : `there is no build "${text}"`,
       {
-        hint: "tsbuild shell --list lists the last ones",
+        hint: "tsbuild builds ls lists the last ones",
       },
     );
   }
@@ -106,16 +142,31 @@ export class BuildRecords {
     const ids = this.#names(".json");
     if (ids.length <= MOST_RECORDS) return;
     for (const { id } of this.#byAge(".json").slice(MOST_RECORDS)) {
-      if (!this.isKept(id)) rmSync(join(this.#directory, `${id}.json`), { force: true });
+      if (!this.isKept(id)) this.#removeFiles(id);
+    }
+  }
+
+  #removeFiles(id: string): void {
+    rmSync(join(this.#directory, `${id}.json`), { force: true });
+    rmSync(this.logPath(id), { force: true });
+  }
+
+  #shrinkLogs(): void {
+    let bytes = 0;
+    for (const { id, sizeBytes } of this.#byAge(".log")) {
+      bytes += sizeBytes;
+      if (bytes > MOST_LOG_BYTES) rmSync(this.logPath(id), { force: true });
     }
   }
 
   /** The newest first. */
-  #byAge(ending: string): { readonly id: string; readonly timeMs: number }[] {
+  #byAge(ending: string): { readonly id: string; readonly timeMs: number; readonly sizeBytes: number }[] {
     return this.#names(ending)
       .flatMap((name) => {
         const stat = statSync(join(this.#directory, name), { throwIfNoEntry: false });
-        return stat === undefined ? [] : [{ id: name.slice(0, -ending.length), timeMs: stat.mtimeMs }];
+        return stat === undefined
+          ? []
+          : [{ id: name.slice(0, -ending.length), timeMs: stat.mtimeMs, sizeBytes: stat.size }];
       })
       .toSorted((a, b) => b.timeMs - a.timeMs);
   }

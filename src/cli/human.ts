@@ -19,6 +19,15 @@ export function humanAge(created: string | undefined, now: number): string {
   return Number.isNaN(at) ? "N/A" : `${humanDuration((now - at) / 1000)} ago`;
 }
 
+/** How long something took: "0.3s", "12.0s", "2m 5s", "1h 3m 0s". */
+export function humanTook(ms: number): string {
+  const tenths = Math.round(Math.max(0, ms) / 100);
+  if (tenths < 600) return `${(tenths / 10).toFixed(1)}s`;
+  const seconds = Math.round(tenths / 10);
+  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor((seconds % 3600) / 60)];
+  return `${hours === 0 ? "" : `${hours}h `}${minutes}m ${seconds % 60}s`;
+}
+
 function humanDuration(exact: number): string {
   const seconds = Math.floor(exact);
   if (seconds < 1) return "Less than a second";

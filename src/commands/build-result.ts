@@ -48,8 +48,8 @@ export function resultLines(result: BuildResult): string {
   return `${ids.join("")}digest   ${result.digest}\n`;
 }
 
-/** Writes a small file so that readers see all of it or the old one. Devices and pipes are written in place. */
-export async function writeWhole(path: string, text: string): Promise<void> {
+/** Writes a file so that readers see all of it or the old one. Devices and pipes are written in place. */
+export async function writeWhole(path: string, text: string | Iterable<string>): Promise<void> {
   const target = resolve(path);
   try {
     const found = await stat(target).catch(() => undefined);

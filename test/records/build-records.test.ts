@@ -6,9 +6,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, suite, test } from "node:test";
 import { BuildError } from "../../builder/core/errors.ts";
-import type { BuildRecord, StepRecord } from "../../builder/records/build-record.ts";
 import { enterableSteps, findStep, RECORD_FORMAT } from "../../builder/records/build-record.ts";
 import { BuildRecords, newBuildId } from "../../builder/records/build-records.ts";
+import { record as recordOf } from "./sample-record.ts";
 
 const DAY_MS = 24 * 3600 * 1000;
 
@@ -26,7 +26,7 @@ suite("build records", () => {
       const dropped: string[] = [];
       seconds += 10;
       const kept = layer === undefined ? undefined : { rootfs: ["base", layer], inputs: {} };
-      records.save(recordOf(id, seconds * 1000), kept, (name) => void dropped.push(name));
+      records.save(recordOf(id, seconds * 1000), { kept }, (name) => void dropped.push(name));
       for (const name of readdirSync(directory).filter((file) => file.startsWith(`${id}.`)))
         utimesSync(join(directory, name), seconds, seconds);
       assert.deepEqual(readdirSync(work), []);
@@ -68,6 +68,34 @@ suite("build records", () => {
     assert.equal(ids.length, 53);
   });
 
+  test("a build is removed with its log and what its failed step left, unless somebody looks at that", () => {
+    const { records, directory, save } = open();
+    save("a", "layer-a");
+    const log = join(directory, "../work/log");
+    writeFileSync(log, "");
+    records.save(recordOf("b", Date.now()), { log }, () => undefined);
+    assert.deepEqual(readdirSync(directory).toSorted(), ["a.json", "a.kept", "b.json", "b.log"]);
+    const dropped: string[] = [];
+    const held = records.holdKept("a");
+    assert.equal(
+      records.remove("a", (id) => void dropped.push(id)),
+      false,
+    );
+    held?.[Symbol.dispose]();
+    assert.equal(
+      records.remove("a", (id) => void dropped.push(id)),
+      true,
+    );
+    assert.deepEqual(dropped, ["layer-a"]);
+    assert.equal(records.find("^0").id, "b");
+    assert.throws(() => records.find("^1"), /there is no build/);
+    assert.equal(
+      records.remove("b", () => undefined),
+      true,
+    );
+    assert.deepEqual(readdirSync(directory), []);
+  });
+
   test("what a failed step left goes after a week", () => {
     const { records, directory, save } = open();
     save("old", "layer-old");
@@ -106,7 +134,7 @@ suite("build records", () => {
     const { records, save } = open();
     for (const id of ["a", "b", "c"]) save(id, id);
     const denied = Object.assign(new Error("denied"), { code: "EACCES" });
-    records.save(recordOf("d", Date.now()), { rootfs: ["d"], inputs: {} }, () => {
+    records.save(recordOf("d", Date.now()), { kept: { rootfs: ["d"], inputs: {} } }, () => {
       throw denied;
     });
     assert.equal(records.isKept("a"), true);
@@ -132,20 +160,3 @@ suite("build records", () => {
     assert.throws(() => findStep(twice, "same"), /has 3 steps "same"/);
   });
 });
-
-function recordOf(id: string, endedMs: number): BuildRecord {
-  const step = (number: number, name: string, more: Partial<StepRecord> = {}): StepRecord => ({
-    vertex: `sha256:${String(number).repeat(64)}`,
-    name,
-    kind: "exec",
-    inputs: [],
-    ...more,
-  });
-  const steps = [
-    step(0, "[build 1/2] FROM x", { kind: "source", layers: [] }),
-    step(1, "[internal] load build context", { kind: "source" }),
-    step(2, "[build 2/2] RUN make"),
-    step(3, "[stage-1 1/1] COPY a b", { kind: "file" }),
-  ];
-  return { format: RECORD_FORMAT, id, what: "x", startedMs: endedMs, endedMs, steps };
-}

@@ -1,0 +1,57 @@
+// What is remembered of builds that have ended: for whoever lists, shows, exports and removes them.
+
+import { BuildError } from "./core/errors.ts";
+import type { BuildEvent } from "./core/events.ts";
+import { NamespaceNeeded } from "./core/namespace.ts";
+import { openEngine } from "./engine.ts";
+import type { BuildRecord } from "./records/build-record.ts";
+import { buildRecordsOf } from "./records/build-records.ts";
+import { readLog } from "./records/log-file.ts";
+import { replay } from "./records/replay.ts";
+
+export type { BuildRecord, RecordedOutput, StepRecord } from "./records/build-record.ts";
+export type { TimelineStep } from "./records/timeline.ts";
+
+/** The builds of a store, the newest first. */
+export function rememberedBuilds(root: string): BuildRecord[] {
+  return buildRecordsOf(root).list();
+}
+
+/** A build by its id, the beginning of it, or `^N` (the N-th last); undefined: the last one. Throws `USAGE`, `INPUT_MISSING`. */
+export function rememberedBuild(root: string, text: string | undefined): BuildRecord {
+  const records = buildRecordsOf(root);
+  if (text !== undefined) return records.find(text);
+  const [last] = records.list();
+  if (last !== undefined) return last;
+  throw new BuildError("INPUT_MISSING", "no build is remembered in this store");
+}
+
+/** What was told of a build, with all output that is kept. */
+export function eventsOfBuild(root: string, record: BuildRecord): Iterable<BuildEvent> {
+  return replay(record, readLog(buildRecordsOf(root).logPath(record.id)));
+}
+
+/**
+ * Forgets builds, with their logs and what their failed steps left. Throws `USAGE` for one that is not there and for one that
+ * somebody looks at, before anything is removed of it.
+ */
+export async function forgetBuilds(root: string, texts: readonly string[] | "all"): Promise<string[]> {
+  const records = buildRecordsOf(root);
+  const ids = texts === "all" ? records.list().map(({ id }) => id) : texts.map((text) => records.find(text).id);
+  await using engine = await openEngine({ root });
+  if (!engine.privileged && ids.some((id) => records.isKept(id))) throw new NamespaceNeeded("removing files of a step");
+  for (const id of ids) {
+    if (records.remove(id, (layer) => engine.layers.drop(layer))) continue;
+    throw new BuildError("USAGE", `somebody looks at what the build "${id}" left`, {
+      hint: "leave the shell that is open in it, then remove it",
+    });
+  }
+  return ids;
+}
+
+/** A build as JSON lines: its record, then a line for each piece of output, `[step, stream, ms, bytes as Latin-1]`. */
+export function* exportedBuild(root: string, record: BuildRecord): Generator<string> {
+  yield `${JSON.stringify(record)}\n`;
+  for (const { step, stream, time, data } of readLog(buildRecordsOf(root).logPath(record.id)))
+    yield `${JSON.stringify([step, stream, time, Buffer.from(data).toString("latin1")])}\n`;
+}
