@@ -15,6 +15,7 @@ import { isPrivileged } from "./executor/rights.ts";
 import type { SourcedEntry } from "./layer/entry.ts";
 import type { LayerJobs } from "./layer/jobs.ts";
 import { openLayerJobs } from "./layer/pool.ts";
+import type { UnpackLimits } from "./layer/unpack-limits.ts";
 import { CacheMounts } from "./ops/cache-mounts.ts";
 import { viewOf } from "./ops/result.ts";
 import { wholeTree } from "./ops/file/whole-tree.ts";
@@ -33,6 +34,8 @@ export interface EngineOptions {
   readonly requireSandbox?: DriverName | undefined;
   /** Default: auto. */
   readonly snapshotter?: SnapshotterName | undefined;
+  /** How much layers and archives may unpack to; undefined: `DEFAULT_LIMITS`. */
+  readonly limits?: UnpackLimits | undefined;
 }
 
 /** The open parts. Disposing it stops the workers and removes this process's temporary files. */
@@ -62,7 +65,9 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     dropUnfinished(workDirectory, layersDirectory);
     await rm(workDirectory, { recursive: true, force: true });
   });
-  const jobs = undo.use(openLayerJobs({ workers: Math.min(4, Math.max(2, availableParallelism())) }));
+  const jobs = undo.use(
+    openLayerJobs({ workers: Math.min(4, Math.max(2, availableParallelism())), limits: options.limits }),
+  );
   const records = undo.use(new CacheRecords(join(own, "cache.db")));
   const privileged = isPrivileged();
   const place: LayerPlace = {

@@ -17,8 +17,9 @@ import { NoStore, OverlayStore, PlainStore } from "./member-store.ts";
 import type { MemberStore } from "./member-store.ts";
 import { readChunks } from "./read-chunks.ts";
 import { removeTree } from "./remove-tree.ts";
-import { invalidArchive } from "./tar-format.ts";
 import { TarReader } from "./tar-reader.ts";
+import type { UnpackLimits } from "./unpack-limits.ts";
+import { DEFAULT_LIMITS, UnpackGuard } from "./unpack-limits.ts";
 
 /** Does `LayerJobs.apply`. `check` throws when the job is to stop. */
 export async function apply(request: ApplyRequest, check: () => void): Promise<WithEntries<AppliedLayer>> {
@@ -37,13 +38,12 @@ export async function applyFrom(
   return resultOf(await read(open(), request, new OverlayStore(directory, overlayXattrs, lowers), check));
 }
 
-type Limits = Pick<ApplyRequest, "diffId" | "maxUncompressedBytes">;
+type Limits = Pick<ApplyRequest, "diffId" | "limits">;
 
 /** Does `LayerJobs.unpack`. */
 export async function unpack(request: UnpackRequest, check: () => void): Promise<SourcedEntry[]> {
   const store = new PlainStore(bytePath(request.directory), () => true);
-  const rules = { kind: "archive", maxContentBytes: request.maxUncompressedBytes ?? Number.POSITIVE_INFINITY } as const;
-  const { reader } = await readArchive(readChunks(request.archiveFile), rules, store, check);
+  const { reader } = await readArchive(readChunks(request.archiveFile), "archive", request.limits, store, check);
   const entries = reader.tree.entries();
   const members = membersByPath(reader.tree.root);
   return entries.map((entry) => {
@@ -64,8 +64,7 @@ async function read(
   store: MemberStore,
   check: () => void,
 ): Promise<ReadResult & { diffId: AppliedLayer["diffId"] }> {
-  const rules = { kind: "layer", maxContentBytes: request.maxUncompressedBytes ?? Number.POSITIVE_INFINITY } as const;
-  const result = await readArchive(blob, rules, store, check);
+  const result = await readArchive(blob, "layer", request.limits, store, check);
   const diffId = result.digester.digest();
   if (request.diffId !== undefined && request.diffId !== diffId) {
     store.abandon();
@@ -79,18 +78,20 @@ async function read(
 
 async function readArchive(
   source: ByteSource,
-  rules: ArchiveRules,
+  kind: ArchiveRules["kind"],
+  limits: UnpackLimits = DEFAULT_LIMITS,
   store: MemberStore,
   check: () => void,
 ): Promise<ReadResult> {
-  const reader = new ArchiveReader(rules, store);
+  const reader = new ArchiveReader({ kind, maxContentBytes: limits.maxBytes }, store);
+  const guard = new UnpackGuard(limits);
   const tar = new TarReader(reader);
   const digester = new Digester();
   try {
-    for await (const chunk of decompress(source, rules.kind)) {
+    for await (const chunk of decompress(guard.packed(source), kind)) {
       check();
+      guard.unpacked(chunk.length);
       digester.update(chunk);
-      if (digester.sizeBytes > rules.maxContentBytes) throw invalidArchive("it unpacks to more than is allowed");
       tar.push(chunk);
     }
     tar.end();

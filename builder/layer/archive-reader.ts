@@ -16,6 +16,7 @@ import { isOverlayXattr } from "./overlay-tree.ts";
 import type { TarHeader } from "./tar-format.ts";
 import { invalidArchive } from "./tar-format.ts";
 import type { TarSink } from "./tar-reader.ts";
+import { tooLarge } from "./unpack-limits.ts";
 import type { NameMeaning } from "./whiteout.ts";
 import { meaningOf } from "./whiteout.ts";
 
@@ -46,7 +47,7 @@ export class ArchiveReader implements TarSink {
 
   begin(header: TarHeader): void {
     this.#contentBytes += header.size;
-    if (this.#contentBytes > this.#rules.maxContentBytes) throw invalidArchive("it unpacks to more than is allowed");
+    if (this.#contentBytes > this.#rules.maxContentBytes) throw tooLarge(this.#rules.maxContentBytes);
     const path = cleanName(header.name);
     const member = this.#member++;
     if (path === "") {

@@ -8,6 +8,7 @@ import type { Compression } from "../core/descriptor.ts";
 import type { Digest } from "../core/digest.ts";
 import type { Entry, SourcedEntry } from "./entry.ts";
 import type { LayerIndex } from "./index-file.ts";
+import type { UnpackLimits } from "./unpack-limits.ts";
 
 /** How a blob is compressed. Where the blocks are cut is part of the format: see block-cutter.ts. */
 export interface CompressionOptions {
@@ -57,8 +58,8 @@ export interface ApplyRequest {
   readonly overlayXattrs: "trusted" | "user";
   /** Only these paths are written (plain files, own owner, for reading); absent: all. */
   readonly only?: readonly BytePath[];
-  /** Upper bound of the uncompressed size in bytes against bombs. */
-  readonly maxUncompressedBytes?: number;
+  /** Against bombs; default `DEFAULT_LIMITS`. */
+  readonly limits?: UnpackLimits;
   /**
    * Directories of the layers below, topmost first, in overlay form. A directory that the tar does not list but that
    * lies around something it lists gets its owner, mode and time from there (else 0755 0:0, which would hide theirs).
@@ -80,7 +81,8 @@ export interface UnpackRequest {
   readonly archiveFile: string;
   /** New directory that receives the regular files, flat, under names of our own: needs no privilege. The caller removes it. */
   readonly directory: string;
-  readonly maxUncompressedBytes?: number;
+  /** Against bombs; default `DEFAULT_LIMITS`. */
+  readonly limits?: UnpackLimits;
 }
 
 export interface WriteRequest {
@@ -131,6 +133,8 @@ export interface TranscodeRequest {
   readonly diffId: Digest;
   readonly to: CompressionOptions;
   readonly outFile: string;
+  /** Against bombs; default `DEFAULT_LIMITS`. */
+  readonly limits?: UnpackLimits;
 }
 
 /** What a worker makes of it before the way back: entries become an index there. */

@@ -9,22 +9,29 @@ import type { CompressedBlob } from "./compress.ts";
 import type { SourcedEntry } from "./entry.ts";
 import { LayerIndex } from "./index-file.ts";
 import type { AppliedLayer, LayerJobs, PackedBlob } from "./jobs.ts";
+import type { UnpackLimits } from "./unpack-limits.ts";
 import type { Job, JobAnswer, JobMessage } from "./worker-messages.ts";
 
-/** Opens a pool; it costs nothing until the first job. More jobs than workers wait in order. */
-export function openLayerJobs(options: { workers?: number } = {}): LayerJobs {
+/**
+ * Opens a pool; it costs nothing until the first job. More jobs than workers wait in order. `limits` are those of jobs that
+ * name none.
+ */
+export function openLayerJobs(options: { workers?: number; limits?: UnpackLimits | undefined } = {}): LayerJobs {
   const pool = new Pool(options.workers ?? Math.min(4, Math.max(2, availableParallelism())));
+  const limited = options.limits === undefined ? {} : { limits: options.limits };
   // The results cross from `worker.ts`, which runs the function of the same name: their types are the functions'.
   return {
     pack: async (request, signal) => withIndex<PackedBlob>(await pool.run({ kind: "pack", request }, signal)),
-    apply: async (request, signal) => withIndex<AppliedLayer>(await pool.run({ kind: "apply", request }, signal)),
-    unpack: async (request, signal) => (await pool.run({ kind: "unpack", request }, signal)).result as SourcedEntry[],
+    apply: async (request, signal) =>
+      withIndex<AppliedLayer>(await pool.run({ kind: "apply", request: { ...limited, ...request } }, signal)),
+    unpack: async (request, signal) =>
+      (await pool.run({ kind: "unpack", request: { ...limited, ...request } }, signal)).result as SourcedEntry[],
     write: async (request, signal) => indexOf(await pool.run({ kind: "write", request }, signal)),
     diff: async (request, signal) => indexOf(await pool.run({ kind: "diff", request }, signal)),
     plain: async (request, signal) => void (await pool.run({ kind: "plain", request }, signal)),
     changes: async (request, signal) => indexOf(await pool.run({ kind: "changes", request }, signal)),
     transcode: async (request, signal) =>
-      (await pool.run({ kind: "transcode", request }, signal)).result as CompressedBlob,
+      (await pool.run({ kind: "transcode", request: { ...limited, ...request } }, signal)).result as CompressedBlob,
     [Symbol.asyncDispose]: () => pool.close(),
   };
 }

@@ -5,17 +5,30 @@ import { BuildError } from "../core/errors.ts";
 import { BLOCK_FORMAT } from "./block-cutter.ts";
 import { BlobWriter } from "./compress.ts";
 import type { CompressedBlob } from "./compress.ts";
+import type { ByteSource } from "./decompress.ts";
 import { decompress } from "./decompress.ts";
 import type { TranscodeRequest } from "./jobs.ts";
 import { readChunks } from "./read-chunks.ts";
+import { DEFAULT_LIMITS, UnpackGuard } from "./unpack-limits.ts";
 
 /** Does `LayerJobs.transcode`. `check` throws when the job is to stop. */
 export async function transcode(request: TranscodeRequest, check: () => void): Promise<CompressedBlob> {
+  return await recompress(readChunks(request.blobFile), request, check);
+}
+
+/** The same for bytes that come from elsewhere: the file has them anew, or is not there. Throws `ARCHIVE_INVALID`. */
+export async function recompress(
+  source: ByteSource,
+  request: Omit<TranscodeRequest, "blobFile" | "from">,
+  check: () => void,
+): Promise<CompressedBlob> {
   const blob = await BlobWriter.create(request.to, request.outFile);
+  const guard = new UnpackGuard(request.limits ?? DEFAULT_LIMITS);
   try {
     let [block, used] = [blob.buffer(BLOCK_BYTES), 0];
-    for await (const chunk of decompress(readChunks(request.blobFile), "layer")) {
+    for await (const chunk of decompress(guard.packed(source), "layer")) {
       check();
+      guard.unpacked(chunk.length);
       for (let at = 0; at < chunk.length;) {
         const taken = Math.min(BLOCK_BYTES - used, chunk.length - at);
         block.set(chunk.subarray(at, at + taken), used);

@@ -336,9 +336,9 @@ test("a bomb stops at the limit and leaves nothing", async (t) => {
     compression: "gzip",
     directory: join(base, "root"),
     overlayXattrs: "trusted",
-    maxUncompressedBytes: 1 << 20,
   } as const;
-  await refuses(apply(request, check), /more than is allowed/);
+  await refuses(apply({ ...request, limits: { maxBytes: 1 << 20, maxRatio: 5000 } }, check), /more than 1048576 bytes/);
+  await refuses(apply({ ...request, limits: { maxBytes: 1 << 28, maxRatio: 100 } }, check), /more than 100 times/);
   assert.deepEqual(readdirSync(base), ["blob"]);
 });
 
