@@ -1,7 +1,7 @@
 // The frame of an OCI image layout on disk (image-spec, image-layout.md): `oci-layout`,
 // `index.json`, `blobs/sha256`. Made where nothing is, checked where something is.
 
-import { open, readFile, readdir, rename, rm } from "node:fs/promises";
+import { link, open, readFile, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { BuildError, isErrno, isSystemError } from "../core/errors.ts";
 import type { ErrorCode } from "../core/errors.ts";
@@ -73,12 +73,25 @@ export async function appear(
     } finally {
       await file.close();
     }
-    await rename(temporary, path);
+    if (existing === "keep") await moveUnlessThere(temporary, path);
+    else await rename(temporary, path);
     await syncDirectory(dirname(path));
   } catch (error) {
     await rm(temporary, { force: true });
     throw error;
   }
+}
+
+/** Of several at the same time one comes first, and what it put there stays: it may be locked by now. */
+async function moveUnlessThere(from: string, to: string): Promise<void> {
+  try {
+    await link(from, to);
+  } catch (error) {
+    // Not every file system has links.
+    if (isErrno(error, "EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK")) return await rename(from, to);
+    if (!isErrno(error, "EEXIST")) throw error;
+  }
+  await rm(from);
 }
 
 /** What `body` throws of the operating system, as `code` with the reason a person can act on. */
