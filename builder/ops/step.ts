@@ -1,6 +1,7 @@
 // What a RUN needs before it runs, and a shell in its place needs too: a rootfs, its
 // user, its mounts, its environment.
 
+import { hostPlatform } from "../core/platform.ts";
 import type { StepSpec } from "../executor/executor.ts";
 import type { ExecOp } from "../graph/op.ts";
 import type { ReadableTree } from "../layer/stack-tree.ts";
@@ -55,6 +56,10 @@ export async function prepareStep(
   const user = await resolveUser(tree, op.user, signal);
   const mounts = undo.use(await prepareMounts(context, op, inputs, scratch.path, signal));
   const env = [...op.env, ...hiddenEnv, ...mounts.env];
+  if (op.platform.architecture !== hostPlatform().architecture) {
+    const { requireEmulation } = await import("./foreign-program.ts");
+    await requireEmulation(tree, { ...op, env }, scratch.path, signal);
+  }
   const held = undo.move();
   return {
     root,
