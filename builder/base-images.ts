@@ -5,14 +5,19 @@
 import type { Digest } from "./core/digest.ts";
 import { digestOf } from "./core/digest.ts";
 import { BuildError } from "./core/errors.ts";
+import type { ImageLocation } from "./core/image-location.ts";
+import { formatLocation } from "./core/image-location.ts";
 import type { Platform } from "./core/platform.ts";
 import { formatPlatform } from "./core/platform.ts";
-import type { Reference } from "./core/reference.ts";
+import type { ExpandName, Reference } from "./core/reference.ts";
 import { formatReference, parseReference } from "./core/reference.ts";
 import type { ResolvedImage } from "./dockerfile/convert/plan.ts";
 import type { Engine } from "./engine.ts";
 import { layersOf } from "./image-layers.ts";
 import type { StepClock } from "./internal-steps.ts";
+import type { UnpackLimits } from "./layer/unpack-limits.ts";
+import { DEFAULT_LIMITS } from "./layer/unpack-limits.ts";
+import type { LocationAccess } from "./locations.ts";
 import { PullProgress } from "./pull-progress.ts";
 import type { ContextSpec } from "./request.ts";
 import type { Ref, StoredLayer } from "./snapshot/ref.ts";
@@ -22,19 +27,23 @@ import { pullImage } from "./transport/pull.ts";
 import type { RegistryOptions } from "./transport/registry/client.ts";
 import type { ImageSource } from "./transport/source.ts";
 import { openStore } from "./store/open.ts";
+import { holdsPlatform } from "./whole-images.ts";
 
 /** A context that names an image. */
-export type ImageContext = Extract<ContextSpec, { kind: "image" | "oci-layout" | "docker-archive" }>;
+export type ImageContext = Extract<ContextSpec, { kind: "image" | "location" }>;
 
 export interface BaseImagesOptions {
   readonly engine: Engine;
   /** Ask the registry even for names that are in the store. */
   readonly pull: boolean;
   readonly registry: RegistryOptions;
+  readonly daemon: LocationAccess["daemon"];
+  /** Of archives that images are in. */
+  readonly limits?: UnpackLimits | undefined;
   /** Who is told of layers that come. */
   readonly clock?: StepClock | undefined;
   /** What a name that is not in the store stands for; undefined: what docker makes of it. */
-  readonly expandName?: ((name: string) => Promise<string>) | undefined;
+  readonly expandName?: ExpandName | undefined;
   /** Roots of other stores, whose names count where this one has none. */
   readonly otherRoots?: readonly string[];
 }
@@ -111,22 +120,38 @@ export class BaseImages implements AsyncDisposable {
     const reference = await this.#referenceOf(name);
     const full = formatReference(reference);
     const pin = reference.digest === undefined ? this.#pin?.(reference, platform) : undefined;
-    const open = (): Promise<ImageSource> => this.#openNamed(reference, pin?.digest);
+    const open = (): Promise<ImageSource> => this.#openNamed(reference, platform, pin?.digest);
     return (await this.#load({ key: full, name: full, platform, open, pin }, signal)).resolved;
   }
 
   /** Where a name leads: this store, another one, its registry. */
-  async #openNamed(reference: Reference, pinned: Digest | undefined): Promise<ImageSource> {
+  async #openNamed(reference: Reference, platform: Platform, pinned: Digest | undefined): Promise<ImageSource> {
     const { engine, pull, registry } = this.#options;
-    const digest = pinned ?? reference.digest;
+    let digest = pinned ?? reference.digest;
     const name = formatReference(reference);
     for (const store of pull ? [] : [engine.store, ...(await this.#otherStores())]) {
       const found = await store.names.resolve(name);
-      if (found !== undefined && (pinned === undefined || found.digest === pinned)) return storeSource(store, name);
+      if (found === undefined || (pinned !== undefined && found.digest !== pinned)) continue;
+      if (await holdsPlatform(store, found, platform)) return storeSource(store, name);
+      // Other platforms of it were pulled: this one comes from where those did.
+      digest ??= found.digest;
     }
     // HTTP is loaded when something is fetched: it costs more than a build of which everything is known.
     const { openRegistry } = await import("./transport/registry/source.ts");
     return await openRegistry(digest === undefined ? reference : { ...reference, digest }, registry);
+  }
+
+  async #openLocation(location: ImageLocation, signal: AbortSignal): Promise<ImageSource> {
+    const { engine, registry, daemon, limits = DEFAULT_LIMITS } = this.#options;
+    const { openSource } = await import("./locations.ts");
+    return await openSource(location, {
+      registry,
+      daemon,
+      store: async () => engine.store,
+      temporaryDirectory: async () => engine.layers.place.workDirectory,
+      limits,
+      signal,
+    });
   }
 
   async #otherStores(): Promise<readonly Engine["store"][]> {
@@ -143,18 +168,11 @@ export class BaseImages implements AsyncDisposable {
     switch (context.kind) {
       case "image":
         return await this.byName(context.reference, platform, signal);
-      case "oci-layout": {
-        const { path, tag, digest } = context;
-        const key = `oci-layout:${path}:${tag ?? ""}@${digest ?? ""}`;
-        const open = async (): Promise<ImageSource> =>
-          (await import("./transport/oci-layout.ts")).openOciLayout(path, { tag, digest });
-        return (await this.#load({ key, name, platform, open, isLocal: true }, signal)).resolved;
-      }
-      case "docker-archive": {
-        const { path, tag } = context;
-        const key = `docker-archive:${path}:${tag ?? ""}`;
-        const open = (): Promise<ImageSource> => openArchive(path, tag);
-        return (await this.#load({ key, name, platform, open, isLocal: true }, signal)).resolved;
+      case "location": {
+        const { location } = context;
+        const open = (): Promise<ImageSource> => this.#openLocation(location, signal);
+        return (await this.#load({ key: formatLocation(location), name, platform, open, isLocal: true }, signal))
+          .resolved;
       }
     }
   }
@@ -222,11 +240,6 @@ export class BaseImages implements AsyncDisposable {
     this.#bases.push({ id: descriptor.digest, name, platform, top: top.digest, layers: layers.length, isLocal });
     return loaded;
   }
-}
-
-async function openArchive(path: string, tag: string | undefined): Promise<ImageSource> {
-  const { openDockerArchive } = await import("./transport/docker-archive.ts");
-  return await openDockerArchive(path, { tag });
 }
 
 /** What the conversion sees. The id is the manifest's digest: equal images are one vertex. */

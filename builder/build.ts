@@ -50,8 +50,8 @@ export async function build(asked: BuildRequest, signal: AbortSignal): Promise<B
 async function buildRecorded(secrets: SecretWatch, recorder: BuildRecorder, signal: AbortSignal): Promise<BuildResult> {
   const { request } = secrets;
   const startedMs = request.now();
-  const { root, requireSandbox, snapshotter } = request;
-  await using engine = await openEngine({ root, requireSandbox, snapshotter });
+  const { root, requireSandbox, snapshotter, limits } = request;
+  await using engine = await openEngine({ root, requireSandbox, snapshotter, limits });
   await using inputs = new InputLoader(engine, request, signal);
   const recording = new BuildRecording({ engine, request, recorder, startedMs, signal });
   try {

@@ -28,7 +28,7 @@ import { viewOf } from "./ops/result.ts";
 /** Writes the bundle; it appears whole or not at all. Throws `OUTPUT` when its folder is not empty or cannot be written. */
 export async function bundleImage(request: BundleRequest, signal: AbortSignal): Promise<BundleResult> {
   checkDirectory(request.directory);
-  await using engine = await openEngine({ root: request.root });
+  await using engine = await openEngine({ root: request.root, limits: request.limits });
   if (!engine.privileged) throw new NamespaceNeeded("writing a bundle");
   const namespace = namespaceOf(request);
   await using open = await imageForUse(engine, request, signal);

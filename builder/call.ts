@@ -32,7 +32,7 @@ export interface CallResult extends Answer {
 
 /** Asks about the request's Dockerfile. Throws what reading it throws, and for other questions than `check` what converting it throws. */
 export async function call(request: BuildRequest, question: Question, signal: AbortSignal): Promise<CallResult> {
-  await using engine = await openEngine({ root: request.root });
+  await using engine = await openEngine({ root: request.root, limits: request.limits });
   await using inputs = new InputLoader(engine, request, signal);
   const source = await inputs.dockerfile();
   const options = convertOptions(request, request.platforms[0] ?? request.hostPlatform);

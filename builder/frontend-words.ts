@@ -3,6 +3,7 @@
 
 import { basename } from "node:path";
 import type { ConfigSource } from "./attest/facts.ts";
+import type { ImageLocation } from "./core/image-location.ts";
 import type { BuildRequest, ContextSpec } from "./request.ts";
 
 const DEFAULT_SHM_BYTES = 64 << 20;
@@ -44,8 +45,13 @@ function contextText(name: string, context: ContextSpec): string {
       return context.url;
     case "image":
       return `docker-image://${context.reference}`;
-    case "oci-layout":
-    case "docker-archive":
-      return `${context.kind}://${context.tag ?? name}`;
+    case "location":
+      return locationText(name, context.location);
   }
+}
+
+/** BuildKit calls a layout by its tag, and never says whose folder it is in. */
+function locationText(name: string, location: ImageLocation): string {
+  const transport = location.transport === "oci" ? "oci-layout" : location.transport;
+  return `${transport}://${"ref" in location && location.ref !== undefined ? location.ref : name}`;
 }

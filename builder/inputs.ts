@@ -14,7 +14,7 @@ import type { DockerfileSource, MainContext } from "./main-context.ts";
 import { openMainContext } from "./main-context.ts";
 import { fullName, NamedContexts } from "./named-contexts.ts";
 import type { SourceLoader } from "./ops/engine-parts.ts";
-import { registryOptions } from "./registry-options.ts";
+import { daemonOf, registryOptions } from "./registry-options.ts";
 import type { BuildRequest, ExportSpec } from "./request.ts";
 import type { BlobOptions } from "./snapshot/ref.ts";
 import type { ResolvedSources, SourcePins } from "./source-trees.ts";
@@ -44,6 +44,8 @@ export class InputLoader implements ConvertWorld, AsyncDisposable {
       registry: registryOptions(request),
       expandName: request.expandName,
       otherRoots: request.otherRoots ?? [],
+      daemon: () => daemonOf(request),
+      limits: request.limits,
     });
     this.#trees = new SourceTrees(engine, request, signal);
     this.#named = new NamedContexts({ engine, request, trees: this.#trees, signal }, this.#images);
@@ -144,5 +146,5 @@ export class InputLoader implements ConvertWorld, AsyncDisposable {
 }
 
 function isImageOutput(spec: ExportSpec): spec is Extract<ExportSpec, { image: unknown }> {
-  return spec.type === "image" || spec.type === "oci" || spec.type === "docker";
+  return "image" in spec;
 }

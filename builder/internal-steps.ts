@@ -4,6 +4,7 @@ import type { Digest } from "./core/digest.ts";
 import { digestOf } from "./core/digest.ts";
 import type { EventSink, TellPart } from "./core/events.ts";
 import type { SourceReport } from "./source/remote.ts";
+import type { StatusSink } from "./transport/source.ts";
 
 export interface StepClock {
   readonly events: EventSink;
@@ -27,6 +28,32 @@ export async function told<T>(
     events({ ...event, completed: now(), error: error instanceof Error ? error.message : String(error) });
     throw error;
   }
+}
+
+/** Tells of a transfer: a step whose blobs come and go. */
+export async function toldTransfer<T>(
+  clock: StepClock,
+  name: string,
+  work: (onStatus: StatusSink) => Promise<T>,
+): Promise<T> {
+  const vertex = digestOf(name);
+  return await told(
+    clock,
+    name,
+    () => {
+      const started = new Map<Digest, number>();
+      const last = new Map<Digest, number>();
+      return work(({ digest, current, total, done }) => {
+        const time = clock.now();
+        if (!started.has(digest)) started.set(digest, time);
+        if (!done && time - (last.get(digest) ?? Number.NEGATIVE_INFINITY) < PROGRESS_INTERVAL_MS) return;
+        last.set(digest, time);
+        const status = { kind: "status" as const, vertex, id: digest, name: digest, current, total };
+        clock.events({ ...status, started: started.get(digest) ?? time, ...(done ? { completed: time } : {}) });
+      });
+    },
+    vertex,
+  );
 }
 
 const PROGRESS_INTERVAL_MS = 100;

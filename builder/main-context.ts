@@ -72,8 +72,7 @@ export async function openMainContext(world: ContextWorld): Promise<MainContext>
     case "http":
       return await openUrl(world, context.url);
     case "image":
-    case "oci-layout":
-    case "docker-archive":
+    case "location":
       throw new BuildError("USAGE", "an image cannot be the build context", { hint: "images are for --build-context" });
   }
 }

@@ -5,16 +5,20 @@ import type { Descriptor } from "./core/descriptor.ts";
 import { MEDIA } from "./core/descriptor.ts";
 import { BuildError } from "./core/errors.ts";
 import type { ImageConfig } from "./core/image-config.ts";
+import type { ImageLocation } from "./core/image-location.ts";
+import { locationInName } from "./core/image-location.ts";
 import type { Platform } from "./core/platform.ts";
 import { formatPlatform, hostPlatform } from "./core/platform.ts";
-import { parseReference } from "./core/reference.ts";
+import type { ExpandName } from "./core/reference.ts";
+import type { DaemonEndpoint } from "./core/session.ts";
 import type { ImageIndex } from "./image/index.ts";
 import { chooseManifest, isImageEntry } from "./image/index.ts";
 import type { ImageManifest } from "./image/manifest.ts";
 import type { ImageDocument } from "./image/read.ts";
 import { parseConfig, parseDocument } from "./image/read.ts";
+import type { UnpackLimits } from "./layer/unpack-limits.ts";
+import { DEFAULT_LIMITS } from "./layer/unpack-limits.ts";
 import { openStore } from "./store/open.ts";
-import { findStored } from "./stored-images.ts";
 import type { RegistryOptions } from "./transport/registry/client.ts";
 import type { ImageSource } from "./transport/source.ts";
 import { collect, verifyBytes } from "./transport/source.ts";
@@ -24,6 +28,11 @@ export interface ImagePlaces {
   /** Root of the store, absolute. */
   readonly root: string;
   readonly registry: RegistryOptions;
+  readonly daemon: () => Promise<DaemonEndpoint>;
+  /** What a name stands for that the store does not have; undefined: what docker makes of it. */
+  readonly expandName?: ExpandName | undefined;
+  /** How much layers and archives may unpack to; undefined: the defaults. */
+  readonly limits?: UnpackLimits | undefined;
 }
 
 /** Bytes that are a manifest or an index, read and verified. */
@@ -34,9 +43,14 @@ export interface OpenedDocument {
 }
 
 /** An image that can be read; dispose it to close its place. */
-export interface OpenedImage extends AsyncDisposable, ImagePlace {
+export interface OpenedImage extends AsyncDisposable {
   /** For messages. */
   readonly name: string;
+  readonly source: ImageSource;
+  /** What the local store calls it. */
+  readonly names: readonly string[];
+  /** Its layers are not on this machine: reading them costs a download. */
+  readonly isRemote: boolean;
   /** What the name points to. */
   readonly top: OpenedDocument;
 }
@@ -51,7 +65,7 @@ export interface PlatformImage {
 
 /** Opens what a text names; see docs/manual.md, "Names of images". Throws `INPUT_MISSING`, `USAGE`, and what its place throws. */
 export async function openImage(text: string, places: ImagePlaces, signal: AbortSignal): Promise<OpenedImage> {
-  const { source, names, isRemote } = await openPlace(text, places);
+  const { source, location } = await openPlace(text, places, signal);
   try {
     const { descriptor, bytes } = await source.top(signal);
     verifyBytes(descriptor, bytes, source.name);
@@ -60,8 +74,8 @@ export async function openImage(text: string, places: ImagePlaces, signal: Abort
       name: source.name,
       source,
       top: { descriptor, bytes, document },
-      names,
-      isRemote,
+      names: location.transport === "store" ? await namesInStore(places.root, descriptor) : [],
+      isRemote: location.transport === "docker",
       [Symbol.asyncDispose]: () => source[Symbol.asyncDispose](),
     };
   } catch (error) {
@@ -140,60 +154,30 @@ function platformsOf(images: readonly Descriptor[]): string {
 /** An image's place, of which nothing has been read. */
 export interface ImagePlace {
   readonly source: ImageSource;
-  /** What the local store calls it. */
-  readonly names: readonly string[];
-  /** Its layers are not on this machine: reading them costs a download. */
-  readonly isRemote: boolean;
+  readonly location: ImageLocation;
 }
 
 /** The first half of `openImage`, for who verifies everything himself. */
-export async function openPlace(text: string, places: ImagePlaces): Promise<ImagePlace> {
-  const transport = /^(docker-archive|docker-daemon|docker|oci-archive|oci-layout|oci|dir|store):(.*)$/s.exec(text);
-  if (transport === null) return await openStored(text, places);
-  const [, name = "", rest = ""] = transport;
-  switch (name) {
-    case "docker": {
-      if (!rest.startsWith("//")) {
-        throw new BuildError("USAGE", `"${text}" is not an image name`, { hint: `write docker://${rest}` });
-      }
-      const { openRegistry } = await import("./transport/registry/source.ts");
-      const source = await openRegistry(parseReference(rest.slice(2)), places.registry);
-      return { source, names: [], isRemote: true };
-    }
-    case "oci":
-    case "oci-layout": {
-      const { openOciLayout } = await import("./transport/oci-layout.ts");
-      const { path, reference, digest } = splitPath(name === "oci-layout" ? rest.replace(/^\/\//, "") : rest);
-      return { source: await openOciLayout(path, { tag: reference, digest }), names: [], isRemote: false };
-    }
-    case "oci-archive":
-    case "docker-archive": {
-      const { openDockerArchive } = await import("./transport/docker-archive.ts");
-      const { path, reference } = splitPath(rest);
-      return { source: await openDockerArchive(path, { tag: reference }), names: [], isRemote: false };
-    }
-    case "store":
-      return await openStored(rest, places);
-    default:
-      throw new BuildError("UNSUPPORTED", `"${name}:" cannot be read yet`);
-  }
+export async function openPlace(text: string, places: ImagePlaces, signal: AbortSignal): Promise<ImagePlace> {
+  const location = locationInName(text) ?? { transport: "store", image: text };
+  const { openSource } = await import("./locations.ts");
+  const { registry, daemon, root, expandName, limits = DEFAULT_LIMITS } = places;
+  const source = await openSource(location, {
+    registry,
+    daemon,
+    store: () => openStore(root),
+    temporaryDirectory: async () => {
+      const { temporaryFolder } = await import("./temporary-folder.ts");
+      return await temporaryFolder(registry.environment ?? new Map());
+    },
+    limits,
+    expandName,
+    signal,
+  });
+  return { source, location };
 }
 
-async function openStored(text: string, places: ImagePlaces): Promise<ImagePlace> {
-  const store = await openStore(places.root);
-  const found = await findStored(store, text);
-  if (found === undefined) {
-    throw new BuildError("INPUT_MISSING", `there is no image "${text}" in the store "${places.root}"`, {
-      hint: `\`tsbuild images\` lists what is there; docker://${text} names one of a registry`,
-    });
-  }
-  const { storedImage } = await import("./transport/local-store.ts");
-  return { source: storedImage(store, found.descriptor, text), names: found.names, isRemote: false };
-}
-
-/** `path`, `path:name`, `path@sha256:…`: a path has no colon. */
-function splitPath(text: string): { path: string; reference: string | undefined; digest: string | undefined } {
-  const [, path = "", reference, digest] = /^([^:@]*)(?::([^@]*))?(?:@(.*))?$/s.exec(text) ?? [];
-  if (path === "") throw new BuildError("USAGE", `"${text}" names no path`);
-  return { path, reference: reference || undefined, digest };
+async function namesInStore(root: string, top: Descriptor): Promise<readonly string[]> {
+  const named = await (await openStore(root)).names.list();
+  return named.filter(({ descriptor }) => descriptor.digest === top.digest).map(({ name }) => name);
 }

@@ -14,6 +14,7 @@ import { keepInstructionPlaces } from "./records/instruction-places.ts";
 import { registryOptions } from "./registry-options.ts";
 import type { BuildRequest, BuildResult, ExportSpec } from "./request.ts";
 import type { Ref } from "./snapshot/ref.ts";
+import type { ImageSink } from "./transport/source.ts";
 
 export interface Outcome {
   readonly plan: Plan;
@@ -79,6 +80,7 @@ async function exportOne(
   const tell = partsOf(request, exportVertex(request, spec));
   switch (spec.type) {
     case "image":
+    case "load":
     case "oci":
     case "docker": {
       const started = request.now();
@@ -98,6 +100,7 @@ async function exportOne(
             const { openRegistrySink } = await import("./transport/registry/sink.ts");
             return await openRegistrySink(repository, registryOptions(request));
           },
+          daemon: { open: () => openDaemon(request, signal), workDirectory: engine.layers.place.workDirectory },
           signal,
           tell,
           onStatus: ({ digest, current, total, done }) =>
@@ -105,7 +108,7 @@ async function exportOne(
               kind: "status",
               vertex: exportVertex(request, spec),
               id: digest,
-              name: `pushing ${digest}`,
+              name: `${spec.type === "load" ? "loading" : "pushing"} ${digest}`,
               current,
               total,
               started,
@@ -116,6 +119,11 @@ async function exportOne(
       for (const [at, { imageId }] of exported.images.entries()) {
         const places = outcomes[at]?.plan.history.map(({ place }) => place) ?? [];
         await keepInstructionPlaces(engine.store.layoutPath, imageId, places);
+      }
+      if (exported.isOnlyStored) {
+        const message =
+          "there is no docker daemon here to load the image into: it is in the local store (tsbuild images)";
+        request.events({ kind: "warning", message });
       }
       const images = exported.images.map((image) => ({
         platform: image.platform,
@@ -184,6 +192,13 @@ async function exportOne(
   }
 }
 
+async function openDaemon(request: BuildRequest, signal: AbortSignal): Promise<ImageSink | undefined> {
+  const endpoint = await request.session.dockerDaemon?.();
+  if (endpoint?.isThere !== true) return undefined;
+  const { openDaemonSink } = await import("./transport/docker-daemon/sink.ts");
+  return await openDaemonSink(endpoint, signal);
+}
+
 function exportVertex(request: BuildRequest, spec: ExportSpec): Digest {
   return digestOf(`export ${spec.type} ${request.exports.indexOf(spec)}`);
 }
@@ -192,6 +207,8 @@ function nameOf(spec: ExportSpec): string {
   switch (spec.type) {
     case "image":
       return "exporting to image";
+    case "load":
+      return "exporting to docker";
     case "oci":
       return "exporting to oci image format";
     case "docker":

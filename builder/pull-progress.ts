@@ -4,7 +4,7 @@
 import type { Digest } from "./core/digest.ts";
 import { digestOf } from "./core/digest.ts";
 import type { StepClock } from "./internal-steps.ts";
-import type { StatusSink } from "./transport/pull.ts";
+import type { StatusSink } from "./transport/source.ts";
 
 const INTERVAL_MS = 100;
 

@@ -2,6 +2,7 @@
 
 import type { Withheld } from "./attest/withheld.ts";
 import { isSecretName } from "./attest/withheld.ts";
+import { formatLocation } from "./core/image-location.ts";
 import { formatPlatform } from "./core/platform.ts";
 import type { RecordedOutput, RecordedRequest } from "./records/build-record.ts";
 import type { BuildRequest, ContextSpec, DockerfileSpec, ExportSpec } from "./request.ts";
@@ -39,9 +40,9 @@ export function whatIsBuilt({ exports, context, target }: BuildRequest): string 
 function contextText(context: ContextSpec): string {
   switch (context.kind) {
     case "directory":
-    case "oci-layout":
-    case "docker-archive":
       return context.path;
+    case "location":
+      return formatLocation(context.location);
     case "stream":
       return "-";
     case "git":
@@ -69,6 +70,8 @@ function outputOf(spec: ExportSpec): RecordedOutput {
   switch (spec.type) {
     case "image":
       return { type: spec.type, names: spec.image.names, push: spec.push };
+    case "load":
+      return { type: spec.type, names: spec.image.names };
     case "oci":
     case "docker": {
       const { destination, image } = spec;

@@ -1,6 +1,7 @@
 // How registries are reached on behalf of a request, whether something is built, run or pushed.
 
-import type { Session } from "./core/session.ts";
+import { BuildError } from "./core/errors.ts";
+import type { DaemonEndpoint, Session } from "./core/session.ts";
 import type { RegistryOptions } from "./transport/registry/client.ts";
 import type { RegistryRouter } from "./transport/registry/endpoints.ts";
 
@@ -19,4 +20,10 @@ export function registryOptions({ router, session, environment }: RegistryAccess
     credentials: (registry, repository) => session.credentials(registry, repository),
     environment,
   };
+}
+
+/** The docker daemon of whoever asked. Throws `UNSUPPORTED` when there is none to speak of. */
+export async function daemonOf({ session }: Pick<RegistryAccess, "session">): Promise<DaemonEndpoint> {
+  if (session.dockerDaemon === undefined) throw new BuildError("UNSUPPORTED", "there is no docker daemon here");
+  return await session.dockerDaemon();
 }

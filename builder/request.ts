@@ -6,9 +6,12 @@ import type { Compression } from "./core/descriptor.ts";
 import type { BuildError } from "./core/errors.ts";
 import type { EventSink } from "./core/events.ts";
 import type { Platform } from "./core/platform.ts";
+import type { ExpandName } from "./core/reference.ts";
 import type { Session } from "./core/session.ts";
 import type { DriverName } from "./executor/executor.ts";
 import type { RegistryRouter } from "./transport/registry/endpoints.ts";
+import type { UnpackLimits } from "./layer/unpack-limits.ts";
+import type { ImageLocation } from "./core/image-location.ts";
 
 export type { DriverName } from "./executor/executor.ts";
 
@@ -21,8 +24,7 @@ export type ContextSpec =
   | { readonly kind: "http"; readonly url: string }
   /** Only for named contexts. */
   | { readonly kind: "image"; readonly reference: string }
-  | { readonly kind: "oci-layout"; readonly path: string; readonly tag?: string; readonly digest?: string }
-  | { readonly kind: "docker-archive"; readonly path: string; readonly tag?: string };
+  | { readonly kind: "location"; readonly location: ImageLocation };
 
 /** Where the Dockerfile comes from. */
 export type DockerfileSpec =
@@ -72,6 +74,8 @@ export type ExportSpec =
       readonly image: ImageOptions;
       readonly destination: FileSink | { readonly kind: "directory"; readonly path: string };
     }
+  /** Into the docker daemon of whoever asked; without one the image stays in the local store. */
+  | { readonly type: "load"; readonly image: ImageOptions }
   | {
       readonly type: "local";
       readonly path: string;
@@ -143,6 +147,8 @@ export interface BuildRequest {
   readonly requireSandbox: DriverName | undefined;
   /** How the rootfs of a RUN is made; undefined: whatever works best. */
   readonly snapshotter?: SnapshotterName | undefined;
+  /** How much layers and archives may unpack to; undefined: the defaults. */
+  readonly limits?: UnpackLimits | undefined;
   readonly session: Session;
   readonly events: EventSink;
   /** ms since the epoch; the only clock of the build. */
@@ -151,7 +157,7 @@ export interface BuildRequest {
   /** Where registries are reached. */
   readonly router: RegistryRouter;
   /** What an image name that is not in the store stands for; undefined: what docker makes of it. */
-  readonly expandName?: ((name: string) => Promise<string>) | undefined;
+  readonly expandName?: ExpandName | undefined;
   /** The environment that git, proxies and credential helpers may see. */
   readonly environment: ReadonlyMap<string, string>;
   readonly check: string | undefined;

@@ -3,8 +3,10 @@
 import type { SnapshotterName } from "./choose-snapshotter.ts";
 import type { EventSink } from "./core/events.ts";
 import type { Platform } from "./core/platform.ts";
+import type { ExpandName } from "./core/reference.ts";
 import type { Session } from "./core/session.ts";
 import type { DnsSettings, DriverName, MountSpec, SignalSource, Ulimit } from "./executor/executor.ts";
+import type { UnpackLimits } from "./layer/unpack-limits.ts";
 import type { RegistryRouter } from "./transport/registry/endpoints.ts";
 
 export type { SignalSource } from "./executor/executor.ts";
@@ -31,8 +33,10 @@ export interface ImageRequest {
   /** Where registries are reached. */
   readonly router: RegistryRouter;
   /** What an image name that is not in the store stands for; undefined: what docker makes of it. */
-  readonly expandName?: ((name: string) => Promise<string>) | undefined;
+  readonly expandName?: ExpandName | undefined;
   readonly environment: ReadonlyMap<string, string>;
+  /** How much layers and archives may unpack to; undefined: the defaults. */
+  readonly limits?: UnpackLimits | undefined;
 }
 
 /** Everything one run is asked for. What is undefined is the image's. */

@@ -4,6 +4,7 @@
 import { isatty } from "node:tty";
 import { imageCommand } from "./bundle/command.ts";
 import { openEngine } from "./engine.ts";
+import { hostPlatform } from "./core/platform.ts";
 import { NamespaceNeeded } from "./core/namespace.ts";
 import type { StepSpec } from "./executor/executor.ts";
 import { adjustedCapabilities } from "./executor/sandbox-policy.ts";
@@ -20,6 +21,7 @@ export async function runImage(request: RunRequest, ready: () => void, signal: A
     root: request.root,
     requireSandbox: request.requireSandbox,
     snapshotter: request.snapshotter,
+    limits: request.limits,
   });
   if (!engine.privileged) throw new NamespaceNeeded("running an image");
   await using open = await imageForUse(engine, request, signal);
@@ -36,6 +38,11 @@ export async function runImage(request: RunRequest, ready: () => void, signal: A
   const volumes = request.readOnly
     ? volumeMounts(Object.keys(config.Volumes ?? {}), { prepared, accounts, scratch: scratch.path })
     : [];
+  const { args, env, cwd } = command;
+  if (open.image.platform.architecture !== hostPlatform().architecture) {
+    const { requireEmulation } = await import("./ops/foreign-program.ts");
+    await requireEmulation(accounts, { args, env, cwd, platform: open.image.platform }, scratch.path, signal);
+  }
   ready();
   return await executor.run(
     {

@@ -7,6 +7,7 @@ import type { Descriptor } from "./core/descriptor.ts";
 import type { Digest } from "./core/digest.ts";
 import { hexOf, isDigest } from "./core/digest.ts";
 import { BuildError } from "./core/errors.ts";
+import type { ExpandName } from "./core/reference.ts";
 import { formatReference, parseReference } from "./core/reference.ts";
 import type { ImageDocument } from "./image/read.ts";
 import { parseDocument } from "./image/read.ts";
@@ -20,30 +21,47 @@ export interface StoredImage {
   readonly descriptor: Descriptor;
   /** What the store calls it; none for an image that was found by its digest only. */
   readonly names: readonly string[];
+  /** The one of them that it was found by; undefined: it was found by its digest. */
+  readonly name: string | undefined;
 }
 
-/** Finds an image; undefined when there is none. Throws `INPUT_MISSING` when a digest's beginning fits several. */
-export async function findStored(store: Store, text: string): Promise<StoredImage | undefined> {
+/**
+ * Finds an image; undefined when there is none. What `expandName` makes of a name is looked for last. Throws
+ * `INPUT_MISSING` when a digest's beginning fits several.
+ */
+export async function findStored(
+  store: Store,
+  text: string,
+  expandName?: ExpandName,
+): Promise<StoredImage | undefined> {
   const named = await store.names.list();
   const namesOf = (digest: Digest): string[] =>
     named.filter(({ descriptor }) => descriptor.digest === digest).map(({ name }) => name);
-  for (const name of candidates(text)) {
-    const found = named.findLast((entry) => entry.name === name);
-    if (found !== undefined) return { descriptor: found.descriptor, names: namesOf(found.descriptor.digest) };
+  const byName = (names: readonly string[]): StoredImage | undefined => {
+    for (const name of names) {
+      const found = named.findLast((entry) => entry.name === name);
+      if (found !== undefined) return { descriptor: found.descriptor, names: namesOf(found.descriptor.digest), name };
+    }
+    return undefined;
+  };
+  const own = byName(namesFor(text));
+  if (own !== undefined) return own;
+  const hex = digestPrefix(text);
+  if (hex !== undefined) {
+    const tops = named.map(({ descriptor }) => descriptor);
+    const fitting = (await namedBy(store, hex, tops)) ?? (await unnamedBy(store, hex));
+    if (fitting !== undefined) return { descriptor: fitting, names: namesOf(fitting.digest), name: undefined };
   }
-  const hex = hexIn(text);
-  if (hex === undefined) return undefined;
-  const fitting =
-    (await namedBy(
-      store,
-      hex,
-      named.map(({ descriptor }) => descriptor),
-    )) ?? (await unnamedBy(store, hex));
-  return fitting && { descriptor: fitting, names: namesOf(fitting.digest) };
+  return byName(await expandedNames(text, expandName));
+}
+
+async function expandedNames(text: string, expandName: ExpandName | undefined): Promise<readonly string[]> {
+  const isName = expandName !== undefined && namesFor(text).length > 1;
+  return isName ? [formatReference(parseReference(await expandName(text)))] : [];
 }
 
 /** The names that a text may stand for: as other tools wrote it, and in full. */
-function candidates(text: string): string[] {
+function namesFor(text: string): readonly string[] {
   try {
     return [text, formatReference(parseReference(text))];
   } catch {
@@ -55,7 +73,7 @@ function candidates(text: string): string[] {
 const LEAST_DIGITS = 4;
 
 /** The hex digits of a digest or of its beginning: `sha256:ab12`, `ab12`, `name@sha256:…`. */
-function hexIn(text: string): string | undefined {
+export function digestPrefix(text: string): string | undefined {
   const digest = text.slice(text.indexOf("@") + 1);
   const hex = digest.startsWith("sha256:") ? digest.slice("sha256:".length) : digest;
   return new RegExp(`^[0-9a-f]{${LEAST_DIGITS},64}$`).test(hex) ? hex : undefined;

@@ -13,9 +13,9 @@ import type { Digest } from "./core/digest.ts";
 import { BuildError } from "./core/errors.ts";
 import type { EventSink } from "./core/events.ts";
 import { removeTree } from "./layer/remove-tree.ts";
-import type { OpenedImage } from "./open-image.ts";
+import type { ImagePlaces, OpenedImage } from "./open-image.ts";
 import { imageFor, openImage } from "./open-image.ts";
-import { registryOptions } from "./registry-options.ts";
+import { daemonOf, registryOptions } from "./registry-options.ts";
 import type { BuildRequest, ImageOptions } from "./request.ts";
 import { temporaryPath } from "./store/temporary.ts";
 
@@ -61,7 +61,7 @@ export async function verify(
   mkdirSync(dirname(work), { recursive: true });
   try {
     await using images = new AsyncDisposableStack();
-    const places = { root: request.root, registry: registryOptions(request) };
+    const places = placesOf(request, request.root);
     const given = options.image === undefined ? undefined : images.use(await openImage(options.image, places, signal));
     const look = given === undefined ? undefined : await lookOf(given, signal);
     const make = async (number: number): Promise<OpenedImage> =>
@@ -97,6 +97,10 @@ async function lookOf(image: OpenedImage, signal: AbortSignal): Promise<ImageLoo
 
 const NAME = "verify.invalid/build:latest";
 
+function placesOf(request: BuildRequest, root: string): ImagePlaces {
+  return { root, registry: registryOptions(request), daemon: () => daemonOf(request), expandName: request.expandName };
+}
+
 async function buildOnce(
   request: BuildRequest,
   look: ImageLook | undefined,
@@ -122,5 +126,5 @@ async function buildOnce(
     ...(hasTime ? {} : { epochSeconds: look?.createdSeconds ?? 0 }),
   };
   await options.build(number, (events) => build({ ...own, events }, signal));
-  return await openImage(`store:${NAME}`, { root, registry: registryOptions(request) }, signal);
+  return await openImage(`store:${NAME}`, placesOf(request, root), signal);
 }

@@ -37,6 +37,14 @@ const COMMANDS: readonly CommandEntry[] = [
   { name: "bundle", help: "Write an image as a bundle for an OCI runtime", load: async () => (await import("./commands/bundle.ts")).bundle },
   { name: "shell", help: "Open a shell in a step of a build", load: async () => (await import("./commands/shell.ts")).shell },
   { name: "builds", help: "Show what is remembered of builds: lists, logs", load: async () => (await import("./commands/builds.ts")).builds },
+  { name: "pull", help: "Pull images from registries into the local store", load: async () => (await import("./commands/pull.ts")).pull },
+  { name: "push", help: "Push images of the local store to registries", load: async () => (await import("./commands/push.ts")).push },
+  { name: "copy", help: "Copy an image between registries, layouts, archives, daemons and the store", load: async () => (await import("./commands/copy.ts")).copy },
+  { name: "save", help: "Write images to an archive or a folder", load: async () => (await import("./commands/save.ts")).save },
+  { name: "load", help: "Load images from an archive or a folder", load: async () => (await import("./commands/load.ts")).load },
+  { name: "index", help: "Make and look at indexes: one name for the images of several platforms", load: async () => (await import("./commands/image-index.ts")).index },
+  { name: "tags", help: "List the tags of a repository", load: async () => (await import("./commands/registry-tags.ts")).tags },
+  { name: "rm", help: "Delete images of registries", load: async () => (await import("./commands/registry-tags.ts")).rm },
   { name: "images", help: "List the images in the local store", load: async () => (await import("./commands/images.ts")).images },
   { name: "tag", help: "Give an image one more name", load: async () => (await import("./commands/images.ts")).tag },
   { name: "rmi", help: "Take names of images away", load: async () => (await import("./commands/images.ts")).rmi },
@@ -56,20 +64,7 @@ const COMMANDS: readonly CommandEntry[] = [
 ];
 
 /** Names of other programs and commands that will have a meaning; a folder of that name is reached as "./executor". */
-const LATER = new Set([
-  "executor",
-  "warmer",
-  "bud",
-  "buildx",
-  "buildctl",
-  "bake",
-  "daemon",
-  "push",
-  "pull",
-  "prune",
-  "du",
-  "sync",
-]);
+const LATER = new Set(["executor", "warmer", "bud", "buildx", "buildctl", "bake", "daemon", "prune", "du", "sync"]);
 
 const outcome: Outcome = { debug: false, told: false };
 const stop = new AbortController();

@@ -16,6 +16,9 @@ export interface Reference {
   readonly digest?: Digest;
 }
 
+/** What an image name stands for where it has no registry: registries.conf's reading of it, not docker's. */
+export type ExpandName = (name: string) => Promise<string>;
+
 /** Reads an image name as docker does. Throws `REFERENCE_INVALID`. */
 export function parseReference(text: string): Reference {
   const fail = (why: string): never => {

@@ -11,6 +11,21 @@ export interface Credentials {
   readonly registryToken?: string;
 }
 
+/** How to reach a docker daemon. */
+export interface DaemonEndpoint {
+  /** As DOCKER_HOST has it: "unix:///var/run/docker.sock", "tcp://host:2376". */
+  readonly host: string;
+  /** Somebody said where it is, or a socket is where one usually is. */
+  readonly isThere: boolean;
+  /** PEM texts for a TCP daemon that wants them; absent: plain HTTP. */
+  readonly tls?: {
+    readonly ca?: string;
+    readonly certificate?: string;
+    readonly key?: string;
+    readonly isUnchecked: boolean;
+  };
+}
+
 export interface Session {
   /** Ids of the secrets that the client has, where it can say. */
   readonly secretIds?: readonly string[];
@@ -22,4 +37,6 @@ export interface Session {
   privateKeys?(): Promise<readonly { readonly id: string; readonly bytes: Uint8Array }[]>;
   /** Credentials for a repository of a registry ("docker.io", "127.0.0.1:5000"), or for all of it; undefined for anonymous. */
   credentials(registry: string, repository?: string): Promise<Credentials | undefined>;
+  /** The client's docker daemon, or where it would be; nothing is asked of it yet. */
+  dockerDaemon?(): Promise<DaemonEndpoint>;
 }

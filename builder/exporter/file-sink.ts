@@ -74,15 +74,17 @@ export async function temporaryIn(folder: string): Promise<string> {
   return await temporaryName(folder, ".tsbuild.");
 }
 
+let serial = 0;
+
 async function temporaryName(folder: string, start: string): Promise<string> {
   for (const name of await readdir(folder)) {
     if (!name.startsWith(start) || !name.endsWith(".tmp")) continue;
-    if (isOwnerAlive(name.slice(start.length, -".tmp".length)) !== false) continue;
+    if (isOwnerAlive(name.slice(start.length).split(".")[0] ?? "") !== false) continue;
     const dead = join(folder, name);
     if ((await lstat(dead)).isDirectory()) removeTree(bytePath(dead));
     else await rm(dead, { force: true });
   }
-  return join(folder, `${start}${ownerName()}.tmp`);
+  return join(folder, `${start}${ownerName()}.${serial++}.tmp`);
 }
 
 async function writeBeside(path: string, chunks: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void> {

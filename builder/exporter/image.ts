@@ -9,7 +9,10 @@ import type { Document } from "../image/manifest.ts";
 import type { ValidImage } from "../image/validate.ts";
 import { openLayoutForWriting } from "../store/open.ts";
 import type { BlobStore, ImageNames } from "../store/store.ts";
-import type { StatusSink } from "../transport/pull.ts";
+import { DEFAULT_LIMITS } from "../layer/unpack-limits.ts";
+import { storedImage } from "../transport/local-store.ts";
+import type { StatusSink } from "../transport/source.ts";
+import { referenceEntries } from "../transport/layout-index.ts";
 import type { ImageSink } from "../transport/source.ts";
 import type { Attestation } from "./attestations.ts";
 import type { AssembledImage, BuildTime, ImageLook, PlatformResult } from "./assemble.ts";
@@ -30,7 +33,8 @@ export type ImageExport =
       readonly type: "oci" | "docker";
       readonly image: NamedLook;
       readonly destination: FileSink | { readonly kind: "directory"; readonly path: string };
-    };
+    }
+  | { readonly type: "load"; readonly image: NamedLook };
 
 type NamedLook = ImageLook & {
   readonly names: readonly string[];
@@ -42,6 +46,8 @@ export interface ExportContext extends BuildTime {
   readonly store: BlobStore & { readonly names: ImageNames };
   /** Opens the registry's side of a repository ("docker.io/library/app"); several names in one repository share it. */
   readonly openSink: (repository: string) => Promise<ImageSink>;
+  /** For `load`: opens the docker daemon, undefined when there is none; and where a layer that it cannot read is made anew. */
+  readonly daemon?: { readonly open: () => Promise<ImageSink | undefined>; readonly workDirectory: string };
   readonly signal: AbortSignal;
   readonly onStatus?: StatusSink | undefined;
   readonly tell?: TellPart | undefined;
@@ -55,6 +61,8 @@ export interface ExportedImage {
   readonly descriptor: Descriptor;
   /** Full references it now has there. */
   readonly names: readonly string[];
+  /** It was to be loaded into a docker daemon, and there is none: it is in the store alone. */
+  readonly isOnlyStored: boolean;
 }
 
 /** Exports a build's results as an image. Throws `OUTPUT`, `PUSH`, `STORE`; then no name points to anything new. */
@@ -67,7 +75,11 @@ export async function exportImage(
   const tell: TellPart = context.tell ?? ((_, work) => work());
   const stated = results.map((result) => ({ ...result, attestations: attestationsFor(spec, result.attestations) }));
   const assembled = await assembleImage(stated, names, spec.image, context, context.store, context.signal, tell);
+  let isOnlyStored = false;
   switch (spec.type) {
+    case "load":
+      isOnlyStored = !(await loadIntoDaemon(assembled, names, context));
+      break;
     case "image":
       await exportNames(spec, assembled, names, context, tell);
       break;
@@ -83,7 +95,41 @@ export async function exportImage(
         );
     }
   }
-  return { images: assembled.images, descriptor: assembled.top.descriptor, names };
+  return { images: assembled.images, descriptor: assembled.top.descriptor, names, isOnlyStored };
+}
+
+/** Into the store in any case, and into the daemon where there is one. Throws `USAGE` for several platforms that it cannot hold. */
+async function loadIntoDaemon(
+  assembled: AssembledImage,
+  names: readonly string[],
+  { store, daemon, signal, onStatus = () => undefined }: ExportContext,
+): Promise<boolean> {
+  const { descriptor } = assembled.top;
+  const open = await daemon?.open();
+  if (open !== undefined) {
+    await using sink = open;
+    if (assembled.images.length > 1 && sink.forms?.indexes === false) {
+      throw new BuildError("USAGE", `${sink.name} holds images of one platform, and this one has several`, {
+        hint: "build one with --platform, or push it",
+      });
+    }
+    const { platform } = assembled.images[0] as ValidImage; // there is a first result
+    const wishes = { which: "all", platform, names, family: undefined, compression: undefined } as const;
+    const rest = { preserveDigests: false, checkLayers: false, limits: DEFAULT_LIMITS } as const;
+    const temporaryDirectory = async (): Promise<string> => daemon?.workDirectory ?? "";
+    // HTTP and all that is for transfers is loaded when something is transferred.
+    const { copyImage } = await import("../transport/copy/copy-image.ts");
+    await copyImage(storedImage(store, descriptor, "the image"), sink, {
+      ...wishes,
+      ...rest,
+      temporaryDirectory,
+      signal,
+      onStatus,
+    });
+    await sink.finish?.(signal);
+  }
+  for (const name of names) await store.names.tag(name, descriptor);
+  return open !== undefined;
 }
 
 // As in BuildKit: what is for images only is not for archives, unless somebody says so.
@@ -132,7 +178,7 @@ async function exportDirectory(
   context: ExportContext,
 ): Promise<void> {
   const { store, signal } = context;
-  const { blobsOf, layoutEntries } = await import("./archive.ts");
+  const { blobsOf } = await import("./archive.ts");
   try {
     await using layout = await openLayoutForWriting(path);
     for (const blob of blobsOf(assembled)) {
@@ -141,7 +187,7 @@ async function exportDirectory(
       for await (const chunk of store.open(blob.digest, signal)) await writer.write(chunk);
       await writer.commit({ digest: blob.digest, size: blob.size });
     }
-    await layout.commit(layoutEntries(assembled.top.descriptor, names));
+    await layout.commit(referenceEntries(assembled.top.descriptor, names));
   } catch (error) {
     throw explainOutput(error, path);
   }

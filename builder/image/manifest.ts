@@ -29,12 +29,13 @@ export interface Document {
   readonly descriptor: Descriptor;
 }
 
-/** The manifest of an image. Layers get the media type of the family; Docker's manifests have no annotations. */
+/** The manifest of an image. Layers get the media type of the family; Docker's manifests have nothing but config and layers. */
 export function assembleManifest(
   config: Descriptor,
   layers: readonly Descriptor[],
   family: MediaFamily,
   annotations: Annotations = {},
+  { artifactType, subject }: Pick<ImageManifest, "artifactType" | "subject"> = {},
 ): Document {
   const mediaType = family === "oci" ? MEDIA.ociManifest : MEDIA.dockerManifest;
   if (family === "docker" && !isEmpty(annotations)) {
@@ -45,8 +46,10 @@ export function assembleManifest(
   const manifest = {
     schemaVersion: 2,
     mediaType,
+    ...omitEmpty({ artifactType }),
     config: marshalDescriptor(config),
     layers: layers.map((layer) => marshalDescriptor(inFamily(layer, family))),
+    ...(subject === undefined ? {} : { subject: marshalDescriptor(subject) }),
     ...(isEmpty(annotations) ? {} : { annotations: sortedMap(annotations) }),
   };
   return documentOf(manifest, mediaType);

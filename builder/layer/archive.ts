@@ -24,7 +24,9 @@ export interface MemberToWrite {
  * asked for: large files go through a few buffers, since a new one for each would pile up (the garbage collector takes
  * a buffer for the few bytes it has on the heap). Throws `INTERNAL` when content is not as long as it was to be.
  */
-export async function* writeArchive(members: Iterable<MemberToWrite>): AsyncGenerator<Uint8Array> {
+export async function* writeArchive(
+  members: Iterable<MemberToWrite> | AsyncIterable<MemberToWrite>,
+): AsyncGenerator<Uint8Array> {
   const archive = pack();
   archive.on("error", () => undefined); // the loop below sees it
   // Its failure also ends the loop below, by destroying the archive.
@@ -44,9 +46,12 @@ export async function* writeArchive(members: Iterable<MemberToWrite>): AsyncGene
   await writing;
 }
 
-async function writeMembers(archive: Pack, members: Iterable<MemberToWrite>): Promise<void> {
+async function writeMembers(
+  archive: Pack,
+  members: Iterable<MemberToWrite> | AsyncIterable<MemberToWrite>,
+): Promise<void> {
   const closed = new Promise<void>((resolve) => void archive.once("close", () => resolve()));
-  for (const { name, type, mode, size, content } of members) {
+  for await (const { name, type, mode, size, content } of members) {
     const header = {
       name,
       mode,

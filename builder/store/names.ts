@@ -5,6 +5,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as v from "valibot";
 import type { Descriptor } from "../core/descriptor.ts";
+import type { Digest } from "../core/digest.ts";
 import { isDigest } from "../core/digest.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import { BuildError } from "../core/errors.ts";
@@ -87,6 +88,22 @@ export class IndexNames implements ImageNames {
     });
   }
 
+  async unnamed(): Promise<readonly Descriptor[]> {
+    const { manifests } = await this.#read();
+    return manifests.filter(isNameless).map((entry) => this.#descriptorOf(entry));
+  }
+
+  async keep(descriptor: Descriptor): Promise<void> {
+    await this.set([{ descriptor }]);
+  }
+
+  async drop(digest: Digest): Promise<boolean> {
+    return await this.#change((index) => {
+      const kept = index.manifests.filter((entry) => entry.digest !== digest || !isNameless(entry));
+      return { index: { ...index, manifests: kept }, result: kept.length !== index.manifests.length };
+    });
+  }
+
   /** Sets several entries in one change. An entry without a name is added unless its digest is there. */
   async set(entries: readonly NamedEntry[]): Promise<void> {
     await this.#change((index) => {
@@ -158,6 +175,10 @@ export class IndexNames implements ImageNames {
       ...(Object.keys(others).length === 0 ? {} : { annotations: others }),
     };
   }
+}
+
+function isNameless({ annotations }: Entry): boolean {
+  return annotations?.[CONTAINERD_NAME] === undefined && annotations?.[REF_NAME] === undefined;
 }
 
 // A full name decides where both have one; else the short one does.

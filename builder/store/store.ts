@@ -73,4 +73,10 @@ export interface ImageNames {
   list(): Promise<readonly { readonly name: string; readonly descriptor: Descriptor }[]>;
   tag(name: string, descriptor: Descriptor): Promise<void>;
   untag(name: string): Promise<boolean>;
+  /** Images that are kept without a name. */
+  unnamed(): Promise<readonly Descriptor[]>;
+  /** Keeps an image without a name; nothing happens when it has one. */
+  keep(descriptor: Descriptor): Promise<void>;
+  /** Forgets an image that is kept without a name. */
+  drop(digest: Digest): Promise<boolean>;
 }

@@ -1,196 +1,157 @@
-// Image archives as a source: what `docker save` and its like write. A modern one is an
-// OCI layout in a tar; an old one has manifest.json, a config and layers beside each
-// other, for which a manifest is made here that names the same layers.
+// What `docker save` and its like write, as a source. Newer ones are an OCI layout in a tar
+// and keep their manifests; older ones have manifest.json, configs and layers beside each
+// other, for which a manifest is made here; the oldest have `repositories` alone.
 
 import * as v from "valibot";
 import type { Descriptor } from "../core/descriptor.ts";
 import { MEDIA } from "../core/descriptor.ts";
 import type { Digest } from "../core/digest.ts";
-import { digestOf, Digester, hexOf } from "../core/digest.ts";
+import { Digester } from "../core/digest.ts";
 import { BuildError } from "../core/errors.ts";
-import { assembleManifest } from "../image/manifest.ts";
-import { parseConfig, parseDocument } from "../image/read.ts";
+import { parseConfig, parseImageManifest } from "../image/read.ts";
 import { sniff, SNIFF_BYTES } from "../layer/decompress.ts";
-import type { ArchiveFile, Member } from "./archive-file.ts";
+import type { ArchiveFile, ArchiveFileOptions, Member } from "./archive-file.ts";
 import { openArchiveFile } from "./archive-file.ts";
-import { chooseEntry, fullName, withoutNames } from "./oci-layout.ts";
+import { blobName } from "./docker-manifest.ts";
+import { findV1, isV1 } from "./docker-v1.ts";
+import type { Found } from "./image-archive.ts";
+import {
+  archiveSource,
+  deriveImage,
+  DOCUMENT_BYTES,
+  findInLayout,
+  foundAt,
+  isLayout,
+  layoutEntries,
+  memberNamed,
+} from "./image-archive.ts";
+import { fullName, refusePlace } from "./layout-index.ts";
 import type { ImageSource } from "./source.ts";
-
-const DOCUMENT_BYTES = 16 << 20;
+import type { Selection } from "../core/image-location.ts";
+import { formatSelection } from "../core/image-location.ts";
 
 const DockerManifestSchema = v.array(
-  v.looseObject({ Config: v.string(), RepoTags: v.nullish(v.array(v.string())), Layers: v.array(v.string()) }),
+  v.looseObject({
+    Config: v.string(),
+    RepoTags: v.nullish(v.array(v.string())),
+    Layers: v.nullish(v.array(v.string()), []),
+  }),
 );
-type DockerEntry = v.InferOutput<typeof DockerManifestSchema>[number];
 
-export interface ArchiveChoice {
-  /** A tag or a whole name; needed only where the archive holds several images. */
-  readonly tag?: string | undefined;
-  /** Where a compressed archive is unpacked to while it is open. */
-  readonly temporaryDirectory?: string | undefined;
+/** One image of a manifest.json. */
+export type DockerEntry = v.InferOutput<typeof DockerManifestSchema>[number];
+
+/** Opens an archive, plain or compressed. Without a selection it must hold one image only. Throws `INPUT_MISSING`, `ARCHIVE_INVALID`. */
+export async function openDockerArchive(
+  path: string,
+  selection: Selection,
+  options: ArchiveFileOptions,
+): Promise<ImageSource> {
+  const archive = await openArchiveFile(path, options);
+  return await dockerArchiveSource(archive, selection, `docker archive "${path}"${formatSelection(selection)}`);
 }
 
-interface Found {
-  readonly top: { readonly descriptor: Descriptor; readonly bytes: Uint8Array };
-  readonly blobs: ReadonlyMap<Digest, Member>;
-}
-
-/** Opens an archive, plain or compressed. Close it when no layer is needed any more. */
-export async function openDockerArchive(path: string, choice: ArchiveChoice = {}): Promise<ImageSource> {
-  const archive = await openArchiveFile(path, choice.temporaryDirectory);
-  const name = `docker-archive "${path}"${choice.tag === undefined ? "" : `:${choice.tag}`}`;
-  let found: Promise<Found> | undefined;
-  const find = (signal: AbortSignal): Promise<Found> => (found ??= findImage(archive, choice.tag, name, signal));
-  const search = async ({ digest }: Descriptor, signal: AbortSignal): Promise<Member | undefined> =>
-    archive.member(blobName(digest)) ?? (await find(signal)).blobs.get(digest);
-  const memberOf = async (descriptor: Descriptor, signal: AbortSignal): Promise<Member> => {
-    const member = await search(descriptor, signal);
-    if (member === undefined)
-      throw new BuildError("ARCHIVE_INVALID", `${name}: ${descriptor.digest} is not in the archive`);
-    return member;
-  };
-  return {
-    name,
-    top: async (signal) => (await find(signal)).top,
-    document: async (descriptor, signal) => await archive.read(await memberOf(descriptor, signal), DOCUMENT_BYTES),
-    has: async (descriptor) => (await search(descriptor, new AbortController().signal)) !== undefined,
-    async *blob(descriptor, signal) {
-      const member = await memberOf(descriptor, signal);
-      if (member.size !== descriptor.size) {
-        throw new BuildError(
-          "DIGEST_INVALID",
-          `${name}: ${descriptor.digest} has ${member.size} bytes, the manifest says ${descriptor.size}`,
-        );
-      }
-      yield* archive.stream(member, signal);
-    },
-    [Symbol.asyncDispose]: () => archive[Symbol.asyncDispose](),
-  };
-}
-
-async function findImage(
+/** The same for an archive that is open; it is closed with the source. */
+export async function dockerArchiveSource(
   archive: ArchiveFile,
-  tag: string | undefined,
+  selection: Selection,
   name: string,
-  signal: AbortSignal,
-): Promise<Found> {
-  const index = archive.member("index.json");
-  if (index !== undefined && archive.member("oci-layout") !== undefined)
-    return await findInLayout(archive, index, tag, name);
-  const manifest = archive.member("manifest.json");
-  if (manifest !== undefined) return await findOld(archive, manifest, tag, name, signal);
-  const why =
-    archive.member("repositories") === undefined
-      ? "it has neither index.json nor manifest.json"
-      : "it is of a docker before 1.10";
-  throw new BuildError("ARCHIVE_INVALID", `${name} is not an image archive: ${why}`);
+): Promise<ImageSource> {
+  return await archiveSource(archive, name, () => findImage(archive, selection, name));
 }
 
-async function findInLayout(
-  archive: ArchiveFile,
-  member: Member,
-  tag: string | undefined,
-  name: string,
-): Promise<Found> {
-  const document = parseDocument(await archive.read(member, DOCUMENT_BYTES), `index.json of ${name}`);
-  if (document.kind !== "index") throw new BuildError("ARCHIVE_INVALID", `index.json of ${name} is not an index`);
-  const descriptor = withoutNames(chooseEntry(document.index, tag, name));
-  const blob = archive.member(blobName(descriptor.digest));
-  if (blob === undefined)
-    throw new BuildError("ARCHIVE_INVALID", `${name}: ${descriptor.digest} is not in the archive`);
-  return { top: { descriptor, bytes: await archive.read(blob, DOCUMENT_BYTES) }, blobs: new Map() };
-}
-
-async function findOld(
-  archive: ArchiveFile,
-  member: Member,
-  tag: string | undefined,
-  name: string,
-  signal: AbortSignal,
-): Promise<Found> {
-  const entry = chooseOld(parseDockerManifest(await archive.read(member, DOCUMENT_BYTES), name), tag, name);
-  const configMember = memberNamed(archive, entry.Config, name);
-  const configBytes = await archive.read(configMember, DOCUMENT_BYTES);
-  const { rootfs } = parseConfig(configBytes, `config "${entry.Config}" of ${name}`);
-  if (rootfs.diff_ids.length !== entry.Layers.length) {
+/** The images of an archive that has a manifest.json; undefined when it has none. Throws `ARCHIVE_INVALID`. */
+export async function dockerEntries(archive: ArchiveFile): Promise<readonly DockerEntry[] | undefined> {
+  const member = archive.member("manifest.json");
+  if (member === undefined) return undefined;
+  const bytes = await archive.read(member, DOCUMENT_BYTES);
+  try {
+    return v.parse(DockerManifestSchema, JSON.parse(Buffer.from(bytes).toString("utf8")));
+  } catch (error) {
     throw new BuildError(
       "ARCHIVE_INVALID",
-      `${name}: manifest.json has ${entry.Layers.length} layers, the config ${rootfs.diff_ids.length} diff_ids`,
+      `manifest.json of "${archive.path}" is not valid: ${error instanceof Error ? error.message : String(error)}`,
+      { cause: error },
     );
   }
-  const blobs = new Map<Digest, Member>();
-  const layers: Descriptor[] = [];
-  for (const [place, layerName] of entry.Layers.entries()) {
-    const layer = memberNamed(archive, layerName, name);
-    const diffId = rootfs.diff_ids[place] as Digest; // the lengths agree
-    const descriptor = await describeLayer(archive, layer, diffId, signal);
-    layers.push(descriptor);
+}
+
+async function findImage(archive: ArchiveFile, selection: Selection, name: string): Promise<Found> {
+  if (isLayout(archive) && selection.index === undefined) return await findInLayout(archive, selection, name);
+  const entries = await dockerEntries(archive);
+  if (entries !== undefined) {
+    const entry = chooseEntry(entries, selection, name);
+    return (await inLayout(archive, entry, name)) ?? (await findByEntry(archive, entry, name));
+  }
+  if (isLayout(archive)) return await findInLayout(archive, selection, name);
+  if (isV1(archive)) return await findV1(archive, selection, name);
+  throw new BuildError(
+    "ARCHIVE_INVALID",
+    `${name} is not an image archive: it has neither index.json nor manifest.json`,
+  );
+}
+
+// An entry of manifest.json in an archive that is a layout as well has a manifest of its own there.
+async function inLayout(archive: ArchiveFile, entry: DockerEntry, name: string): Promise<Found | undefined> {
+  if (!isLayout(archive)) return undefined;
+  for (const descriptor of await layoutEntries(archive)) {
+    const found = await foundAt(archive, descriptor, name);
+    if (descriptor.mediaType !== MEDIA.ociManifest && descriptor.mediaType !== MEDIA.dockerManifest) continue;
+    const { config } = parseImageManifest(found.top.bytes, name, descriptor.mediaType);
+    if (blobName(config.digest) === entry.Config) return found;
+  }
+  return undefined;
+}
+
+async function findByEntry(archive: ArchiveFile, entry: DockerEntry, name: string): Promise<Found> {
+  const config = await archive.read(memberNamed(archive, entry.Config, name), DOCUMENT_BYTES);
+  const layers = entry.Layers.map((layer) => memberNamed(archive, layer, name));
+  const diffIds = parseConfig(config, `config "${entry.Config}" of ${name}`).rootfs.diff_ids;
+  if (diffIds.length !== layers.length) {
+    throw new BuildError(
+      "ARCHIVE_INVALID",
+      `${name}: manifest.json has ${layers.length} layers, the config ${diffIds.length} diff_ids`,
+    );
+  }
+  const blobs = new Map<Digest, Member | Uint8Array>();
+  const descriptors: Descriptor[] = [];
+  for (const [place, layer] of layers.entries()) {
+    const descriptor = await describeLayer(archive, layer, diffIds[place] as Digest); // the lengths agree
+    descriptors.push(descriptor);
     blobs.set(descriptor.digest, layer);
   }
-  const config: Descriptor = { mediaType: MEDIA.dockerConfig, digest: digestOf(configBytes), size: configBytes.length };
-  blobs.set(config.digest, configMember);
-  return { top: assembleManifest(config, layers, "docker"), blobs };
+  return deriveImage(config, descriptors, blobs);
 }
 
 // A plain layer's digest is its diffID (checked when its bytes come); of a compressed one it must be taken.
-async function describeLayer(
-  archive: ArchiveFile,
-  layer: Member,
-  diffId: Digest,
-  signal: AbortSignal,
-): Promise<Descriptor> {
+async function describeLayer(archive: ArchiveFile, layer: Member, diffId: Digest): Promise<Descriptor> {
   const head = await archive.read({ offset: layer.offset, size: Math.min(SNIFF_BYTES, layer.size) }, SNIFF_BYTES);
   const format = sniff(head);
   if (format === "plain") return { mediaType: MEDIA.dockerLayer, digest: diffId, size: layer.size };
   if (format !== "gzip" && format !== "zstd")
     throw new BuildError("UNSUPPORTED", `"${archive.path}" has a layer compressed with ${format}`);
   const digester = new Digester();
-  for await (const chunk of archive.stream(layer, signal)) digester.update(chunk);
-  return {
-    mediaType: format === "gzip" ? MEDIA.dockerLayerGzip : MEDIA.dockerLayerZstd,
-    digest: digester.digest(),
-    size: layer.size,
-  };
+  for await (const chunk of archive.stream(layer, new AbortController().signal)) digester.update(chunk);
+  const mediaType = format === "gzip" ? MEDIA.dockerLayerGzip : MEDIA.dockerLayerZstd;
+  return { mediaType, digest: digester.digest(), size: layer.size };
 }
 
-function chooseOld(entries: readonly DockerEntry[], tag: string | undefined, name: string): DockerEntry {
+function chooseEntry(entries: readonly DockerEntry[], { ref, index }: Selection, name: string): DockerEntry {
   const [only] = entries;
+  if (index !== undefined) return entries[index] ?? refusePlace(index, entries.length, name);
   if (only === undefined) throw new BuildError("INPUT_MISSING", `${name} holds no image`);
   const tags = entries.flatMap(({ RepoTags }) => RepoTags ?? []);
-  if (tag === undefined) {
+  if (ref === undefined) {
     if (entries.length === 1) return only;
     throw new BuildError("INPUT_MISSING", `${name} holds ${entries.length} images`, {
-      hint: `name one: ${tags.join(", ")}`,
+      hint: `name one: ${[...tags, `@0 to @${entries.length - 1}`].join(", ")}`,
     });
   }
   const found = entries.find(({ RepoTags }) =>
-    (RepoTags ?? []).some((one) => one === tag || one.endsWith(`:${tag}`) || fullName(one) === fullName(tag)),
+    (RepoTags ?? []).some((one) => one === ref || one.endsWith(`:${ref}`) || fullName(one) === fullName(ref)),
   );
   if (found !== undefined) return found;
-  throw new BuildError("INPUT_MISSING", `${name} has no image "${tag}"`, {
-    hint: tags.length === 0 ? "its images have no names" : `it has ${tags.join(", ")}`,
+  throw new BuildError("INPUT_MISSING", `${name} has no image "${ref}"`, {
+    hint: tags.length === 0 ? "its images have no names: give their place, as @0" : `it has ${tags.join(", ")}`,
   });
-}
-
-function parseDockerManifest(bytes: Uint8Array, name: string): readonly DockerEntry[] {
-  try {
-    return v.parse(DockerManifestSchema, JSON.parse(Buffer.from(bytes).toString("utf8")));
-  } catch (error) {
-    throw new BuildError(
-      "ARCHIVE_INVALID",
-      `manifest.json of ${name} is not valid: ${error instanceof Error ? error.message : String(error)}`,
-      { cause: error },
-    );
-  }
-}
-
-function memberNamed(archive: ArchiveFile, member: string, name: string): Member {
-  const found = archive.member(member);
-  if (found === undefined)
-    throw new BuildError("ARCHIVE_INVALID", `${name}: manifest.json names "${member}", which is not in the archive`);
-  return found;
-}
-
-function blobName(digest: Digest): string {
-  return `blobs/sha256/${hexOf(digest)}`;
 }

@@ -1,122 +1,117 @@
-// An OCI image layout on disk as a source (image-spec, image-layout.md). Read-only:
-// no lock, no temporary file, so it may lie on a read-only file system.
+// An OCI image layout on disk (image-spec, image-layout.md). As a source it is only read:
+// no lock, no temporary file, so it may lie on a read-only file system. As a sink it keeps
+// what is in it.
 
-import { constants } from "node:fs";
-import { open, readFile, stat } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Descriptor } from "../core/descriptor.ts";
-import { hexOf, parseDigest } from "../core/digest.ts";
+import type { Digest } from "../core/digest.ts";
+import { hexOf } from "../core/digest.ts";
 import { BuildError, isErrno } from "../core/errors.ts";
-import { formatReference, parseReference } from "../core/reference.ts";
-import type { ImageIndex } from "../image/index.ts";
 import { parseDocument } from "../image/read.ts";
-import { CONTAINERD_NAME, REF_NAME } from "../store/names.ts";
 import { layoutVersion } from "../store/layout.ts";
-import type { ImageSource } from "./source.ts";
+import { openLayoutForWriting } from "../store/open.ts";
+import { chunksOf, openRegular } from "./file-chunks.ts";
+import type { NamedEntry } from "../store/names.ts";
+import type { EntriesOf } from "./layout-index.ts";
+import { chooseEntry, parseLayoutIndex, refEntries, withoutNames } from "./layout-index.ts";
+import type { ImageSink, ImageSource, SinkForms } from "./source.ts";
+import type { Selection } from "../core/image-location.ts";
+import { formatSelection } from "../core/image-location.ts";
+import { writeBlob } from "./write-blob.ts";
 
-const CHUNK_BYTES = 1 << 20;
 const DOCUMENT_BYTES = 16 << 20;
 
-export interface LayoutChoice {
-  /** `org.opencontainers.image.ref.name`, or a full reference in `io.containerd.image.name`. */
-  readonly tag?: string | undefined;
-  /** Of a manifest or index that lies in the layout, named in index.json or not. */
-  readonly digest?: string | undefined;
-}
+/** What other programs expect in a layout and an archive of one. */
+export const LAYOUT_FORMS: SinkForms = {
+  families: ["oci"],
+  tolerated: "docker",
+  compressions: ["gzip", "zstd", "uncompressed"],
+  preferred: "gzip",
+  indexes: true,
+  artifacts: true,
+  keepsManifest: true,
+};
 
-/** Opens a layout. Without tag and digest it must hold one image only, or one that is called "latest". */
-export async function openOciLayout(path: string, choice: LayoutChoice = {}): Promise<ImageSource> {
+/** Opens a layout. Without a selection it must hold one image only, or one that is called "latest". Throws `INPUT_MISSING`. */
+export async function openOciLayout(path: string, selection: Selection = {}): Promise<ImageSource> {
   const version = await layoutVersion(path, "INPUT_MISSING");
   if (version === undefined) {
     throw new BuildError("INPUT_MISSING", `"${path}" is not an OCI image layout: it has no file "oci-layout"`);
   }
-  const name = `oci-layout "${path}"${choice.tag === undefined ? "" : `:${choice.tag}`}${choice.digest === undefined ? "" : `@${choice.digest}`}`;
-  const document = (descriptor: Descriptor): Promise<Uint8Array> => readBlob(path, descriptor, name);
+  const name = `oci layout "${path}"${formatSelection(selection)}`;
+  const document = async ({ digest }: Descriptor): Promise<Uint8Array> => {
+    await using file = await openBlob(path, digest, name);
+    return await readDocument(file, digest, name);
+  };
   return {
     name,
     async top() {
-      const index = parseDocument(await readIndex(path), `"${join(path, "index.json")}"`);
-      if (index.kind !== "index")
-        throw new BuildError("ARCHIVE_INVALID", `"${join(path, "index.json")}" is not an index`);
-      const descriptor = await chooseTop(index.index, choice, path, name);
+      const descriptor = await chooseTop(path, selection, name);
       return { descriptor, bytes: await document(descriptor) };
     },
     document,
-    blob: (descriptor, signal) => streamBlob(path, descriptor, name, signal),
-    has: (descriptor) => isFile(blobPath(path, descriptor)),
-    async pathOf(descriptor) {
-      return blobPath(path, descriptor);
+    async *blob({ digest }, signal) {
+      await using file = await openBlob(path, digest, name);
+      yield* chunksOf(file, {}, signal);
     },
+    async pathOf({ digest }) {
+      return blobPath(path, digest);
+    },
+    has: ({ digest }) => isFile(blobPath(path, digest)),
     async [Symbol.asyncDispose]() {
       // Nothing is held open.
     },
   };
 }
 
-/** The entry of a layout's index.json that a tag or digest names. */
-export function chooseEntry(index: ImageIndex, tag: string | undefined, name: string): Descriptor {
-  const { manifests } = index;
-  const refs = (entry: Descriptor): readonly (string | undefined)[] => [
-    entry.annotations?.[REF_NAME],
-    entry.annotations?.[CONTAINERD_NAME],
-  ];
-  const named = (wanted: string): Descriptor | undefined => manifests.findLast((entry) => refs(entry).includes(wanted));
-  if (tag !== undefined) {
-    const found =
-      named(tag) ??
-      named(fullName(tag)) ??
-      manifests.findLast((entry) => refs(entry).some((ref) => ref?.endsWith(`:${tag}`)));
-    if (found !== undefined) return found;
-    const known = [...new Set(manifests.flatMap(refs).filter((ref) => ref !== undefined))];
-    throw new BuildError("INPUT_MISSING", `${name} has no image "${tag}"`, {
-      hint: known.length === 0 ? "its images have no names: give a digest, or none" : `it has ${known.join(", ")}`,
-    });
-  }
-  const digests = new Set(manifests.map((entry) => entry.digest));
-  const [only] = manifests;
-  if (only === undefined) throw new BuildError("INPUT_MISSING", `${name} holds no image`);
-  const latest = digests.size === 1 ? only : named("latest");
-  if (latest !== undefined) return latest;
-  throw new BuildError("INPUT_MISSING", `${name} holds ${digests.size} images and none is called "latest"`, {
-    hint: `name one: ${manifests.map((entry) => refs(entry).find((ref) => ref !== undefined) ?? entry.digest).join(", ")}`,
-  });
+/**
+ * Opens or makes a layout as a sink; names are ref names, each of which replaces the one that is there. With `finish` all
+ * of it is there, without it nothing. Throws `OUTPUT`.
+ */
+export async function openOciLayoutSink(path: string, entries: EntriesOf = refEntries): Promise<ImageSink> {
+  const layout = await openLayoutForWriting(path);
+  const listed: NamedEntry[] = [];
+  return {
+    name: `oci layout "${path}"`,
+    forms: LAYOUT_FORMS,
+    async has({ digest, size }) {
+      return (await layout.blobs.sizeOf(digest)) === size || (await layout.added.sizeOf(digest)) === size;
+    },
+    putBlob: (descriptor, open, signal) => writeBlob(layout.added, descriptor, open(), signal),
+    async putDocument(descriptor, bytes, names, _signal, isTop = names.length > 0) {
+      if ((await layout.blobs.sizeOf(descriptor.digest)) !== descriptor.size) await layout.added.put(bytes);
+      if (isTop) listed.push(...entries(descriptor, names));
+    },
+    finish: () => layout.commit(listed),
+    [Symbol.asyncDispose]: () => layout[Symbol.asyncDispose](),
+  };
 }
 
-/** An image name in its full form; what is none stays as it is. */
-export function fullName(name: string): string {
-  try {
-    return formatReference(parseReference(name));
-  } catch {
-    return name;
-  }
+/** The descriptors that a layout's index.json lists. */
+export async function readLayoutEntries(path: string): Promise<readonly Descriptor[]> {
+  return (await readIndex(path)).manifests;
 }
 
-/** A descriptor without the names that index.json put on it. */
-export function withoutNames(descriptor: Descriptor): Descriptor {
-  const { annotations, ...rest } = descriptor;
-  if (annotations === undefined) return rest;
-  const { [REF_NAME]: _ref, [CONTAINERD_NAME]: _full, ...others } = annotations;
-  return Object.keys(others).length === 0 ? rest : { ...rest, annotations: others };
-}
-
-async function chooseTop(index: ImageIndex, choice: LayoutChoice, path: string, name: string): Promise<Descriptor> {
-  if (choice.digest === undefined) return withoutNames(chooseEntry(index, choice.tag, name));
-  const digest = parseDigest(choice.digest);
+async function chooseTop(path: string, selection: Selection, name: string): Promise<Descriptor> {
+  const index = await readIndex(path);
+  const { digest } = selection;
+  if (digest === undefined) return withoutNames(chooseEntry(index, selection, name));
   const listed = index.manifests.find((entry) => entry.digest === digest);
   if (listed !== undefined) return withoutNames(listed);
   // Named by an index of the layout only: its own bytes say what it is.
-  const bytes = await openBlob(path, digest, name).then(async (file) => {
-    await using held = file;
-    return await held.readFile();
-  });
-  const document = parseDocument(bytes, `${name}`);
+  await using file = await openBlob(path, digest, name);
+  const bytes = await readDocument(file, digest, name);
+  const document = parseDocument(bytes, name);
   const mediaType = document.kind === "index" ? document.index.mediaType : document.manifest.mediaType;
   return { mediaType, digest, size: bytes.length };
 }
 
-async function readIndex(path: string): Promise<Uint8Array> {
+async function readIndex(path: string): Promise<ReturnType<typeof parseLayoutIndex>> {
+  const file = join(path, "index.json");
   try {
-    return await readFile(join(path, "index.json"));
+    return parseLayoutIndex(await readFile(file), `"${file}"`);
   } catch (error) {
     if (isErrno(error, "ENOENT"))
       throw new BuildError("ARCHIVE_INVALID", `the image layout "${path}" has no index.json`, { cause: error });
@@ -124,34 +119,16 @@ async function readIndex(path: string): Promise<Uint8Array> {
   }
 }
 
-async function readBlob(path: string, descriptor: Descriptor, name: string): Promise<Uint8Array> {
-  await using file = await openBlob(path, descriptor.digest, name);
+async function readDocument(file: FileHandle, digest: Digest, name: string): Promise<Uint8Array> {
   const { size } = await file.stat();
   if (size > DOCUMENT_BYTES)
-    throw new BuildError("ARCHIVE_INVALID", `${name}: ${descriptor.digest} is no manifest: it has ${size} bytes`);
+    throw new BuildError("ARCHIVE_INVALID", `${name}: ${digest} is no manifest: it has ${size} bytes`);
   return await file.readFile();
 }
 
-async function* streamBlob(
-  path: string,
-  descriptor: Descriptor,
-  name: string,
-  signal: AbortSignal,
-): AsyncIterable<Uint8Array> {
-  await using file = await openBlob(path, descriptor.digest, name);
-  for (let position = 0; ;) {
-    signal.throwIfAborted();
-    const buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES);
-    const { bytesRead } = await file.read(buffer, 0, buffer.length, position);
-    if (bytesRead === 0) return;
-    position += bytesRead;
-    yield buffer.subarray(0, bytesRead);
-  }
-}
-
-async function openBlob(path: string, digest: Descriptor["digest"], name: string): ReturnType<typeof open> {
+async function openBlob(path: string, digest: Digest, name: string): Promise<FileHandle> {
   try {
-    return await open(blobPath(path, { digest }), constants.O_RDONLY);
+    return await openRegular(blobPath(path, digest));
   } catch (error) {
     if (isErrno(error, "ENOENT"))
       throw new BuildError("INPUT_MISSING", `${name}: blob ${digest} is not in the layout`, { cause: error });
@@ -168,6 +145,6 @@ async function isFile(path: string): Promise<boolean> {
   }
 }
 
-function blobPath(path: string, descriptor: Pick<Descriptor, "digest">): string {
-  return join(path, "blobs/sha256", hexOf(descriptor.digest));
+function blobPath(path: string, digest: Digest): string {
+  return join(path, "blobs/sha256", hexOf(digest));
 }

@@ -10,20 +10,12 @@ import type { Platform } from "../core/platform.ts";
 import { parseDocument, parseImageManifest } from "../image/read.ts";
 import { validateImage } from "../image/validate.ts";
 import type { BlobDownload, BlobStore } from "../store/store.ts";
-import type { ImageSource } from "./source.ts";
+import type { ImageSource, StatusSink } from "./source.ts";
 import { resolveImage, verifyBytes } from "./source.ts";
 import { withStoredDocuments } from "./stored-documents.ts";
 
 const CONFIG_BYTES = 16 << 20;
 const MAX_DEPTH = 4;
-
-/** Progress of one blob: bytes so far, of how many. `done` once, at its end. */
-export type StatusSink = (status: {
-  readonly digest: Digest;
-  readonly current: number;
-  readonly total: number;
-  readonly done: boolean;
-}) => void;
 
 /** An image whose manifest and config are in the store. */
 export interface PulledImage {
@@ -73,7 +65,7 @@ export async function pullImage(
  * Copies one blob of a source into the store, verified; nothing happens when it is there. What an earlier run brought
  * of it does not come again, where the source can go on from a byte.
  */
-async function fetchBlob(
+export async function fetchBlob(
   source: ImageSource,
   descriptor: Descriptor,
   store: BlobStore,

@@ -4,7 +4,7 @@
 import type { Descriptor } from "../core/descriptor.ts";
 import { notePassed } from "../core/passed-bytes.ts";
 import type { BlobStore } from "../store/store.ts";
-import type { StatusSink } from "./pull.ts";
+import type { StatusSink } from "./source.ts";
 import { inParallel } from "./pull.ts";
 import type { ImageSink } from "./source.ts";
 

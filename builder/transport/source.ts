@@ -1,14 +1,23 @@
 // Where images come from and where they go: a registry, a layout, an archive, the
 // store. To copy an image is to read one from a source and write it to a sink.
 
-import type { Descriptor } from "../core/descriptor.ts";
+import type { Compression, Descriptor } from "../core/descriptor.ts";
 import type { Digest } from "../core/digest.ts";
 import { digestOf } from "../core/digest.ts";
 import { BuildError } from "../core/errors.ts";
 import type { Platform } from "../core/platform.ts";
 import { chooseManifest } from "../image/index.ts";
+import type { MediaFamily } from "../image/manifest.ts";
 import { parseDocument } from "../image/read.ts";
 import type { BlobNotes } from "../store/store.ts";
+
+/** Progress of one blob: bytes so far, of how many. `done` once, at its end. */
+export type StatusSink = (status: {
+  readonly digest: Digest;
+  readonly current: number;
+  readonly total: number;
+  readonly done: boolean;
+}) => void;
 
 /** One image name of some place. Nothing it gives is verified yet unless it says so. */
 export interface ImageSource extends AsyncDisposable {
@@ -35,13 +44,47 @@ export interface ImageSource extends AsyncDisposable {
   reject?(descriptor: Descriptor): Promise<boolean>;
   /** Repositories of registries ("docker.io/library/busybox") that gave a blob. */
   heldAt?(descriptor: Descriptor): readonly string[];
+  /** The place keeps no manifest: the one it gives was made for the occasion, and its digest is nobody's. */
+  readonly isDerived?: boolean;
 }
+
+/** What a place can hold. */
+export interface SinkForms {
+  /** Of manifests; the first is what one of another family becomes. */
+  readonly families: readonly MediaFamily[];
+  /** A family beside these that it can hold where digests must stay, though few readers of such a place know it. */
+  readonly tolerated?: MediaFamily;
+  /** Of layers; the first is what others become. */
+  readonly compressions: readonly Compression[];
+  /** What uncompressed layers become that come from where nothing is compressed; absent: they stay. */
+  readonly preferred?: Compression;
+  /** Whether images of several platforms can lie there under one name. */
+  readonly indexes: boolean;
+  /** Whether manifests of other things than images can. */
+  readonly artifacts: boolean;
+  /** Whether the manifest itself is kept; without it only the image id stays what it was. */
+  readonly keepsManifest: boolean;
+}
+
+/** What a sink holds that does not say so: everything, as a registry does. */
+export const ALL_FORMS: SinkForms = {
+  families: ["oci", "docker"],
+  compressions: ["gzip", "zstd", "uncompressed"],
+  preferred: "gzip",
+  indexes: true,
+  artifacts: true,
+  keepsManifest: true,
+};
 
 /** A place that takes images. Blobs come first, then documents, names at the end; what is there already is not sent. */
 export interface ImageSink extends AsyncDisposable {
   readonly name: string;
   /** What the registry that takes the blobs calls the repository ("docker.io/library/app"): its others can share them. */
   heldAs?(): Promise<string>;
+  /** What it can hold; absent: everything. */
+  readonly forms?: SinkForms;
+  /** One blob at a time, in an order that its bytes follow (an archive). */
+  readonly isSequential?: boolean;
   has(descriptor: Descriptor, signal: AbortSignal): Promise<boolean>;
   /**
    * Takes a config or a layer; the place verifies digest and size. `open` may be called again for another attempt.
@@ -53,8 +96,27 @@ export interface ImageSink extends AsyncDisposable {
     signal: AbortSignal,
     notes?: BlobNotes,
   ): Promise<void>;
-  /** Takes a manifest or an index; with `names` (tags of this sink) it can be had under them. */
-  putDocument(descriptor: Descriptor, bytes: Uint8Array, names: readonly string[], signal: AbortSignal): Promise<void>;
+  /**
+   * Takes a blob straight from its source, where it can go on from a byte: what an earlier attempt brought does not come
+   * again. Absent: there is only `putBlob`.
+   */
+  fetchBlob?(source: ImageSource, descriptor: Descriptor, signal: AbortSignal, onStatus: StatusSink): Promise<void>;
+  /**
+   * Takes a manifest or an index; with `names` (tags of this sink) it can be had under them. `isTop`: it is the image
+   * that is copied, not a part of one, and so has a place in the list of a layout or an archive even without a name.
+   */
+  putDocument(
+    descriptor: Descriptor,
+    bytes: Uint8Array,
+    names: readonly string[],
+    signal: AbortSignal,
+    isTop?: boolean,
+  ): Promise<void>;
+  /**
+   * Everything has come, of one image or of several: what is made in one piece (a file, a load into a daemon) appears
+   * now. Disposed without it, such a place shows nothing. Absent: there is nothing to do.
+   */
+  finish?(signal: AbortSignal): Promise<void>;
 }
 
 /** The one image of a source for a platform. */

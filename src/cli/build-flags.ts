@@ -2,6 +2,7 @@
 
 import type { Flag } from "./flags.ts";
 import { GLOBAL_FLAGS } from "./global-flags.ts";
+import { LIMIT_FLAGS } from "./unpack-limits.ts";
 
 const LIMITS = "limit the whole build with a cgroup or a systemd scope instead";
 const CACHE = "the local build cache is always used; share it with --root";
@@ -25,7 +26,7 @@ export const BUILD_FLAGS: readonly Flag[] = [
   { name: "insecure-registry", kind: "list", value: "HOST", state: "works", help: "Reach a registry by plain HTTP or without checking its certificate" },
   { name: "jobs", kind: "string", value: "N", state: "works", help: "RUN steps at a time (default: one a processor)" },
   { name: "label", kind: "list", value: "K=V", state: "works", help: "Set a label of the image" },
-  { name: "load", kind: "boolean", state: "works", help: "Keep the image in the local store (the default without --output and --push)" },
+  { name: "load", kind: "boolean", state: "works", help: "Load the image into the docker daemon, where there is one; it stays in the local store too" },
   { name: "lock", kind: "boolean", state: "works", help: "Write the digests of base images, URLs and git commits to <Dockerfile>.lock" },
   { name: "lock-file", kind: "string", value: "FILE", state: "works", help: "The lock file, when it is not <Dockerfile>.lock" },
   { name: "locked", kind: "boolean", state: "works", help: "Take base images, URLs and git commits as the lock file has them, or fail" },
@@ -70,5 +71,6 @@ export const BUILD_FLAGS: readonly Flag[] = [
   { name: "print", kind: "string", value: "METHOD", state: "works", help: "Old spelling of --call" },
   { name: "rm", kind: "boolean", state: "ignored", help: "Remove intermediate containers" },
   { name: "security-opt", kind: "list", state: "ignored", help: "Security options", note: "ignored, as buildx does" },
+  ...LIMIT_FLAGS,
   ...GLOBAL_FLAGS,
 ];

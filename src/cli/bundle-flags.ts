@@ -2,6 +2,7 @@
 
 import type { Flag } from "./flags.ts";
 import { GLOBAL_FLAGS } from "./global-flags.ts";
+import { LIMIT_FLAGS } from "./unpack-limits.ts";
 
 // prettier-ignore
 export const BUNDLE_FLAGS: readonly Flag[] = [
@@ -15,5 +16,6 @@ export const BUNDLE_FLAGS: readonly Flag[] = [
   { name: "uid-map", kind: "list", value: "ID:HOST:COUNT", state: "works", help: "User ids of the bundle's user namespace" },
   { name: "image", kind: "string", state: "later", help: "The image", note: "the image is the first argument: tsbuild bundle oci:FOLDER:TAG DIR" },
   { name: "keep-dirlinks", kind: "boolean", state: "later", help: "Keep links to directories", note: "layers are applied as the image-spec says" },
+  ...LIMIT_FLAGS,
   ...GLOBAL_FLAGS,
 ];

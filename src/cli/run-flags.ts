@@ -3,6 +3,7 @@
 
 import type { Flag } from "./flags.ts";
 import { GLOBAL_FLAGS } from "./global-flags.ts";
+import { LIMIT_FLAGS } from "./unpack-limits.ts";
 
 const ENGINE = "tsbuild run is for trying an image; a container engine has the rest";
 const LIMITS = "put the run below a cgroup that has the limits: --cgroup-parent";
@@ -124,6 +125,7 @@ export const RUN_FLAGS: readonly Flag[] = [
   later("uts", "string", "Host name namespace", NAMESPACES),
   later("volume-driver", "string", "Volume driver", "there are no volumes here"),
   later("volumes-from", "list", "Volumes of a container", "there are no volumes here"),
+  ...LIMIT_FLAGS,
   // -h is docker run's --hostname.
   ...GLOBAL_FLAGS.map((flag) => (flag.name === "help" ? { name: flag.name, kind: flag.kind, state: flag.state, help: flag.help } : flag)),
 ];

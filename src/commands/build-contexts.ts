@@ -5,6 +5,8 @@ import { resolve } from "node:path";
 import { BuildError, isErrno } from "../../builder/core/errors.ts";
 import { familiarReference, parseReference } from "../../builder/core/reference.ts";
 import type { ContextSpec, DockerfileSpec } from "../../builder/request.ts";
+import type { ImageLocation } from "../../builder/core/image-location.ts";
+import { locationInName, parseLocation, withPath } from "../../builder/core/image-location.ts";
 
 /** Opens standard input for what the message should name it. */
 export type OpenStdin = (what: string) => () => AsyncIterable<Uint8Array>;
@@ -57,10 +59,8 @@ function namedContext(text: string): ContextSpec {
     parseReference(image);
     return { kind: "image", reference: image };
   }
-  const layout = after(text, "oci-layout://");
-  if (layout !== undefined) return { kind: "oci-layout", ...splitLayout(layout) };
-  const archive = after(text, "docker-archive://") ?? after(text, "docker-archive:");
-  if (archive !== undefined) return { kind: "docker-archive", path: resolve(archive) };
+  const location = imageLocation(text);
+  if (location !== undefined) return { kind: "location", location: withPath(location, (path) => resolve(path)) };
   if (/^(target|input|local):/.test(text))
     throw new BuildError("UNSUPPORTED", `--build-context: "${text}" is not supported yet`);
   if (isDirectory(text)) return { kind: "directory", path: resolve(text) };
@@ -73,12 +73,10 @@ function after(text: string, prefix: string): string | undefined {
   return text.startsWith(prefix) ? text.slice(prefix.length) : undefined;
 }
 
-/** `dir[:tag][@sha256:…]`. */
-function splitLayout(text: string): { readonly path: string; readonly tag?: string; readonly digest?: string } {
-  const match = /^(.*?)(?::([\w][\w.-]{0,127}))?(?:@(sha256:[0-9a-f]{64}))?$/s.exec(text);
-  const [, path = "", tag, digest] = match ?? [];
-  if (path === "") throw new BuildError("USAGE", `--build-context: "oci-layout://${text}" names no folder`);
-  return { path: resolve(path), ...(tag === undefined ? {} : { tag }), ...(digest === undefined ? {} : { digest }) };
+/** A layout, an archive or a daemon's image. `docker-archive://path` was the first way to write one here. */
+function imageLocation(text: string): ImageLocation | undefined {
+  const archive = after(text, "docker-archive://");
+  return archive === undefined ? locationInName(text) : parseLocation(`docker-archive:${archive}`);
 }
 
 /** What is a URL of a git repository or of a file (BuildKit, dfgitutil). */

@@ -69,11 +69,11 @@ export async function readOutputs(args: Arguments, stdout: Stdout): Promise<Outp
       }
       case "oci":
       case "docker": {
-        const image = imageOptions(spec.image, { tags, annotations, states }, spec.type);
-        // docker would hand it to its daemon; here the store is where images are kept.
-        if (spec.type === "docker" && spec.destination === undefined) {
-          return { type: "image", image, push: false, pushByDigest: false, store: true };
-        }
+        const isLoad = spec.type === "docker" && spec.destination === undefined && !spec.directory;
+        // What is loaded beside another output is the same image: one build has one digest.
+        const image = imageOptions(spec.image, { tags, annotations, states }, isLoad ? "oci" : spec.type);
+        // As buildx: without a file it goes to the docker daemon.
+        if (isLoad) return { type: "load", image };
         if (!spec.directory) return { type: spec.type, image, destination: fileSink(spec, stdout, toStdout) };
         if (spec.destination === undefined || spec.destination === "-") {
           throw new BuildError("USAGE", `--output: type=${spec.type},tar=false needs dest=FOLDER`);
@@ -120,17 +120,22 @@ async function outputsOf(args: Arguments): Promise<readonly OutputSpec[]> {
   return values.map(parseOutput);
 }
 
-/** --push and --load change an output that is there, or add one. */
+/** --push changes an image output that is there, or adds one; --load is `type=docker`. */
 function addShorthands(specs: readonly OutputSpec[], push: boolean, load: boolean): readonly OutputSpec[] {
-  if (specs.length === 0) return [{ type: push ? "registry" : "image", image: NO_ATTRIBUTES }];
+  if (specs.length === 0 && !push && !load) return [{ type: "image", image: NO_ATTRIBUTES }];
   const changed = specs.map((spec): OutputSpec => {
-    if (spec.type !== "image" && spec.type !== "registry") return spec;
-    return { ...spec, image: { ...spec.image, ...(push ? { push } : {}), ...(load ? { store: true } : {}) } };
+    const isPushed = push && (spec.type === "image" || spec.type === "registry");
+    return isPushed ? { ...spec, image: { ...spec.image, push } } : spec;
   });
   const hasImage = changed.some((spec) => spec.type === "image" || spec.type === "registry");
-  return hasImage || !(push || load)
-    ? changed
-    : [...changed, { type: push ? "registry" : "image", image: NO_ATTRIBUTES }];
+  const hasLoad = changed.some((spec) => spec.type === "docker" && spec.destination === undefined && !spec.directory);
+  return [
+    ...changed,
+    ...(push && !hasImage ? [{ type: "registry", image: NO_ATTRIBUTES } as const] : []),
+    ...(load && !hasLoad
+      ? [{ type: "docker", image: NO_ATTRIBUTES, destination: undefined, directory: false } as const]
+      : []),
+  ];
 }
 
 /** What other flags say of an image. */

@@ -14,6 +14,7 @@ import { isOn, listOf, textOf } from "../cli/flags.ts";
 import { parseAssignments, parseLabels } from "../cli/key-value.ts";
 import { parseCount, parseSize } from "../cli/sizes.ts";
 import type { SshSpec } from "../cli/ssh-spec.ts";
+import { unpackLimits } from "../cli/unpack-limits.ts";
 import type { Environment } from "../config/environment.ts";
 import { configFolders } from "../config/folders.ts";
 import { readProxyArgs } from "../config/proxy-args.ts";
@@ -84,6 +85,7 @@ export async function readRequest(options: RequestOptions): Promise<BuildRequest
     reproducible,
     requireSandbox: driver(textOf(args, "require-sandbox")),
     snapshotter: snapshotter(textOf(args, "snapshotter")),
+    limits: unpackLimits(args),
     session: await localSession({
       secrets: await each(args, "secret", async () => (await import("../cli/secret-spec.ts")).parseSecret),
       ssh: await agents(args, options.context, environment),

@@ -145,5 +145,5 @@ export function progressMode(args: Arguments, environment: Environment): Progres
 }
 
 function makesImage({ exports }: Outputs): boolean {
-  return exports.some(({ type }) => type === "image" || type === "oci" || type === "docker");
+  return exports.some((spec) => "image" in spec);
 }

@@ -14,8 +14,13 @@ import { rootOf } from "./command.ts";
 /** Where images are looked for. */
 export function placesOf(context: CommandContext, args: Arguments): ImagePlaces {
   const { environment } = context;
-  const { router, credentials } = localRegistries(environment, listOf(args, "insecure-registry"));
-  return { root: rootOf(context, args), registry: { router, credentials, environment: definedOnly(environment) } };
+  const { router, credentials, expandName } = localRegistries(environment, listOf(args, "insecure-registry"));
+  return {
+    root: rootOf(context, args),
+    registry: { router, credentials, environment: definedOnly(environment) },
+    expandName,
+    daemon: async () => (await import("../config/docker-host.ts")).dockerHost(environment),
+  };
 }
 
 /** `--platform`; undefined when it was not given. */

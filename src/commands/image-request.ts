@@ -6,6 +6,7 @@ import { hostPlatform, parsePlatform } from "../../builder/core/platform.ts";
 import type { ImageRequest, PullPolicy } from "../../builder/run-request.ts";
 import type { Arguments } from "../cli/flags.ts";
 import { listOf, textOf } from "../cli/flags.ts";
+import { unpackLimits } from "../cli/unpack-limits.ts";
 import { localRegistries } from "../config/registries.ts";
 import { localSession } from "../config/session.ts";
 import { definedOnly } from "./build-request.ts";
@@ -34,6 +35,7 @@ export async function imageRequest(
     events,
     now: Date.now,
     environment: definedOnly(environment),
+    limits: unpackLimits(args),
   };
 }
 

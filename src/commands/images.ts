@@ -1,60 +1,78 @@
-// `tsbuild images`, `tsbuild tag`, `tsbuild rmi`: the names in the local store.
+// `tsbuild images`, `tsbuild tag`, `tsbuild rmi`: the images in the local store.
 
 import { BuildError } from "../../builder/core/errors.ts";
-import { familiarReference, parseReference } from "../../builder/core/reference.ts";
-import type { NamedImage } from "../../builder/images.ts";
-import type { Flag } from "../cli/flags.ts";
-import { isOn } from "../cli/flags.ts";
+import type { ListedImage } from "../../builder/images.ts";
+import { IMAGES_FLAGS, RMI_FLAGS } from "../cli/images-flags.ts";
+import type { Arguments } from "../cli/flags.ts";
+import { isOn, listOf, textOf } from "../cli/flags.ts";
 import { GLOBAL_FLAGS } from "../cli/global-flags.ts";
+import type { RowTemplate } from "../cli/row-template.ts";
+import { parseRowTemplate } from "../cli/row-template.ts";
+import { localRegistries } from "../config/registries.ts";
 import type { Command } from "./command.ts";
 import { exactly, readArguments, rootOf } from "./command.ts";
+import type { ImageRow } from "./image-rows.ts";
+import { filterImages, partsOf, rowOf, shortName } from "./image-rows.ts";
+import { formatTable } from "./table.ts";
 
-/** The flags of `tsbuild images`. */
-export const IMAGES_FLAGS: readonly Flag[] = [
-  { name: "json", kind: "boolean", state: "works", help: "One JSON object a line" },
-  { name: "quiet", short: "q", kind: "boolean", state: "works", help: "Only image ids" },
-  ...GLOBAL_FLAGS,
-];
+const HEADINGS = {
+  Repository: "REPOSITORY",
+  Tag: "TAG",
+  Digest: "DIGEST",
+  ID: "IMAGE ID",
+  CreatedSince: "CREATED",
+  CreatedAt: "CREATED AT",
+  Size: "SIZE",
+  Platform: "PLATFORM",
+} satisfies ImageRow;
 
-/** Lists what the store names. */
+const IMAGES_USAGE = `Usage:  tsbuild images [OPTIONS] [REPOSITORY[:TAG]]
+
+Lists the images in the local store. Of a multi-platform image each platform that is there has a row.`;
+
+/** Lists what the store has. */
 export const images: Command = async (context) => {
-  const args = await readArguments(
-    context,
-    IMAGES_FLAGS,
-    "Usage:  tsbuild images [OPTIONS]\n\nLists the images in the local store.",
-  );
+  const args = await readArguments(context, IMAGES_FLAGS, IMAGES_USAGE);
   if (args === undefined) return 0;
-  exactly(args, 0, "images", "none");
+  const [pattern] = args.positionals;
+  if (args.positionals.length > 1) exactly(args, 1, "images", "REPOSITORY[:TAG]");
+  const template = templateOf(args);
   const { listImages } = await import("../../builder/images.ts");
-  const found = await listImages(rootOf(context, args));
-  if (isOn(args, "json")) await context.print(found.map((image) => `${JSON.stringify(image)}\n`).join(""));
-  else if (isOn(args, "quiet"))
-    await context.print([...new Set(found.map(({ imageId }) => imageId))].map((id) => `${id}\n`).join(""));
-  else await context.print(table(found));
+  const filters = [...listOf(args, "filter"), ...(pattern === undefined ? [] : [`reference=${pattern}`])];
+  const found = filterImages(await listImages(rootOf(context, args)), filters);
+  if (isOn(args, "json")) {
+    await context.print(found.map((image) => `${JSON.stringify(jsonOf(image))}\n`).join(""));
+    return 0;
+  }
+  const rows = found.map((image) => rowOf(image, { now: Date.now(), whole: isOn(args, "no-trunc") }));
+  if (isOn(args, "quiet")) await context.print([...new Set(rows.map(({ ID }) => ID))].map((id) => `${id}\n`).join(""));
+  else await context.print(render(rows, template));
   return 0;
 };
 
-/** `tsbuild tag SOURCE TARGET`. */
+const TAG_USAGE = `Usage:  tsbuild tag SOURCE TARGET [TARGET...]
+
+Gives an image of the local store, named by name or id, one more name.`;
+
+/** `tsbuild tag SOURCE TARGET…`. */
 export const tag: Command = async (context) => {
-  const args = await readArguments(
-    context,
-    GLOBAL_FLAGS,
-    "Usage:  tsbuild tag SOURCE TARGET\n\nGives an image of the local store one more name.",
-  );
+  const args = await readArguments(context, GLOBAL_FLAGS, TAG_USAGE);
   if (args === undefined) return 0;
-  const [from = "", to = ""] = exactly(args, 2, "tag", "SOURCE TARGET");
+  const [from = "", ...targets] =
+    args.positionals.length > 2 ? args.positionals : exactly(args, 2, "tag", "SOURCE TARGET");
   const { tagImage } = await import("../../builder/images.ts");
-  await tagImage(rootOf(context, args), from, to);
+  const { expandName } = localRegistries(context.environment, []);
+  for (const to of targets) await tagImage(rootOf(context, args), from, to, expandName);
   return 0;
 };
+
+const RMI_USAGE = `Usage:  tsbuild rmi [OPTIONS] IMAGE [IMAGE...]
+
+Takes images, named by name or id, out of the local store.`;
 
 /** `tsbuild rmi IMAGE…`. */
 export const rmi: Command = async (context) => {
-  const args = await readArguments(
-    context,
-    GLOBAL_FLAGS,
-    "Usage:  tsbuild rmi IMAGE [IMAGE...]\n\nTakes names of images out of the local store.",
-  );
+  const args = await readArguments(context, RMI_FLAGS, RMI_USAGE);
   if (args === undefined) return 0;
   if (args.positionals.length === 0) {
     throw new BuildError("USAGE", '"tsbuild rmi" requires at least 1 argument (IMAGE)', {
@@ -62,34 +80,40 @@ export const rmi: Command = async (context) => {
     });
   }
   const { untagImages } = await import("../../builder/images.ts");
-  const gone = await untagImages(rootOf(context, args), args.positionals);
-  await context.print(gone.map((name) => `Untagged: ${familiarReference(parseReference(name))}\n`).join(""));
+  const { names, gone } = await untagImages(rootOf(context, args), args.positionals, {
+    force: isOn(args, "force"),
+    expandName: localRegistries(context.environment, []).expandName,
+  });
+  await context.print(names.map((name) => `Untagged: ${shortName(name)}\n`).join(""));
+  await context.print(gone.map((id) => `Deleted: ${id}\n`).join(""));
   return 0;
 };
 
-function table(found: readonly NamedImage[]): string {
-  const rows = [["NAME", "PLATFORM", "IMAGE ID", "DIGEST", "SIZE"], ...found.map(row)];
-  const widths = [0, 1, 2, 3].map((column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0)));
-  return rows
-    .map(
-      (cells) =>
-        `${cells
-          .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-          .join("   ")
-          .trimEnd()}\n`,
-    )
-    .join("");
-}
-
-function row({ name, platform, imageId, digest, sizeBytes }: NamedImage): string[] {
-  return [shortName(name), platform, imageId.slice(0, 19), digest.slice(0, 19), `${(sizeBytes / 1e6).toFixed(1)}MB`];
-}
-
-/** As people write it; a name of another tool's that is no reference stays as it is. */
-function shortName(name: string): string {
-  try {
-    return familiarReference(parseReference(name));
-  } catch {
-    return name;
+function templateOf(args: Arguments): RowTemplate {
+  const text = textOf(args, "format");
+  if (text !== undefined && text !== "" && text !== "table") {
+    if (isOn(args, "json")) throw new BuildError("USAGE", "--format and --json contradict each other");
+    return parseRowTemplate(text, HEADINGS);
   }
+  const digest = isOn(args, "digests") ? "{{.Digest}}\t" : "";
+  return parseRowTemplate(
+    `table {{.Repository}}\t{{.Tag}}\t${digest}{{.ID}}\t{{.CreatedSince}}\t{{.Size}}\t{{.Platform}}`,
+    HEADINGS,
+  );
+}
+
+function render(rows: readonly ImageRow[], template: RowTemplate): string {
+  switch (template.kind) {
+    case "json":
+      return rows.map((row) => `${JSON.stringify(row)}\n`).join("");
+    case "lines":
+      return rows.map((row) => `${template.line({ ...row })}\n`).join("");
+    case "table":
+      return formatTable([template.headings, ...rows.map((row) => template.cells({ ...row }))]);
+  }
+}
+
+function jsonOf({ name, platform, imageId, digest, created, sizeBytes, labels }: ListedImage): object {
+  const { repository, tag: own } = partsOf(name);
+  return { name, repository, tag: own, platform, imageId, digest, created, sizeBytes, labels };
 }

@@ -2,6 +2,7 @@
 // needs a registry: a build that knows everything already pays nothing.
 
 import { BuildError } from "../../builder/core/errors.ts";
+import type { ExpandName } from "../../builder/core/reference.ts";
 import type { Session } from "../../builder/core/session.ts";
 import type { RegistryRouter } from "../../builder/transport/registry/endpoints.ts";
 import type { CredentialFiles } from "./credentials.ts";
@@ -13,7 +14,7 @@ export interface LocalRegistries {
   readonly router: RegistryRouter;
   readonly credentials: Session["credentials"];
   /** What a name without a registry stands for; undefined: what docker makes of it. */
-  readonly expandName: ((name: string) => Promise<string>) | undefined;
+  readonly expandName: ExpandName | undefined;
 }
 
 /** The files behind it, which also know their reasons. */

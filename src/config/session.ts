@@ -56,6 +56,10 @@ export async function localSession({ secrets, ssh, environment, credentials }: S
         ),
       ),
     credentials,
+    dockerDaemon: async () => {
+      const { dockerHost } = await import("./docker-host.ts");
+      return await dockerHost(environment);
+    },
   };
 }
 

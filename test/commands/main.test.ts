@@ -57,11 +57,11 @@ const usage: readonly [readonly string[], RegExp][] = [
   [["--iidfile", "x", "-o", "out", "."], /--iidfile needs an output that is an image/],
   [["executor"], /"executor" is not supported yet/],
   [["run"], /requires at least 1 argument/],
-  [["images", "x"], /requires exactly 0 arguments/],
   [["inspect"], /"tsbuild inspect" requires at least 1 argument/],
   [["ls", "a", "b"], /"tsbuild ls" requires exactly 1 argument .*not 2/],
   [["diff", "a"], /"tsbuild diff" requires exactly 2 arguments/],
   [["cat", "a"], /"a" names no file/],
+  [["images", "x", "y"], /requires exactly 1 argument/],
 ];
 for (const [words, pattern] of usage) {
   test(`"${words.join(" ")}" is a usage error, exit code 125`, () => {

@@ -183,7 +183,10 @@ test("named contexts have docker's kinds and names", async () => {
   assert.deepEqual(Object.fromEntries(namedContexts), {
     alpine: { kind: "directory", path: folder },
     b: { kind: "image", reference: "busybox" },
-    c: { kind: "oci-layout", path: folder, tag: "tag", digest: `sha256:${"a".repeat(64)}` },
+    c: {
+      kind: "location",
+      location: { transport: "oci", path: folder, ref: "tag", digest: `sha256:${"a".repeat(64)}` },
+    },
   });
   await refuses(["--build-context", "x=target:y"], "UNSUPPORTED", /target:y/);
   await refuses(["--build-context", "x"], "USAGE", /expected key=value/);

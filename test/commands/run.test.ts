@@ -206,7 +206,7 @@ suite("run", { skip: whyNoBusybox() ?? false }, () => {
     assert.equal((await pull("--pull", "always", "-q")).stdout, "second\n");
     assert.equal((await pull("--pull=never")).stdout, "second\n");
     const listed = await new Running(["--root", fresh.root, "images"], fresh.home).ended;
-    assert.match(listed.stdout, /team\/app:1/);
+    assert.match(listed.stdout, /team\/app +1 /);
   });
 
   test("signals reach the program, and end one that does not handle them", async () => {

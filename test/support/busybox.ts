@@ -62,7 +62,8 @@ function makeContext(context: string): void {
   fs.writeFileSync(path.join(context, "etc/group"), "root:x:0:\nguest:x:1000:\n");
 }
 
-function findBusybox(): string | undefined {
+/** A static busybox of this machine. */
+export function findBusybox(): string | undefined {
   return BUSYBOX.find((file) => {
     if (!fs.existsSync(file)) return false;
     const { stdout, stderr } = spawnSync("ldd", [file], { encoding: "utf8", env: { ...process.env, LC_ALL: "C" } });

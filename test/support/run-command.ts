@@ -11,8 +11,18 @@ export interface Ran {
   readonly error: BuildError | undefined;
 }
 
-/** Runs it on a store. Everything but a BuildError is thrown on. */
+/** Runs it on a store, in an empty environment. Everything but a BuildError is thrown on. */
 export async function runCommand(command: Command, root: string, ...args: readonly string[]): Promise<Ran> {
+  return await runCommandIn({}, command, root, ...args);
+}
+
+/** The same with variables of the environment. */
+export async function runCommandIn(
+  environment: Readonly<Record<string, string>>,
+  command: Command,
+  root: string,
+  ...args: readonly string[]
+): Promise<Ran> {
   const chunks: Buffer[] = [];
   const finish = (code: number | undefined, error: BuildError | undefined): Ran => {
     const bytes = Buffer.concat(chunks);
@@ -22,7 +32,7 @@ export async function runCommand(command: Command, root: string, ...args: readon
     const code = await command({
       args: ["--root", root, ...args],
       globals: { values: new Map(), positionals: [], notes: [] },
-      environment: {},
+      environment,
       signal: new AbortController().signal,
       signals: { listen: () => ({ [Symbol.dispose]: () => undefined }) },
       print: async (data) => void chunks.push(Buffer.from(data)),

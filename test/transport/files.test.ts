@@ -16,6 +16,7 @@ import { openStore } from "../../builder/store/open.ts";
 import { openDockerArchive } from "../../builder/transport/docker-archive.ts";
 import { openOciLayout } from "../../builder/transport/oci-layout.ts";
 import { pullImage } from "../../builder/transport/pull.ts";
+import type { Selection } from "../../builder/core/image-location.ts";
 import type { ImageSource } from "../../builder/transport/source.ts";
 import { AMD64, sampleResult, tarOf } from "../exporter/sample.ts";
 
@@ -60,6 +61,9 @@ before(async () => {
   imageId = made.images[0]?.imageId;
 });
 
+const fromArchive = (path: string, selection: Selection = {}): Promise<ImageSource> =>
+  openDockerArchive(path, selection, { temporaryDirectory: temp });
+
 async function load(opening: Promise<ImageSource>): ReturnType<typeof pullImage> {
   await using source = await opening;
   const store = await openStore(mkdtempSync(join(temp, "s-")));
@@ -72,10 +76,10 @@ async function load(opening: Promise<ImageSource>): ReturnType<typeof pullImage>
 suite("an OCI layout", () => {
   test("gives an image by tag, by full name, by digest, and through an index", async () => {
     const name = "docker.io/library/app:1";
-    for (const choice of [{ tag: "1" }, { tag: name }, { digest: manifestDigest }]) {
+    for (const choice of [{ ref: "1" }, { ref: name }, { digest: manifestDigest }]) {
       assert.equal((await load(openOciLayout(layout, choice))).descriptor.digest, manifestDigest);
     }
-    const multi = await load(openOciLayout(layout, { tag: "2" }));
+    const multi = await load(openOciLayout(layout, { ref: "2" }));
     assert.notEqual(multi.top.digest, multi.descriptor.digest);
     assert.equal(multi.imageId, imageId);
   });
@@ -84,7 +88,7 @@ suite("an OCI layout", () => {
     const hint = (error: unknown): boolean =>
       error instanceof BuildError && /1, 2|library\/app:1/.test(error.hint ?? "");
     await assert.rejects(load(openOciLayout(layout)), hint);
-    await assert.rejects(load(openOciLayout(layout, { tag: "9" })), hint);
+    await assert.rejects(load(openOciLayout(layout, { ref: "9" })), hint);
     await assert.rejects(load(openOciLayout(temp)), /is not an OCI image layout/);
     await assert.rejects(load(openOciLayout(layout, { digest: digestOf("x") })), /is not in the layout/);
   });
@@ -99,7 +103,7 @@ suite("an OCI layout", () => {
     bytes[20] = (bytes[20] ?? 0) ^ 1;
     writeFileSync(path, bytes);
     await assert.rejects(
-      load(openOciLayout(damaged, { tag: "1" })),
+      load(openOciLayout(damaged, { ref: "1" })),
       (error) =>
         error instanceof BuildError && error.code === "DIGEST_INVALID" && error.message.includes(layers[0].digest),
     );
@@ -108,25 +112,22 @@ suite("an OCI layout", () => {
 
 suite("an archive", () => {
   test("of ours comes back with its digests, also compressed", async () => {
-    assert.equal((await load(openDockerArchive(archive))).descriptor.digest, manifestDigest);
+    assert.equal((await load(fromArchive(archive))).descriptor.digest, manifestDigest);
     writeFileSync(`${archive}.gz`, gzipSync(readFileSync(archive)));
     writeFileSync(`${archive}.zst`, zstdCompressSync(readFileSync(archive)));
     for (const path of [`${archive}.gz`, `${archive}.zst`]) {
-      assert.equal(
-        (await load(openDockerArchive(path, { tag: "app:1", temporaryDirectory: temp }))).descriptor.digest,
-        manifestDigest,
-      );
+      assert.equal((await load(fromArchive(path, { ref: "app:1" }))).descriptor.digest, manifestDigest);
     }
   });
 
   test("of skopeo, with manifest.json only, has the same image id", skopeo, async () => {
     const old = join(temp, "old.tar");
     execFileSync("skopeo", ["copy", "-q", `oci-archive:${archive}`, `docker-archive:${old}:app:old`]);
-    const image = await load(openDockerArchive(old, { tag: "app:old" }));
+    const image = await load(fromArchive(old, { ref: "app:old" }));
     const inspected = execFileSync("skopeo", ["inspect", "--config", "--raw", `docker-archive:${old}`]);
     assert.equal(image.imageId, digestOf(inspected));
     await assert.rejects(
-      load(openDockerArchive(old, { tag: "other" })),
+      load(fromArchive(old, { ref: "other" })),
       (error) => error instanceof BuildError && /app:old/.test(error.hint ?? ""),
     );
   });
@@ -148,7 +149,7 @@ suite("an archive", () => {
       JSON.stringify([{ Config: "c.json", RepoTags: null, Layers: ["l.tar.gz"] }]),
     );
     execFileSync("tar", ["cf", path, "-C", folder, "."]);
-    const image = await load(openDockerArchive(path));
+    const image = await load(fromArchive(path));
     assert.deepEqual(
       image.layers.map(({ descriptor }) => descriptor.digest),
       [digestOf(gzipped)],
@@ -160,21 +161,21 @@ suite("an archive", () => {
     const junk = join(temp, "junk.tar");
     writeFileSync(junk, "this is no tar".repeat(100));
     await assert.rejects(
-      load(openDockerArchive(junk)),
+      load(fromArchive(junk)),
       (error) => error instanceof BuildError && error.code === "ARCHIVE_INVALID",
     );
     writeFileSync(junk, readFileSync(archive).subarray(0, 3000));
     await assert.rejects(
-      load(openDockerArchive(junk)),
+      load(fromArchive(junk)),
       (error) => error instanceof BuildError && error.code === "ARCHIVE_INVALID",
     );
     writeFileSync(junk, tarOf({ readme: "hello" }));
     await assert.rejects(
-      load(openDockerArchive(junk)),
+      load(fromArchive(junk)),
       /is not an image archive: it has neither index.json nor manifest.json/,
     );
     await assert.rejects(
-      load(openDockerArchive(join(temp, "none.tar"))),
+      load(fromArchive(join(temp, "none.tar"))),
       (error) => error instanceof BuildError && error.code === "INPUT_MISSING",
     );
   });

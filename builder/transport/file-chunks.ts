@@ -1,0 +1,52 @@
+// Bytes of open files, in chunks of 1 MiB that their reader may keep.
+
+import { constants } from "node:fs";
+import type { FileHandle } from "node:fs/promises";
+import { open, rm } from "node:fs/promises";
+import { BuildError } from "../core/errors.ts";
+import { temporaryPath } from "../store/temporary.ts";
+
+const CHUNK_BYTES = 1 << 20;
+
+/** A file's bytes from a place on, to its end or `length` of them; the handle's own position does not matter. */
+export async function* chunksOf(
+  file: FileHandle,
+  { start = 0, length = Number.POSITIVE_INFINITY }: { readonly start?: number; readonly length?: number } = {},
+  signal?: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  for (let done = 0; done < length;) {
+    signal?.throwIfAborted();
+    const buffer = Buffer.allocUnsafeSlow(Math.min(CHUNK_BYTES, length - done));
+    const { bytesRead } = await file.read(buffer, 0, buffer.length, start + done);
+    if (bytesRead === 0) return;
+    done += bytesRead;
+    yield buffer.subarray(0, bytesRead);
+  }
+}
+
+/** What a pipe or a device gives, until it ends. */
+export async function* chunksInOrder(file: FileHandle): AsyncGenerator<Uint8Array> {
+  for (;;) {
+    const buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+    const { bytesRead } = await file.read(buffer, 0, buffer.length, null);
+    if (bytesRead === 0) return;
+    yield buffer.subarray(0, bytesRead);
+  }
+}
+
+/** Opens a regular file that is there for reading; anything else under the name is as good as nothing. Throws what open(2) does. */
+export async function openRegular(path: string): Promise<FileHandle> {
+  // A fifo would keep open(2) waiting for whoever writes to it.
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  if ((await file.stat()).isFile()) return file;
+  await file.close();
+  throw new BuildError("ARCHIVE_INVALID", `"${path}" is not a regular file`);
+}
+
+/** A file without a name: it is gone with its handle, however this process ends. */
+export async function namelessFile(directory: string): Promise<FileHandle> {
+  const path = temporaryPath(directory, "spool");
+  const file = await open(path, "wx+", 0o600);
+  await rm(path);
+  return file;
+}
