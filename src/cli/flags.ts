@@ -8,6 +8,8 @@ import { nearest } from "./nearest.ts";
 export interface Flag {
   readonly name: string;
   readonly short?: string;
+  /** Other spellings; they stand in no help. */
+  readonly aliases?: readonly string[];
   /** `list` may be repeated; of the others the last one counts. */
   readonly kind: "boolean" | "string" | "list";
   /** What stands for the value in --help: "PATH". */
@@ -93,7 +95,7 @@ function readLong(table: readonly Flag[], word: string, take: Take, next: Next):
   const equals = word.indexOf("=");
   const name = equals < 0 ? word.slice(2) : word.slice(2, equals);
   if (name === "" || name.startsWith("-")) throw usage(`bad flag syntax: ${word}`);
-  const flag = table.find((candidate) => candidate.name === name);
+  const flag = table.find((candidate) => candidate.name === name || candidate.aliases?.includes(name) === true);
   if (flag === undefined) throw unknownFlag(table, name);
   if (equals >= 0) take(flag, word.slice(equals + 1), `--${name}`);
   else if (flag.kind === "boolean") take(flag, "true", `--${name}`);
