@@ -18,7 +18,7 @@ import { gitVertex, httpContextVertex } from "./remote-contexts.ts";
 import { told } from "./internal-steps.ts";
 import type { FileTree } from "./layer/file-tree.ts";
 import { readTreeFile } from "./layer/read-tree-file.ts";
-import type { BuildRequest, DockerfileSpec } from "./request.ts";
+import type { BuildRequest, DockerfileSpec, Unpack } from "./request.ts";
 import {
   existingDirectory,
   noDockerfile,
@@ -66,15 +66,26 @@ export async function openMainContext(world: ContextWorld): Promise<MainContext>
     case "directory":
       return new FolderContext(world, await existingDirectory(context.path));
     case "stream":
-      return await openStream(world, context.open());
+      return await unpacked(world, context, await openStream(world, context.open()));
     case "git":
-      return new RemoteContext(world, gitVertex(context.url, world.request));
+      return await unpacked(world, context, new RemoteContext(world, gitVertex(context.url, world.request)));
     case "http":
-      return await openUrl(world, context.url);
+      return await unpacked(world, context, await openUrl(world, context.url));
     case "image":
     case "location":
       throw new BuildError("USAGE", "an image cannot be the build context", { hint: "images are for --build-context" });
   }
+}
+
+/** A remote context as a folder of a client's, when that is asked for. */
+async function unpacked(
+  world: ContextWorld,
+  { unpack }: { readonly unpack?: Unpack },
+  opened: MainContext,
+): Promise<MainContext> {
+  if (unpack === undefined || !(opened instanceof RemoteContext)) return opened;
+  const { UnpackedContext } = await import("./unpacked-context.ts");
+  return new UnpackedContext(world, opened, unpack, MAIN);
 }
 
 /** A folder, whose Dockerfile may also be somewhere else. */
@@ -115,7 +126,7 @@ class FolderContext implements MainContext {
 }
 
 /** What a source op brings: a repository, an archive, a single file. No ignore file counts in it (as in BuildKit). */
-class RemoteContext implements MainContext {
+export class RemoteContext implements MainContext {
   readonly #world: ContextWorld;
   readonly #vertex: Vertex;
   /** The Dockerfile, when it can be no other; then it was brought already. */
@@ -127,14 +138,15 @@ class RemoteContext implements MainContext {
     this.#only = only;
   }
 
-  async dockerfile(): Promise<DockerfileSource> {
+  async dockerfile(inside = ""): Promise<DockerfileSource> {
     const { dockerfile } = this.#world.request;
     const elsewhere = await dockerfileElsewhere(this.#world, dockerfile);
     if (elsewhere !== undefined) return elsewhere;
-    const asked = this.#only ?? (dockerfile.kind === "path" ? dockerfile.path : "Dockerfile");
-    if (isAbsolute(asked))
-      return await tellDockerfile(this.#world, posix.basename(asked), () => readDockerfileAt(asked));
-    const tree = await this.#tree();
+    const named = this.#only ?? (dockerfile.kind === "path" ? dockerfile.path : "Dockerfile");
+    if (isAbsolute(named))
+      return await tellDockerfile(this.#world, posix.basename(named), () => readDockerfileAt(named));
+    const asked = posix.join(inside, named);
+    const tree = await this.tree();
     const lower = posix.basename(asked) === "Dockerfile" ? [posix.join(posix.dirname(asked), "dockerfile")] : [];
     for (const name of [asked, ...lower]) {
       const bytes = await readTreeFile(tree, bytePath(name), MOST_DOCKERFILE_BYTES, this.#world.signal);
@@ -147,7 +159,7 @@ class RemoteContext implements MainContext {
     return Promise.resolve({ kind: "source", vertex: this.#vertex, subdir: "" });
   }
 
-  async #tree(): Promise<FileTree> {
+  async tree(): Promise<FileTree> {
     const { op, options, digest } = this.#vertex;
     if (op.kind !== "source" || op.source.type === "image") throw new BuildError("INTERNAL", "a context is no tree");
     const { source } = op;

@@ -4,6 +4,7 @@ import { BuildError } from "./core/errors.ts";
 import type { DaemonEndpoint, Session } from "./core/session.ts";
 import type { RegistryOptions } from "./transport/registry/client.ts";
 import type { RegistryRouter } from "./transport/registry/endpoints.ts";
+import { RETRY } from "./transport/registry/retry.ts";
 
 /** The part of a request that registries are told of. */
 export interface RegistryAccess {
@@ -11,11 +12,19 @@ export interface RegistryAccess {
   readonly router: RegistryRouter;
   readonly session: Session;
   readonly environment: ReadonlyMap<string, string>;
+  /** Further attempts where a registry does not answer; never fewer than there are by default. */
+  readonly registryRetries?: number;
 }
 
 /** A request's options for the registry client; credentials are asked of its session. */
-export function registryOptions({ router, session, environment }: RegistryAccess): RegistryOptions {
+export function registryOptions({
+  router,
+  session,
+  environment,
+  registryRetries = 0,
+}: RegistryAccess): RegistryOptions {
   return {
+    ...(registryRetries > RETRY.retries ? { retry: { ...RETRY, retries: registryRetries } } : {}),
     router,
     credentials: (registry, repository) => session.credentials(registry, repository),
     environment,

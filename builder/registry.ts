@@ -34,3 +34,12 @@ export async function listReferrers(
   const { listReferrers: list } = await import("./transport/registry/referrers.ts");
   return await list(parseReference(name), registryOptions(access), signal, artifactType);
 }
+
+/** Asks each repository of these names whether it would take an image. Throws `REGISTRY` with the first reason against it. */
+export async function checkPush(access: RegistryAccess, names: readonly string[], signal: AbortSignal): Promise<void> {
+  const { checkPushPermission } = await import("./transport/registry/permission.ts");
+  const repositories = new Set(
+    names.map(parseReference).map(({ registry, repository }) => `${registry}/${repository}`),
+  );
+  for (const repository of repositories) await checkPushPermission(repository, registryOptions(access), signal);
+}

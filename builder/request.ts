@@ -19,12 +19,18 @@ export type { DriverName } from "./executor/executor.ts";
 export type ContextSpec =
   | { readonly kind: "directory"; readonly path: string }
   /** A tar (plain or compressed) on a stream, or a bare Dockerfile: told apart by content. */
-  | { readonly kind: "stream"; readonly open: () => AsyncIterable<Uint8Array> }
-  | { readonly kind: "git"; readonly url: string }
-  | { readonly kind: "http"; readonly url: string }
+  | { readonly kind: "stream"; readonly open: () => AsyncIterable<Uint8Array>; readonly unpack?: Unpack }
+  | { readonly kind: "git"; readonly url: string; readonly unpack?: Unpack }
+  | { readonly kind: "http"; readonly url: string; readonly unpack?: Unpack }
   /** Only for named contexts. */
   | { readonly kind: "image"; readonly reference: string }
   | { readonly kind: "location"; readonly location: ImageLocation };
+
+/** What came from elsewhere is to be a client's folder: its ignore file counts, owners do not. */
+export interface Unpack {
+  /** The folder inside that is the context; "" for all of it. */
+  readonly subPath: string;
+}
 
 /** Where the Dockerfile comes from. */
 export type DockerfileSpec =
@@ -68,6 +74,8 @@ export type ExportSpec =
       readonly push: boolean;
       readonly pushByDigest: boolean;
       readonly store: boolean;
+      /** A tag that the registry has and does not let anybody change stays as it is, and that is no failure. */
+      readonly keepImmutableTags?: boolean;
     }
   | {
       readonly type: "oci" | "docker";
@@ -156,6 +164,8 @@ export interface BuildRequest {
   readonly hostPlatform: Platform;
   /** Where registries are reached. */
   readonly router: RegistryRouter;
+  /** Further attempts where a registry does not answer; never fewer than there are by default. */
+  readonly registryRetries?: number;
   /** What an image name that is not in the store stands for; undefined: what docker makes of it. */
   readonly expandName?: ExpandName | undefined;
   /** The environment that git, proxies and credential helpers may see. */

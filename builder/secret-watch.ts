@@ -84,12 +84,25 @@ export class SecretWatch implements Disposable {
         return known;
       },
       sshAgent: (id) => session.sshAgent(id),
+      gitAuthorization: async (host) => {
+        const header = await session.gitAuthorization?.(host);
+        if (header !== undefined) await this.#addHeader(host, header);
+        return header;
+      },
       credentials: async (registry, repository) => {
         const found = await session.credentials(registry, repository);
         if (found !== undefined) await this.#addCredentials(registry, found);
         return found;
       },
     };
+  }
+
+  /** Of Basic authorisation the token or the password in it, too. */
+  async #addHeader(host: string, header: string): Promise<void> {
+    const [, value = header] = header.split(/ (.*)/s);
+    const [user = "", password = ""] = Buffer.from(value, "base64").toString("utf8").split(/:(.*)/s);
+    for (const secret of new Set([value, password || user]))
+      await this.#add(`git:${host}`, `login for the git remote ${host}`, Buffer.from(secret, "utf8"));
   }
 
   async #addCredentials(registry: string, { password, identityToken, registryToken }: Credentials): Promise<void> {

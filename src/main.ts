@@ -60,11 +60,12 @@ const COMMANDS: readonly CommandEntry[] = [
   { name: "validate", help: "Check everything that must hold of an image", load: async () => (await import("./commands/validate.ts")).validate },
   { name: "doctor", help: "Say what this machine can do for RUN", load: async () => (await import("./commands/doctor.ts")).doctor },
   { name: "verify", help: "Say whether a build gives the same image again, and what differs", load: async () => (await import("./commands/verify.ts")).verify },
+  { name: "executor", help: "Build and push in a pod, with the arguments of kaniko's executor", load: async () => (await import("./commands/executor/executor.ts")).executor },
   { name: "version", help: "Show versions", load: async () => (await import("./commands/version.ts")).version },
 ];
 
 /** Names of other programs and commands that will have a meaning; a folder of that name is reached as "./executor". */
-const LATER = new Set(["executor", "warmer", "bud", "buildx", "buildctl", "bake", "daemon", "prune", "du", "sync"]);
+const LATER = new Set(["warmer", "bud", "buildx", "buildctl", "bake", "daemon", "prune", "du", "sync"]);
 
 const outcome: Outcome = { debug: false, told: false };
 const stop = new AbortController();
@@ -135,6 +136,9 @@ async function splitWords(
   const globals = [...GLOBAL_FLAGS, VERSION_FLAG];
   const startedAs = basename(process.argv[1] ?? "").replace(/\.(js|ts)$/, "");
   if (LATER.has(startedAs)) await refuseLater(startedAs);
+  // /kaniko/executor
+  const personality = startedAs === "executor" ? COMMANDS.find(({ name }) => name === startedAs) : undefined;
+  if (personality !== undefined) return { flags: parseArguments(globals, []), command: personality, args: words };
 
   let at = 0;
   for (

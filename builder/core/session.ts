@@ -35,6 +35,8 @@ export interface Session {
   sshAgent(id: string): Promise<string | undefined>;
   /** Private keys that the client has read from files for `--ssh id`; what an agent holds is never seen. */
   privateKeys?(): Promise<readonly { readonly id: string; readonly bytes: Uint8Array }[]>;
+  /** The Authorization header for a git remote ("github.com"), where the client has a login that is no secret of the build's. */
+  gitAuthorization?(host: string): Promise<string | undefined>;
   /** Credentials for a repository of a registry ("docker.io", "127.0.0.1:5000"), or for all of it; undefined for anonymous. */
   credentials(registry: string, repository?: string): Promise<Credentials | undefined>;
   /** The client's docker daemon, or where it would be; nothing is asked of it yet. */

@@ -28,6 +28,8 @@ export type ImageExport =
       readonly push: boolean;
       readonly pushByDigest: boolean;
       readonly store: boolean;
+      /** A tag that the registry does not let anybody change stays as it is, and that is no failure. */
+      readonly keepImmutableTags?: boolean;
     }
   | {
       readonly type: "oci" | "docker";
@@ -157,6 +159,8 @@ async function exportNames(
     names.map(parseReference),
     ({ registry, repository }) => `${registry}/${repository}`,
   );
+  // What one registry refuses, the others still get.
+  const failures: unknown[] = [];
   for (const [repository, references] of byRepository) {
     const tags = spec.pushByDigest ? [] : references.flatMap(({ tag }) => tag ?? []);
     try {
@@ -164,9 +168,14 @@ async function exportNames(
       await using sink = await context.openSink(repository);
       await pushImage(sink, contentsOf(assembled), tags, context.store, context.signal, context.onStatus);
     } catch (error) {
-      throw pushError(error);
+      context.signal.throwIfAborted();
+      const { isImmutableTag } = await import("../transport/registry/failure.ts");
+      if (spec.keepImmutableTags === true && isImmutableTag(error))
+        await tell(`${repository}: the tag is there already and cannot be changed`, () => Promise.resolve());
+      else failures.push(error);
     }
   }
+  if (failures.length > 0) throw pushError(failures);
 }
 
 // A layout that is there keeps its other images: blobs are added, then the entries of the same names replaced. All
@@ -210,7 +219,8 @@ function contentsOf(assembled: AssembledImage): {
 }
 
 // The image is built and in the store: the exit code says so.
-function pushError(error: unknown): unknown {
-  if (!(error instanceof BuildError) || error.code !== "REGISTRY") return error;
-  return new BuildError("PUSH", error.message, { cause: error, hint: error.hint });
+function pushError([first, ...others]: readonly unknown[]): unknown {
+  if (!(first instanceof BuildError) || first.code !== "REGISTRY") return first;
+  const more = others.map((error) => `; ${error instanceof Error ? error.message : String(error)}`).join("");
+  return new BuildError("PUSH", `${first.message}${more}`, { cause: first, hint: first.hint });
 }

@@ -8,7 +8,7 @@ import type { EventSink } from "../../builder/core/events.ts";
 import type { Platform } from "../../builder/core/platform.ts";
 import { formatPlatform, hostPlatform, parsePlatform } from "../../builder/core/platform.ts";
 import type { DriverName } from "../../builder/request.ts";
-import type { BuildRequest, ErrorShell } from "../../builder/request.ts";
+import type { BuildRequest, ContextSpec, ErrorShell } from "../../builder/request.ts";
 import type { Arguments } from "../cli/flags.ts";
 import { isOn, listOf, textOf } from "../cli/flags.ts";
 import { parseAssignments, parseLabels } from "../cli/key-value.ts";
@@ -19,6 +19,7 @@ import type { Environment } from "../config/environment.ts";
 import { configFolders } from "../config/folders.ts";
 import { readProxyArgs } from "../config/proxy-args.ts";
 import { localRegistries } from "../config/registries.ts";
+import type { RegistrySetting } from "../config/registry-settings.ts";
 import { localSession } from "../config/session.ts";
 import { attestationsOf } from "./build-attestations.ts";
 import type { OpenStdin } from "./build-contexts.ts";
@@ -32,14 +33,16 @@ const ENTITLEMENTS = ["network.host", "security.insecure", "buildx.local.delete"
 
 export interface RequestOptions {
   readonly args: Arguments;
-  /** PATH, URL or -. */
-  readonly context: string;
+  /** PATH, URL or -; or what another command made of its own words. */
+  readonly context: string | ContextSpec;
   readonly root: string;
   readonly outputs: Outputs;
   readonly environment: Environment;
   readonly openStdin: OpenStdin;
   readonly events: EventSink;
   readonly shellOnError?: ErrorShell | undefined;
+  /** What flags say of registries beside `--insecure-registry`. */
+  readonly registryFlags?: readonly RegistrySetting[];
 }
 
 /** The whole request. Throws `USAGE` and the like before anything is begun. */
@@ -54,10 +57,10 @@ export async function readRequest(options: RequestOptions): Promise<BuildRequest
   const attestations = await attestationsOf(args);
   const network = networkMode(textOf(args, "network"));
   const insecureRegistries = [...listOf(args, "insecure-registry"), ...options.outputs.insecureRegistries];
-  const { router, credentials, expandName } = localRegistries(environment, insecureRegistries);
+  const { router, credentials, expandName } = localRegistries(environment, insecureRegistries, options.registryFlags);
   return {
     root: options.root,
-    context: mainContext(options.context, openStdin),
+    context: typeof options.context === "string" ? mainContext(options.context, openStdin) : options.context,
     dockerfile: dockerfileSpec(textOf(args, "file"), openStdin),
     namedContexts: namedContexts(listOf(args, "build-context")),
     target: textOf(args, "target") || undefined,
@@ -136,10 +139,14 @@ function platforms(values: readonly string[], environment: Environment): Platfor
 }
 
 /** A context by ssh needs the agent there is, as buildx's client gives it. */
-async function agents(args: Arguments, context: string, environment: Environment): Promise<SshSpec[]> {
+async function agents(
+  args: Arguments,
+  context: RequestOptions["context"],
+  environment: Environment,
+): Promise<SshSpec[]> {
   const load = async (): Promise<(text: string) => SshSpec> => (await import("../cli/ssh-spec.ts")).parseSsh;
   const given = await each(args, "ssh", load);
-  const isBySsh = /^(?:ssh:\/\/|[\w-]+@[\w.-]+:)/.test(context);
+  const isBySsh = typeof context === "string" && /^(?:ssh:\/\/|[\w-]+@[\w.-]+:)/.test(context);
   return given.length === 0 && isBySsh && environment["SSH_AUTH_SOCK"] ? [(await load())("default")] : given;
 }
 

@@ -8,6 +8,7 @@ import type { RegistryRouter } from "../../builder/transport/registry/endpoints.
 import type { CredentialFiles } from "./credentials.ts";
 import type { Environment } from "./environment.ts";
 import type { RegistryConfiguration } from "./registry-router.ts";
+import type { RegistrySetting } from "./registry-settings.ts";
 
 /** What the engine asks of it. */
 export interface LocalRegistries {
@@ -23,10 +24,17 @@ export interface RegistryDetails {
   readonly logins: CredentialFiles;
 }
 
-/** Registries as the files of this environment's user and of the system have them; `insecure` are hosts of `--insecure-registry`. */
-export function localRegistries(environment: Environment, insecure: readonly string[]): LocalRegistries {
+/**
+ * Registries as the files of this environment's user and of the system have them; `insecure` are hosts of
+ * `--insecure-registry`, `flags` is what else flags say.
+ */
+export function localRegistries(
+  environment: Environment,
+  insecure: readonly string[],
+  flags: readonly RegistrySetting[] = [],
+): LocalRegistries {
   let opened: Promise<RegistryDetails> | undefined;
-  const open = (): Promise<RegistryDetails> => (opened ??= openRegistries(environment, insecure));
+  const open = (): Promise<RegistryDetails> => (opened ??= openRegistries(environment, insecure, { flags }));
   return {
     router: async (reference) => await (await open()).configuration.route(reference),
     credentials: async (registry, repository) => await (await open()).logins.find(registry, repository),
@@ -51,7 +59,7 @@ export function followsRegistriesConf(environment: Environment): boolean {
 export async function openRegistries(
   environment: Environment,
   insecure: readonly string[],
-  etc?: string,
+  { etc, flags = [] }: { readonly etc?: string; readonly flags?: readonly RegistrySetting[] } = {},
 ): Promise<RegistryDetails> {
   const [{ configFolders }, { RegistryConfiguration }, { CredentialFiles }] = await Promise.all([
     import("./folders.ts"),
@@ -59,7 +67,7 @@ export async function openRegistries(
     import("./credentials.ts"),
   ]);
   const folders = configFolders(environment, etc);
-  const configuration = new RegistryConfiguration({ environment, folders, insecure });
+  const configuration = new RegistryConfiguration({ environment, folders, insecure, flags });
   const helpers = async (): Promise<Awaited<ReturnType<typeof configuration.registriesConf>>["credentialHelpers"]> =>
     (await configuration.registriesConf()).credentialHelpers;
   return { configuration, logins: new CredentialFiles({ environment, folders, helpers }) };

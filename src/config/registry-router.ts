@@ -32,6 +32,8 @@ export interface RegistryConfigurationOptions {
   readonly folders: ConfigFolders;
   /** Hosts of `--insecure-registry`. */
   readonly insecure: readonly string[];
+  /** What other flags say. */
+  readonly flags: readonly RegistrySetting[];
 }
 
 /** The registry configuration of whoever started this program. */
@@ -143,16 +145,24 @@ interface GeneralFiles extends HostFiles {
   readonly registriesConf: RegistriesConf;
 }
 
-async function readGeneral({ environment, folders, insecure }: RegistryConfigurationOptions): Promise<GeneralFiles> {
+async function readGeneral({
+  environment,
+  folders,
+  insecure,
+  flags: said,
+}: RegistryConfigurationOptions): Promise<GeneralFiles> {
   const registriesConf = await readRegistriesConf(environment, folders);
   const others = [
     ...(await readBuildkitdToml(environment, folders)),
     ...(await readDaemonJson(folders)),
     await readHttpHeaders(folders),
   ];
-  const flags = insecure.map((host) =>
-    insecureRegistry(host, { family: "flag", owner: "flag", file: "--insecure-registry", key: "" }),
-  );
+  const flags = [
+    ...said,
+    ...insecure.map((host) =>
+      insecureRegistry(host, { family: "flag", owner: "flag", file: "--insecure-registry", key: "" }),
+    ),
+  ];
   const all = [...flags, ...registriesConf.settings, ...others.flatMap(({ settings }) => settings)];
   return {
     registriesConf,

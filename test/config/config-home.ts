@@ -33,7 +33,7 @@ export class ConfigHome implements Disposable {
   }
 
   open(insecure: readonly string[] = [], environment: Environment = {}): Promise<RegistryDetails> {
-    return openRegistries({ ...this.environment, ...environment }, insecure, this.etc);
+    return openRegistries({ ...this.environment, ...environment }, insecure, { etc: this.etc });
   }
 
   /** The route of an image, as the files have it now. */

@@ -41,7 +41,7 @@ async function authHeader(host: string, session: Session): Promise<string | unde
       return `basic ${pair.toString("base64")}`;
     }
   }
-  return undefined;
+  return await session.gitAuthorization?.(host);
 }
 
 /** A file ends in a line feed, a header must not have one. */

@@ -5,6 +5,9 @@ import { BuildError } from "../../core/errors.ts";
 import type { HttpResponse } from "./http.ts";
 import { retryAfterMs } from "./retry.ts";
 
+/** What registries say of a tag that is there and may not be changed (Artifact Registry, ECR, Harbor). */
+const IMMUTABLE = /immutab|cannot be overwritten|updating existing tag/i;
+
 const ERROR_BYTES = 16 << 10;
 
 /** A registry's refusal, with its status. */
@@ -18,6 +21,11 @@ export class RefusalError extends BuildError {
     this.status = status;
     this.codes = codes;
   }
+}
+
+/** Whether an error is a registry's refusal to change a tag. */
+export function isImmutableTag(error: unknown): boolean {
+  return error instanceof RefusalError && error.status >= 400 && error.status < 500 && IMMUTABLE.test(error.message);
 }
 
 /** The error for an answer that is none of those expected; reads (a part of) its body. `what` names what was asked for. */

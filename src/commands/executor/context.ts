@@ -1,0 +1,132 @@
+// A job's build context by kaniko's schemes. Whatever it is, the ignore file in it counts, as in a folder.
+
+import { createReadStream, statSync } from "node:fs";
+import { join, relative, resolve, sep } from "node:path";
+import { realpathSync } from "node:fs";
+import { BuildError } from "../../../builder/core/errors.ts";
+import type { ContextSpec } from "../../../builder/request.ts";
+import type { Environment } from "../../config/environment.ts";
+import type { OpenStdin } from "../build-contexts.ts";
+
+/** `--context`, `--context-sub-path` and `--git`. */
+export interface JobContext {
+  readonly context: string;
+  readonly subPath: string;
+  readonly git: string | undefined;
+}
+
+const WORKSPACE = "/workspace/";
+const AZURE = /^https:\/\/[^/]+\.blob\.core\.(?:windows\.net|usgovcloudapi\.net|chinacloudapi\.cn|cloudapi\.de)\//;
+
+/** The context as the engine has it. Throws `USAGE`, `CONTEXT`, and `UNSUPPORTED` for a scheme that is not offered. */
+export function jobContext(job: JobContext, environment: Environment, openStdin: OpenStdin): ContextSpec {
+  const text = job.context === "" ? WORKSPACE : job.context;
+  const unpack = { subPath: subPathOf(job.subPath) };
+  const [, scheme = "", rest = ""] = /^([a-z0-9]+):\/\/(.*)$/s.exec(text) ?? [];
+  if (job.git !== undefined && scheme !== "git")
+    throw new BuildError("USAGE", `--git is for a git:// context, and "${text}" is none`);
+  switch (scheme) {
+    case "":
+      return folder(text, unpack.subPath);
+    case "dir":
+      return folder(rest, unpack.subPath);
+    case "tar":
+      return { kind: "stream", open: openTar(rest, openStdin), unpack };
+    case "git":
+      return { kind: "git", url: gitUrl(rest, job.git, environment), unpack };
+    case "https":
+    case "http":
+      if (AZURE.test(text)) break;
+      return { kind: "http", url: text, unpack };
+  }
+  const known = ["gs", "s3", "https"].includes(scheme);
+  throw new BuildError(
+    known ? "UNSUPPORTED" : "USAGE",
+    known
+      ? `the context "${text}" is in a cloud's store, which is not supported yet`
+      : `unknown scheme "${scheme}" in --context`,
+    { hint: "contexts are a folder, dir://, tar://, tar://stdin, git://, http:// and https://" },
+  );
+}
+
+function subPathOf(text: string): string {
+  const path = join("/", text).slice(1).replace(/\/$/, "");
+  if (path !== text.replace(/^(\.?\/)+/, "").replace(/\/+$/, "") && text !== "." && text !== "")
+    throw new BuildError("USAGE", `--context-sub-path: "${text}" leads out of the context, or round about`);
+  return path;
+}
+
+/** A link inside the context may not lead a job elsewhere. */
+function folder(text: string, subPath: string): ContextSpec {
+  const base = resolve(text === "" ? WORKSPACE : text);
+  const path = join(base, subPath);
+  try {
+    const [realBase, real] = [realpathSync(base), realpathSync(path)];
+    const inside = relative(realBase, real);
+    if (inside === ".." || inside.startsWith(`..${sep}`))
+      throw new BuildError("CONTEXT", `--context-sub-path: "${subPath}" leads out of the context`);
+  } catch (error) {
+    if (error instanceof BuildError) throw error;
+    throw new BuildError("CONTEXT", `the build context "${path}" does not exist`, {
+      cause: error,
+      hint: "--context names it; without the flag it is /workspace/",
+    });
+  }
+  return { kind: "directory", path };
+}
+
+function openTar(path: string, openStdin: OpenStdin): () => AsyncIterable<Uint8Array> {
+  if (path === "stdin") return openStdin("the build context");
+  const file = resolve(path);
+  const found = statSync(file, { throwIfNoEntry: false });
+  if (found?.isFile() !== true)
+    throw new BuildError("CONTEXT", found === undefined ? `there is no archive "${file}"` : `"${file}" is no archive`);
+  return () => createReadStream(file, { highWaterMark: 1 << 20 });
+}
+
+/** `host/repo[#ref[#commit]]`: a commit says more than a ref. */
+function gitUrl(rest: string, options: string | undefined, environment: Environment): string {
+  const method = environment["GIT_PULL_METHOD"] || "https";
+  if (method !== "https" && method !== "http")
+    throw new BuildError("USAGE", `GIT_PULL_METHOD: "${method}" is neither https nor http`);
+  const [place = "", ref = "", commit = "", ...more] = rest.split("#");
+  if (place === "" || more.length > 0)
+    throw new BuildError("USAGE", `--context: "git://${rest}" is not git://HOST/REPOSITORY[#REF[#COMMIT]]`);
+  const { branch, submodules } = gitOptions(options);
+  const wanted = commit || ref || (branch === undefined ? "" : `refs/heads/${branch}`);
+  const query = submodules ? "" : "?submodules=false";
+  return `${method}://${place.replace(/\/$/, "").replace(/(\.git)?$/, ".git")}${query}${wanted === "" ? "" : `#${wanted}`}`;
+}
+
+interface GitOptions {
+  readonly branch: string | undefined;
+  readonly submodules: boolean;
+}
+
+function gitOptions(text: string | undefined): GitOptions {
+  let branch: string | undefined;
+  let submodules = false;
+  for (const part of (text ?? "").split(",").filter((one) => one !== "")) {
+    const [key = "", value = ""] = part.split(/=(.*)/s);
+    if (key === "branch") branch = value;
+    else if (key === "recurse-submodules") submodules = isTrue(key, value);
+    else if (key === "insecure-skip-tls") refuseUnchecked(isTrue(key, value));
+    // One commit is fetched, whatever this says.
+    else if (key === "single-branch") isTrue(key, value);
+    else if (key !== "depth" || !/^\d+$/.test(value)) throw new BuildError("USAGE", `--git: "${part}" is unknown`);
+  }
+  return { branch, submodules };
+}
+
+function refuseUnchecked(asked: boolean): void {
+  if (asked)
+    throw new BuildError("UNSUPPORTED", "--git: insecure-skip-tls=true is not supported: a context is checked", {
+      hint: "put the authority's certificate into GIT_SSL_CAINFO",
+    });
+}
+
+function isTrue(key: string, value: string): boolean {
+  if (/^(1|t|true)$/i.test(value)) return true;
+  if (/^(0|f|false)$/i.test(value)) return false;
+  throw new BuildError("USAGE", `--git: ${key}="${value}" is neither true nor false`);
+}

@@ -1,0 +1,178 @@
+// `tsbuild executor`: kaniko's command line for a job in a pod. Its flags become those of a build, its files and
+// its exit codes are those that pipelines read.
+
+import { asBuildError, BuildError } from "../../../builder/core/errors.ts";
+import { NamespaceNeeded } from "../../../builder/core/namespace.ts";
+import type { BuildRequest } from "../../../builder/request.ts";
+import { EXECUTOR_FLAGS } from "../../cli/executor-flags.ts";
+import type { Arguments } from "../../cli/flags.ts";
+import { isOn, listOf, textOf } from "../../cli/flags.ts";
+import { parseCount } from "../../cli/sizes.ts";
+import { dataRoot } from "../../config/data-root.ts";
+import { HeldEvents } from "../../progress/held-events.ts";
+import type { JobLogOptions } from "../../progress/job-log.ts";
+import { JobLog, LOG_FORMATS, LOG_LEVELS } from "../../progress/job-log.ts";
+import { readRequest } from "../build-request.ts";
+import type { Command, CommandContext } from "../command.ts";
+import { readArguments } from "../command.ts";
+import { openStdin } from "../stdin.ts";
+import { jobContext } from "./context.ts";
+import { tellPod, writeResultFiles } from "./files.ts";
+import { withGitLogin } from "./git-login.ts";
+import type { JobOutputs } from "./outputs.ts";
+import { jobOutputs } from "./outputs.ts";
+import { registrySettings } from "./registries.ts";
+
+const USAGE = `Usage:  tsbuild executor --context URL --destination NAME [OPTIONS]
+
+Builds an image in a pod and pushes it, with the arguments of kaniko's executor.`;
+
+/** Everything but RUN's own code and the one for "built but not pushed". */
+const FAILURE = 1;
+/** What was said until the job begins anew inside a user namespace is not said twice. */
+const HOLD_MS = 5000;
+
+/** The command. Nothing is begun before all of its flags are understood. */
+export const executor: Command = async (context) => {
+  const [word, ...rest] = context.args;
+  if (word === "version") {
+    const { VERSION } = await import("../../version.ts");
+    await context.print(`tsbuild ${VERSION}\n`);
+    return 0;
+  }
+  if (word === "login") {
+    const { login } = await import("../login.ts");
+    return await login({ ...context, args: rest });
+  }
+  try {
+    const args = await readArguments(context, EXECUTOR_FLAGS, USAGE);
+    if (args === undefined) return 0;
+    await runJob(context, args);
+    return 0;
+  } catch (error) {
+    if (error instanceof NamespaceNeeded) throw error;
+    const failure = asBuildError(error);
+    if (failure.code !== "PUSH") context.outcome.ownFailure = FAILURE;
+    if (failure.code !== "USAGE") await tellPod(failure);
+    throw error;
+  }
+};
+
+async function runJob(context: CommandContext, args: Arguments): Promise<void> {
+  const { environment } = context;
+  const [extra] = args.positionals;
+  if (extra !== undefined) throw new BuildError("USAGE", `unknown command "${extra}" for "executor"`);
+  const log = jobLog(args, context);
+  const { mayNeedNamespace } = await import("../../../builder/namespace.ts");
+  const repeatable = mayNeedNamespace();
+  const events = new HeldEvents(log.sink, repeatable ? HOLD_MS : 0);
+  for (const note of args.notes) log.say("warn", note);
+  const outputs = jobOutputs(args, environment);
+  try {
+    const request = await jobRequest(context, args, outputs, { sink: events.sink, repeatable });
+    if (outputs.push && !isOn(args, "skip-push-permission-check")) {
+      const { checkPush } = await import("../../../builder/registry.ts");
+      await checkPush(request, outputs.destinations, context.signal);
+    }
+    const { build } = await import("../../../builder/build.ts");
+    const result = await build(request, context.signal);
+    events.release();
+    if (result.digest === undefined) throw new BuildError("INTERNAL", "a job made no image");
+    await writeResultFiles(args, environment, outputs.destinations, result.digest);
+    for (const { imageId } of result.images) log.say("info", `image id ${imageId}`);
+    const verb = outputs.push ? "Pushed" : "Built";
+    if (outputs.destinations.length === 0) log.say("info", `${verb} ${result.digest}`);
+    for (const name of outputs.destinations) log.say("info", `${verb} ${name}@${result.digest}`);
+  } catch (error) {
+    if (error instanceof NamespaceNeeded) {
+      events.drop();
+      throw error;
+    }
+    events.release();
+    log.fail(asBuildError(error));
+    context.outcome.told = true;
+    throw error;
+  }
+}
+
+async function jobRequest(
+  { environment, globals }: CommandContext,
+  args: Arguments,
+  outputs: JobOutputs,
+  { sink, repeatable }: { readonly sink: BuildRequest["events"]; readonly repeatable: boolean },
+): Promise<BuildRequest> {
+  const folder = textOf(args, "kaniko-dir") || environment["KANIKO_DIR"];
+  const root = dataRoot(
+    textOf(globals, "root") || (folder && `${folder}/tsbuild`),
+    environment,
+    process.getuid?.() ?? 0,
+  );
+  // Run once more inside a user namespace this program is root, and must not look for another place then.
+  process.env["TSBUILD_ROOT"] = root;
+  const stdin = (what: string): (() => AsyncIterable<Uint8Array>) => openStdin(what, repeatable);
+  const job = {
+    context: textOf(args, "context") ?? "",
+    subPath: textOf(args, "context-sub-path") ?? "",
+    git: textOf(args, "git"),
+  };
+  const request = await readRequest({
+    args: buildArguments(args),
+    context: jobContext(job, environment, stdin),
+    root,
+    outputs: withImmutableTags(outputs, isOn(args, "push-ignore-immutable-tag-errors")),
+    environment,
+    openStdin: stdin,
+    events: sink,
+    registryFlags: registrySettings(args, environment, outputs.destinations),
+  });
+  const retries = ["push-retry", "image-download-retry", "image-fs-extract-retry"].map((name) =>
+    parseCount(textOf(args, name) || "0", `--${name}`, 0),
+  );
+  return {
+    ...request,
+    session: withGitLogin(request.session, environment),
+    registryRetries: Math.max(...retries),
+    ...(isOn(args, "single-snapshot") ? { squash: "new" as const } : {}),
+  };
+}
+
+function withImmutableTags(outputs: JobOutputs, keepImmutableTags: boolean): JobOutputs {
+  const exports = outputs.exports.map((spec) => (spec.type === "image" ? { ...spec, keepImmutableTags } : spec));
+  return { ...outputs, exports };
+}
+
+/** The flags that mean the same to a build, under its names. */
+function buildArguments(args: Arguments): Arguments {
+  const names = {
+    "build-arg": "build-arg",
+    "custom-platform": "platform",
+    dockerfile: "file",
+    label: "label",
+    reproducible: "reproducible",
+    secret: "secret",
+    target: "target",
+  };
+  const values = new Map<string, readonly string[]>();
+  for (const [from, to] of Object.entries(names)) if (args.values.has(from)) values.set(to, listOf(args, from));
+  return { values, positionals: [], notes: [] };
+}
+
+function jobLog(args: Arguments, { outcome }: CommandContext): JobLog {
+  const choose = <T extends string>(flag: string, choices: readonly T[], otherwise: T): T => {
+    const text = textOf(args, flag) || otherwise;
+    const found = choices.find((choice) => choice === text);
+    if (found === undefined) throw new BuildError("USAGE", `--${flag}: "${text}" is none of ${choices.join(", ")}`);
+    return found;
+  };
+  const level = choose("verbosity", LOG_LEVELS, "info");
+  outcome.debug ||= level === "debug" || level === "trace";
+  const options: JobLogOptions = {
+    format: choose("log-format", LOG_FORMATS, "color"),
+    level,
+    timestamp: isOn(args, "log-timestamp"),
+    now: Date.now,
+    write: (text) => void process.stderr.write(text),
+    output: (stream, data) => void (stream === 1 ? process.stdout : process.stderr).write(data),
+  };
+  return new JobLog(options);
+}

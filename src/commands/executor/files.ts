@@ -1,0 +1,55 @@
+// The small files by which other steps of a pipeline learn what a job made, and a pod what became of it.
+
+import { mkdir, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { BuildError } from "../../../builder/core/errors.ts";
+import { parseReference } from "../../../builder/core/reference.ts";
+import type { Arguments } from "../../cli/flags.ts";
+import { textOf } from "../../cli/flags.ts";
+import type { Environment } from "../../config/environment.ts";
+import { writeWhole } from "../build-result.ts";
+
+/** Kubernetes' default `terminationMessagePath`: it is there in a pod and nowhere else. */
+const TERMINATION_LOG = "/dev/termination-log";
+/** Kubernetes keeps so much of it. */
+const LONGEST_MESSAGE_BYTES = 4096;
+const PRIVATE_FOLDER = 0o700;
+
+/** Writes what the flags and BUILDER_OUTPUT ask for; everything is in its place by now. Throws `OUTPUT`. */
+export async function writeResultFiles(
+  args: Arguments,
+  environment: Environment,
+  destinations: readonly string[],
+  digest: string,
+): Promise<void> {
+  const lines = (form: (name: string, tag: string) => string): string =>
+    destinations
+      .map((text) => {
+        const { registry, repository, tag } = parseReference(text);
+        return `${form(`${registry === "docker.io" ? "index.docker.io" : registry}/${repository}`, tag ?? "latest")}\n`;
+      })
+      .join("");
+  const named = lines((name) => `${name}@${digest}`);
+  await write(textOf(args, "digest-file"), digest);
+  await write(textOf(args, "image-name-with-digest-file"), named);
+  const tagged = lines((name, tag) => `${name}:${tag}@${digest}`);
+  await write(textOf(args, "image-name-tag-with-digest-file"), tagged);
+  const folder = environment["BUILDER_OUTPUT"];
+  if (folder)
+    await write(
+      join(folder, "images"),
+      lines((name, tag) => JSON.stringify({ name: `${name}:${tag}`, digest })),
+    );
+}
+
+/** Leaves a job's last words where a pod's status shows them; elsewhere it does nothing. */
+export async function tellPod(error: BuildError): Promise<void> {
+  const text = Buffer.from(`${error.message}${error.hint === undefined ? "" : ` (${error.hint})`}\n`);
+  await writeFile(TERMINATION_LOG, text.subarray(0, LONGEST_MESSAGE_BYTES), { flag: "r+" }).catch(() => undefined);
+}
+
+async function write(path: string | undefined, text: string): Promise<void> {
+  if (path === undefined || path === "") return;
+  await mkdir(dirname(path), { recursive: true, mode: PRIVATE_FOLDER });
+  await writeWhole(path, text);
+}

@@ -1,0 +1,234 @@
+// `tsbuild executor` as jobs call it: what they give it, what they read from it, and how it ends.
+
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { after, before, suite, test } from "node:test";
+import type { TestContext } from "node:test";
+import { serveSmart } from "../source/git-servers.ts";
+import { git, HAS_GIT } from "../source/support.ts";
+import { whyNoBusybox } from "../support/busybox.ts";
+import { startFaultProxy } from "../support/fault-proxy.ts";
+import { type MemoryRegistry, startMemoryRegistry } from "../support/memory-registry.ts";
+import { type Ended, type Room, Running, type StartOptions, Workshop } from "../robustness/workshop.ts";
+
+const COPIES = "FROM scratch\nARG WHO=nobody\nLABEL who=$WHO\nCOPY . /src\n";
+
+suite("a job", { skip: whyNoBusybox() ?? false }, () => {
+  let workshop: Workshop;
+  let room: Room;
+  let registry: MemoryRegistry;
+  let folder: string;
+  before(async () => {
+    workshop = await Workshop.open();
+    room = workshop.room({ Dockerfile: COPIES });
+    registry = await startMemoryRegistry();
+    folder = mkdtempSync(join(tmpdir(), "tsbuild-job-"));
+    mkdirSync(join(folder, "app/sub"), { recursive: true });
+    writeFileSync(join(folder, "app/Dockerfile"), COPIES);
+    writeFileSync(join(folder, "app/file"), "file\n");
+    writeFileSync(join(folder, "app/left-out"), "x");
+    writeFileSync(join(folder, "app/.dockerignore"), "left-out\nsub\n");
+    writeFileSync(join(folder, "app/sub/Dockerfile"), "FROM scratch\nCOPY below /\n");
+    writeFileSync(join(folder, "app/sub/below"), "below\n");
+    execFileSync("tar", ["--sort=name", "-czf", join(folder, "app.tgz"), "-C", join(folder, "app"), "."]);
+  });
+  after(async () => {
+    await registry[Symbol.asyncDispose]();
+    rmSync(folder, { recursive: true, force: true });
+    await workshop.close();
+  });
+
+  const job = async (args: readonly string[], options: StartOptions = {}): Promise<Ended> =>
+    await new Running(["--root", room.root, "executor", ...args], room.home, options).ended;
+  const digestOf = async (args: readonly string[], options: StartOptions = {}): Promise<string> => {
+    const file = join(folder, "out", "digest");
+    const ended = await job(["--reproducible", "--digest-file", file, ...args], options);
+    assert.equal(ended.code, 0, ended.stderr);
+    const digest = readFileSync(file, "utf8");
+    assert.match(digest, /^sha256:[0-9a-f]{64}$/);
+    rmSync(join(folder, "out"), { recursive: true });
+    return digest;
+  };
+
+  test("one context is the same image as a folder, an archive and standard input; the ignore file in it counts", async () => {
+    const asFolder = await digestOf(["--no-push", "--context", join(folder, "app")]);
+    assert.equal(await digestOf(["--no-push", "-c", `dir://${folder}/app`]), asFolder);
+    assert.equal(await digestOf(["--no-push", "-c", `tar://${folder}/app.tgz`]), asFolder);
+    const stdin = readFileSync(join(folder, "app.tgz"));
+    assert.equal(await digestOf(["--no-push", "-c", "tar://stdin"], { input: stdin }), asFolder);
+    const tree = join(folder, "tree.tar");
+    assert.equal((await job(["--no-push", "-c", `tar://${folder}/app.tgz`, "--tar-path", tree])).code, 0);
+    const name = "docker.io/unset-repo/unset-image-name:latest";
+    assert.match(execFileSync("tar", ["-xOf", tree, "manifest.json"], { encoding: "utf8" }), new RegExp(name));
+  });
+
+  test("a folder inside the context is the context", async () => {
+    const below = await digestOf(["--no-push", "-c", join(folder, "app/sub")]);
+    assert.equal(await digestOf(["--no-push", "-c", join(folder, "app"), "--context-sub-path=sub"]), below);
+    assert.equal(await digestOf(["--no-push", "-c", `tar://${folder}/app.tgz`, "--context-sub-path", "./sub/"]), below);
+    const outside = await job(["--no-push", "-c", join(folder, "app"), "--context-sub-path", "../.."]);
+    assert.equal(outside.code, 1);
+    assert.match(outside.stderr, /leads out of the context/);
+    symlinkSync("/etc", join(folder, "app/out"));
+    const linked = await job(["--no-push", "-c", join(folder, "app"), "--context-sub-path", "out"]);
+    rmSync(join(folder, "app/out"));
+    assert.match(linked.stderr, /leads out of the context/);
+    const missing = await job(["--no-push", "-c", `tar://${folder}/app.tgz`, "--context-sub-path", "nope"]);
+    assert.match(missing.stderr, /the build context has no folder "nope"/);
+  });
+
+  test(
+    "a repository, with its login, which RUN has no way to read",
+    { skip: HAS_GIT ? false : "needs git" },
+    async (t: TestContext) => {
+      const work = join(folder, "repo.git");
+      mkdirSync(work);
+      git(work, "init", "--quiet", "-b", "main");
+      writeFileSync(
+        join(work, "Dockerfile"),
+        `FROM fixture:busybox\nRUN --mount=type=secret,id=GIT_AUTH_HEADER [ ! -e /run/secrets/GIT_AUTH_HEADER ]\nCOPY . /src\n`,
+      );
+      git(work, "add", ".");
+      git(work, "commit", "--quiet", "-m", "one");
+      const server = await serveSmart(t, folder, `basic ${Buffer.from("token:").toString("base64")}`);
+      const context = `git://${new URL(server.url).host}/repo.git#refs/heads/main`;
+      const env = { GIT_PULL_METHOD: "http" };
+      const ended = await job(["--no-push", "-c", context], { env: { ...env, GIT_TOKEN: "token" } });
+      assert.equal(ended.code, 0, ended.stderr);
+      assert.doesNotMatch(ended.stderr, /dG9rZW46/);
+      const refused = await job(["--no-push", "-c", context], { env });
+      assert.equal(refused.code, 1);
+      const branch = [
+        "--git",
+        "branch=main,single-branch=true,recurse-submodules=false",
+        "-c",
+        context.split("#")[0] ?? "",
+      ];
+      const again = await job(["--no-push", ...branch], { env: { ...env, GIT_TOKEN: "token" } });
+      assert.equal(again.code, 0, again.stderr);
+    },
+  );
+
+  test("every destination gets the image, and files tell what it is", async () => {
+    const names = [`${registry.host}/team/app:1`, `${registry.host}/team/app:latest`, `${registry.host}/other`];
+    const files = { plain: join(folder, "names"), tagged: join(folder, "tagged"), builder: join(folder, "builder") };
+    const digest = await digestOf(
+      [
+        ...["--context", join(folder, "app"), "--build-arg=WHO=me", "--label", "a=b", "--annotation=k=v"],
+        ...names.flatMap((name) => ["-d", name]),
+        ...["--image-name-with-digest-file", files.plain, "--image-name-tag-with-digest-file", files.tagged],
+      ],
+      { env: { BUILDER_OUTPUT: files.builder } },
+    );
+    for (const repository of ["team/app", "other"]) {
+      const found = registry.manifests.get(repository)?.get("latest");
+      assert.ok(found, repository);
+      const manifest = JSON.parse(found.bytes.toString()) as { annotations: object; config: { digest: string } };
+      assert.deepEqual(manifest.annotations, { k: "v" });
+      const config = registry.blobs.get(repository)?.get(manifest.config.digest)?.toString() ?? "";
+      assert.deepEqual((JSON.parse(config) as { config: { Labels: object } }).config.Labels, { who: "me", a: "b" });
+    }
+    assert.ok(registry.manifests.get("team/app")?.has("1"));
+    const [app, other] = [`${registry.host}/team/app`, `${registry.host}/other`];
+    assert.equal(readFileSync(files.plain, "utf8"), [app, app, other].map((name) => `${name}@${digest}\n`).join(""));
+    const tagged = [`${app}:1`, `${app}:latest`, `${other}:latest`];
+    assert.equal(readFileSync(files.tagged, "utf8"), tagged.map((name) => `${name}@${digest}\n`).join(""));
+    const lines = readFileSync(join(files.builder, "images"), "utf8").trim().split("\n");
+    assert.deepEqual(JSON.parse(lines[0] ?? ""), { name: `${app}:1`, digest });
+  });
+
+  test("who may not push is told before anything is built; what was built and not pushed has a code of its own", async () => {
+    await using proxy = await startFaultProxy(registry.host);
+    const args = ["-c", join(folder, "app"), "-d", `${proxy.host}/denied`, "--digest-file", join(folder, "never")];
+    proxy.decide = ({ method }) => (method === "POST" ? { kind: "answer", status: 403 } : undefined);
+    const early = await job(args);
+    assert.equal(early.code, 1);
+    assert.match(early.stderr, /the permission to push of .*denied.*HTTP 403/);
+    assert.doesNotMatch(early.stderr, /COPY/);
+    proxy.decide = ({ method }) => (method === "PUT" ? { kind: "answer", status: 403 } : undefined);
+    const late = await job(args);
+    assert.equal(late.code, 76);
+    assert.ok(!existsSync(join(folder, "never")));
+    proxy.decide = ({ url, method }) =>
+      method === "PUT" && url.includes("/manifests/")
+        ? { kind: "answer", status: 400, body: '{"errors":[{"code":"TAG_INVALID","message":"the tag is immutable"}]}' }
+        : undefined;
+    assert.equal((await job(args)).code, 76);
+    assert.equal((await job([...args, "--push-ignore-immutable-tag-errors"])).code, 0);
+  });
+
+  test("a failing RUN's code is the job's, and its log says where", async () => {
+    writeFileSync(join(folder, "fails"), "FROM fixture:busybox\nRUN echo out; echo err >&2; exit 42\n");
+    const ended = await job(["--no-push", "-c", join(folder, "app"), "-f", join(folder, "fails"), "--log-format=json"]);
+    assert.equal(ended.code, 42);
+    assert.equal(ended.stdout, "out\n");
+    const lines = ended.stderr
+      .trim()
+      .split("\n")
+      .filter((line) => line !== "err");
+    const last = JSON.parse(lines.at(-1) ?? "") as { level: string; msg: string };
+    assert.equal(last.level, "fatal");
+    assert.match(last.msg, /\/fails:2: .*exit code: 42/);
+  });
+
+  test("mirrors and mapped registries stand in for others", async () => {
+    const image = `${registry.host}/library/base`;
+    assert.equal((await job(["-c", join(folder, "app"), "-d", image])).code, 0);
+    writeFileSync(join(folder, "mirrored"), "FROM base\nCOPY file /more\n");
+    const args = ["--no-push", "-c", join(folder, "app"), "-f", join(folder, "mirrored")];
+    const mirrored = await job([...args, "--registry-mirror", registry.host, "--skip-default-registry-fallback"]);
+    assert.equal(mirrored.code, 0, mirrored.stderr);
+    writeFileSync(join(folder, "mapped"), "FROM registry.example/library/base\nCOPY file /more\n");
+    const mapped = await job([...args.slice(0, 3), "-f", join(folder, "mapped")], {
+      env: { KANIKO_REGISTRY_MAP: `quay.example=127.0.0.1:1;registry.example=${registry.host}` },
+    });
+    assert.equal(mapped.code, 0, mapped.stderr);
+  });
+
+  test("one layer is all that is asked for", async () => {
+    writeFileSync(join(folder, "several"), "FROM fixture:busybox\nCOPY file /a\nCOPY file /b\nLABEL x=y\n");
+    const args = ["-c", join(folder, "app"), "-f", join(folder, "several"), "-d", `${registry.host}/single`];
+    assert.equal((await job([...args, "--single-snapshot"])).code, 0);
+    const manifest = registry.manifests.get("single")?.get("latest")?.bytes.toString() ?? "";
+    assert.equal((JSON.parse(manifest) as { layers: unknown[] }).layers.length, 2);
+  });
+
+  test("what it cannot obey it refuses by name, what changes nothing it takes", async () => {
+    const base = ["--no-push", "-c", join(folder, "app")];
+    const cases: readonly (readonly [args: readonly string[], says: RegExp])[] = [
+      [["--bogus"], /unknown flag: --bogus/],
+      [["-c", join(folder, "app")], /needs a --destination/],
+      [["--no-push", "-c", join(folder, "nowhere")], /nowhere" does not exist/],
+      [["--no-push", "-c", "ftp://x"], /unknown scheme "ftp"/],
+      [["--no-push", "-c", "s3://bucket/key"], /not supported yet/],
+      [["--no-push", "-c", `tar://${folder}/nope.tgz`], /there is no archive/],
+      [[...base, "--compression=lz4"], /neither gzip nor zstd/],
+      [[...base, "--verbosity=loud"], /"loud" is none of/],
+      [[...base, "--registry-map=x"], /is not A=B/],
+      [[...base, "--git=branch=x"], /--git is for a git:\/\/ context/],
+      [[...base, "word"], /unknown command "word"/],
+      [[...base, "-f", "Missing"], /Missing/],
+    ];
+    for (const [args, says] of cases) {
+      const ended = await job(args);
+      assert.equal(ended.code, 1, args.join(" "));
+      assert.match(ended.stderr, says);
+    }
+    const harmless = ["--snapshotMode=redo", "--use-new-run", "--cleanup", "--force", "--skip-unused-stages=true", "--compressed-caching=false"]; // prettier-ignore
+    const ended = await job([...base, ...harmless, "--log-format=text"]);
+    assert.equal(ended.code, 0, ended.stderr);
+    assert.match(ended.stderr, /level=warning msg=".*--snapshotMode: files are compared as they are/);
+  });
+
+  test("it answers to kaniko's path", async () => {
+    const link = join(folder, "executor");
+    symlinkSync(join(import.meta.dirname, "../../bin/tsbuild.js"), link);
+    const help = execFileSync(process.execPath, [link, "--help"], { encoding: "utf8" });
+    assert.match(help, /--destination/);
+    assert.equal(basename(link), "executor");
+    assert.match(execFileSync(process.execPath, [link, "version"], { encoding: "utf8" }), /^tsbuild \d/);
+  });
+});
