@@ -194,7 +194,7 @@ function solverOf(
   events: EventSink,
   { ahead, failedRuns }: { readonly ahead?: PackAhead; readonly failedRuns?: FailedRuns } = {},
 ): Solver<OpResult> {
-  const cache = new RecordedResults(engine.records, engine.layers, request.now);
+  const cache = new RecordedResults(engine.records, engine.layers, engine.locksDirectory, request.now);
   const inImage = imageVertices(request, targets);
   const forRun = runWanters(targets);
   const wanted = directoryWanters(request, targets);

@@ -45,6 +45,8 @@ export interface Engine extends AsyncDisposable {
   readonly jobs: LayerJobs;
   readonly records: CacheRecords;
   readonly cacheMounts: CacheMounts;
+  /** Locks on the keys of steps that run; need not be there. */
+  readonly locksDirectory: string;
   /** Whether this process may chown, mount and make namespaces. */
   readonly privileged: boolean;
   /** The sandbox driver, probed at the first call. Throws `SANDBOX`. */
@@ -111,6 +113,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     jobs,
     records,
     cacheMounts,
+    locksDirectory: join(own, "locks"),
     privileged,
     executor: openExecutor,
     snapshotter: () => (snapshotter ??= openSnapshotter()),

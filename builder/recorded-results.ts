@@ -3,23 +3,29 @@
 
 import type { CacheRecords } from "./cache/records.ts";
 import type { Digest } from "./core/digest.ts";
+import { hexOf } from "./core/digest.ts";
 import type { Vertex } from "./graph/vertex.ts";
 import type { OpResult } from "./ops/result.ts";
 import { RefResult } from "./ops/result.ts";
 import type { LayerStore } from "./snapshot/layer-store.ts";
 import type { StoredLayer } from "./snapshot/ref.ts";
-import type { CacheIndex } from "./solver/operator.ts";
+import type { CacheIndex, Claim } from "./solver/operator.ts";
+import { sweepKeyLocks, takeKeyLock } from "./store/key-lock.ts";
 
 /** Results by key, kept in the records and the layer store of one root. */
 export class RecordedResults implements CacheIndex<OpResult> {
   readonly #records: CacheRecords;
   readonly #layers: LayerStore;
+  readonly #locksDirectory: string;
   readonly #now: () => number;
+  #isSwept = false;
   readonly #pending = new Set<Promise<void>>();
 
-  constructor(records: CacheRecords, layers: LayerStore, now: () => number) {
+  /** In `locksDirectory` a file stands for each key whose result is being made. */
+  constructor(records: CacheRecords, layers: LayerStore, locksDirectory: string, now: () => number) {
     this.#records = records;
     this.#layers = layers;
+    this.#locksDirectory = locksDirectory;
     this.#now = now;
   }
 
@@ -35,8 +41,14 @@ export class RecordedResults implements CacheIndex<OpResult> {
     return Promise.resolve(new RefResult({ layers }));
   }
 
-  record(key: Digest, vertex: Vertex, result: OpResult): void {
-    const saved = this.#save(key, vertex, result);
+  async claim(key: Digest, signal: AbortSignal): Promise<Claim> {
+    if (!this.#isSwept) sweepKeyLocks(this.#locksDirectory);
+    this.#isSwept = true;
+    return await takeKeyLock(this.#locksDirectory, hexOf(key), signal);
+  }
+
+  record(key: Digest, vertex: Vertex, result: OpResult, claim?: Claim): void {
+    const saved = this.#save(key, vertex, result).finally(() => claim?.release());
     this.#pending.add(saved);
     void saved.finally(() => this.#pending.delete(saved));
   }

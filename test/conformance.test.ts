@@ -9,8 +9,6 @@ import path from "node:path";
 import process from "node:process";
 import { after, before, suite, test } from "node:test";
 
-import { BuildError } from "../builder/core/errors.ts";
-import { mayNeedNamespace, runInNamespace } from "../builder/namespace.ts";
 import { buildCase } from "./conformance/build-case.ts";
 import { type Case, FIXTURES, flagsOf, readCase, readGolden, whyNot } from "./conformance/case.ts";
 import { compare, type Got } from "./conformance/compare.ts";
@@ -18,6 +16,7 @@ import { type Image, type KnownLayers, readImages, readKnownLayers } from "./con
 import { layOut, layOutBases } from "./conformance/lay-out.ts";
 import { openLayout } from "./conformance/oci-layout.ts";
 import { serve } from "./conformance/www.ts";
+import { becomeRoot } from "./support/become-root.ts";
 
 const noSandbox = await becomeRoot();
 
@@ -81,15 +80,4 @@ function keepsCache(dockerfile: string): boolean {
 function withPlaces(images: readonly Image[], folder: string, www: string | undefined): Image[] {
   const text = JSON.stringify(images).replaceAll(folder, "@CASE@");
   return JSON.parse(www === undefined ? text : text.replaceAll(www, "@WWW@")) as Image[];
-}
-
-/** An ordinary user's test process goes on as root of a user namespace; the reason when there can be none. */
-async function becomeRoot(): Promise<string | undefined> {
-  if (!mayNeedNamespace()) return undefined;
-  try {
-    process.exit(await runInNamespace(process.argv.slice(1), process.env));
-  } catch (error) {
-    if (error instanceof BuildError && error.code === "SANDBOX") return error.message;
-    throw error;
-  }
 }

@@ -29,12 +29,23 @@ export interface Operator<R> {
   takesSlot(vertex: Vertex): boolean;
 }
 
+/** The right to make what a key stands for. */
+export interface Claim {
+  /** Once is enough. */
+  release(): void;
+}
+
 /** Remembers results by key. */
 export interface CacheIndex<R> {
   /** A known and still complete result; undefined is a miss. */
   lookup(key: Digest, vertex: Vertex): Promise<R | undefined>;
-  /** Remembers a result, once all of it is safely stored; may finish later (`settled`). */
-  record(key: Digest, vertex: Vertex, result: R): void;
+  /**
+   * Waits until nobody else makes what the key stands for, in this process or in another one, and keeps others waiting
+   * until the claim is released: whoever waited looks the key up again.
+   */
+  claim(key: Digest, signal: AbortSignal): Promise<Claim>;
+  /** Remembers a result, once all of it is safely stored, and then releases the claim; may finish later (`settled`). */
+  record(key: Digest, vertex: Vertex, result: R, claim?: Claim): void;
   /** Waits until everything that was recorded is on disk. */
   settled(): Promise<void>;
 }

@@ -10,7 +10,7 @@ import { asBuildError, BuildError, withLocation } from "../core/errors.ts";
 import type { EventSink } from "../core/events.ts";
 import type { Vertex } from "../graph/vertex.ts";
 import { topological } from "../graph/vertex.ts";
-import type { CacheIndex, Operator, SolvedInput } from "./operator.ts";
+import type { CacheIndex, Claim, Operator, SolvedInput } from "./operator.ts";
 import { Slots } from "./slots.ts";
 
 export interface SolverOptions<R> {
@@ -159,18 +159,48 @@ export class Solver<R> {
   }
 
   async #make(vertex: Vertex): Promise<R> {
-    const { operator, cache } = this.#options;
-    if (operator.isTransient(vertex)) return await this.#run(vertex);
+    const { operator } = this.#options;
+    if (operator.isTransient(vertex)) return await this.#run(vertex, await this.#inputs(vertex));
     const known = await this.#known(vertex);
-    if (known !== undefined) {
-      this.#tellCached(vertex);
-      this.#options.onResult?.(vertex, known);
-      return known;
-    }
-    const result = await this.#run(vertex);
-    cache.record(await this.#key(vertex), vertex, result);
+    if (known !== undefined) this.#tellCached(vertex);
+    const result = known ?? (await this.#makeOnce(vertex));
     this.#options.onResult?.(vertex, result);
     return result;
+  }
+
+  /** Runs the vertex unless another build, that was at it already, leaves its result. */
+  async #makeOnce(vertex: Vertex): Promise<R> {
+    const { cache } = this.#options;
+    const inputs = await this.#inputs(vertex);
+    const key = await this.#key(vertex);
+    // What is to be made anew is not what another build makes.
+    const claim = this.#state(vertex).rerun ? undefined : await this.#claim(key, vertex);
+    try {
+      const made = claim === undefined ? undefined : await cache.lookup(key, vertex);
+      if (made !== undefined) {
+        claim?.release();
+        this.#tellCached(vertex);
+        return made;
+      }
+      const result = await this.#run(vertex, inputs);
+      cache.record(key, vertex, result, claim);
+      return result;
+    } catch (error) {
+      claim?.release();
+      throw error;
+    }
+  }
+
+  async #claim(key: Digest, vertex: Vertex): Promise<Claim> {
+    try {
+      return await this.#options.cache.claim(key, this.#signal);
+    } catch (error) {
+      throw this.#failed(vertex, error);
+    }
+  }
+
+  async #inputs(vertex: Vertex): Promise<R[]> {
+    return await Promise.all(vertex.inputs.map((input) => this.#result(input)));
   }
 
   /** People expect a CACHED line for every step above a known one, though none of them was asked for. */
@@ -184,9 +214,8 @@ export class Solver<R> {
     }
   }
 
-  async #run(vertex: Vertex): Promise<R> {
+  async #run(vertex: Vertex, inputs: readonly R[]): Promise<R> {
     const { operator, now } = this.#options;
-    const inputs = await Promise.all(vertex.inputs.map((input) => this.#result(input)));
     this.#signal.throwIfAborted();
     const work = async (): Promise<R> => {
       const started = now();

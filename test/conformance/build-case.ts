@@ -5,6 +5,7 @@ import process from "node:process";
 
 import { build } from "../../builder/build.ts";
 import { BuildError } from "../../builder/core/errors.ts";
+import type { EventSink } from "../../builder/core/events.ts";
 import { BUILD_FLAGS } from "../../src/cli/build-flags.ts";
 import { parseArguments } from "../../src/cli/flags.ts";
 import { readOutputs } from "../../src/commands/build-outputs.ts";
@@ -17,10 +18,11 @@ export interface Asked {
   /** Variables beside PATH. */
   readonly environment: Readonly<Record<string, string>>;
   readonly root: string;
+  readonly events?: EventSink;
 }
 
 /** Undefined when it built; else what the builder says failed. Throws what is no message for a person. */
-export async function buildCase({ flags, context, environment, root }: Asked): Promise<string | undefined> {
+export async function buildCase({ flags, context, environment, root, events = () => {} }: Asked): Promise<string | undefined> {
   const args = parseArguments(BUILD_FLAGS, flags);
   const noStream = (): never => {
     throw new Error("a case has neither standard input nor output");
@@ -33,7 +35,7 @@ export async function buildCase({ flags, context, environment, root }: Asked): P
       outputs: await readOutputs(args, { isTerminal: false, write: noStream }),
       environment: { PATH: process.env["PATH"], HOME: path.dirname(root), ...environment },
       openStdin: noStream,
-      events: () => {},
+      events,
     });
     await build(request, new AbortController().signal);
     return undefined;

@@ -85,7 +85,8 @@ function canChown(): boolean {
   return process.getuid?.() === 0 && process.env["TSBUILD_USERNS"] !== "single";
 }
 
-function canSetAttributes(): boolean {
+/** Whether files of temporary folders can have attributes, and python3 is there to set them. */
+export function canSetAttributes(): boolean {
   const folder = mkdtempSync(path.join(os.tmpdir(), "tsbuild-xattr-"));
   try {
     const file = path.join(folder, "file");

@@ -34,15 +34,17 @@ export function layOut(it: Case, folder: string, www: string | undefined): { con
   return { context, dockerfile };
 }
 
-/** The base images as OCI layouts `folder`/NAME; in the repository they share one folder of blobs. */
-export function layOutBases(folder: string): void {
+/** The base images as OCI layouts `folder`/NAME; in the repository they share one folder of blobs, to which links lead. */
+export function layOutBases(folder: string, { copy = false } = {}): void {
   const source = path.join(FIXTURES, "bases");
   for (const index of fs.globSync("*.json", { cwd: source })) {
     const layout = path.join(folder, path.basename(index, ".json"));
     fs.mkdirSync(path.join(layout, "blobs"), { recursive: true });
     fs.writeFileSync(path.join(layout, "oci-layout"), '{"imageLayoutVersion":"1.0.0"}\n');
     fs.copyFileSync(path.join(source, index), path.join(layout, "index.json"));
-    fs.symlinkSync(path.join(source, "blobs"), path.join(layout, "blobs/sha256"));
+    const [blobs, target] = [path.join(source, "blobs"), path.join(layout, "blobs/sha256")];
+    if (copy) copyTree(blobs, target);
+    else fs.symlinkSync(blobs, target);
   }
 }
 

@@ -26,6 +26,8 @@ export interface BenchOptions {
   readonly jobs?: number;
   readonly signal?: AbortSignal;
   readonly work?: (name: string, signal: AbortSignal) => Promise<void>;
+  /** Keeps a build waiting before it makes something. */
+  readonly claim?: (key: Digest, signal: AbortSignal) => Promise<void>;
   /** Results are names alone: those of a long chain would be long. */
   readonly plain?: boolean;
   /** A step without a record of its own. */
@@ -39,6 +41,8 @@ export class Bench {
   readonly cache = new Map<Digest, string>();
   running = 0;
   most = 0;
+  /** Keys whose claims were given back. */
+  readonly released: Digest[] = [];
   settledAsked = 0;
   readonly #options: BenchOptions;
 
@@ -66,7 +70,14 @@ export class Bench {
       operator: this.#operator(),
       cache: {
         lookup: (key) => Promise.resolve(this.cache.get(key)),
-        record: (key, _, result) => void this.cache.set(key, result),
+        claim: async (key, signal) => {
+          await this.#options.claim?.(key, signal);
+          return { release: () => void this.released.push(key) };
+        },
+        record: (key, _, result, claim) => {
+          this.cache.set(key, result);
+          claim?.release();
+        },
         settled: () => {
           this.settledAsked += 1;
           return Promise.resolve();

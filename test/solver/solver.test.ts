@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
+import type { Digest } from "../../builder/core/digest.ts";
 import { BuildError } from "../../builder/core/errors.ts";
 import type { VertexEvent } from "../../builder/core/events.ts";
 import type { Vertex } from "../../builder/graph/vertex.ts";
@@ -108,6 +109,23 @@ suite("the solver", () => {
     assert.deepEqual(again.ran.toSorted(), ["base", "upon"]);
   });
 
+  test("what another build is at is waited for and taken; if that one fails, it is run here", async () => {
+    const other = new Bench();
+    await other.solve([step("a")]);
+    const taken: Bench = new Bench({
+      claim: () => Promise.resolve(void taken.cache.set(keyOf(other, "a"), "a")),
+    });
+    assert.deepEqual(await taken.solve([step("b", [step("a")])]), ["b(a)"]);
+    assert.deepEqual(taken.ran, ["b"]);
+    assert.deepEqual(names(taken.events.filter((event) => event.cached)), ["a"]);
+    assert.equal(taken.released.length, 2);
+    const failing = new Bench({ work: () => Promise.reject(new Error("no")) });
+    await assert.rejects(failing.solve([step("a")]));
+    assert.deepEqual(failing.released, [keyOf(other, "a")]);
+    const stopped = new Bench({ claim: () => Promise.reject(new BuildError("STORE", "no lock")) });
+    await assert.rejects(stopped.solve([step("a")]), { code: "STORE" });
+  });
+
   test("isKnown says beforehand whether anything would run, and runs nothing", async () => {
     const bench = new Bench();
     const chain = step("b", [step("a")]);
@@ -158,6 +176,10 @@ suite("the solver", () => {
     assert.equal(bench.settledAsked, 2);
   });
 });
+
+function keyOf({ cache }: Bench, result: string): Digest {
+  return [...cache].find(([, value]) => value === result)?.[0] ?? assert.fail(`nobody made ${result}`);
+}
 
 function names(events: readonly VertexEvent[]): string[] {
   return events.map(({ name }) => name);
