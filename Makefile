@@ -50,6 +50,7 @@ soak: build ## many builds at once, killed at random, checks the store; then lon
 	@node tools/soak/fuzz.ts
 	@node tools/soak/growth.ts
 	@CONFORMANCE=all node tools/test.ts test/conformance.test.ts
+	@INVALIDATION=all node tools/test.ts test/invalidation.test.ts
 	@INTERRUPTIONS=100 node --test test/transport/registry-interrupt.test.ts
 
 install: build ## to PREFIX (/usr/local for root, else ~/.local), below DESTDIR if given; brings its own Node

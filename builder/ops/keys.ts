@@ -20,7 +20,7 @@ import { RefResult } from "./result.ts";
 type Inputs = readonly SolvedInput<OpResult>[];
 
 /** Changes when keys are made another way, so that old records are never taken for new ones. */
-const KEY_FORMAT = "tsbuild-key-1";
+const KEY_FORMAT = "tsbuild-key-2";
 
 /** Numbers of the inputs an op builds upon; all others it only reads from. */
 export function builtUpon(vertex: Vertex): readonly number[] {
@@ -65,10 +65,17 @@ function combine(parts: readonly unknown[]): Digest {
   return digestOf(canonicalJson([KEY_FORMAT, ...parts]));
 }
 
-/** What of an exec decides its result: where its mounts come from is covered by their content. */
+/**
+ * What of an exec decides its result, as BuildKit has it: where its mounts come from is covered by their content, and
+ * which cache directory a step is given, or with whom it shares it, is none of its result's business.
+ */
 function definitionOf(op: ExecOp): unknown {
-  const { cgroupParent: _group, ulimits: _limits, shmSizeBytes: _shm, ...rest } = op;
-  return rest;
+  const { cgroupParent: _group, ...rest } = op;
+  const mounts = op.mounts.map((mount) => {
+    if (mount.type === "bind") return { ...mount, selector: "" };
+    return mount.type === "cache" ? { ...mount, selector: "", id: "", sharing: "shared" } : mount;
+  });
+  return { ...rest, mounts };
 }
 
 async function keyAt(number: number, inputs: Inputs): Promise<Digest | "scratch"> {

@@ -22,7 +22,13 @@ export interface Asked {
 }
 
 /** Undefined when it built; else what the builder says failed. Throws what is no message for a person. */
-export async function buildCase({ flags, context, environment, root, events = () => {} }: Asked): Promise<string | undefined> {
+export async function buildCase({
+  flags,
+  context,
+  environment,
+  root,
+  events = () => {},
+}: Asked): Promise<string | undefined> {
   const args = parseArguments(BUILD_FLAGS, flags);
   const noStream = (): never => {
     throw new Error("a case has neither standard input nor output");
