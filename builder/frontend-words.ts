@@ -32,12 +32,14 @@ export function frontendArgs(request: BuildRequest): ReadonlyMap<string, string>
 
 /** Where the build was described: the path of a Dockerfile that was named. */
 export function dockerfilePath({ dockerfile }: BuildRequest): Pick<ConfigSource, "path"> {
-  return dockerfile.kind === "path" ? { path: basename(dockerfile.path) } : {};
+  const path = dockerfile.kind === "path" || dockerfile.kind === "client" ? dockerfile.path : undefined;
+  return path === undefined ? {} : { path: basename(path) };
 }
 
 function contextText(name: string, context: ContextSpec): string {
   switch (context.kind) {
     case "directory":
+    case "client":
     case "stream":
       return `local:${name}`;
     case "git":

@@ -5,6 +5,7 @@ import { isAbsolute, join, posix } from "node:path";
 import { mkdirSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { randomUUID } from "node:crypto";
+import type { ClientDockerfile } from "./client-context.ts";
 import { bytePath } from "./core/byte-path.ts";
 import type { Digest } from "./core/digest.ts";
 import { digestOf } from "./core/digest.ts";
@@ -57,6 +58,8 @@ export interface ContextWorld {
   readonly request: BuildRequest;
   readonly trees: SourceTrees;
   readonly signal: AbortSignal;
+  /** The Dockerfile of a client, once it was read. */
+  clientDockerfile?: ClientDockerfile;
 }
 
 /** Opens the request's context. Throws `CONTEXT`, `INPUT_MISSING`, and what its source throws. */
@@ -65,6 +68,10 @@ export async function openMainContext(world: ContextWorld): Promise<MainContext>
   switch (context.kind) {
     case "directory":
       return new FolderContext(world, await existingDirectory(context.path));
+    case "client": {
+      const { ClientContext } = await import("./client-context.ts");
+      return new ClientContext(world, context.folder, MAIN);
+    }
     case "stream":
       return await unpacked(world, context, await openStream(world, context.open()));
     case "git":
@@ -237,12 +244,20 @@ function archiveContext(world: ContextWorld, path: string, lastModified?: number
   return new RemoteContext(world, unpacked);
 }
 
-/** A Dockerfile that does not lie with the context: on standard input, or at a URL. */
-async function dockerfileElsewhere(world: ContextWorld, spec: DockerfileSpec): Promise<DockerfileSource | undefined> {
+/** A Dockerfile that does not lie with the context: on standard input, at a URL, or with a client. */
+export async function dockerfileElsewhere(
+  world: ContextWorld,
+  spec: DockerfileSpec,
+): Promise<DockerfileSource | undefined> {
   switch (spec.kind) {
     case "path":
     case "default":
       return undefined;
+    case "client":
+      return await tellDockerfile(world, posix.basename(spec.path ?? "Dockerfile"), async () => {
+        const { readClientDockerfile } = await import("./client-context.ts");
+        return (world.clientDockerfile = await readClientDockerfile(spec.folder, spec.path));
+      });
     case "stream":
       return await tellDockerfile(world, "Dockerfile", async () => ({
         bytes: await collect(spec.open()),

@@ -76,6 +76,10 @@ export class NamedContexts {
         });
         return { kind: "local", name: key, excludes: lines.map(({ pattern }) => pattern) };
       }
+      case "client": {
+        const { clientFiles } = await import("./client-context.ts");
+        return await clientFiles(this.#world, spec.folder, { name: key, step: `[context ${key}] load .dockerignore` });
+      }
       case "git":
         return { kind: "source", vertex: gitVertex(spec.url), subdir: "" };
       case "http":

@@ -2,6 +2,8 @@
 // validated by the assembly.
 
 import type { ConfigDraft } from "./core/image-config.ts";
+import type { OutgoingFile } from "./core/client-file.ts";
+import { BuildError } from "./core/errors.ts";
 import { type Digest, digestOf } from "./core/digest.ts";
 import { formatPlatform } from "./core/platform.ts";
 import type { Plan } from "./dockerfile/convert/plan.ts";
@@ -9,6 +11,7 @@ import type { Engine } from "./engine.ts";
 import type { Attestation } from "./exporter/attestations.ts";
 import { exportImage } from "./exporter/image.ts";
 import { viewOf } from "./ops/result.ts";
+import type { SourcedEntry } from "./layer/entry.ts";
 import { partsOf } from "./internal-steps.ts";
 import { keepInstructionPlaces } from "./records/instruction-places.ts";
 import { registryOptions } from "./registry-options.ts";
@@ -139,6 +142,7 @@ async function exportOne(
       };
     }
     case "local":
+    case "client":
     case "tar": {
       const { exportLocal } = await import("./exporter/local.ts");
       const { exportTar } = await import("./exporter/tar.ts");
@@ -164,6 +168,12 @@ async function exportOne(
           statements,
         };
         await tell("sending tarball", () => exportTar(trees, options, signal));
+        return undefined;
+      }
+      if (spec.type === "client") {
+        const { mergedEntries } = await import("./exporter/merged.ts");
+        const entries = await mergedEntries(trees, { platformSplit: split, statements }, signal);
+        await tell("copying files", () => spec.folder.write(outgoing(entries, epochSeconds)));
         return undefined;
       }
       const { path, deleteExtra } = spec;
@@ -199,6 +209,17 @@ async function openDaemon(request: BuildRequest, signal: AbortSignal): Promise<I
   return await openDaemonSink(endpoint, signal);
 }
 
+/** No file is younger than SOURCE_DATE_EPOCH says. */
+function outgoing(entries: readonly SourcedEntry[], epochSeconds: number | undefined): readonly OutgoingFile[] {
+  const latest = epochSeconds === undefined ? undefined : BigInt(epochSeconds) * 1_000_000_000n;
+  return entries.map(({ entry, source }) => {
+    const { type } = entry;
+    if (type === "whiteout" || type === "opaque") throw new BuildError("INTERNAL", `a merged tree holds a ${type}`);
+    const mtimeNs = latest !== undefined && entry.mtimeNs > latest ? latest : entry.mtimeNs;
+    return { file: { ...entry, type, mtimeNs }, ...(source && { source }) };
+  });
+}
+
 function exportVertex(request: BuildRequest, spec: ExportSpec): Digest {
   return digestOf(`export ${spec.type} ${request.exports.indexOf(spec)}`);
 }
@@ -214,6 +235,7 @@ function nameOf(spec: ExportSpec): string {
     case "docker":
       return "exporting to docker image format";
     case "local":
+    case "client":
       return "exporting to client directory";
     case "tar":
       return "exporting to client tarball";

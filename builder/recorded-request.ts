@@ -45,6 +45,8 @@ function contextText(context: ContextSpec): string {
       return formatLocation(context.location);
     case "stream":
       return "-";
+    case "client":
+      return "a client's folder";
     case "git":
     case "http":
       return withoutPassword(context.url);
@@ -59,6 +61,8 @@ function dockerfileText(spec: DockerfileSpec): string {
       return spec.path;
     case "default":
       return "Dockerfile";
+    case "client":
+      return spec.path ?? "Dockerfile";
     case "stream":
       return "-";
     case "http":
@@ -83,6 +87,8 @@ function outputOf(spec: ExportSpec): RecordedOutput {
     }
     case "local":
       return { type: spec.type, destination: spec.path };
+    case "client":
+      return { type: "local" };
     case "tar":
       return { type: spec.type, destination: spec.destination.kind === "stream" ? "-" : spec.destination.path };
     case "cacheonly":

@@ -2,12 +2,13 @@
 // these; nothing in the engine reads flags, environment or clock beside it.
 
 import type { SnapshotterName } from "./choose-snapshotter.ts";
+import type { OutgoingFile } from "./core/client-file.ts";
 import type { Compression } from "./core/descriptor.ts";
 import type { BuildError } from "./core/errors.ts";
 import type { EventSink } from "./core/events.ts";
 import type { Platform } from "./core/platform.ts";
 import type { ExpandName } from "./core/reference.ts";
-import type { Session } from "./core/session.ts";
+import type { ClientFolder, Session } from "./core/session.ts";
 import type { DriverName } from "./executor/executor.ts";
 import type { RegistryRouter } from "./transport/registry/endpoints.ts";
 import type { UnpackLimits } from "./layer/unpack-limits.ts";
@@ -18,6 +19,8 @@ export type { DriverName } from "./executor/executor.ts";
 /** Where a build context (main or named) comes from. */
 export type ContextSpec =
   | { readonly kind: "directory"; readonly path: string }
+  /** A folder on another machine. */
+  | { readonly kind: "client"; readonly folder: ClientFolder }
   /** A tar (plain or compressed) on a stream, or a bare Dockerfile: told apart by content. */
   | { readonly kind: "stream"; readonly open: () => AsyncIterable<Uint8Array>; readonly unpack?: Unpack }
   | { readonly kind: "git"; readonly url: string; readonly unpack?: Unpack }
@@ -37,13 +40,26 @@ export type DockerfileSpec =
   /** A path as the person wrote it: from the working directory, else inside the context; default "Dockerfile" in the context. */
   | { readonly kind: "path"; readonly path: string }
   | { readonly kind: "default" }
+  /** In a folder on another machine, which need not be that of the context; default "Dockerfile". */
+  | { readonly kind: "client"; readonly folder: ClientFolder; readonly path?: string }
   | { readonly kind: "stream"; readonly open: () => AsyncIterable<Uint8Array> }
   | { readonly kind: "http"; readonly url: string };
 
 /** A sink for one output file: a path (written to a temporary file, renamed at the end) or a stream (stdout). */
 export type FileSink =
   | { readonly kind: "file"; readonly path: string }
-  | { readonly kind: "stream"; readonly write: (chunk: Uint8Array) => Promise<void> };
+  | {
+      readonly kind: "stream";
+      readonly write: (chunk: Uint8Array) => Promise<void>;
+      /** All has been written: resolves when whoever reads it has it. */
+      readonly end?: () => Promise<void>;
+    };
+
+/** A folder with a remote client that takes a whole result. */
+export interface FolderSink {
+  /** Parents first, what is in a directory right after it, hard links after their targets; resolves when the client has it all. */
+  write(files: readonly OutgoingFile[]): Promise<void>;
+}
 
 /** How layers and manifests of an image output look. */
 export interface ImageOptions {
@@ -90,6 +106,12 @@ export type ExportSpec =
       readonly platformSplit?: boolean;
       readonly deleteExtra: boolean;
       /** In front of the names of files with attestations. */
+      readonly attestationPrefix?: string;
+    }
+  | {
+      readonly type: "client";
+      readonly folder: FolderSink;
+      readonly platformSplit?: boolean;
       readonly attestationPrefix?: string;
     }
   | {

@@ -5,6 +5,7 @@ import { dirname } from "node:path";
 import { bytePath } from "./core/byte-path.ts";
 import type { Digest } from "./core/digest.ts";
 import { BuildError } from "./core/errors.ts";
+import type { ClientFolder } from "./core/session.ts";
 import type { Engine } from "./engine.ts";
 import type { SourceOp } from "./graph/op.ts";
 import { reportTo, told } from "./internal-steps.ts";
@@ -22,8 +23,8 @@ export type TreeSource = Exclude<SourceOp["source"], { type: "image" }>;
 
 /** A client's folder that local ops name. */
 export interface LocalPlace {
-  /** Absolute. */
-  readonly directory: string;
+  /** Absolute, or a folder on another machine. */
+  readonly directory: string | ClientFolder;
   readonly ignoreFile?: { readonly name: string; readonly lines: readonly IgnoreLine[] } | undefined;
 }
 
@@ -148,7 +149,7 @@ export class SourceTrees implements Disposable {
       case "local": {
         const place = this.#places.get(source.name);
         if (place === undefined) throw new BuildError("INTERNAL", `the context "${source.name}" was never opened`);
-        return this.#openLocal(place, source.excludes);
+        return await this.#openLocal(place, source.excludes, vertex);
       }
       case "archive": {
         const place = this.#archives.get(source.name);
@@ -178,7 +179,10 @@ export class SourceTrees implements Disposable {
     return file;
   }
 
-  #openLocal({ directory, ignoreFile }: LocalPlace, excludes: readonly string[]): FileTree {
+  async #openLocal(place: LocalPlace, excludes: readonly string[], vertex: Digest): Promise<FileTree> {
+    const { ignoreFile } = place;
+    const directory =
+      typeof place.directory === "string" ? place.directory : await this.#bring(place.directory, excludes, vertex);
     const digestCache = this.#statCache(directory);
     return new LocalTree(bytePath(directory), {
       excludes,
@@ -187,6 +191,17 @@ export class SourceTrees implements Disposable {
         : { ignoreFile: { name: ignoreFile.name, lines: ignoreFile.lines.map(({ line }) => line) } }),
       ...(digestCache === undefined ? {} : { digestCache }),
     });
+  }
+
+  async #bring(folder: ClientFolder, excludes: readonly string[], vertex: Digest): Promise<string> {
+    const report = reportTo(this.#request, vertex);
+    let bytes = 0;
+    const directory = await folder.bring({ excludes, paths: [] }, (sum) => {
+      bytes = sum;
+      report.progress("transferring context:", bytes, 0, false);
+    });
+    report.progress("transferring context:", bytes, 0, true);
+    return directory;
   }
 
   #statCache(directory: string): StatCache | undefined {

@@ -61,11 +61,12 @@ const COMMANDS: readonly CommandEntry[] = [
   { name: "doctor", help: "Say what this machine can do for RUN", load: async () => (await import("./commands/doctor.ts")).doctor },
   { name: "verify", help: "Say whether a build gives the same image again, and what differs", load: async () => (await import("./commands/verify.ts")).verify },
   { name: "executor", help: "Build and push in a pod, with the arguments of kaniko's executor", load: async () => (await import("./commands/executor/executor.ts")).executor },
+  { name: "daemon", help: "Serve BuildKit's clients: docker buildx, buildctl", load: async () => (await import("./commands/daemon.ts")).daemon },
   { name: "version", help: "Show versions", load: async () => (await import("./commands/version.ts")).version },
 ];
 
 /** Names of other programs and commands that will have a meaning; a folder of that name is reached as "./executor". */
-const LATER = new Set(["warmer", "bud", "buildx", "buildctl", "bake", "daemon", "prune", "du", "sync"]);
+const LATER = new Set(["warmer", "bud", "buildx", "buildctl", "bake", "prune", "du", "sync"]);
 
 const outcome: Outcome = { debug: false, told: false };
 const stop = new AbortController();

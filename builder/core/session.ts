@@ -42,3 +42,22 @@ export interface Session {
   /** The client's docker daemon, or where it would be; nothing is asked of it yet. */
   dockerDaemon?(): Promise<DaemonEndpoint>;
 }
+
+/** What is wanted of a client's folder. */
+export interface FolderSelection {
+  /** Patterns of an ignore file, in order, "!" first where negated. */
+  readonly excludes: readonly string[];
+  /** Paths and patterns below the folder; links in them are followed. Empty: all of it. */
+  readonly paths: readonly string[];
+}
+
+/** A folder that lies with a remote client. */
+export interface ClientFolder {
+  /** Small files by their paths; those that are not there are left out. Throws `CONTEXT`. */
+  read(paths: readonly string[]): Promise<ReadonlyMap<string, Uint8Array>>;
+  /**
+   * Brings the files here; `progress` is told of the bytes that came. The folder returned (an absolute path) stays as it is until the
+   * session ends. Throws `CONTEXT`.
+   */
+  bring(selection: FolderSelection, progress: (bytes: number) => void): Promise<string>;
+}

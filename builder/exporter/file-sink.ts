@@ -11,7 +11,12 @@ import { isOwnerAlive, ownerName } from "../store/owner.ts";
 /** A path, or a stream that resolves once it can take more. */
 export type FileSink =
   | { readonly kind: "file"; readonly path: string }
-  | { readonly kind: "stream"; readonly write: (chunk: Uint8Array) => Promise<void> };
+  | {
+      readonly kind: "stream";
+      readonly write: (chunk: Uint8Array) => Promise<void>;
+      /** All has been written: resolves when whoever reads it has it. */
+      readonly end?: () => Promise<void>;
+    };
 
 /** Writes an output file. On any failure there is none, and one that was there before stays. Throws `OUTPUT`. */
 export async function writeOutput(
@@ -24,6 +29,7 @@ export async function writeOutput(
       signal.throwIfAborted();
       await sink.write(chunk);
     }
+    await sink.end?.();
     return;
   }
   try {

@@ -80,6 +80,11 @@ export function parseOutput(text: string): OutputSpec {
     return { type: "local", destination: text, deleteExtra: false, ...plain };
   }
   const pairs = parsePairs(text, "--output");
+  return outputOf(text, pairs);
+}
+
+/** An output from its attributes, `type` among them; `text` names it in messages. Throws as `parseOutput` does. */
+export function outputOf(text: string, pairs: readonly Pair[]): OutputSpec {
   const typeText = pairs.findLast((pair) => pair.key === "type")?.value;
   if (typeText === undefined || typeText === "")
     throw new BuildError("USAGE", `--output: type is required for output "${text}"`);

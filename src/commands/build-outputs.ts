@@ -146,7 +146,8 @@ interface ImageFlags {
   readonly states: boolean;
 }
 
-function imageOptions(
+/** How an image output is written, by its own attributes and the flags beside it. Throws `USAGE`. */
+export function imageOptions(
   attributes: ImageAttributes,
   { tags, annotations, states }: ImageFlags,
   type: "oci" | "docker",

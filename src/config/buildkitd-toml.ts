@@ -23,11 +23,13 @@ type Registry = v.InferOutput<typeof Registry>;
 
 const Daemon = v.looseObject({ registry: v.exactOptional(v.record(v.string(), Registry)) });
 
-/** The daemon's file of this user, the defaults for buildx's builders, and the system's file. */
+/** The daemon's file of this user, the defaults for buildx's builders, and the system's file; or the one that was named. */
 export async function readBuildkitdToml(
   environment: Environment,
   { config, docker, etc }: ConfigFolders,
+  named?: string,
 ): Promise<readonly RegistryFile[]> {
+  if (named !== undefined) return [await readRegistryFile(named, () => read(named, "user"))];
   const buildx = environment["BUILDX_CONFIG"] || join(docker, "buildx");
   const user = [join(config, "buildkit/buildkitd.toml"), join(buildx, "buildkitd.default.toml")];
   const system = join(etc, "buildkit/buildkitd.toml");

@@ -26,15 +26,17 @@ export interface RegistryDetails {
 
 /**
  * Registries as the files of this environment's user and of the system have them; `insecure` are hosts of
- * `--insecure-registry`, `flags` is what else flags say.
+ * `--insecure-registry`, `flags` is what else flags say, `daemonFile` stands in for every buildkitd.toml.
  */
 export function localRegistries(
   environment: Environment,
   insecure: readonly string[],
   flags: readonly RegistrySetting[] = [],
+  daemonFile?: string,
 ): LocalRegistries {
   let opened: Promise<RegistryDetails> | undefined;
-  const open = (): Promise<RegistryDetails> => (opened ??= openRegistries(environment, insecure, { flags }));
+  const open = (): Promise<RegistryDetails> =>
+    (opened ??= openRegistries(environment, insecure, { flags, daemonFile }));
   return {
     router: async (reference) => await (await open()).configuration.route(reference),
     credentials: async (registry, repository) => await (await open()).logins.find(registry, repository),
@@ -55,11 +57,19 @@ export function followsRegistriesConf(environment: Environment): boolean {
   return rule === "containers";
 }
 
+/** What a door may say of the configuration. `etc` stands in for /etc in tests. */
+interface RegistryDetailsOptions {
+  readonly etc?: string;
+  readonly flags?: readonly RegistrySetting[];
+  /** The one buildkitd.toml that counts. */
+  readonly daemonFile?: string | undefined;
+}
+
 /** The same, opened for whoever wants to know why. `etc` stands in for /etc in tests. */
 export async function openRegistries(
   environment: Environment,
   insecure: readonly string[],
-  { etc, flags = [] }: { readonly etc?: string; readonly flags?: readonly RegistrySetting[] } = {},
+  { etc, flags = [], daemonFile }: RegistryDetailsOptions = {},
 ): Promise<RegistryDetails> {
   const [{ configFolders }, { RegistryConfiguration }, { CredentialFiles }] = await Promise.all([
     import("./folders.ts"),
@@ -67,7 +77,7 @@ export async function openRegistries(
     import("./credentials.ts"),
   ]);
   const folders = configFolders(environment, etc);
-  const configuration = new RegistryConfiguration({ environment, folders, insecure, flags });
+  const configuration = new RegistryConfiguration({ environment, folders, insecure, flags, daemonFile });
   const helpers = async (): Promise<Awaited<ReturnType<typeof configuration.registriesConf>>["credentialHelpers"]> =>
     (await configuration.registriesConf()).credentialHelpers;
   return { configuration, logins: new CredentialFiles({ environment, folders, helpers }) };

@@ -34,6 +34,8 @@ export interface RegistryConfigurationOptions {
   readonly insecure: readonly string[];
   /** What other flags say. */
   readonly flags: readonly RegistrySetting[];
+  /** The one buildkitd.toml that counts, where somebody named one. */
+  readonly daemonFile?: string | undefined;
 }
 
 /** The registry configuration of whoever started this program. */
@@ -145,15 +147,11 @@ interface GeneralFiles extends HostFiles {
   readonly registriesConf: RegistriesConf;
 }
 
-async function readGeneral({
-  environment,
-  folders,
-  insecure,
-  flags: said,
-}: RegistryConfigurationOptions): Promise<GeneralFiles> {
+async function readGeneral(options: RegistryConfigurationOptions): Promise<GeneralFiles> {
+  const { environment, folders, insecure, flags: said, daemonFile } = options;
   const registriesConf = await readRegistriesConf(environment, folders);
   const others = [
-    ...(await readBuildkitdToml(environment, folders)),
+    ...(await readBuildkitdToml(environment, folders, daemonFile)),
     ...(await readDaemonJson(folders)),
     await readHttpHeaders(folders),
   ];

@@ -1,0 +1,94 @@
+// Where the folders of clients are kept: one folder a context in `<root>/tsbuild/contexts`. A build has its place for
+// itself; where two builds have the same context at once, the second one gets another place, which begins empty or with
+// what an earlier one left.
+
+import { fstatSync, mkdirSync, openSync, closeSync, readdirSync, rmSync, statSync, utimesSync } from "node:fs";
+import { join } from "node:path";
+import { bytePath } from "../core/byte-path.ts";
+import { digestOf, hexOf } from "../core/digest.ts";
+import { BuildError, isErrno } from "../core/errors.ts";
+import { flock } from "../core/syscall.ts";
+import { removeTree } from "../layer/remove-tree.ts";
+import { KeptFolder } from "./kept-folder.ts";
+
+/** More than a machine's developers have under way; the least recently used go. */
+const MOST_PLACES = 32;
+const MOST_AT_ONCE = 64;
+
+/** A folder that nobody else uses until it is disposed. */
+export interface FolderPlace extends Disposable {
+  readonly directory: string;
+  /** Begins to bring it to what a client tells; `progress` is told of the bytes that have come. */
+  receive(progress: (bytes: number) => void): KeptFolder;
+}
+
+export class KeptFolders {
+  readonly #folder: string;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /** The place of a context, by what names it. Throws `STORE`. */
+  take(key: string): FolderPlace {
+    mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
+    const hex = hexOf(digestOf(key));
+    for (let number = 0; number < MOST_AT_ONCE; number++) {
+      const name = `${hex}.${number}`;
+      const lock = this.#lock(name);
+      if (lock === undefined) continue;
+      try {
+        const directory = join(this.#folder, name);
+        mkdirSync(directory, { recursive: true, mode: 0o700 });
+        const now = new Date();
+        utimesSync(`${directory}.lock`, now, now);
+        this.#removeOld();
+        return {
+          directory,
+          receive: (progress) => new KeptFolder(directory, progress),
+          [Symbol.dispose]: () => closeSync(lock),
+        };
+      } catch (error) {
+        closeSync(lock);
+        throw error;
+      }
+    }
+    throw new BuildError("STORE", `${MOST_AT_ONCE} builds use the same context at once`);
+  }
+
+  /** The lock's descriptor; undefined when somebody has it. The kernel lets go of it when its holder dies. */
+  #lock(name: string): number | undefined {
+    const fd = openSync(join(this.#folder, `${name}.lock`), "a", 0o600);
+    const path = join(this.#folder, `${name}.lock`);
+    // It may have been removed between the two: then another file has that name by now, or none.
+    if (flock(fd, "exclusive", { wait: false }) && statSync(path, { throwIfNoEntry: false })?.ino === fstatSync(fd).ino)
+      return fd;
+    closeSync(fd);
+    return undefined;
+  }
+
+  #removeOld(): void {
+    const places = readdirSync(this.#folder)
+      .filter((name) => name.endsWith(".lock"))
+      .flatMap((name) => {
+        const found = statSync(join(this.#folder, name), { throwIfNoEntry: false });
+        return found === undefined ? [] : [{ name: name.slice(0, -".lock".length), usedMs: found.mtimeMs }];
+      })
+      .toSorted((a, b) => b.usedMs - a.usedMs);
+    for (const { name } of places.slice(MOST_PLACES)) this.#remove(name);
+  }
+
+  #remove(name: string): void {
+    const lock = this.#lock(name);
+    if (lock === undefined) return;
+    try {
+      const path = join(this.#folder, name);
+      removeTree(bytePath(path));
+      rmSync(`${path}.lock`, { force: true });
+    } catch (error) {
+      if (!isErrno(error, "ENOENT", "EACCES")) throw error; // of another user's daemon
+    } finally {
+      closeSync(lock);
+    }
+  }
+}

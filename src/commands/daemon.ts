@@ -1,0 +1,139 @@
+// `tsbuild daemon`: flags and a file to what the daemon works with, and the daemon until it is told to stop.
+
+import { readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { BuildError } from "../../builder/core/errors.ts";
+import { NamespaceNeeded } from "../../builder/core/namespace.ts";
+import { mayNeedNamespace } from "../../builder/namespace.ts";
+import type { DriverName } from "../../builder/request.ts";
+import { DAEMON_FLAGS } from "../cli/daemon-flags.ts";
+import type { Arguments } from "../cli/flags.ts";
+import { isOn, listOf, textOf } from "../cli/flags.ts";
+import { parseCount } from "../cli/sizes.ts";
+import type { DaemonFile } from "../config/daemon-file.ts";
+import { dataRoot } from "../config/data-root.ts";
+import type { Environment } from "../config/environment.ts";
+import { localRegistries } from "../config/registries.ts";
+import type { TlsFiles } from "../daemon/listen.ts";
+import { jsonLog } from "../daemon/log.ts";
+import type { DaemonSettings } from "../daemon/settings.ts";
+import type { Command } from "./command.ts";
+import { exactly, readArguments } from "./command.ts";
+
+const USAGE = `Usage:  tsbuild daemon [OPTIONS]
+
+Serves builds to BuildKit's clients: docker buildx with the remote driver, buildctl.`;
+
+const ENTITLEMENTS = ["network.host", "security.insecure"];
+const DRIVERS: readonly DriverName[] = ["launcher", "crun", "runc", "unshare"];
+const GRACE_SECONDS = 25;
+const EMPTY: DaemonFile = {
+  root: undefined,
+  addresses: [],
+  entitlements: [],
+  tls: {},
+  maxParallelism: undefined,
+  ignored: [],
+};
+
+/** The command. An ordinary user's daemon is root of a user namespace from its beginning: any build may need that. */
+export const daemon: Command = async (context) => {
+  const { environment } = context;
+  const args = await readArguments(context, DAEMON_FLAGS, USAGE);
+  if (args === undefined) return 0;
+  exactly(args, 0, "daemon", "none");
+  const configPath = textOf(args, "config");
+  const file = configPath === undefined ? EMPTY : await readFile(configPath);
+  const given = textOf(args, "root") ?? textOf(context.globals, "root") ?? environment["TSBUILD_ROOT"];
+  const root = dataRoot(given ?? file.root, environment, process.getuid?.() ?? 0);
+  const addresses = chosen(listOf(args, "addr"), file.addresses, environment);
+  const settings: DaemonSettings = {
+    root,
+    entitlements: entitlements([...listOf(args, "allow-insecure-entitlement"), ...file.entitlements]),
+    maxParallelism: file.maxParallelism,
+    requireSandbox: driver(textOf(args, "require-sandbox")),
+    environment: new Map(
+      Object.entries(environment).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+    ),
+    registries: (insecure) =>
+      localRegistries(environment, insecure, [], configPath === undefined ? undefined : resolve(configPath)),
+  };
+  const options = {
+    addresses,
+    settings,
+    tls: tlsOf(args, file),
+    isInsecure: isOn(args, "insecure"),
+    group: groupOf(textOf(args, "group")),
+    environment,
+    graceMs: parseCount(textOf(args, "shutdown-timeout") ?? String(GRACE_SECONDS), "--shutdown-timeout", 0) * 1000,
+    log: jsonLog((line) => void process.stderr.write(line)),
+  };
+  if (mayNeedNamespace()) {
+    // Inside the namespace this program is root, and must not look for other places then.
+    process.env["TSBUILD_ROOT"] = root;
+    process.env[SOCKETS_VARIABLE] = addresses.join("\n");
+    throw new NamespaceNeeded("running steps of builds");
+  }
+  for (const key of file.ignored) options.log("warn", "a setting that means nothing here", { key });
+  const { serve } = await import("../daemon/daemon.ts");
+  await serve(options, context.signal);
+  return 0;
+};
+
+/** Tells the program that runs once more where it listens: as root it would choose another place. */
+const SOCKETS_VARIABLE = "TSBUILD_DAEMON_ADDRESSES";
+
+function chosen(flags: readonly string[], file: readonly string[], environment: Environment): readonly string[] {
+  if (flags.length > 0) return [...new Set(flags)];
+  if (file.length > 0) return [...new Set(file)];
+  const inner = environment[SOCKETS_VARIABLE];
+  if (inner !== undefined) return inner.split("\n");
+  if (process.getuid?.() === 0) return ["unix:///run/tsbuild/daemon.sock"];
+  const runtime = environment["XDG_RUNTIME_DIR"];
+  if (runtime?.startsWith("/") === true) return [`unix://${join(runtime, "tsbuild/daemon.sock")}`];
+  throw new BuildError("USAGE", "there is no XDG_RUNTIME_DIR for the daemon's socket", {
+    hint: "name an address: --addr unix:///PATH",
+  });
+}
+
+async function readFile(path: string): Promise<DaemonFile> {
+  const { readDaemonFile } = await import("../config/daemon-file.ts");
+  return await readDaemonFile(resolve(path));
+}
+
+function tlsOf(args: Arguments, file: DaemonFile): TlsFiles | undefined {
+  const certificate = textOf(args, "tlscert") ?? file.tls.cert;
+  const key = textOf(args, "tlskey") ?? file.tls.key;
+  const ca = textOf(args, "tlscacert") ?? file.tls.ca;
+  if (certificate === undefined && key === undefined && ca === undefined) return undefined;
+  if (certificate === undefined || key === undefined)
+    throw new BuildError("USAGE", "TLS needs both a certificate (--tlscert) and its key (--tlskey)");
+  return { certificate, key, ca };
+}
+
+function entitlements(names: readonly string[]): readonly string[] {
+  const unknown = names.find((name) => !ENTITLEMENTS.includes(name));
+  if (unknown !== undefined)
+    throw new BuildError("USAGE", `"${unknown}" is no entitlement`, { hint: `they are ${ENTITLEMENTS.join(", ")}` });
+  return names;
+}
+
+function driver(text: string | undefined): DriverName | undefined {
+  if (text === undefined) return undefined;
+  const found = DRIVERS.find((candidate) => candidate === text);
+  if (found === undefined)
+    throw new BuildError("USAGE", `--require-sandbox: "${text}" is none of ${DRIVERS.join(", ")}`);
+  return found;
+}
+
+/** A group's number; by name as /etc/group has it. */
+function groupOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (/^\d+$/.test(text)) return Number(text);
+  const line = readFileSync("/etc/group", "utf8")
+    .split("\n")
+    .find((one) => one.startsWith(`${text}:`));
+  const number = Number(line?.split(":")[2] ?? Number.NaN);
+  if (!Number.isInteger(number)) throw new BuildError("USAGE", `--group: there is no group "${text}"`);
+  return number;
+}

@@ -1,0 +1,123 @@
+// Contexts and Dockerfiles as clients name them, as those of a request. A client reaches its own folders and what is on
+// the network; nothing that it says names a file of this machine.
+
+import { posix } from "node:path";
+import { BuildError } from "../../../builder/core/errors.ts";
+import { parseReference } from "../../../builder/core/reference.ts";
+import type { ContextSpec, DockerfileSpec } from "../../../builder/request.ts";
+import type { ClientSession } from "../session/client-session.ts";
+import { SessionFolder } from "../session/client-folder.ts";
+import type { ClientFolders } from "../../../builder/client-folders.ts";
+import { uploaded } from "../session/remote-session.ts";
+
+const UPLOAD_URL = "http://buildkit-session/";
+
+/** What contexts are opened with. */
+export interface ContextsWorld {
+  readonly session: ClientSession | undefined;
+  /** Other sessions, where a folder lies in one of them. */
+  readonly otherSession: (id: string) => Promise<ClientSession>;
+  readonly places: ClientFolders;
+  readonly held: DisposableStack;
+  readonly signal: AbortSignal;
+}
+
+export interface Contexts {
+  readonly context: ContextSpec;
+  readonly dockerfile: DockerfileSpec;
+  readonly namedContexts: ReadonlyMap<string, ContextSpec>;
+}
+
+/** The contexts that frontend attributes name (BuildKit, frontend/dockerui/config.go). Throws `USAGE`, `UNSUPPORTED`. */
+export async function readContexts(attrs: ReadonlyMap<string, string>, world: ContextsWorld): Promise<Contexts> {
+  const asked = attrs.get("context") ?? "";
+  const path = insideFolder(attrs.get("filename") ?? "");
+  const context = await mainContext(asked, attrs, world);
+  const dockerfileKey = attrs.get("dockerfilekey");
+  let dockerfile: DockerfileSpec;
+  if (context.kind === "client" || dockerfileKey !== undefined) {
+    const folder = await folderOf(dockerfileKey ?? "dockerfile", attrs, world);
+    dockerfile = { kind: "client", folder, ...(path === "" ? {} : { path }) };
+  } else {
+    dockerfile = path === "" || path === "Dockerfile" ? { kind: "default" } : { kind: "path", path };
+  }
+  const namedContexts = new Map<string, ContextSpec>();
+  for (const [key, value] of attrs)
+    if (key.startsWith("context:")) {
+      const name = key.slice("context:".length);
+      namedContexts.set(name, await namedContext(name, value, attrs, world));
+    }
+  return { context, dockerfile, namedContexts };
+}
+
+async function mainContext(
+  asked: string,
+  attrs: ReadonlyMap<string, string>,
+  world: ContextsWorld,
+): Promise<ContextSpec> {
+  if (asked.startsWith(UPLOAD_URL)) {
+    const session = needed(world.session, "a context that is piped in");
+    return { kind: "stream", open: () => uploaded(session, asked.slice(UPLOAD_URL.length - 1), world.signal) };
+  }
+  if (asked === "" || asked.startsWith("local:")) {
+    const name = asked === "" ? (attrs.get("contextkey") ?? "context") : asked.slice("local:".length);
+    return { kind: "client", folder: await folderOf(name, attrs, world) };
+  }
+  const remote = remoteContext(asked);
+  if (remote === undefined) throw new BuildError("USAGE", `"${asked}" is no build context`);
+  return remote;
+}
+
+async function namedContext(
+  name: string,
+  value: string,
+  attrs: ReadonlyMap<string, string>,
+  world: ContextsWorld,
+): Promise<ContextSpec> {
+  const [, scheme = "", rest = ""] = /^([\w-]+):(?:\/\/)?(.*)$/s.exec(value) ?? [];
+  switch (scheme) {
+    case "local":
+      return { kind: "client", folder: await folderOf(rest, attrs, world) };
+    case "docker-image":
+      if (rest !== "scratch") parseReference(rest);
+      return { kind: "image", reference: rest };
+    case "oci-layout":
+    case "input":
+    case "target":
+      throw new BuildError("UNSUPPORTED", `the named context "${name}" (${scheme}:) is not offered by this daemon yet`);
+  }
+  const remote = remoteContext(value);
+  if (remote === undefined)
+    throw new BuildError("USAGE", `the named context "${name}": "${value}" is no build context`);
+  return remote;
+}
+
+/** A folder of the client's; one that lies in another session says so. */
+async function folderOf(
+  name: string,
+  attrs: ReadonlyMap<string, string>,
+  { session, otherSession, places, held, signal }: ContextsWorld,
+): Promise<SessionFolder> {
+  const other = attrs.get(`local-sessionid:${name}`);
+  const owner = other === undefined ? needed(session, "a folder of the client's") : await otherSession(other);
+  const sharedKeyHint = attrs.get(`sharedkey:localdir:${name}`) ?? "";
+  return new SessionFolder({ session: owner, name, sharedKeyHint, places, held, signal });
+}
+
+function needed(session: ClientSession | undefined, what: string): ClientSession {
+  if (session === undefined) throw new BuildError("USAGE", `${what} needs a session, and the request names none`);
+  return session;
+}
+
+/** What is a URL of a git repository or of a file (BuildKit, dfgitutil). */
+function remoteContext(text: string): ContextSpec | undefined {
+  if (/^(git|ssh):\/\//.test(text) || /^[\w.-]+@[\w.-]+:/.test(text)) return { kind: "git", url: text };
+  if (text.startsWith("github.com/")) return { kind: "git", url: text };
+  if (!/^https?:\/\//.test(text)) return undefined;
+  return /\.git(#.*|\?.*)?$/.test(text) ? { kind: "git", url: text } : { kind: "http", url: text };
+}
+
+/** Relative and without "..": what a client names lies in the folder that it names. */
+function insideFolder(path: string): string {
+  return path === "" ? "" : posix.join("/", path).slice(1);
+}

@@ -1,0 +1,118 @@
+// The service moby.buildkit.v1.frontend.LLBBridge: what a client calls within its build. Which build that is stands in
+// the call's metadata.
+
+import type { CallResult } from "../../../builder/call.ts";
+import { unary } from "../grpc/methods.ts";
+import type { Handler, ServerCall } from "../grpc/server.ts";
+import { CODE, RpcError } from "../grpc/status.ts";
+import {
+  BridgeSolveRequest,
+  BridgeSolveResponse,
+  EvaluateRequest,
+  InputsResponse,
+  PongResponse,
+  ReturnRequest,
+  WarnRequest,
+} from "../proto/bridge.ts";
+import type { ResultMessage } from "../proto/bridge.ts";
+import { Empty } from "../proto/control.ts";
+import type { Of } from "../proto/message.ts";
+import { FRONTEND_CAPS, LLB_CAPS, workerRecord } from "./capabilities.ts";
+import { rpcErrorOf } from "./errors.ts";
+import type { Job } from "./jobs.ts";
+import type { SolveWorld } from "./solve.ts";
+import { answerFor, buildFor, questionOf } from "./solve.ts";
+
+const SERVICE = "/moby.buildkit.v1.frontend.LLBBridge";
+const BUILD_ID = "buildkit-controlapi-buildid";
+
+/** The bridge's methods. */
+export function bridgeHandlers(world: SolveWorld): readonly (readonly [string, Handler])[] {
+  const jobOf = async (call: ServerCall): Promise<Job> => {
+    const ref = call.metadata.get(BUILD_ID);
+    if (ref === undefined || ref === "") throw new RpcError(CODE.invalidArgument, "no buildid found in context");
+    return await world.jobs.find(ref, true, call.signal);
+  };
+  return [
+    [
+      `${SERVICE}/Ping`,
+      unary(Empty, PongResponse, async (_, call) => {
+        await jobOf(call);
+        return { frontendCaps: FRONTEND_CAPS, llbCaps: LLB_CAPS, workers: [workerRecord()] };
+      }),
+    ],
+    [
+      `${SERVICE}/Solve`,
+      unary(BridgeSolveRequest, BridgeSolveResponse, async (request, call) => ({
+        result: await bridgeSolve(world, await jobOf(call), request),
+      })),
+    ],
+    [
+      `${SERVICE}/Evaluate`,
+      unary(EvaluateRequest, Empty, async ({ ref }, call) => {
+        const job = await jobOf(call);
+        await evaluate(world, job, ref);
+        return {};
+      }),
+    ],
+    [
+      `${SERVICE}/Return`,
+      unary(ReturnRequest, Empty, async (request, call) => {
+        (await jobOf(call)).gateway.return(request);
+        return {};
+      }),
+    ],
+    [`${SERVICE}/Inputs`, unary(Empty, InputsResponse, () => ({}))],
+    [
+      `${SERVICE}/Warn`,
+      unary(WarnRequest, Empty, async ({ short, url }, call) => {
+        const message = Buffer.from(short).toString("utf8");
+        (await jobOf(call)).log.add({ kind: "warning", message, ...(url === "" ? {} : { url }) });
+        return {};
+      }),
+    ],
+  ];
+}
+
+async function bridgeSolve(
+  world: SolveWorld,
+  job: Job,
+  request: Of<typeof BridgeSolveRequest>,
+): Promise<Of<typeof ResultMessage>> {
+  const none = { oldRef: "", ref: undefined, refs: undefined, metadata: new Map<string, Uint8Array>() };
+  const isEmpty = request.frontend === "" && (request.definition?.ops.length ?? 0) === 0;
+  if (isEmpty) return none;
+  const id = job.gateway.keep(request);
+  try {
+    const question = questionOf(request.frontendOpt);
+    if (question !== undefined) {
+      const answer = await answerFor(world, job, request.frontendOpt, question);
+      return { ...none, metadata: metadataOf(answer, question === "check") };
+    }
+  } catch (error) {
+    throw rpcErrorOf(error);
+  }
+  if (request.evaluate) await evaluate(world, job, id);
+  return { ...none, ref: { id, definition: { ops: [] } } };
+}
+
+/** Builds without any output. What is built is known when the build itself comes to it. */
+async function evaluate(world: SolveWorld, job: Job, ref: string): Promise<void> {
+  if (ref === "") return;
+  try {
+    await buildFor(world, job, { attrs: job.gateway.find(ref), exporters: [], entitlements: [] });
+  } catch (error) {
+    throw rpcErrorOf(error);
+  }
+}
+
+function metadataOf({ json, text, findings, error }: CallResult, isCheck: boolean): Map<string, Uint8Array> {
+  const status = findings > 0 || error !== undefined ? "1" : "0";
+  const values = { "result.json": json, "result.txt": text, version: "1.0.0" };
+  return new Map(
+    Object.entries(isCheck ? { ...values, "result.statuscode": status } : values).map(([key, value]) => [
+      key,
+      Buffer.from(value),
+    ]),
+  );
+}

@@ -1,0 +1,88 @@
+// What this daemon tells its clients that it can do.
+
+import { hostPlatform } from "../../../builder/core/platform.ts";
+import { VERSION } from "../../version.ts";
+import type { BuildkitVersion, WorkerRecord } from "../proto/control.ts";
+import type { Of } from "../proto/message.ts";
+
+/** The release whose API is spoken: clients compare it with what they need. */
+const API_VERSION = "v0.25.0";
+
+export const VERSION_RECORD: Of<typeof BuildkitVersion> = {
+  package: "tsbuild",
+  version: `${API_VERSION}+tsbuild.${VERSION}`,
+  revision: "",
+  dockerfile: "1.20.0",
+};
+
+/** The one worker. */
+export function workerRecord(): Of<typeof WorkerRecord> {
+  const { os, architecture, variant = "" } = hostPlatform();
+  return {
+    id: "tsbuild",
+    labels: new Map([
+      ["org.mobyproject.buildkit.worker.executor", "oci"],
+      ["org.mobyproject.buildkit.worker.snapshotter", "tsbuild"],
+    ]),
+    platforms: [{ os, architecture, variant }],
+    version: VERSION_RECORD,
+  };
+}
+
+const FRONTEND = [
+  "solve.base",
+  "solve.inlinecache",
+  "resolveimage",
+  "return",
+  "returnmap",
+  "readfile",
+  "readdir",
+  "statfile",
+  "importcaches",
+  "proto.refarray",
+  "reference.output",
+  "frontend.inputs",
+  "gateway.solve.metadata",
+  "frontend.caps",
+  "gateway.solve.evaluate",
+  "gateway.evaluate",
+  "gateway.warnings",
+];
+/** "exporter.image.attestations" makes clients ask for provenance by default. */
+const LLB = [
+  "source.image",
+  "source.image.resolvemode",
+  "source.local",
+  "source.local.unique",
+  "source.local.sessionid",
+  "source.local.includepatterns",
+  "source.local.followpaths",
+  "source.local.excludepatterns",
+  "source.local.sharedkeyhint",
+  "source.git",
+  "source.http",
+  "exec.meta.base",
+  "exec.meta.network",
+  "exec.meta.security",
+  "exec.mount.bind",
+  "exec.mount.cache",
+  "exec.mount.cache.sharing",
+  "exec.mount.secret",
+  "exec.mount.ssh",
+  "exec.mount.tmpfs",
+  "file.base",
+  "constraints",
+  "platform",
+  "meta.ignorecache",
+  "meta.description",
+  "meta.exportcache",
+  "mergeop",
+  "diffop",
+  "exporter.multiple",
+  "exporter.image.attestations",
+];
+
+type Capabilities = readonly { readonly id: string; readonly enabled: boolean }[];
+
+export const FRONTEND_CAPS: Capabilities = FRONTEND.map((id) => ({ id, enabled: true }));
+export const LLB_CAPS: Capabilities = LLB.map((id) => ({ id, enabled: true }));

@@ -1,0 +1,95 @@
+// The builds that are under way and those that ended lately, by the name that the client gave them. Calls about a build
+// may come before the build itself: they wait for it a little.
+
+import { randomUUID } from "node:crypto";
+import { join } from "node:path";
+import { CODE, RpcError } from "../grpc/status.ts";
+import type { ClientSession } from "../session/client-session.ts";
+import { Gateway } from "./gateway.ts";
+import { StatusLog } from "./status-log.ts";
+
+/** How long a call waits for its build, in ms. */
+const PATIENCE_MS = 3000;
+/** Ended builds whose log can still be read. */
+const MOST_ENDED = 32;
+
+/** One build. */
+export interface Job {
+  readonly ref: string;
+  readonly log: StatusLog;
+  readonly gateway: Gateway;
+  /** The client's session, once it is there; undefined for a client without one. */
+  readonly session: Promise<ClientSession | undefined>;
+  /** Aborted when the build is to stop, or is over. */
+  readonly signal: AbortSignal;
+}
+
+export class Jobs {
+  readonly #directory: string;
+  readonly #running = new Map<string, Job>();
+  readonly #ended = new Map<string, Job>();
+  readonly #waiting = new Map<string, Set<() => void>>();
+
+  /** `root` is the store's. */
+  constructor(root: string) {
+    this.#directory = join(root, "tsbuild/work");
+  }
+
+  /** Number of builds under way. */
+  get running(): number {
+    return this.#running.size;
+  }
+
+  /** Begins a build. Throws `RpcError` when one of that name is under way or has been. */
+  begin(ref: string, session: Promise<ClientSession | undefined>, signal: AbortSignal): Job {
+    if (ref === "") throw new RpcError(CODE.invalidArgument, "the build has no ref");
+    if (this.#running.has(ref) || this.#ended.has(ref)) throw new RpcError(CODE.alreadyExists, `job ID ${ref} exists`);
+    const log = new StatusLog(join(this.#directory, `status-${randomUUID()}`));
+    const job = { ref, log, gateway: new Gateway(), session, signal };
+    this.#running.set(ref, job);
+    for (const wake of this.#waiting.get(ref) ?? []) wake();
+    return job;
+  }
+
+  /** The build is over; `isKept` when its log may be asked for later. */
+  end(job: Job, isKept: boolean): void {
+    job.log.end();
+    this.#running.delete(job.ref);
+    if (!isKept) {
+      job.log.forget();
+      return;
+    }
+    this.#ended.set(job.ref, job);
+    for (const [ref, old] of this.#ended) {
+      if (this.#ended.size <= MOST_ENDED) break;
+      this.#ended.delete(ref);
+      old.log.forget();
+    }
+  }
+
+  /** A build by its name, waited for; `isRunning` leaves out those that have ended. Throws `RpcError` when there is none. */
+  async find(ref: string, isRunning: boolean, signal: AbortSignal): Promise<Job> {
+    const find = (): Job | undefined => this.#running.get(ref) ?? (isRunning ? undefined : this.#ended.get(ref));
+    const found = find();
+    if (found !== undefined) return found;
+    const waiting = this.#waiting.get(ref) ?? new Set();
+    this.#waiting.set(ref, waiting);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, PATIENCE_MS);
+    signal.addEventListener("abort", () => resolve(), { once: true });
+    waiting.add(resolve);
+    await promise;
+    clearTimeout(timer);
+    waiting.delete(resolve);
+    if (waiting.size === 0) this.#waiting.delete(ref);
+    const job = find();
+    if (job === undefined) throw new RpcError(CODE.notFound, `no such job ${ref}`);
+    return job;
+  }
+
+  /** Closes what is kept of ended builds. */
+  forgetAll(): void {
+    for (const { log } of this.#ended.values()) log.forget();
+    this.#ended.clear();
+  }
+}

@@ -1,0 +1,60 @@
+// The service moby.buildkit.v1.Control, and the health that load balancers ask for.
+
+import { streaming, unary } from "../grpc/methods.ts";
+import type { Handler } from "../grpc/server.ts";
+import { CODE, RpcError } from "../grpc/status.ts";
+import {
+  Empty,
+  HealthRequest,
+  HealthResponse,
+  InfoResponse,
+  ListWorkersRequest,
+  ListWorkersResponse,
+  SolveRequest,
+  SolveResponse,
+  StatusRequest,
+} from "../proto/control.ts";
+import { bridgeHandlers } from "./bridge.ts";
+import { VERSION_RECORD, workerRecord } from "./capabilities.ts";
+import type { SolveWorld } from "./solve.ts";
+import { solve } from "./solve.ts";
+
+const SERVICE = "/moby.buildkit.v1.Control";
+/** grpc.health.v1. */
+const SERVING = 1;
+const NOT_SERVING = 2;
+
+/** What the service works with. */
+export interface ControlWorld extends SolveWorld {
+  /** Whether no new builds are taken. */
+  isDraining(): boolean;
+}
+
+/** Every method that is served, by its full name. */
+export function controlHandlers(world: ControlWorld): ReadonlyMap<string, Handler> {
+  return new Map<string, Handler>([
+    [`${SERVICE}/Info`, unary(Empty, InfoResponse, () => ({ version: VERSION_RECORD }))],
+    [`${SERVICE}/ListWorkers`, unary(ListWorkersRequest, ListWorkersResponse, () => ({ records: [workerRecord()] }))],
+    [`${SERVICE}/Session`, (call) => world.sessions.hold(call)],
+    [
+      `${SERVICE}/Solve`,
+      unary(SolveRequest, SolveResponse, async (request, call) => {
+        if (world.isDraining()) throw new RpcError(CODE.unavailable, "the daemon is stopping and takes no new builds");
+        return { exporterResponse: await solve(world, request, call) };
+      }),
+    ],
+    [
+      `${SERVICE}/Status`,
+      streaming(StatusRequest, async ({ ref }, call) => {
+        call.start({ "buildkit-current-timestamp": new Date().toISOString() });
+        const { log } = await world.jobs.find(ref, false, call.signal);
+        for await (const message of log.messages(call.signal)) await call.send(message);
+      }),
+    ],
+    [
+      "/grpc.health.v1.Health/Check",
+      unary(HealthRequest, HealthResponse, () => ({ status: world.isDraining() ? NOT_SERVING : SERVING })),
+    ],
+    ...bridgeHandlers(world),
+  ]);
+}

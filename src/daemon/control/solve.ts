@@ -1,0 +1,148 @@
+// Control.Solve: a build from its request to what its exporters say. The client either names the frontend at once, or
+// calls it through the bridge and hands the result back.
+
+import { build } from "../../../builder/build.ts";
+import { call } from "../../../builder/call.ts";
+import type { CallResult, Question } from "../../../builder/call.ts";
+import type { BuildResult } from "../../../builder/request.ts";
+import { requestOf } from "../build/request.ts";
+import { exportersOf } from "../build/exporters.ts";
+import type { ServerCall } from "../grpc/server.ts";
+import { CODE, RpcError } from "../grpc/status.ts";
+import type { Exporter, SolveRequest } from "../proto/control.ts";
+import type { ClientFolders } from "../../../builder/client-folders.ts";
+import type { Sessions } from "../session/sessions.ts";
+import type { Log } from "../log.ts";
+import type { DaemonSettings } from "../settings.ts";
+import { rpcErrorOf } from "./errors.ts";
+import type { Attrs } from "./gateway.ts";
+import { requireKnownFrontend } from "./gateway.ts";
+import type { Job, Jobs } from "./jobs.ts";
+
+/** What builds work with. */
+export interface SolveWorld {
+  readonly settings: DaemonSettings;
+  readonly jobs: Jobs;
+  readonly sessions: Sessions;
+  readonly places: ClientFolders;
+  /** Aborted when the daemon gives its builds up. */
+  readonly stopped: AbortSignal;
+  readonly log: Log;
+}
+
+/** Builds; what is returned are the exporters' words. Nothing of the build is left when it returns. Throws `RpcError`. */
+export async function solve(
+  world: SolveWorld,
+  request: SolveRequest,
+  { signal: gone }: Pick<ServerCall, "signal">,
+): Promise<ReadonlyMap<string, string>> {
+  const ended = new AbortController();
+  const signal = AbortSignal.any([gone, world.stopped, ended.signal]);
+  const session = request.session === "" ? Promise.resolve(undefined) : world.sessions.find(request.session, signal);
+  session.catch(() => undefined); // asked for below
+  const job = world.jobs.begin(request.ref, session, signal);
+  let isBuild = false;
+  try {
+    await session;
+    const attrs = await whatToBuild(job, request);
+    isBuild = attrs !== undefined;
+    const exporters = exportersOf(request);
+    if (attrs === undefined) {
+      if (exporters.length > 0) throw new RpcError(CODE.invalidArgument, "there is no result to export");
+      return new Map();
+    }
+    world.log("info", "build", { ref: job.ref });
+    const result = await buildFor(world, job, { attrs, exporters, entitlements: request.entitlements });
+    world.log("info", "built", { ref: job.ref, digest: result.digest });
+    return responseOf(result);
+  } catch (error) {
+    const failure = rpcErrorOf(gone.aborted ? new RpcError(CODE.cancelled, "context canceled") : error);
+    if (isBuild) world.log("info", "build failed", { ref: job.ref, code: failure.status.code, error: failure.message });
+    throw failure;
+  } finally {
+    ended.abort(new RpcError(CODE.cancelled, "the build is over"));
+    world.jobs.end(job, isBuild && !request.internal);
+  }
+}
+
+async function whatToBuild(
+  job: Job,
+  { frontend, frontendAttrs, definition }: SolveRequest,
+): Promise<Attrs | undefined> {
+  if (frontend !== "" || (definition !== undefined && definition.ops.length > 0)) {
+    requireKnownFrontend(frontend, frontendAttrs);
+    return frontendAttrs;
+  }
+  return await job.gateway.returned(job.signal);
+}
+
+/** One build on behalf of a job. */
+export async function buildFor(
+  world: SolveWorld,
+  job: Job,
+  asked: {
+    readonly attrs: Attrs;
+    readonly exporters: readonly Exporter[];
+    readonly entitlements: readonly string[];
+  },
+): Promise<BuildResult> {
+  using held = new DisposableStack();
+  const request = await requestOf(asked, await requestWorld(world, job, held));
+  return await build(request, job.signal);
+}
+
+const QUESTIONS: ReadonlyMap<string, Question> = new Map([
+  ["frontend.lint", "check"],
+  ["frontend.outline", "outline"],
+  ["frontend.targets", "targets"],
+  ["frontend.subrequests.describe", "subrequests.describe"],
+]);
+
+/** The question that attributes ask instead of a build; undefined for a build. Throws `RpcError` for an unknown one. */
+export function questionOf(attrs: Attrs): Question | undefined {
+  const name = attrs.get("requestid") ?? "";
+  if (name === "") return undefined;
+  const question = QUESTIONS.get(name);
+  if (question !== undefined) return question;
+  const detail = {
+    typeUrl: "github.com/moby/buildkit/errdefs.Subrequest+json",
+    value: Buffer.from(JSON.stringify({ name })),
+  };
+  throw new RpcError(CODE.unimplemented, `unsupported request ${name}`, [detail]);
+}
+
+/** Answers a question about the Dockerfile. */
+export async function answerFor(world: SolveWorld, job: Job, attrs: Attrs, question: Question): Promise<CallResult> {
+  using held = new DisposableStack();
+  const asked = { attrs, exporters: [], entitlements: [] };
+  const request = await requestOf(asked, await requestWorld(world, job, held));
+  return await call(request, question, job.signal);
+}
+
+async function requestWorld(
+  { settings, places, sessions }: SolveWorld,
+  { session, signal, log }: Job,
+  held: DisposableStack,
+): Promise<Parameters<typeof requestOf>[1]> {
+  return {
+    settings,
+    places,
+    held,
+    signal,
+    session: await session,
+    otherSession: (id) => sessions.find(id, signal),
+    events: (event) => log.add(event),
+  };
+}
+
+/** By the names that BuildKit's exporters use. */
+function responseOf({ images, digest, descriptor, names }: BuildResult): ReadonlyMap<string, string> {
+  const response = new Map<string, string>();
+  const [only] = images.length === 1 ? images : [];
+  if (digest !== undefined) response.set("containerimage.digest", digest);
+  if (only !== undefined) response.set("containerimage.config.digest", only.imageId);
+  if (descriptor !== undefined)
+    response.set("containerimage.descriptor", Buffer.from(JSON.stringify(descriptor)).toString("base64"));
+  if (names.length > 0) response.set("image.name", names.join(","));
+  return response;
+}

@@ -1,0 +1,75 @@
+// Messages in an HTTP/2 stream: a byte that says whether it is compressed, four with the length, the message
+// (grpc/doc/PROTOCOL-HTTP2.md, Length-Prefixed-Message).
+
+import type { Duplex } from "node:stream";
+import { once } from "node:events";
+import { CODE, RpcError } from "./status.ts";
+
+/** What BuildKit's server and clients take at most. */
+const LARGEST_MESSAGE_BYTES = 16 << 20;
+const PREFIX_BYTES = 5;
+
+/** The messages of a stream, one after the other; nothing is read ahead of who asks. Throws `RpcError`. */
+export async function* readMessages(stream: AsyncIterable<unknown>): AsyncGenerator<Uint8Array, void, void> {
+  let held: Buffer[] = [];
+  let size = 0;
+  let wanted = PREFIX_BYTES;
+  for await (const chunk of stream) {
+    if (!(chunk instanceof Uint8Array)) throw new RpcError(CODE.internal, "a stream of text");
+    held.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
+    size += chunk.length;
+    if (size < wanted) continue;
+    const all = held.length === 1 && held[0] !== undefined ? held[0] : Buffer.concat(held);
+    let at = 0;
+    wanted = PREFIX_BYTES;
+    while (all.length - at >= PREFIX_BYTES) {
+      const length = lengthAt(all, at);
+      if (all.length - at < PREFIX_BYTES + length) {
+        wanted = PREFIX_BYTES + length;
+        break;
+      }
+      yield all.subarray(at + PREFIX_BYTES, at + PREFIX_BYTES + length);
+      at += PREFIX_BYTES + length;
+    }
+    held = at === all.length ? [] : [all.subarray(at)];
+    size = all.length - at;
+  }
+  if (size > 0) throw new RpcError(CODE.internal, "the stream ended in the middle of a message");
+}
+
+function lengthAt(bytes: Buffer, at: number): number {
+  if (bytes[at] !== 0) throw new RpcError(CODE.unimplemented, "compressed messages are not taken");
+  const length = bytes.readUInt32BE(at + 1);
+  if (length > LARGEST_MESSAGE_BYTES)
+    throw new RpcError(
+      CODE.resourceExhausted,
+      `a message of ${length} bytes; at most ${LARGEST_MESSAGE_BYTES} are taken`,
+    );
+  return length;
+}
+
+/** Writes one message, given in parts, and waits until the stream can take another. Throws `RpcError` when it is gone. */
+export async function writeMessage(stream: Duplex, parts: readonly Uint8Array[]): Promise<void> {
+  if (stream.destroyed || stream.writableEnded) throw new RpcError(CODE.unavailable, "the other side has gone");
+  const prefix = Buffer.alloc(PREFIX_BYTES);
+  prefix.writeUInt32BE(
+    parts.reduce((sum, { length }) => sum + length, 0),
+    1,
+  );
+  stream.cork();
+  stream.write(prefix);
+  let canTakeMore = true;
+  for (const part of parts) if (part.length > 0) canTakeMore = stream.write(part);
+  stream.uncork();
+  if (canTakeMore && !stream.writableNeedDrain) return;
+  const gone = new AbortController();
+  const onClose = (): void => gone.abort();
+  stream.once("close", onClose);
+  try {
+    await once(stream, "drain", { signal: gone.signal });
+  } catch {
+    throw new RpcError(CODE.unavailable, "the other side has gone");
+  } finally {
+    stream.off("close", onClose);
+  }
+}

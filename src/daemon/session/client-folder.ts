@@ -1,0 +1,83 @@
+// A folder of a client, over its session (BuildKit, session/filesync).
+
+import type { ClientFolder, FolderSelection } from "../../../builder/core/session.ts";
+import type { ClientFolders } from "../../../builder/client-folders.ts";
+import { bytePath } from "../../../builder/core/byte-path.ts";
+import type { CallMetadata } from "../grpc/client.ts";
+import type { ClientSession } from "./client-session.ts";
+import { explainSession } from "./explain.ts";
+import { receiveFiles } from "./receive-files.ts";
+import { SmallFiles } from "./small-files.ts";
+
+const DIFF_COPY = "/moby.filesync.v1.FileSync/DiffCopy";
+
+/** What a folder is brought with. */
+export interface FolderWorld {
+  readonly session: ClientSession;
+  /** The name under which the client offers it ("context", "dockerfile"). */
+  readonly name: string;
+  /** Equal from build to build for one folder, where the client says it. */
+  readonly sharedKeyHint: string;
+  readonly places: ClientFolders;
+  /** What is to be disposed when the build ends. */
+  readonly held: DisposableStack;
+  readonly signal: AbortSignal;
+}
+
+export class SessionFolder implements ClientFolder {
+  readonly #world: FolderWorld;
+
+  constructor(world: FolderWorld) {
+    this.#world = world;
+  }
+
+  async read(paths: readonly string[]): Promise<ReadonlyMap<string, Uint8Array>> {
+    const files = new SmallFiles();
+    await this.#transfer({ followpaths: paths }, (call) => receiveFiles(call, files));
+    return new Map(
+      paths.flatMap((path): [string, Uint8Array][] => {
+        const bytes = files.read(bytePath(path.replace(/^\/+/, "")));
+        return bytes === undefined ? [] : [[path, bytes]];
+      }),
+    );
+  }
+
+  async bring({ excludes, paths }: FolderSelection, progress: (bytes: number) => void): Promise<string> {
+    const { session, name, sharedKeyHint, places, held } = this.#world;
+    // Without a key of the client's nothing says that a later folder is this one.
+    const key = session.sharedKey === "" && sharedKeyHint === "" ? session.id : `${sharedKeyHint}:${session.sharedKey}`;
+    const place = held.use(places.take(`${name}:${key}`));
+    await this.#transfer({ "exclude-patterns": excludes, followpaths: paths }, async (call) => {
+      using folder = place.receive(progress);
+      await receiveFiles(call, folder);
+      folder.finish();
+    });
+    return place.directory;
+  }
+
+  async #transfer(
+    lists: Readonly<Record<string, readonly string[]>>,
+    receive: (call: ReturnType<ClientSession["client"]["call"]>) => Promise<void>,
+  ): Promise<void> {
+    const { session, name, signal } = this.#world;
+    const metadata: Record<string, string | readonly string[]> = {};
+    for (const [key, values] of Object.entries({ "dir-name": [name], ...lists }))
+      Object.assign(metadata, encoded(key, values));
+    try {
+      await using call = session.client.call(DIFF_COPY, metadata, signal);
+      await receive(call);
+    } catch (error) {
+      throw explainSession(error, `the client's folder "${name}" cannot be read`, "CONTEXT", signal);
+    }
+  }
+}
+
+/** Headers are ASCII: where a value is not, all of its key are written as in a URL, and a second key says so. */
+function encoded(key: string, values: readonly string[]): CallMetadata {
+  if (values.length === 0) return {};
+  if (values.every((value) => /^[\x20-\x7e]*$/.test(value))) return { [key]: values };
+  return {
+    [key]: values.map((value) => encodeURIComponent(value).replaceAll("%20", "+")),
+    [`${key}-encoded`]: "1",
+  };
+}

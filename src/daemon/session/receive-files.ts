@@ -1,0 +1,88 @@
+// The receiving side of a file transfer (BuildKit, session/filesync; fsutil, receive.go): the client tells of its files
+// in order, what is wanted of them is asked for at once, and their bytes come in pieces.
+
+import type { BytePath } from "../../../builder/core/byte-path.ts";
+import { displayPath, parentOf } from "../../../builder/core/byte-path.ts";
+import type { ClientFile, FileReceiver } from "../../../builder/core/client-file.ts";
+import { BuildError } from "../../../builder/core/errors.ts";
+import type { ClientCall } from "../grpc/client.ts";
+import { readPacket, writePacket } from "../proto/packets.ts";
+import { fileOf } from "./go-stat.ts";
+
+const MOST_FILES = 4_000_000;
+const LONGEST_PATH = 4096;
+
+/** Receives a whole transfer. Throws `CONTEXT` for what no client sends, `RpcError` when the client goes. */
+export async function receiveFiles(call: ClientCall, receiver: FileReceiver): Promise<void> {
+  const order = new PathOrder();
+  const awaited = new Map<number, BytePath>();
+  let [count, isListed, isFinished] = [0, false, false];
+  for await (const message of call.messages) {
+    const packet = readPacket(message);
+    switch (packet.kind) {
+      case "stat": {
+        if (isListed) throw broken("a file is told of after the end of the list");
+        if (packet.stat === undefined) {
+          isListed = true;
+          break;
+        }
+        const id = count++;
+        if (count > MOST_FILES) throw broken(`more than ${MOST_FILES} files`);
+        const file = fileOf(packet.stat);
+        order.check(file);
+        if (!receiver.entry(file)) break;
+        awaited.set(id, file.path);
+        await call.send(writePacket({ kind: "request", id }));
+        break;
+      }
+      case "data": {
+        const path = awaited.get(packet.id);
+        if (path === undefined) throw broken(`bytes of a file that was not asked for (${packet.id})`);
+        if (packet.data.length > 0) receiver.data(path, packet.data);
+        else {
+          awaited.delete(packet.id);
+          receiver.done(path);
+        }
+        break;
+      }
+      case "error":
+        throw new BuildError("CONTEXT", `the client cannot send its files: ${packet.message}`);
+      case "finish":
+        if (!isFinished) throw broken("the transfer ends before all files have come");
+        call.end();
+        break;
+      case "request":
+        throw broken("a request for a file");
+    }
+    if (isListed && awaited.size === 0 && !isFinished) {
+      isFinished = true;
+      await call.send(writePacket({ kind: "finish" }));
+    }
+  }
+  if (!isFinished) throw broken("the transfer ends before all files have come");
+}
+
+/** Paths are relative, plain, and come after the directory that they are in. */
+class PathOrder {
+  readonly #directories = new Set<BytePath>([""]);
+  readonly #seen = new Set<BytePath>();
+
+  check({ path, type, size }: ClientFile): void {
+    const isPlain =
+      path !== "" &&
+      path.length <= LONGEST_PATH &&
+      !path.includes("\0") &&
+      path.split("/").every((part) => part !== "" && part !== "." && part !== "..");
+    if (!isPlain) throw broken(`the path "${displayPath(path)}"`);
+    if (!this.#directories.has(parentOf(path)))
+      throw broken(`"${displayPath(path)}" comes before the directory that it is in`);
+    if (this.#seen.has(path)) throw broken(`"${displayPath(path)}" comes twice`);
+    if (!Number.isSafeInteger(size) || size < 0) throw broken(`"${displayPath(path)}" has a size of ${size}`);
+    this.#seen.add(path);
+    if (type === "dir") this.#directories.add(path);
+  }
+}
+
+function broken(what: string): BuildError {
+  return new BuildError("CONTEXT", `the client's files come in a way that cannot be understood: ${what}`);
+}

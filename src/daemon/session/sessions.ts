@@ -1,0 +1,73 @@
+// The sessions that are open, by their id. A build may ask for one that is still on its way.
+
+import { once } from "node:events";
+import { CODE, RpcError } from "../grpc/status.ts";
+import type { ServerCall } from "../grpc/server.ts";
+import { ClientSession } from "./client-session.ts";
+import { tunnel } from "./tunnel.ts";
+
+/** How long a build waits for its session, in ms. */
+const PATIENCE_MS = 5000;
+
+export class Sessions {
+  readonly #open = new Map<string, ClientSession>();
+  readonly #waiting = new Map<string, Set<(session: ClientSession) => void>>();
+
+  /** Number of open ones. */
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /** Holds a session open for as long as its client wants it. */
+  async hold(call: ServerCall): Promise<void> {
+    const connection = tunnel(call);
+    const closed = once(connection, "close").catch(() => undefined);
+    connection.on("error", () => undefined); // "close" follows
+    using session = new ClientSession(call.metadata, connection);
+    if (session.id === "") throw new RpcError(CODE.invalidArgument, "the session has no id");
+    if (this.#open.has(session.id)) throw new RpcError(CODE.alreadyExists, `session ${session.id} is open already`);
+    this.#open.set(session.id, session);
+    try {
+      call.start();
+      for (const take of this.#waiting.get(session.id) ?? []) take(session);
+      const ended = new Promise((resolve) => connection.once("end", resolve));
+      await Promise.race([closed, ended]);
+    } finally {
+      this.#open.delete(session.id);
+      connection.destroy();
+      await closed;
+    }
+  }
+
+  /** A session, waited for. Throws `RpcError` when it does not come. */
+  async find(id: string, signal: AbortSignal): Promise<ClientSession> {
+    const open = this.#open.get(id);
+    if (open !== undefined) return open;
+    signal.throwIfAborted();
+    return await new Promise((resolve, reject) => {
+      const waiting = this.#waiting.get(id) ?? new Set();
+      this.#waiting.set(id, waiting);
+      const forget = (): void => {
+        clearTimeout(timer);
+        signal.removeEventListener("abort", abort);
+        waiting.delete(take);
+        if (waiting.size === 0) this.#waiting.delete(id);
+      };
+      const take = (session: ClientSession): void => {
+        forget();
+        resolve(session);
+      };
+      const refuse = (error: unknown): void => {
+        forget();
+        reject(error);
+      };
+      const abort = (): void => refuse(signal.reason);
+      const timer = setTimeout(
+        () => refuse(new RpcError(CODE.unavailable, `no active session for ${id}: it did not come within 5 s`)),
+        PATIENCE_MS,
+      );
+      signal.addEventListener("abort", abort);
+      waiting.add(take);
+    });
+  }
+}

@@ -1,0 +1,52 @@
+// A client's session: an HTTP/2 connection in which the client is the server, carried in the messages of a call.
+
+import { Duplex } from "node:stream";
+import type { ServerCall } from "../grpc/server.ts";
+import { bytesMessage, readBytesMessage } from "../proto/packets.ts";
+
+/** Below what every client takes in one message. */
+const CHUNK_BYTES = 1 << 20;
+
+/** The bytes that a call carries, as a connection. Ends when the client ends its side; destroyed when the call breaks. */
+export function tunnel(call: ServerCall): Duplex {
+  const messages = call.messages[Symbol.asyncIterator]();
+  let isReading = false;
+  const duplex: Duplex = new Duplex({
+    read() {
+      if (isReading) return;
+      isReading = true;
+      void (async () => {
+        try {
+          for (;;) {
+            const next = await messages.next();
+            if (next.done === true) {
+              duplex.push(null);
+              return;
+            }
+            const data = readBytesMessage(next.value);
+            if (data.length > 0 && !duplex.push(data)) return;
+          }
+        } catch (error) {
+          duplex.destroy(error instanceof Error ? error : new Error(String(error)));
+        } finally {
+          isReading = false;
+        }
+      })();
+    },
+    write(chunk: Uint8Array, _encoding, done) {
+      send(call, chunk).then(
+        () => done(),
+        (error: unknown) => done(error instanceof Error ? error : new Error(String(error))),
+      );
+    },
+  });
+  const abort = (): void => void duplex.destroy();
+  call.signal.addEventListener("abort", abort, { once: true });
+  duplex.once("close", () => call.signal.removeEventListener("abort", abort));
+  return duplex;
+}
+
+async function send(call: ServerCall, chunk: Uint8Array): Promise<void> {
+  for (let at = 0; at < chunk.length; at += CHUNK_BYTES)
+    await call.send(...bytesMessage(chunk.subarray(at, at + CHUNK_BYTES)));
+}
