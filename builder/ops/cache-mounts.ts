@@ -1,17 +1,19 @@
-// Cache mounts: directories that outlive a build, by id. `shared` ones are used by
-// everybody at once, `locked` ones by one step at a time, and of a `private` one each
-// concurrent step gets its own. Held across processes by lock files in the store.
+// Cache mounts: directories that outlive a build, by id. `shared` ones are used by many steps at once, `locked` ones by
+// one step alone, and of a `private` one each concurrent step gets its own. Which step uses one is known to all
+// processes by a flock(2) on the directory itself, which the kernel takes back when its holder dies.
 
 import {
   chmodSync,
   chownSync,
+  closeSync,
+  constants,
   existsSync,
-  linkSync,
+  fstatSync,
   mkdirSync,
-  readFileSync,
+  openSync,
   renameSync,
   rmSync,
-  writeFileSync,
+  statSync,
 } from "node:fs";
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
@@ -19,8 +21,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { BytePath } from "../core/byte-path.ts";
 import { digestOf, hexOf } from "../core/digest.ts";
 import { BuildError, isErrno } from "../core/errors.ts";
+import { flock } from "../core/syscall.ts";
 import type { Ref } from "../snapshot/ref.ts";
-import { isOwnerAlive, ownerName } from "../store/owner.ts";
 
 export interface CacheMountRequest {
   readonly id: string;
@@ -33,9 +35,10 @@ export interface CacheMountRequest {
   readonly from: { readonly ref: Ref; readonly selector: BytePath } | undefined;
 }
 
-/** A cache directory in use by one step. */
-export interface CacheLease extends AsyncDisposable {
-  readonly path: string;
+/** The cache directories in use by one step; disposing gives them back. */
+export interface CacheLease extends Disposable {
+  /** In the order of the requests. */
+  readonly paths: readonly string[];
 }
 
 export interface CacheMountsOptions {
@@ -52,6 +55,9 @@ export interface CacheMountsOptions {
   ) => Promise<void>;
 }
 
+const LONGEST_WAIT_MS = 50;
+const STRICTEST: readonly CacheMountRequest["sharing"][] = ["locked", "private", "shared"];
+
 /** Hands out the cache directories of one store. */
 export class CacheMounts {
   readonly #options: CacheMountsOptions;
@@ -60,26 +66,41 @@ export class CacheMounts {
     this.#options = options;
   }
 
-  /** Waits for a locked one; disposing the lease gives it back. */
-  async acquire(request: CacheMountRequest, signal: AbortSignal): Promise<CacheLease> {
-    const name = hexOf(digestOf(JSON.stringify([request.id, beginningOf(request)])));
+  /**
+   * The directories of one step. Waits for `locked` ones; all steps take them in one order, so that no two wait for
+   * each other. What a step mounts twice is one directory.
+   */
+  async acquire(requests: readonly CacheMountRequest[], signal: AbortSignal): Promise<CacheLease> {
+    using undo = new DisposableStack();
     mkdirSync(this.#options.directory, { recursive: true });
-    if (request.sharing === "shared")
-      return { path: await this.#directory(name, request, signal), [Symbol.asyncDispose]: () => Promise.resolve() };
-    for (let number = 0; ;) {
-      const own = number === 0 ? name : `${name}.${number}`;
-      const lock = tryLock(join(this.#options.directory, `${own}.lock`), this.#options.temporaryDirectory);
-      if (lock) {
-        try {
-          const path = await this.#directory(own, request, signal);
-          return { path, [Symbol.asyncDispose]: () => Promise.resolve(lock.release()) };
-        } catch (error) {
-          lock.release();
-          throw error;
-        }
+    const names = requests.map(nameOf);
+    const paths = new Map<string, string>();
+    for (const name of [...new Set(names)].toSorted()) {
+      const same = requests.filter((_, number) => names[number] === name);
+      const [request] = same.toSorted((a, b) => STRICTEST.indexOf(a.sharing) - STRICTEST.indexOf(b.sharing));
+      if (request !== undefined) paths.set(name, await this.#take(name, request, undo, signal));
+    }
+    const held = undo.move();
+    return {
+      paths: names.map((name) => paths.get(name) ?? ""),
+      [Symbol.dispose]: () => held.dispose(),
+    };
+  }
+
+  async #take(name: string, request: CacheMountRequest, undo: DisposableStack, signal: AbortSignal): Promise<string> {
+    for (let [number, wait] = [0, 1]; ;) {
+      signal.throwIfAborted();
+      const path = await this.#directory(number === 0 ? name : `${name}.${number}`, request, signal);
+      const lock = lockDirectory(path, request.sharing === "shared" ? "shared" : "exclusive");
+      if (lock === "gone") continue;
+      if (lock !== "held") {
+        undo.use(lock);
+        return path;
       }
-      if (request.sharing === "private") number += 1;
-      else await sleep(50, undefined, { signal });
+      if (request.sharing === "locked") {
+        await sleep(wait, undefined, { signal });
+        wait = Math.min(LONGEST_WAIT_MS, wait * 2);
+      } else number += 1;
     }
   }
 
@@ -104,38 +125,45 @@ export class CacheMounts {
   }
 }
 
+function nameOf(request: CacheMountRequest): string {
+  return hexOf(digestOf(JSON.stringify([request.id, beginningOf(request)])));
+}
+
 /** With the id, what a cache directory starts as says which one it is, as in BuildKit. */
 function beginningOf({ from, mode, uid, gid }: CacheMountRequest): readonly unknown[] | null {
   if (from !== undefined) return [from.selector, from.ref.layers.map((layer) => layer.id)];
   return mode === 0o755 && uid === 0 && gid === 0 ? null : [mode, uid, gid];
 }
 
-/** Takes a lock file that names us; one whose owner is dead is taken over. */
-function tryLock(file: string, temporaryDirectory: string): { release(): void } | undefined {
-  for (let attempt = 0; attempt < 2; attempt++) {
-    const mine = join(temporaryDirectory, randomUUID());
-    writeFileSync(mine, ownerName(), { mode: 0o600 });
-    try {
-      linkSync(mine, file); // appears whole, or not at all
-      return { release: () => rmSync(file, { force: true }) };
-    } catch (error) {
-      if (!isErrno(error, "EEXIST"))
-        throw new BuildError("STORE", `cannot lock the cache mount "${file}"`, { cause: error });
-    } finally {
-      rmSync(mine, { force: true });
-    }
-    if (isHeld(file)) return undefined;
-    rmSync(file, { force: true });
+/** A lock on a directory; "held" when another has it, "gone" when the directory was taken away meanwhile. */
+function lockDirectory(path: string, kind: "shared" | "exclusive"): Disposable | "held" | "gone" {
+  let fd: number;
+  try {
+    fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return "gone";
+    throw noLock(path, error);
   }
-  return undefined;
+  let result: Disposable | "held" | "gone" = "held";
+  try {
+    if (flock(fd, kind, { wait: false }))
+      result = isStill(path, fd) ? { [Symbol.dispose]: () => closeSync(fd) } : "gone";
+  } catch (error) {
+    throw noLock(path, error);
+  } finally {
+    if (typeof result === "string") closeSync(fd);
+  }
+  return result;
 }
 
-/** A lock whose owner cannot be judged from here (another pid namespace) counts as held. */
-function isHeld(file: string): boolean {
-  try {
-    return isOwnerAlive(readFileSync(file, "utf8")) !== false;
-  } catch (error) {
-    if (isErrno(error, "ENOENT")) return false;
-    throw error;
-  }
+function isStill(path: string, fd: number): boolean {
+  const there = statSync(path, { throwIfNoEntry: false });
+  return there?.ino === fstatSync(fd).ino;
+}
+
+function noLock(path: string, cause: unknown): BuildError {
+  return new BuildError("STORE", `cannot lock the cache mount "${path}": ${(cause as Error).message}`, {
+    cause,
+    hint: "the store must lie on a file system with flock(2)",
+  });
 }

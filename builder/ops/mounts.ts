@@ -7,6 +7,7 @@ import type { MountSpec } from "../executor/executor.ts";
 import type { ExecMount, ExecOp } from "../graph/op.ts";
 import { resolvePath } from "../layer/resolve-path.ts";
 import { cleaned } from "./keys.ts";
+import type { CacheMountRequest } from "./cache-mounts.ts";
 import type { OpResult } from "./result.ts";
 import { secretDirectory } from "./secret-files.ts";
 import { proxyAgent } from "./ssh-proxy.ts";
@@ -19,12 +20,14 @@ export interface PreparedMounts extends AsyncDisposable {
   readonly env: readonly string[];
 }
 
+type CacheMount = Extract<ExecMount, { type: "cache" }>;
+
 interface Made {
-  readonly spec?: MountSpec;
+  readonly spec?: MountSpec | undefined;
   readonly env?: string;
 }
 
-/** Prepares the mounts in the order they are written. */
+/** Prepares the mounts; what they are is in the order they are written. */
 export async function prepareMounts(
   context: StepContext,
   op: ExecOp,
@@ -35,8 +38,12 @@ export async function prepareMounts(
   await using undo = new AsyncDisposableStack();
   const specs: MountSpec[] = [];
   const env: string[] = [];
+  const caches = await cacheMounts(context, op, inputs, undo, signal);
   for (const [number, mount] of op.mounts.entries()) {
-    const made = await prepare(context, mount, inputs, join(scratch, `mount-${number}`), undo, signal);
+    const made =
+      mount.type === "cache"
+        ? { spec: caches.get(mount) }
+        : await prepare(context, mount, inputs, join(scratch, `mount-${number}`), undo, signal);
     if (made.spec) specs.push(made.spec);
     if (made.env !== undefined) env.push(made.env);
   }
@@ -46,7 +53,7 @@ export async function prepareMounts(
 
 async function prepare(
   context: StepContext,
-  mount: ExecMount,
+  mount: Exclude<ExecMount, CacheMount>,
   inputs: readonly (OpResult | undefined)[],
   scratch: string,
   undo: AsyncDisposableStack,
@@ -55,8 +62,6 @@ async function prepare(
   switch (mount.type) {
     case "bind":
       return { spec: await bindMount(context, mount, inputs, scratch, undo, signal) };
-    case "cache":
-      return { spec: await cacheMount(context, mount, inputs, undo, signal) };
     case "tmpfs":
       return {
         spec: {
@@ -100,17 +105,29 @@ async function bindMount(
   };
 }
 
-async function cacheMount(
+/** All cache mounts of a step are taken at once: how they are waited for is one thing. */
+async function cacheMounts(
   context: StepContext,
-  mount: Extract<ExecMount, { type: "cache" }>,
+  op: ExecOp,
   inputs: readonly (OpResult | undefined)[],
   undo: AsyncDisposableStack,
   signal: AbortSignal,
-): Promise<MountSpec> {
-  const input = inputs[mount.input];
-  const from = input === undefined ? undefined : { ref: await input.ref(signal), selector: cleaned(mount.selector) };
-  const lease = undo.use(await context.cacheMounts.acquire({ ...mount, from }, signal));
-  return { kind: "bind", source: lease.path, target: mount.target, readonly: mount.readonly };
+): Promise<ReadonlyMap<ExecMount, MountSpec>> {
+  const mounts = op.mounts.filter((mount) => mount.type === "cache");
+  if (mounts.length === 0) return new Map();
+  const requests: CacheMountRequest[] = [];
+  for (const mount of mounts) {
+    const input = inputs[mount.input];
+    const from = input === undefined ? undefined : { ref: await input.ref(signal), selector: cleaned(mount.selector) };
+    requests.push({ ...mount, from });
+  }
+  const { paths } = undo.use(await context.cacheMounts.acquire(requests, signal));
+  const specs = new Map<ExecMount, MountSpec>();
+  for (const [number, mount] of mounts.entries()) {
+    const { target, readonly } = mount;
+    specs.set(mount, { kind: "bind", source: paths[number] ?? "", target, readonly });
+  }
+  return specs;
 }
 
 async function secretMount(

@@ -1,0 +1,146 @@
+// The directories of cache mounts: who is given which, and who waits for whom.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, suite, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { flock } from "../../builder/core/syscall.ts";
+import { type CacheMountRequest, CacheMounts } from "../../builder/ops/cache-mounts.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "tsbuild-mounts-"));
+after(() => rmSync(folder, { recursive: true, force: true }));
+const signal = new AbortController().signal;
+
+let stores = 0;
+function open(): CacheMounts {
+  const store = join(folder, String(stores++));
+  const temporaryDirectory = join(store, "work");
+  mkdirSync(temporaryDirectory, { recursive: true });
+  return new CacheMounts({
+    directory: join(store, "mounts"),
+    temporaryDirectory,
+    privileged: process.getuid?.() === 0,
+    fill: (_, directory) => Promise.resolve(writeFileSync(join(directory, "seed"), "")),
+  });
+}
+
+function request(
+  id: string,
+  sharing: CacheMountRequest["sharing"],
+  more: Partial<CacheMountRequest> = {},
+): CacheMountRequest {
+  return { id, sharing, mode: 0o755, uid: 0, gid: 0, from: undefined, ...more };
+}
+
+async function isWaiting(promise: Promise<unknown>): Promise<boolean> {
+  return (await Promise.race([promise, sleep(150, "waiting")])) === "waiting";
+}
+
+suite("cache mounts", () => {
+  test("shared ones are one directory; it is there after the step, with its mode", async () => {
+    const mounts = open();
+    const one = await mounts.acquire([request("a", "shared", { mode: 0o1770 })], signal);
+    const two = await mounts.acquire([request("a", "shared", { mode: 0o1770 })], signal);
+    assert.deepEqual(one.paths, two.paths);
+    assert.equal(statSync(one.paths[0] ?? "").mode & 0o7777, 0o1770);
+    for (const lease of [one, two]) lease[Symbol.dispose]();
+    using again = await mounts.acquire([request("a", "shared", { mode: 0o1770 })], signal);
+    assert.deepEqual(again.paths, one.paths);
+    using other = await mounts.acquire([request("b", "shared")], signal);
+    assert.notDeepEqual(other.paths, one.paths);
+  });
+
+  test("a private one is its step's alone, and the next step's when that is done", async () => {
+    const mounts = open();
+    const one = await mounts.acquire([request("a", "private")], signal);
+    using two = await mounts.acquire([request("a", "private")], signal);
+    using shared = await mounts.acquire([request("a", "shared")], signal);
+    assert.equal(new Set([...one.paths, ...two.paths, ...shared.paths]).size, 3);
+    one[Symbol.dispose]();
+    using next = await mounts.acquire([request("a", "private")], signal);
+    assert.deepEqual(next.paths, one.paths);
+  });
+
+  test("a locked one waits for every other user, and gives up when the build ends", async () => {
+    const mounts = open();
+    for (const sharing of ["locked", "private", "shared"] as const) {
+      const holder = await mounts.acquire([request("a", sharing)], signal);
+      const waiting = mounts.acquire([request("a", "locked")], signal);
+      assert.equal(await isWaiting(waiting), true, sharing);
+      holder[Symbol.dispose]();
+      const lease = await waiting;
+      assert.deepEqual(lease.paths, holder.paths);
+      const stop = new AbortController();
+      const never = mounts.acquire([request("a", "locked")], stop.signal);
+      stop.abort(new Error("enough"));
+      await assert.rejects(never);
+      lease[Symbol.dispose]();
+    }
+  });
+
+  test("steps that name the same locked ones in other orders, or one twice, do not block each other", async () => {
+    const mounts = open();
+    const use = async (ids: readonly string[]): Promise<void> => {
+      using lease = await mounts.acquire(
+        ids.map((id) => request(id, "locked")),
+        signal,
+      );
+      assert.equal(new Set(lease.paths).size, new Set(ids).size);
+      await sleep(1);
+    };
+    const orders = [["a", "b", "c"], ["c", "b", "a"], ["b", "a", "b"]]; // prettier-ignore
+    await Promise.all(Array.from({ length: 12 }, (_, number) => use(orders[number % 3] ?? [])));
+  });
+
+  test("what a step mounts twice is one directory, under the stricter rule", async () => {
+    const mounts = open();
+    using lease = await mounts.acquire([request("a", "shared"), request("a", "locked")], signal);
+    assert.equal(lease.paths[0], lease.paths[1]);
+    assert.equal(
+      await isWaiting(mounts.acquire([request("a", "locked")], AbortSignal.timeout(300)).catch(() => {})),
+      true,
+    );
+  });
+
+  test("one that another process holds is waited for, also when that one is killed", async () => {
+    const mounts = open();
+    const first = await mounts.acquire([request("a", "locked")], signal);
+    first[Symbol.dispose]();
+    const path = first.paths[0] ?? "";
+    const other = spawn("flock", ["--no-fork", "--exclusive", path, "sleep", "60"], { stdio: "ignore" });
+    while (canLock(path)) await sleep(5);
+    const waiting = mounts.acquire([request("a", "locked")], signal);
+    assert.equal(await isWaiting(waiting), true);
+    other.kill("SIGKILL");
+    await once(other, "exit");
+    (await waiting)[Symbol.dispose]();
+  });
+
+  test("one that is taken away while it is waited for is made anew, as it was begun", async () => {
+    const mounts = open();
+    const seeded = request("a", "locked", { from: { ref: { layers: [] }, selector: "" } });
+    const holder = await mounts.acquire([seeded], signal);
+    const path = holder.paths[0] ?? "";
+    writeFileSync(join(path, "used"), "");
+    const waiting = mounts.acquire([seeded], signal);
+    assert.equal(await isWaiting(waiting), true);
+    rmSync(path, { recursive: true });
+    holder[Symbol.dispose]();
+    using lease = await waiting;
+    assert.deepEqual(lease.paths, [path]);
+    assert.deepEqual([statSync(join(path, "seed")).size, statSync(join(path, "used"), { throwIfNoEntry: false })], [0, undefined]); // prettier-ignore
+  });
+});
+
+function canLock(path: string): boolean {
+  const fd = openSync(path, "r");
+  try {
+    return flock(fd, "exclusive", { wait: false });
+  } finally {
+    closeSync(fd);
+  }
+}
