@@ -85,6 +85,7 @@ async function remember(build: EndedBuild, end: BuildEnd): Promise<string | unde
     const kept = run === undefined ? undefined : await keptState(run);
     const records = new BuildRecords(join(request.root, "tsbuild/builds"), place.workDirectory);
     records.save(record, { kept, log: log.path }, (id) => engine.layers.drop(id));
+    request.onRemembered?.(record.id);
     return record.id;
   } catch (error) {
     request.events({ kind: "warning", message: `this build is not remembered: ${asBuildError(error).message}` });

@@ -2,6 +2,7 @@
 
 import { join } from "node:path";
 import type { BuildError } from "./core/errors.ts";
+import { asBuildError } from "./core/errors.ts";
 import type { Digest } from "./core/digest.ts";
 import { NamespaceNeeded } from "./core/namespace.ts";
 import type { Engine } from "./engine.ts";
@@ -10,6 +11,7 @@ import type { Vertex } from "./graph/vertex.ts";
 import type { SourceLoader } from "./ops/engine-parts.ts";
 import type { BuildRecorder } from "./records/recorder.ts";
 import type { BuildRequest, BuildResult } from "./request.ts";
+import type { KeyFilesByVertex } from "./step-files.ts";
 
 /** A graph of which everything is known that will be. */
 export interface SolvedGraph {
@@ -18,6 +20,8 @@ export interface SolvedGraph {
   readonly keys: ReadonlyMap<Digest, Digest>;
   readonly sources: SourceLoader;
   readonly failedRuns: FailedRuns;
+  /** What went into the keys. */
+  readonly files: KeyFilesByVertex;
 }
 
 /** What there is to remember when a build ends. */
@@ -47,6 +51,7 @@ export class BuildRecording {
 
   /** Remembers a build that went well. That it cannot be remembered is a warning. */
   async done(result: BuildResult): Promise<void> {
+    if (this.#build.request.dryRun === true) return;
     await (await this.#history).rememberDone({ ...this.#build, solved: this.solved }, result);
   }
 
@@ -54,6 +59,7 @@ export class BuildRecording {
   async failed(error: unknown): Promise<Error> {
     // The same build begins anew.
     if (error instanceof NamespaceNeeded) return error;
+    if (this.#build.request.dryRun === true) return asBuildError(error);
     const history = await this.#history;
     return (this.#failure ??= await history.rememberFailure({ ...this.#build, solved: this.solved }, error));
   }

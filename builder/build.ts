@@ -35,6 +35,7 @@ import { sandboxOf } from "./sandbox.ts";
 import { SecretWatch } from "./secret-watch.ts";
 import type { BlobOptions, Ref } from "./snapshot/ref.ts";
 import { Solver } from "./solver/solver.ts";
+import { KeyFilesByVertex } from "./step-files.ts";
 
 /** Builds what is asked for. Throws BuildError; `NamespaceNeeded` when the same request must be made again inside a user namespace. */
 export async function build(asked: BuildRequest, signal: AbortSignal): Promise<BuildResult> {
@@ -110,6 +111,7 @@ async function stages({ engine, secrets, inputs, recording, startedMs, signal }:
     signal,
   };
   if (request.reproducible) await requireKnownBytes(parts.blobs);
+  if (request.dryRun === true) return await dryRun(parts);
   await enterNamespaceIfNeeded(parts);
   await using ahead = new PackAhead(parts.blobs, request.events, signal);
   const results = await solve(parts, ahead, recording);
@@ -132,6 +134,14 @@ interface SolveParts {
   readonly targets: readonly Vertex[];
   readonly blobs: BlobOptions;
   readonly signal: AbortSignal;
+}
+
+async function dryRun(parts: SolveParts): Promise<BuildResult> {
+  const { planOf } = await import("./dry-run.ts");
+  const files = new KeyFilesByVertex();
+  const solver = solverOf(parts, () => {}, { files });
+  const plan = await planOf({ ...parts, solver, files });
+  return { images: [], digest: undefined, descriptor: undefined, names: [], warnings: 0, plan };
 }
 
 /** A lock that is to be obeyed counts from here on. */
@@ -175,9 +185,10 @@ async function attestIfAsked(
 async function solve(parts: SolveParts, ahead: PackAhead, recording: BuildRecording): Promise<OpResult[]> {
   const { targets, inputs } = parts;
   const failedRuns = new FailedRuns();
-  const solver = solverOf(parts, parts.request.events, { ahead, failedRuns });
+  const files = new KeyFilesByVertex();
+  const solver = solverOf(parts, parts.request.events, { ahead, failedRuns, files });
   const solved = async (): Promise<SolvedGraph> => {
-    return { targets, keys: await solver.knownKeys(), sources: inputs.loader(), failedRuns };
+    return { targets, keys: await solver.knownKeys(), sources: inputs.loader(), failedRuns, files };
   };
   try {
     return await solver.solve(targets);
@@ -192,7 +203,7 @@ async function solve(parts: SolveParts, ahead: PackAhead, recording: BuildRecord
 function solverOf(
   { engine, request, inputs, targets, blobs, signal }: SolveParts,
   events: EventSink,
-  { ahead, failedRuns }: { readonly ahead?: PackAhead; readonly failedRuns?: FailedRuns } = {},
+  { ahead, failedRuns, files }: { ahead?: PackAhead; failedRuns?: FailedRuns; files?: KeyFilesByVertex } = {},
 ): Solver<OpResult> {
   const cache = new RecordedResults(engine.records, engine.layers, engine.locksDirectory, request.now);
   const inImage = imageVertices(request, targets);
@@ -207,6 +218,7 @@ function solverOf(
     readers: readersOf(targets),
     session: request.session,
     failedRuns,
+    onKeyFiles: files?.take,
     events,
     now: request.now,
     blobOptions: blobs,

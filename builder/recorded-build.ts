@@ -4,18 +4,22 @@ import type { EndedBuild } from "./build-recording.ts";
 import type { BuildEnd } from "./build-history.ts";
 import type { Withheld } from "./attest/withheld.ts";
 import { isSecretName } from "./attest/withheld.ts";
+import type { Digest } from "./core/digest.ts";
 import { VERSION } from "./core/version.ts";
 import { formatPlatform } from "./core/platform.ts";
 import type { KeptRun } from "./failed-runs.ts";
 import type { ExecOp } from "./graph/op.ts";
+import type { Vertex } from "./graph/vertex.ts";
 import { topological } from "./graph/vertex.ts";
 import { builtUpon } from "./ops/keys.ts";
 import { recordedRequest, whatIsBuilt } from "./recorded-request.ts";
 import type { BuildRecord, BuildStatus, KeptState, StepRecord } from "./records/build-record.ts";
 import { RECORD_FORMAT } from "./records/build-record.ts";
 import { newBuildId } from "./records/build-records.ts";
+import { ranSteps } from "./records/timeline.ts";
 import type { BuildRequest } from "./request.ts";
 import { withheldOf } from "./secret-values.ts";
+import type { StepFate } from "./step-memory.ts";
 
 /** The record; nothing secret is in it. */
 export async function recordOf(
@@ -26,6 +30,8 @@ export async function recordOf(
   const withheld = await withheldOf(request);
   const clean = (text: string): string => withheld.scrub(text);
   const timeline = recorder.timeline.timeline(clean);
+  const asked = recordedRequest(request, withheld);
+  const fates = await fatesOf(build, ranSteps(timeline), withheld, asked.context);
   const status: BuildStatus = failure === undefined ? "completed" : isCancelled === true ? "canceled" : "error";
   const kept = isCancelled === true ? undefined : solved?.failedRuns.kept;
   const failed =
@@ -40,8 +46,8 @@ export async function recordOf(
     endedMs: request.now(),
     status,
     version: VERSION,
-    request: recordedRequest(request, withheld),
-    steps: await stepsOf(build, withheld),
+    request: asked,
+    steps: await stepsOf(build, withheld, fates),
     timeline:
       lack === undefined ? timeline : { ...timeline, warnings: [...timeline.warnings, { message: clean(lack) }] },
     ...(result === undefined
@@ -59,7 +65,24 @@ export async function recordOf(
   };
 }
 
-async function stepsOf({ solved, request }: EndedBuild, withheld: Withheld): Promise<StepRecord[]> {
+/** What became of the steps that ran; a build in which none did has nothing to remember of them. */
+async function fatesOf(
+  { solved, request }: EndedBuild,
+  ran: ReturnType<typeof ranSteps>,
+  withheld: Withheld,
+  context: string,
+): Promise<ReadonlyMap<Digest, StepFate>> {
+  const isStep = ({ op, digest }: Vertex): boolean => op.kind !== "source" && op.kind !== "merge" && ran.has(digest);
+  if (solved === undefined || !topological(solved.targets).some(isStep)) return new Map();
+  const { rememberSteps } = await import("./step-memory.ts");
+  return await rememberSteps({ solved, ran, request, withheld, context });
+}
+
+async function stepsOf(
+  { solved, request }: EndedBuild,
+  withheld: Withheld,
+  fates: ReadonlyMap<Digest, StepFate>,
+): Promise<StepRecord[]> {
   if (solved === undefined) return [];
   const { targets, keys, sources } = solved;
   const order = topological(targets);
@@ -83,6 +106,8 @@ async function stepsOf({ solved, request }: EndedBuild, withheld: Withheld): Pro
       inputs: inputs.map((input) => places.get(input.digest) ?? 0),
       ...(base === undefined ? {} : { base }),
       ...(key === undefined ? {} : { key }),
+      ...fates.get(vertex.digest),
+      ...(options.ignoreCache === true ? { noCache: true } : {}),
       ...(image === undefined ? {} : { layers: image.layers.map((layer) => layer.id) }),
       ...run,
     });

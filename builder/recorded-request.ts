@@ -37,7 +37,8 @@ export function whatIsBuilt({ exports, context, target }: BuildRequest): string 
   return target === undefined ? what : `${what} (${target})`;
 }
 
-function contextText(context: ContextSpec): string {
+/** Where a context is; a URL without what may be a password. */
+export function contextText(context: ContextSpec): string {
   switch (context.kind) {
     case "directory":
       return context.path;

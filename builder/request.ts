@@ -13,6 +13,7 @@ import type { DriverName } from "./executor/executor.ts";
 import type { RegistryRouter } from "./transport/registry/endpoints.ts";
 import type { UnpackLimits } from "./layer/unpack-limits.ts";
 import type { ImageLocation } from "./core/image-location.ts";
+import type { BuildReasons } from "./why.ts";
 
 export type { DriverName } from "./executor/executor.ts";
 
@@ -193,6 +194,10 @@ export interface BuildRequest {
   /** The environment that git, proxies and credential helpers may see. */
   readonly environment: ReadonlyMap<string, string>;
   readonly check: string | undefined;
+  /** Only say which steps would run, and why: nothing is run, written or remembered. */
+  readonly dryRun?: boolean | undefined;
+  /** Told under which id the build is remembered, when it has ended. */
+  readonly onRemembered?: ((id: string) => void) | undefined;
   /** Open a shell in a RUN that fails; undefined: none. */
   readonly shellOnError?: ErrorShell | undefined;
 }
@@ -216,6 +221,8 @@ export interface BuildResult {
   readonly warnings: number;
   /** How it came to be, as SLSA provenance, by platform ("linux/amd64"); only when it was asked for. */
   readonly provenance?: ReadonlyMap<string, object>;
+  /** Of a dry run: what would become of its steps. */
+  readonly plan?: BuildReasons;
 }
 
 /** The identities of one image, all verified by validate(). */

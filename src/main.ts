@@ -45,6 +45,7 @@ const COMMANDS: readonly CommandEntry[] = [
   { name: "index", help: "Make and look at indexes: one name for the images of several platforms", load: async () => (await import("./commands/image-index.ts")).index },
   { name: "tags", help: "List the tags of a repository", load: async () => (await import("./commands/registry-tags.ts")).tags },
   { name: "rm", help: "Delete images of registries", load: async () => (await import("./commands/registry-tags.ts")).rm },
+  { name: "why", help: "Say why the steps of a build ran", load: async () => (await import("./commands/why.ts")).why },
   { name: "images", help: "List the images in the local store", load: async () => (await import("./commands/images.ts")).images },
   { name: "tag", help: "Give an image one more name", load: async () => (await import("./commands/images.ts")).tag },
   { name: "rmi", help: "Take names of images away", load: async () => (await import("./commands/images.ts")).rmi },

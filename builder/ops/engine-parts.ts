@@ -12,6 +12,7 @@ import type { BlobOptions, Ref } from "../snapshot/ref.ts";
 import type { Snapshotter } from "../snapshot/snapshotter.ts";
 import type { CacheMounts } from "./cache-mounts.ts";
 import type { Reader } from "./context-files.ts";
+import type { ListedEntry } from "./file/digest.ts";
 import type { OpResult } from "./result.ts";
 import type { StepPlan } from "./step.ts";
 
@@ -29,6 +30,17 @@ export interface SourceLoader {
 export interface Facts {
   fact(key: Digest): string | undefined;
   saveFact(key: Digest, value: string): void;
+}
+
+/** Files that went into a step's key. */
+export interface KeyFiles {
+  /** Number of the input they are from; -1 for several. */
+  readonly input: number;
+  /** Where a RUN has them mounted; undefined for what a copy takes. */
+  readonly target?: string;
+  readonly digest: string;
+  /** What the digest was made of. */
+  readonly entries: () => Promise<readonly ListedEntry[]>;
 }
 
 /** A RUN that failed, as it would be prepared again. */
@@ -56,6 +68,8 @@ export interface OpContext {
   readonly failedRuns?: FailedRunKeeper | undefined;
   readonly events: EventSink;
   readonly now: () => number;
+  /** Told of the files that go into keys, for whoever explains them later. */
+  readonly onKeyFiles?: ((vertex: Vertex, files: KeyFiles) => void) | undefined;
   /** Who takes what of a vertex of this build, by its digest. */
   readonly readers: ReadonlyMap<string, readonly Reader[]>;
   /** How the blobs of this build's layers are made. */

@@ -11,9 +11,9 @@ import type { Vertex } from "../graph/vertex.ts";
 import { canonicalJson } from "../graph/vertex.ts";
 import type { FileTree } from "../layer/file-tree.ts";
 import type { SolvedInput } from "../solver/operator.ts";
-import type { Facts, SourceLoader } from "./engine-parts.ts";
-import { selectionDigest } from "./file/digest.ts";
-import { treeDigest } from "./file/digest.ts";
+import type { Facts, KeyFiles, OpContext } from "./engine-parts.ts";
+import type { Listed } from "./file/digest.ts";
+import { selectionListed, treeDigest, treeListed } from "./file/digest.ts";
 import type { OpResult } from "./result.ts";
 import { RefResult } from "./result.ts";
 
@@ -38,23 +38,26 @@ export function builtUpon(vertex: Vertex): readonly number[] {
   }
 }
 
+/** What keys are made with. */
+export type KeyContext = Pick<OpContext, "sources" | "facts" | "onKeyFiles">;
+
 /** The cache key of a vertex. */
-export async function keyOf(
-  vertex: Vertex,
-  inputs: Inputs,
-  sources: SourceLoader,
-  facts: Facts,
-  signal: AbortSignal,
-): Promise<Digest> {
+export async function keyOf(vertex: Vertex, inputs: Inputs, context: KeyContext, signal: AbortSignal): Promise<Digest> {
   const { op } = vertex;
+  const { sources } = context;
   switch (op.kind) {
     case "source":
       if (op.source.type === "image") return await sources.imageKey(op.source.id);
       return combine(["source", await treeDigest(await sources.tree(op.source, vertex.digest, signal), "", signal)]);
     case "exec":
-      return combine(["exec", definitionOf(op), ...(await execInputs(op, inputs, facts, signal))]);
+      return combine(["exec", definitionOf(op), ...(await execInputs(vertex, op, inputs, context, signal))]);
     case "file":
-      return combine(["file", op, await keyAt(op.destination, inputs), await fileContent(op, inputs, facts, signal)]);
+      return combine([
+        "file",
+        op,
+        await keyAt(op.destination, inputs),
+        await fileContent(vertex, op, inputs, context, signal),
+      ]);
     case "merge":
     case "diff":
       return combine([op.kind, ...(await Promise.all(inputs.map((input) => input.key())))]);
@@ -83,23 +86,37 @@ async function keyAt(number: number, inputs: Inputs): Promise<Digest | "scratch"
   return input === undefined ? "scratch" : await input.key();
 }
 
-async function execInputs(op: ExecOp, inputs: Inputs, facts: Facts, signal: AbortSignal): Promise<unknown[]> {
+async function execInputs(
+  vertex: Vertex,
+  op: ExecOp,
+  inputs: Inputs,
+  context: KeyContext,
+  signal: AbortSignal,
+): Promise<unknown[]> {
   const mounted = op.mounts.map(async (mount): Promise<unknown> => {
     if (mount.type !== "bind" && mount.type !== "cache") return undefined;
     const input = inputs[mount.input];
     if (input === undefined) return "scratch";
-    return await remembered(
-      facts,
+    const files = await remembered(
+      context.facts,
       await input.result(),
       ["mount", mount.selector],
-      async (tree) => await treeDigest(tree, cleaned(mount.selector), signal),
+      async (tree) => await treeListed(tree, cleaned(mount.selector), signal),
       signal,
     );
+    context.onKeyFiles?.(vertex, { input: mount.input, target: mount.target, ...files });
+    return files.digest;
   });
   return [await keyAt(op.rootInput, inputs), ...(await Promise.all(mounted))];
 }
 
-async function fileContent(op: FileOp, inputs: Inputs, facts: Facts, signal: AbortSignal): Promise<unknown> {
+async function fileContent(
+  vertex: Vertex,
+  op: FileOp,
+  inputs: Inputs,
+  { facts, onKeyFiles }: KeyContext,
+  signal: AbortSignal,
+): Promise<unknown> {
   const used = [...new Set(op.actions.flatMap((action) => (action.action === "copy" ? [action.from] : [])))].sort(
     (a, b) => a - b,
   );
@@ -110,15 +127,19 @@ async function fileContent(op: FileOp, inputs: Inputs, facts: Facts, signal: Abo
     if (input === undefined) throw new BuildError("INTERNAL", `a copy reads from input ${number}, which is not there`);
     results.set(number, await input.result());
   }
-  const compute = async (): Promise<Digest> => {
+  const compute = async (): Promise<Listed> => {
     const trees: FileTree[] = [];
     for (const [number, result] of results) trees[number] = await result.tree(signal);
-    return await selectionDigest(op, trees, signal);
+    return await selectionListed(op, trees, signal);
   };
-  const single = used.length === 1 ? results.get(used[0] ?? -1) : undefined;
-  return single === undefined
-    ? await compute()
-    : await remembered(facts, single, ["selection", op.actions], compute, signal);
+  const [only] = used.length === 1 ? used : [];
+  const single = results.get(only ?? -1);
+  const files =
+    single === undefined
+      ? fresh(await compute())
+      : await remembered(facts, single, ["selection", op.actions], compute, signal);
+  onKeyFiles?.(vertex, { input: only ?? -1, ...files });
+  return files.digest;
 }
 
 /** A digest of immutable layers is computed once and remembered; of a client's tree every time (its stat cache makes that cheap). */
@@ -126,16 +147,21 @@ async function remembered(
   facts: Facts,
   result: OpResult,
   what: readonly unknown[],
-  compute: (tree: FileTree) => Promise<Digest>,
+  compute: (tree: FileTree) => Promise<Listed>,
   signal: AbortSignal,
-): Promise<Digest | string> {
-  if (!(result instanceof RefResult)) return await compute(await result.tree(signal));
+): Promise<Pick<KeyFiles, "digest" | "entries">> {
+  if (!(result instanceof RefResult)) return fresh(await compute(await result.tree(signal)));
   const key = combine(["fact", ...what, result.layers.map((layer) => layer.id)]);
   const known = facts.fact(key);
-  if (known !== undefined) return known;
+  if (known !== undefined)
+    return { digest: known, entries: async () => (await compute(await result.tree(signal))).entries() };
   const made = await compute(await result.tree(signal));
-  facts.saveFact(key, made);
-  return made;
+  facts.saveFact(key, made.digest);
+  return fresh(made);
+}
+
+function fresh({ digest, entries }: Listed): Pick<KeyFiles, "digest" | "entries"> {
+  return { digest, entries: () => Promise.resolve(entries()) };
 }
 
 /** A mount's selector as a path in a tree. */

@@ -16,7 +16,7 @@ import { RefResult, TreeResult } from "./result.ts";
 /** The operator of one build. */
 export function refOperator(context: OpContext): Operator<OpResult> {
   return {
-    key: (vertex, inputs, signal) => keyOf(vertex, inputs, context.sources, context.facts, signal),
+    key: (vertex, inputs, signal) => keyOf(vertex, inputs, context, signal),
     builtUpon,
     isTransient: (vertex) => vertex.op.kind === "source" || vertex.op.kind === "merge",
     takesSlot: (vertex) => vertex.op.kind === "exec",

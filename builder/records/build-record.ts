@@ -23,6 +23,12 @@ export interface StepRecord {
   readonly base?: number;
   /** The cache key of its result, where it came to have one. */
   readonly key?: Digest;
+  /** That it was run in this build, and how it ended. */
+  readonly ran?: "done" | "failed";
+  /** What was known of its key before: that it had been made, or had failed. */
+  readonly before?: "done" | "failed";
+  /** It was asked for without the cache. */
+  readonly noCache?: true;
   /** Ids of the layers of a base image, bottom first. */
   readonly layers?: readonly string[];
   readonly exec?: ExecOp;

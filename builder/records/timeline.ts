@@ -45,6 +45,17 @@ export interface Timeline {
   readonly warnings: readonly TimelineWarning[];
 }
 
+/** How the steps ended that were run to their end, by vertex; one that was stopped says nothing. */
+export function ranSteps({ steps }: Timeline): ReadonlyMap<Digest, "done" | "failed"> {
+  return new Map(
+    steps.flatMap(({ vertex, startedMs, completedMs, cached, error }) => {
+      if (startedMs === undefined || completedMs === undefined || cached === true) return [];
+      if (error !== undefined && /\bcancell?ed$/i.test(error)) return [];
+      return [[vertex, error === undefined ? "done" : "failed"] as const];
+    }),
+  );
+}
+
 /** So many parts of a step and warnings are remembered; a build has no more that anybody reads. */
 const MOST_PARTS = 1000;
 const MOST_WARNINGS = 1000;

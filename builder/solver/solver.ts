@@ -25,6 +25,9 @@ export interface SolverOptions<R> {
   readonly signal: AbortSignal;
 }
 
+/** `known`: there is a result; `unknown`: it must be made; `open`: that depends on files that must be made first. */
+export type PlannedResult = "known" | "unknown" | "open";
+
 interface State<R> {
   key?: Promise<Digest>;
   result?: Promise<R>;
@@ -66,26 +69,36 @@ export class Solver<R> {
 
   /** Whether the targets' results are known, so that `solve` would run nothing but transient vertices. Runs nothing itself. */
   async isKnown(targets: readonly Vertex[]): Promise<boolean> {
+    const plan = await this.plan(targets);
+    return targets.every((target) => plan.get(target.digest) === "known");
+  }
+
+  /** What `solve` would find of each vertex, if it asked for it. Runs nothing but transient vertices. */
+  async plan(targets: readonly Vertex[]): Promise<ReadonlyMap<Digest, PlannedResult>> {
     const { operator } = this.#options;
     // In topological order: an answer needs only the answers of the inputs.
-    const keyIsFree = new Map<Digest, boolean>();
-    const known = new Map<Digest, boolean>();
+    const keyIsFree = new Set<Digest>();
+    const plan = new Map<Digest, PlannedResult>();
     for (const vertex of topological(targets)) {
       const upon = new Set(operator.builtUpon(vertex));
-      const free = vertex.inputs.every(
-        (input, number) => (upon.has(number) ? keyIsFree : known).get(input.digest) === true,
+      const isFree = vertex.inputs.every((input, number) =>
+        upon.has(number) ? keyIsFree.has(input.digest) : plan.get(input.digest) === "known",
       );
-      keyIsFree.set(vertex.digest, free && vertex.options.ignoreCache !== true);
-      if (operator.isTransient(vertex)) {
-        known.set(
-          vertex.digest,
-          vertex.inputs.every((input) => known.get(input.digest) === true),
-        );
-      } else {
-        known.set(vertex.digest, keyIsFree.get(vertex.digest) === true && (await this.#known(vertex)) !== undefined);
-      }
+      if (isFree) keyIsFree.add(vertex.digest);
+      plan.set(vertex.digest, await this.#planned(vertex, plan, isFree));
     }
-    return targets.every((target) => known.get(target.digest) === true);
+    return plan;
+  }
+
+  async #planned(vertex: Vertex, plan: ReadonlyMap<Digest, PlannedResult>, keyIsFree: boolean): Promise<PlannedResult> {
+    const below = vertex.inputs.map((input) => plan.get(input.digest));
+    if (this.#options.operator.isTransient(vertex)) {
+      if (below.every((planned) => planned === "known")) return "known";
+      return below.includes("unknown") && !below.includes("open") ? "unknown" : "open";
+    }
+    if (this.#state(vertex).rerun) return "unknown";
+    if (!keyIsFree) return "open";
+    return (await this.#known(vertex)) === undefined ? "unknown" : "known";
   }
 
   /** The cache keys that vertices came to have, once `solve` has ended. */

@@ -1,7 +1,7 @@
 // A folder of small files that can be made again at any time: what was not used for longest goes when there are too many.
 // Nothing depends on it: where it cannot be written, it is as if it were empty.
 
-import { readdirSync, statSync, utimesSync } from "node:fs";
+import { existsSync, readdirSync, statSync, utimesSync } from "node:fs";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { isSystemError } from "../core/errors.ts";
@@ -33,6 +33,11 @@ export class BoundedFolder {
       utimesSync(file, now, now);
       return bytes;
     });
+  }
+
+  /** Whether a file is there. */
+  has(name: string): boolean {
+    return existsSync(join(this.#options.path, name));
   }
 
   /** Keeps bytes under a name, whole or not at all. */

@@ -43,6 +43,8 @@ export interface RequestOptions {
   readonly shellOnError?: ErrorShell | undefined;
   /** What flags say of registries beside `--insecure-registry`. */
   readonly registryFlags?: readonly RegistrySetting[];
+  readonly dryRun?: boolean;
+  readonly onRemembered?: ((id: string) => void) | undefined;
 }
 
 /** The whole request. Throws `USAGE` and the like before anything is begun. */
@@ -103,6 +105,8 @@ export async function readRequest(options: RequestOptions): Promise<BuildRequest
     environment: definedOnly(environment),
     check: undefined,
     shellOnError: options.shellOnError,
+    dryRun: options.dryRun,
+    onRemembered: options.onRemembered,
   };
 }
 

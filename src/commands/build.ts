@@ -11,6 +11,7 @@ import { isOn, textOf } from "../cli/flags.ts";
 import type { Environment } from "../config/environment.ts";
 import type { ProgressMode } from "../progress/display.ts";
 import { PROGRESS_MODES } from "../progress/display.ts";
+import type { AboutBuild } from "./build-about.ts";
 import type { Outputs } from "./build-outputs.ts";
 import { readOutputs } from "./build-outputs.ts";
 import { readRequest } from "./build-request.ts";
@@ -38,6 +39,7 @@ export const build: Command = async (context) => {
     throw new BuildError("USAGE", "--iidfile needs an output that is an image");
   }
   const asked = await askedCall(args);
+  const about = await aboutBuild(args);
   for (const note of args.notes) if (mode !== "rawjson" && mode !== "none") process.stderr.write(`WARNING: ${note}\n`);
 
   const warnings: WarningEvent[] = [];
@@ -45,6 +47,7 @@ export const build: Command = async (context) => {
     if (event.kind === "warning") warnings.push(event);
   });
   const { display, events, repeatable } = shown;
+  let remembered: string | undefined;
   const shellOnError = isShellWanted ? onError?.errorShell(context, shown) : undefined;
   try {
     const { openStdin } = await import("./stdin.ts");
@@ -57,6 +60,8 @@ export const build: Command = async (context) => {
       openStdin: (what) => openStdin(what, repeatable),
       events: events.sink,
       shellOnError,
+      dryRun: about?.dryRun !== undefined,
+      onRemembered: (id) => (remembered = id),
     });
     if (asked !== undefined) {
       const { answerCall } = await import("./build-call.ts");
@@ -66,6 +71,11 @@ export const build: Command = async (context) => {
     const engine = await import("../../builder/build.ts");
     const result = await engine.build(request, context.signal);
     closeShown(shown);
+    if (result.plan !== undefined) {
+      await about?.tellPlan(context, result.plan);
+      return 0;
+    }
+    if (remembered !== undefined) await about?.tell(context, remembered);
     await report(context, args, result, warnings, mode === "quiet", outputs.usesStdout);
     return 0;
   } catch (error) {
@@ -76,6 +86,7 @@ export const build: Command = async (context) => {
     const failure = asBuildError(error);
     if (isShellWanted && shellOnError === undefined) onError?.tellNoTerminal(shown, failure);
     await reportFailure(context, args, failure, shown);
+    if (remembered !== undefined) await about?.tell(context, remembered);
     throw error;
   }
 };
@@ -115,6 +126,13 @@ async function reportFailure(
   // What failed is what counts, not that it could not be written down as well.
   if (metadataFile)
     await writeWhole(metadataFile, `${JSON.stringify(failureMetadata(error), null, 2)}\n`).catch(() => undefined);
+}
+
+/** What is to be said of the build itself. */
+async function aboutBuild(args: Arguments): Promise<AboutBuild | undefined> {
+  if (!["dry-run", "explain"].some((name) => textOf(args, name) !== undefined)) return undefined;
+  const { readAbout } = await import("./build-about.ts");
+  return readAbout(args);
 }
 
 async function askedCall(args: Arguments): Promise<CallSpec | undefined> {

@@ -12,9 +12,36 @@ import type { FileTree } from "../../layer/file-tree.ts";
 import { resolvePath } from "../../layer/resolve-path.ts";
 import { select } from "./select.ts";
 
+/** What a digest was made of, for whoever wants to say which part of it is another one. */
+export interface ListedEntry {
+  /** Where it is in the tree that was read. */
+  readonly path: BytePath;
+  readonly type: Entry["type"];
+  readonly mode: number;
+  /** Only where owners count. */
+  readonly owner?: string;
+  /** A symlink's target, a device's numbers. */
+  readonly link?: string;
+  readonly capability?: string;
+  /** Of a file's content. */
+  readonly digest?: string;
+}
+
+/** A digest with what it was made of. */
+export interface Listed {
+  readonly digest: Digest;
+  readonly entries: () => readonly ListedEntry[];
+}
+
 /** What the copies of a file op take from their inputs. Throws when something they name is not there. */
 export async function selectionDigest(op: FileOp, trees: readonly FileTree[], signal: AbortSignal): Promise<Digest> {
+  return (await selectionListed(op, trees, signal)).digest;
+}
+
+/** The same with what it was made of. */
+export async function selectionListed(op: FileOp, trees: readonly FileTree[], signal: AbortSignal): Promise<Listed> {
   const parts: Digest[] = [];
+  const listings: Listing[] = [];
   for (const action of op.actions) {
     if (action.action !== "copy") continue;
     const tree = trees[action.from];
@@ -32,12 +59,18 @@ export async function selectionDigest(op: FileOp, trees: readonly FileTree[], si
       }
     }
     parts.push(await listing.digest(signal));
+    listings.push(listing);
   }
-  return digestOf(parts.join("\n"));
+  return { digest: digestOf(parts.join("\n")), entries: () => listings.flatMap((listing) => listing.entries()) };
 }
 
 /** Everything at and below a path, links to it followed; the digest of nothing where nothing is. */
 export async function treeDigest(tree: FileTree, path: BytePath, signal: AbortSignal): Promise<Digest> {
+  return (await treeListed(tree, path, signal)).digest;
+}
+
+/** The same with what it was made of. */
+export async function treeListed(tree: FileTree, path: BytePath, signal: AbortSignal): Promise<Listed> {
   const listing = new Listing(tree, true);
   const start = resolvePath(tree, path, { followLast: true });
   const walk = (entry: Entry, name: BytePath, at: BytePath): void => {
@@ -50,7 +83,7 @@ export async function treeDigest(tree: FileTree, path: BytePath, signal: AbortSi
     }
   };
   if (start.entry !== undefined) walk(start.entry, "", start.path);
-  return await listing.digest(signal);
+  return { digest: await listing.digest(signal), entries: () => listing.entries() };
 }
 
 /** Lines, one an entry, with fields that hold no NUL. */
@@ -58,6 +91,8 @@ class Listing {
   readonly #tree: FileTree;
   readonly #withOwners: boolean;
   readonly #lines: { text: string; file: BytePath | undefined }[] = [];
+  readonly #listed: { readonly path: BytePath; readonly entry: Entry }[] = [];
+  #digests: ReadonlyMap<BytePath, Digest> = new Map();
   readonly #inodes = new Map<string, number>();
 
   constructor(tree: FileTree, withOwners: boolean) {
@@ -89,11 +124,33 @@ class Listing {
       } else fields.push(`=${earlier}`);
     }
     this.#lines.push({ text: fields.join("\0"), file });
+    this.#listed.push({ path, entry });
+  }
+
+  /** After `digest`. */
+  entries(): ListedEntry[] {
+    return this.#listed.map(({ path, entry }) => {
+      const { type, mode } = entry;
+      const digest = this.#digests.get(path);
+      const capability = entry.xattrs?.["security.capability"];
+      const isDevice = type === "char" || type === "block";
+      const link = type === "symlink" ? entry.link : isDevice ? `${entry.major ?? 0}:${entry.minor ?? 0}` : undefined;
+      return {
+        path,
+        type,
+        mode,
+        ...(this.#withOwners ? { owner: `${entry.uid}:${entry.gid}` } : {}),
+        ...(link === undefined ? {} : { link }),
+        ...(capability === undefined ? {} : { capability: Buffer.from(capability).toString("hex") }),
+        ...(digest === undefined ? {} : { digest }),
+      };
+    });
   }
 
   async digest(signal: AbortSignal): Promise<Digest> {
     const files = this.#lines.flatMap(({ file }) => (file === undefined ? [] : [file]));
     const digests = await this.#tree.digests(files, signal);
+    this.#digests = digests;
     const digester = new Digester();
     for (let at = 0; at < this.#lines.length; at += LINES_AT_ONCE) {
       const lines = this.#lines

@@ -1,0 +1,97 @@
+// Lists of files that steps read, by the digest that went into the step's key: compressed, in a folder that is bounded.
+
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { constants, zstdCompress, zstdDecompress } from "node:zlib";
+import type { BytePath } from "../core/byte-path.ts";
+import { displayPath } from "../core/byte-path.ts";
+import { BoundedFolder } from "../store/bounded-folder.ts";
+import type { FileState } from "./ingredients.ts";
+
+const MAX_FILES = 2000;
+const MAX_BYTES = 128 * 1024 * 1024;
+/** A longer list is not kept: it would take longer to write than it is worth. */
+const MOST_ENTRIES = 300_000;
+
+/** One entry of a list. */
+export interface ListingEntry {
+  readonly path: BytePath;
+  readonly type: string;
+  readonly mode: number;
+  readonly owner?: string;
+  readonly link?: string;
+  readonly capability?: string;
+  readonly digest?: string;
+}
+
+/** The lists of one store. */
+export class Listings {
+  readonly #folder: BoundedFolder;
+
+  constructor(root: string) {
+    const own = join(root, "tsbuild");
+    this.#folder = new BoundedFolder({
+      path: join(own, "listings"),
+      maxFiles: MAX_FILES,
+      maxBytes: MAX_BYTES,
+      temporaryDirectory: join(own, "tmp"),
+    });
+  }
+
+  /** Keeps a list, unless it is there; whether it is now. */
+  async keep(digest: string, entries: () => Promise<readonly ListingEntry[]>): Promise<boolean> {
+    const name = nameOf(digest);
+    if (this.#folder.has(name)) return true;
+    const list = await entries();
+    if (list.length > MOST_ENTRIES) return false;
+    // No field is empty, and none has a NUL.
+    const text = list
+      .map(({ path, type, mode, owner = "-", link = "-", capability = "-", digest: content = "-" }) =>
+        [
+          path === "" ? "." : path,
+          type,
+          mode.toString(8).padStart(4, "0"),
+          owner,
+          link || "-",
+          capability,
+          content,
+        ].join("\0"),
+      )
+      .join("\0\0");
+    const options = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
+    await this.#folder.write(name, await promisify(zstdCompress)(Buffer.from(text, "latin1"), options));
+    return true;
+  }
+
+  /** The entries by path, as text; undefined when the list is not kept, or damaged. */
+  async read(digest: string): Promise<ReadonlyMap<string, FileState> | undefined> {
+    const bytes = await this.#folder.read(nameOf(digest));
+    if (bytes === undefined) return undefined;
+    try {
+      const text = (await promisify(zstdDecompress)(bytes)).toString("latin1");
+      return new Map(text === "" ? [] : text.split("\0\0").map(entryOf));
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+function entryOf(line: string): [string, FileState] {
+  const [path = "", type = "", mode = "", ...rest] = line.split("\0");
+  const [owner, link, capability, digest] = rest.map((field) => (field === "-" ? undefined : field));
+  return [
+    displayPath(path),
+    {
+      type,
+      mode,
+      ...(owner === undefined ? {} : { owner }),
+      ...(link === undefined ? {} : { link: displayPath(link) }),
+      ...(capability === undefined ? {} : { capability }),
+      ...(digest === undefined ? {} : { digest }),
+    },
+  ];
+}
+
+function nameOf(digest: string): string {
+  return digest.replace(/^sha256:/, "").replaceAll(/[^0-9a-z]/g, "_");
+}

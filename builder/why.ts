@@ -1,0 +1,92 @@
+// `tsbuild why`, `--explain` and `--dry-run`: for each step whether it ran, and why.
+
+import { StepRecords } from "./cache/step-records.ts";
+import type { Digest } from "./core/digest.ts";
+import type { ExplainedStep, Reason, StepHistory } from "./explanation.ts";
+import { Explainer, read } from "./explanation.ts";
+import type { BuildRecord, StepRecord } from "./records/build-record.ts";
+import { findStep } from "./records/build-record.ts";
+import { Listings } from "./records/listings.ts";
+import { rememberedBuild } from "./builds.ts";
+import { stepRecordsFile } from "./step-memory.ts";
+
+export type { Reason } from "./explanation.ts";
+export type { Difference, FileChange, FileState, InputThen } from "./records/ingredients.ts";
+
+/** What became, or would become, of a step. `may-run`: whether it would is decided by files that another step makes. */
+export type StepOutcome = "ran" | "failed" | "cached" | "not-run" | "would-run" | "would-be-cached" | "may-run";
+
+/** One step with why. */
+export interface StepReason {
+  readonly vertex: Digest;
+  /** "[2/5] RUN make". */
+  readonly name: string;
+  /** "Dockerfile:7". */
+  readonly place?: string;
+  readonly outcome: StepOutcome;
+  /** Of a step that ran, failed or would run. */
+  readonly reason?: Reason;
+}
+
+/** Why the steps of a build ran. */
+export interface BuildReasons {
+  /** Id of the build; undefined for one that has not been. */
+  readonly build?: string;
+  readonly steps: readonly StepReason[];
+}
+
+/** Why the steps of a remembered build ran, or one of them, named as for `shell`. Throws `USAGE`, `INPUT_MISSING`. */
+export async function whyOfBuild(root: string, build: string | undefined, step?: string): Promise<BuildReasons> {
+  const record = rememberedBuild(root, build);
+  const only = step === undefined ? undefined : findStep(record, step);
+  using history = openHistory(root);
+  const explained = record.steps.map((each) => explainedOf(record, each, history));
+  const explainer = new Explainer(history, explained, record.startedMs);
+  const steps: StepReason[] = [];
+  for (const [place, each] of record.steps.entries()) {
+    if (each.kind === "source" || each.kind === "merge" || (only !== undefined && only !== place)) continue;
+    const own = explained[place];
+    const { vertex, name, ran } = each;
+    const at = each.place === undefined ? {} : { place: each.place };
+    const outcome = ran === "done" ? "ran" : (ran ?? (wasCached(record, vertex) ? "cached" : "not-run"));
+    const reason = ran === undefined || own?.key === undefined ? undefined : await explainer.explain(own);
+    steps.push({ vertex, name, ...at, outcome, ...(reason === undefined ? {} : { reason }) });
+  }
+  return { build: record.id, steps };
+}
+
+function explainedOf(record: BuildRecord, step: StepRecord, history: StepHistory): ExplainedStep {
+  const { key, before } = step;
+  const known = step.ran === undefined || key === undefined ? undefined : history.find(key);
+  return {
+    key: key ?? step.vertex,
+    ingredients: known && read(known),
+    place: known,
+    noCache: isForced(record, step),
+    before,
+  };
+}
+
+/** Whether a step, or one that it stands on, was asked for without the cache. */
+function isForced({ steps }: BuildRecord, step: StepRecord): boolean {
+  for (let at: StepRecord | undefined = step; at !== undefined; at = at.base === undefined ? undefined : steps[at.base])
+    if (at.noCache === true && at.ran !== undefined) return true;
+  return false;
+}
+
+function wasCached({ timeline }: BuildRecord, vertex: Digest): boolean {
+  return timeline.steps.some((step) => step.vertex === vertex && step.cached === true);
+}
+
+/** What is remembered of the steps of a store. Disposing it closes the files. */
+export function openHistory(root: string): StepHistory & Disposable {
+  const records = new StepRecords(stepRecordsFile(root));
+  const listings = new Listings(root);
+  return {
+    find: (key) => records.find(key),
+    like: (place, beforeMs) => records.like(place, beforeMs),
+    listing: (digest) => listings.read(digest),
+    prunedAt: () => undefined,
+    [Symbol.dispose]: () => records[Symbol.dispose](),
+  };
+}
