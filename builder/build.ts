@@ -52,7 +52,8 @@ async function buildRecorded(secrets: SecretWatch, recorder: BuildRecorder, sign
   const { request } = secrets;
   const startedMs = request.now();
   const { root, requireSandbox, snapshotter, limits } = request;
-  await using engine = await openEngine({ root, requireSandbox, snapshotter, limits });
+  await using engine = await openEngine({ root, requireSandbox, snapshotter, limits, watch: secrets.layers });
+  await secrets.keepVerdicts(engine);
   await using inputs = new InputLoader(engine, request, signal);
   const recording = new BuildRecording({ engine, request, recorder, startedMs, signal });
   try {
@@ -120,7 +121,7 @@ async function stages({ engine, secrets, inputs, recording, startedMs, signal }:
   const refs = await refsOf(plans, targets, results, signal);
   const outcomes = plans.map((plan, at) => ({ plan, ref: refs[at] ?? { layers: [] } }));
   const squashed = await squashIfAsked(parts, outcomes);
-  const result = await exportAll(engine, request, await attestIfAsked(parts, squashed, file, startedMs), signal);
+  const result = await exportGuarded(parts, await attestIfAsked(parts, squashed, file, startedMs));
   if (request.lock?.mode === "write") await lock?.write(inputs.resolved, signal);
   return result;
 }
@@ -179,6 +180,21 @@ async function attestIfAsked(
   const done = { engine, request, inputs, dockerfile, startedMs, finishedMs: request.now() };
   const stated = await attestationsOf(done, outcomes, signal);
   return outcomes.map((outcome, at) => ({ ...outcome, attestations: stated[at] ?? [] }));
+}
+
+/** Where secrets are known, nothing is written that holds one. */
+async function exportGuarded(
+  { engine, request, secrets, signal }: SolveParts,
+  outcomes: readonly Outcome[],
+): Promise<BuildResult> {
+  const guard = await secrets.outputs();
+  if (guard === undefined) return await exportAll(engine, request, outcomes, signal);
+  await guard.check(outcomes, signal);
+  const attested = outcomes.map((outcome) => ({
+    ...outcome,
+    attestations: (outcome.attestations ?? []).map((attestation) => guard.attested(attestation)),
+  }));
+  return await exportAll({ ...engine, store: guard.guarded(engine.store) }, request, attested, signal);
 }
 
 /** What a failed RUN left is kept, and looked at while its inputs are there. */

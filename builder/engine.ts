@@ -20,7 +20,7 @@ import { CacheMounts } from "./ops/cache-mounts.ts";
 import { viewOf } from "./ops/result.ts";
 import { wholeTree } from "./ops/file/whole-tree.ts";
 import { dropUnfinished, LayerStore } from "./snapshot/layer-store.ts";
-import type { LayerPlace } from "./snapshot/ports.ts";
+import type { LayerPlace, LayerWatch } from "./snapshot/ports.ts";
 import type { Snapshotter } from "./snapshot/snapshotter.ts";
 import { explained } from "./store/layout.ts";
 import { openStore } from "./store/open.ts";
@@ -36,6 +36,8 @@ export interface EngineOptions {
   readonly snapshotter?: SnapshotterName | undefined;
   /** How much layers and archives may unpack to; undefined: `DEFAULT_LIMITS`. */
   readonly limits?: UnpackLimits | undefined;
+  /** Told of byte strings in layers that are packed. */
+  readonly watch?: LayerWatch | undefined;
 }
 
 /** The open parts. Disposing it stops the workers and removes this process's temporary files. */
@@ -79,6 +81,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     jobs,
     overlayXattrs: readHostFacts().inUserNamespace ? "user" : "trusted",
     privileged,
+    watch: options.watch,
   };
   const layers = new LayerStore(place);
   const cacheMounts = new CacheMounts({

@@ -181,6 +181,8 @@ export interface BuildRequest {
   /** How much layers and archives may unpack to; undefined: the defaults. */
   readonly limits?: UnpackLimits | undefined;
   readonly session: Session;
+  /** Ids of secrets that may stand in the result (`--allow-secret-in-image`). */
+  readonly allowSecretInImage?: readonly string[];
   readonly events: EventSink;
   /** ms since the epoch; the only clock of the build. */
   readonly now: () => number;

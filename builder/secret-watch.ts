@@ -1,13 +1,19 @@
 // What a build knows of secrets, and where it learns of them: all that passes its session. From then on none of them is in
 // an event or an error. Without secrets nothing is loaded and nothing is done.
 
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { asBuildError } from "./core/errors.ts";
 import type { BuildEvent } from "./core/events.ts";
 import { NamespaceNeeded } from "./core/namespace.ts";
 import type { Credentials, Session } from "./core/session.ts";
+import type { Engine } from "./engine.ts";
 import type { KnownSecrets } from "./guard/known-secrets.ts";
+import type { LayerGuard } from "./guard/layer-guard.ts";
 import type { MaskedEvents } from "./guard/masked-events.ts";
+import type { OutputGuard } from "./output-guard.ts";
 import type { BuildRequest, ContextSpec } from "./request.ts";
+import type { LayerWatch } from "./snapshot/ports.ts";
 
 /** The watch of one build. Disposing it passes on what was held back of outputs. */
 export class SecretWatch implements Disposable {
@@ -17,6 +23,8 @@ export class SecretWatch implements Disposable {
   #known: KnownSecrets | undefined;
   #events: MaskedEvents | undefined;
   #maskedError: typeof import("./guard/masked-error.ts").maskedError | undefined;
+  #layerGuard: LayerGuard | undefined;
+  #openLayers: (() => Promise<void>) | undefined;
 
   /** Reads the secrets that the client says it has. */
   static async open(asked: BuildRequest): Promise<SecretWatch> {
@@ -35,9 +43,27 @@ export class SecretWatch implements Disposable {
     this.request = { ...asked, events: (event) => this.#tell(event), session: this.#watched(asked.session) };
   }
 
-  /** What has become known until now; undefined when nothing has. */
-  get known(): KnownSecrets | undefined {
-    return this.#known;
+  /** Looks for what is known in the layers that are packed. */
+  readonly layers: LayerWatch = { begin: (layer) => this.#layerGuard?.begin(layer) };
+
+  /** From here on it is remembered in the engine's store what stands in which layer. */
+  async keepVerdicts({ records, layers }: Engine): Promise<void> {
+    const keyFile = join(this.#asked.root, "tsbuild/guard.key");
+    this.#openLayers = async () => {
+      const { LayerGuard: Guard } = await import("./guard/layer-guard.ts");
+      const { Verdicts } = await import("./guard/verdicts.ts");
+      const verdicts = new Verdicts(records, keyFile, layers.place.workDirectory);
+      this.#layerGuard ??= new Guard(verdicts, () => this.#known?.all ?? []);
+    };
+    // Where the key is, an earlier build may have found something.
+    if (this.#known !== undefined || existsSync(keyFile)) await this.#openLayers();
+  }
+
+  /** The guard of what is written; undefined where there is nothing to guard. */
+  async outputs(): Promise<OutputGuard | undefined> {
+    if (this.#layerGuard === undefined) return undefined;
+    const { OutputGuard: Guard } = await import("./output-guard.ts");
+    return new Guard(this.request, this.#layerGuard, (text) => this.#known?.masker.text(text) ?? text);
   }
 
   /** An error as it may be shown. */
@@ -63,11 +89,12 @@ export class SecretWatch implements Disposable {
       this.#maskedError = maskedError;
       this.#known ??= new Known();
       this.#events ??= new Events(this.#known.masker);
+      await this.#openLayers?.();
     }
     this.#known.add(id, name, value);
   }
 
-  /** A secret is read once: it may come from a pipe. */
+  /** Each is asked for once: a secret may come from a pipe, a login from a program. */
   #watched(session: Session): Session {
     const secrets = new Map<string, Promise<Uint8Array | undefined>>();
     const read = async (id: string): Promise<Uint8Array | undefined> => {
@@ -75,25 +102,23 @@ export class SecretWatch implements Disposable {
       if (value !== undefined) await this.#add(id, `secret "${id}"`, value);
       return value;
     };
+    const logins = new Map<string, Promise<Credentials | undefined>>();
+    const readLogin = async (registry: string, repository: string | undefined): Promise<Credentials | undefined> => {
+      const found = await session.credentials(registry, repository);
+      if (found !== undefined) await this.#addCredentials(registry, found);
+      return found;
+    };
     return {
       ...(session.secretIds === undefined ? {} : { secretIds: session.secretIds }),
-      secret: (id) => {
-        const known = secrets.get(id) ?? read(id);
-        secrets.set(id, known);
-        known.catch(() => secrets.delete(id));
-        return known;
-      },
+      secret: (id) => once(secrets, id, () => read(id)),
       sshAgent: (id) => session.sshAgent(id),
       gitAuthorization: async (host) => {
         const header = await session.gitAuthorization?.(host);
         if (header !== undefined) await this.#addHeader(host, header);
         return header;
       },
-      credentials: async (registry, repository) => {
-        const found = await session.credentials(registry, repository);
-        if (found !== undefined) await this.#addCredentials(registry, found);
-        return found;
-      },
+      credentials: (registry, repository) =>
+        once(logins, `${registry} ${repository ?? ""}`, () => readLogin(registry, repository)),
     };
   }
 
@@ -111,6 +136,14 @@ export class SecretWatch implements Disposable {
       await this.#add(`registry:${registry}`, `login for the registry ${registry}`, Buffer.from(value, "utf8"));
     }
   }
+}
+
+/** What was asked before; a failure is not remembered. */
+function once<T>(known: Map<string, Promise<T>>, key: string, ask: () => Promise<T>): Promise<T> {
+  const answer = known.get(key) ?? ask();
+  known.set(key, answer);
+  answer.catch(() => known.delete(key));
+  return answer;
 }
 
 const PROXY_NAMES = /^(?:https?|ftp|all)_proxy$/i;

@@ -207,6 +207,7 @@ function exitCodeOf(error: BuildError): number {
     DOCKERFILE: EXIT.data,
     DIGEST_INVALID: EXIT.data,
     ARCHIVE_INVALID: EXIT.data,
+    SECRET_IN_RESULT: EXIT.data,
     CONTEXT: EXIT.input,
     INPUT_MISSING: EXIT.input,
     REGISTRY: EXIT.unavailable,

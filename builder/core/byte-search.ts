@@ -147,7 +147,7 @@ export class StreamSearch {
 }
 
 /** Enters the numbers of the strings that stand in the bytes and begin before `until`. */
-function findAll(search: ByteSearch, bytes: Uint8Array, found: Set<number>, until = bytes.length): void {
+export function findAll(search: ByteSearch, bytes: Uint8Array, found: Set<number>, until = bytes.length): void {
   for (let from = 0; from < until;) {
     const match = search.find(bytes, from);
     if (match === undefined || match.at >= until) return;

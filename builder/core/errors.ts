@@ -15,6 +15,7 @@ export type ErrorCode =
   | "RUN_FAILED" // a RUN ended with another exit code than 0
   | "SANDBOX" // the sandbox a RUN needs is not permitted here
   | "OUTPUT" // the result cannot be written
+  | "SECRET_IN_RESULT" // a secret stands in what was to be written
   | "STORE" // our own store is damaged or cannot be written
   | "PUSH" // built, but not pushed
   | "CONFIG" // a configuration file

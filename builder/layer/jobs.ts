@@ -28,6 +28,24 @@ export interface PackedBlob {
   readonly uncompressedSize: number;
   /** In tar order, with the content digests, and with times as they were given though the tar cuts them. */
   readonly index: LayerIndex;
+  /** What was looked for and is there; absent when nothing was looked for. */
+  readonly found?: readonly FoundString[];
+}
+
+/** A byte string that stands in a layer. */
+export interface FoundString {
+  /** Its number among those that were looked for. */
+  readonly string: number;
+  /** The entry; of a file with several names one of them. */
+  readonly path: BytePath;
+  readonly where: "content" | "name" | "link" | "attribute";
+}
+
+export interface SearchRequest {
+  /** As for `pack`; or a blob, absolute path. */
+  readonly content: PackRequest["content"] | { readonly blobFile: string };
+  /** At least one. */
+  readonly strings: readonly Uint8Array[];
 }
 
 export interface PackRequest extends CompressionOptions {
@@ -43,6 +61,8 @@ export interface PackRequest extends CompressionOptions {
   readonly maxMtimeNs?: bigint;
   /** Keeps fractions of a second. Without it times are cut to whole seconds, as in the layers of BuildKit; they cost 1 KiB of tar a file. */
   readonly keepNanoseconds?: boolean;
+  /** Byte strings to look for on the way; at least one. */
+  readonly lookFor?: readonly Uint8Array[];
 }
 
 export interface ApplyRequest {
@@ -146,6 +166,8 @@ export type WithEntries<Result extends { readonly index: LayerIndex }> = Omit<Re
 export interface LayerJobs {
   /** Writes a layer's tar, compressed, with both digests. */
   pack(request: PackRequest, signal: AbortSignal): Promise<PackedBlob>;
+  /** Where byte strings stand in a layer, in the order of its entries. */
+  search(request: SearchRequest, signal: AbortSignal): Promise<readonly FoundString[]>;
   /** Reads a blob: its index, and the directory if one is wanted. Safe against hostile tars. */
   apply(request: ApplyRequest, signal: AbortSignal): Promise<AppliedLayer>;
   /** Reads an archive: its entries, their bytes in plain files. Throws `ARCHIVE_INVALID` when it is none. */

@@ -10,8 +10,9 @@ import { BlobWriter } from "./compress.ts";
 import type { BlockCache } from "./compress.ts";
 import { checkDigest, checkSize, ContentReader, digestOfBytes, EMPTY_DIGEST } from "./content.ts";
 import type { Entry, SourcedEntry } from "./entry.ts";
-import { decodeIndex } from "./index-file.ts";
 import type { PackedBlob, PackRequest, WithEntries } from "./jobs.ts";
+import { layerContent } from "./layer-content.ts";
+import { LayerSearch } from "./layer-search.ts";
 import { sortEntries } from "./order.ts";
 import { paddingOf } from "./tar-format.ts";
 import { encodeTarHeader, TAR_END } from "./tar-writer.ts";
@@ -25,32 +26,25 @@ export async function pack(
 ): Promise<WithEntries<PackedBlob>> {
   const blob = await BlobWriter.create(request, request.outFile, cache);
   try {
-    const tar = new TarPacker(blob, check);
+    const search = request.lookFor === undefined ? undefined : new LayerSearch(request.lookFor);
+    const tar = new TarPacker(blob, check, search);
     const entries: Entry[] = [];
     // BuildKit's layers never list the root.
-    for (const item of sortEntries(contentOf(request).filter(({ entry }) => entry.path !== ""))) {
+    for (const item of sortEntries(layerContent(request.content).filter(({ entry }) => entry.path !== ""))) {
       check();
       const entry = withTime(item.entry, timeOf(item.entry, request));
       const digest = await tar.add({ ...item, entry: withTime(entry, writtenTime(entry, request)) });
       entries.push(digest === undefined || digest === entry.digest ? entry : { ...entry, digest });
     }
     await tar.end();
+    search?.end();
     const { digest, size, diffId, uncompressedSize } = await blob.finish(request.sync);
-    return { diffId, digest, size, uncompressedSize, entries };
+    const found = search === undefined ? {} : { found: search.found };
+    return { diffId, digest, size, uncompressedSize, entries, ...found };
   } catch (error) {
     blob.abandon();
     throw error;
   }
-}
-
-function contentOf({ content }: PackRequest): readonly SourcedEntry[] {
-  if (!("index" in content)) return content;
-  const entries = decodeIndex(content.index);
-  if (entries === undefined) throw new BuildError("INTERNAL", "the index of a layer to pack is damaged");
-  return entries.map((entry): SourcedEntry => {
-    if (entry.type !== "file") return { entry };
-    return { entry, source: { kind: "path", path: `${content.directory}/${entry.path}` } };
-  });
 }
 
 /** What the index says: all of the time, since later steps compare with it. */
@@ -76,18 +70,21 @@ const BUFFER_BYTES = BLOCK_FORMAT.mostBytes + 1;
 class TarPacker {
   readonly #blob: BlobWriter;
   readonly #check: () => void;
+  readonly #search: LayerSearch | undefined;
   #block: Buffer;
   #used = 0;
 
-  constructor(blob: BlobWriter, check: () => void) {
+  constructor(blob: BlobWriter, check: () => void, search: LayerSearch | undefined) {
     this.#blob = blob;
     this.#check = check;
+    this.#search = search;
     this.#block = blob.buffer(BUFFER_BYTES);
   }
 
   /** Writes one member; gives the digest of a file's content. */
   async add(item: SourcedEntry): Promise<Digest | undefined> {
     const { entry } = item;
+    this.#search?.begin(entry);
     const header = encodeTarHeader(headerOf(entry));
     const content = entry.type === "file" ? entry.size : 0;
     const wholeSize = header.length + content + paddingOf(content);
@@ -116,7 +113,9 @@ class TarPacker {
     } finally {
       reader.close();
     }
-    const digest = digestOfBytes(this.#block.subarray(this.#used, this.#used + size));
+    const content = this.#block.subarray(this.#used, this.#used + size);
+    this.#search?.content(content);
+    const digest = digestOfBytes(content);
     checkDigest(item, digest);
     this.#used += size;
     const padding = paddingOf(size);
@@ -137,7 +136,9 @@ class TarPacker {
         const wanted = Math.min(left, untilCut, BLOCK_FORMAT.mostBytes - this.#used);
         const { read, isHole } = reading(item, () => reader.read(this.#block, this.#used, wanted));
         if (read < wanted) checkSize(item, size - left + read);
-        digester.update(this.#block.subarray(this.#used, this.#used + read));
+        const content = this.#block.subarray(this.#used, this.#used + read);
+        digester.update(content);
+        this.#search?.content(content);
         const isZero = isHole && this.#used === 0;
         this.#used += read;
         left -= read;

@@ -7,6 +7,7 @@ import type {
   DiffRequest,
   PackRequest,
   PlainRequest,
+  SearchRequest,
   TranscodeRequest,
   UnpackRequest,
   WriteRequest,
@@ -14,6 +15,7 @@ import type {
 
 export type Job =
   | { readonly kind: "pack"; readonly request: PackRequest }
+  | { readonly kind: "search"; readonly request: SearchRequest }
   | { readonly kind: "apply"; readonly request: ApplyRequest }
   | { readonly kind: "unpack"; readonly request: UnpackRequest }
   | { readonly kind: "write"; readonly request: WriteRequest }

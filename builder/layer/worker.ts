@@ -7,6 +7,7 @@ import { apply, unpack } from "./apply.ts";
 import { diff } from "./differ.ts";
 import type { Entry } from "./entry.ts";
 import { encodeIndex } from "./index-file.ts";
+import { searchLayer } from "./layer-search.ts";
 import { pack } from "./pack.ts";
 import { changes, plain } from "./plain-tree.ts";
 import { transcode } from "./transcode.ts";
@@ -48,6 +49,8 @@ async function run(job: Job, check: () => void): Promise<Done> {
   switch (job.kind) {
     case "pack":
       return splitEntries(await pack(job.request, check));
+    case "search":
+      return { result: await searchLayer(job.request, check) };
     case "apply":
       return splitEntries(await apply(job.request, check));
     case "unpack":

@@ -83,7 +83,7 @@ export class LayerStore {
       claim.drop();
       return this.#add(layer);
     }
-    const packed = await packBlob(this.place, entries, want.blob, signal);
+    const packed = await packBlob(this.place, id, entries, want.blob, signal);
     const meta = {
       origin: "built" as const,
       createdMs,

@@ -7,15 +7,17 @@ import { plainDescriptor } from "./layer-files.ts";
 import type { LayerPlace } from "./ports.ts";
 import type { BlobOptions, LayerBlob } from "./ref.ts";
 
-/** Packs a layer as the options say; the blob is in the store when this resolves. The index is as the tar has it. */
+/** Packs the layer `id` as the options say; the blob is in the store when this resolves. The index is as the tar has it. */
 export async function packBlob(
   place: LayerPlace,
+  id: string,
   content: PackRequest["content"],
   options: BlobOptions,
   signal: AbortSignal,
 ): Promise<{ readonly blob: LayerBlob; readonly index: LayerIndex }> {
   await using writer = await place.blobs.writer(signal);
   const { compression, level, encoder, maxMtimeNs } = options;
+  const watched = place.watch?.begin(id);
   const packed = await place.jobs.pack(
     {
       content,
@@ -25,10 +27,12 @@ export async function packBlob(
       ...(level === undefined ? {} : { level }),
       ...(encoder === undefined ? {} : { encoder }),
       ...(maxMtimeNs === undefined ? {} : { maxMtimeNs }),
+      ...(watched === undefined ? {} : { lookFor: watched.strings }),
     },
     signal,
   );
   await writer.adopt(packed);
+  watched?.done(id, packed.found ?? []);
   const descriptor = plainDescriptor(layerMediaType(compression, "oci"), packed.digest, packed.size);
   const { diffId, uncompressedSize } = packed;
   return { blob: { descriptor, diffId, uncompressedSize }, index: packed.index };

@@ -2,7 +2,7 @@
 
 import type { Descriptor } from "../core/descriptor.ts";
 import type { Digest } from "../core/digest.ts";
-import type { LayerJobs } from "../layer/jobs.ts";
+import type { FoundString, LayerJobs } from "../layer/jobs.ts";
 
 /** Where blobs are kept. */
 export interface BlobPort {
@@ -18,6 +18,19 @@ export interface BlobPort {
   >;
 }
 
+/** Somebody who wants to know of byte strings in the layers that are packed. */
+export interface LayerWatch {
+  /** What to look for in the layer that is packed now; undefined for nothing. */
+  begin(layerId: string): WatchedStrings | undefined;
+}
+
+export interface WatchedStrings {
+  /** At least one. */
+  readonly strings: readonly Uint8Array[];
+  /** Told what stands in the layer, when all of it has been looked through. */
+  done(layerId: string, found: readonly FoundString[]): void;
+}
+
 /** Where the layers of one store lie, and who works on them. */
 export interface LayerPlace {
   /** `<root>/tsbuild/layers`: one folder a layer. */
@@ -29,6 +42,7 @@ export interface LayerPlace {
   readonly overlayXattrs: "trusted" | "user";
   /** Whether this process may give files to other owners (root, or root of a user namespace). */
   readonly privileged: boolean;
+  readonly watch?: LayerWatch | undefined;
 }
 
 /** Brings a blob that is not in the store yet (a lazy pull). */

@@ -5,7 +5,7 @@
 import type { Descriptor } from "../core/descriptor.ts";
 import type { Digest } from "../core/digest.ts";
 import type { ContentSource, Entry } from "../layer/entry.ts";
-import type { CompressionOptions } from "../layer/jobs.ts";
+import type { CompressionOptions, FoundString } from "../layer/jobs.ts";
 import type { BytePath } from "../core/byte-path.ts";
 import type { RootDirectory } from "./root-directory.ts";
 
@@ -39,6 +39,8 @@ export interface StoredLayer {
   hasBlob(options: BlobOptions): boolean;
   /** Its blob in the store, as wanted; packed now if there is none. */
   blob(options: BlobOptions, signal: AbortSignal): Promise<LayerBlob>;
+  /** Where byte strings (at least one) stand in it. */
+  look(strings: readonly Uint8Array[], signal: AbortSignal): Promise<readonly FoundString[]>;
   /** Where the bytes of some of its regular files can be read without privileges beyond this process's. */
   sources(paths: readonly BytePath[], signal: AbortSignal): Promise<ReadonlyMap<BytePath, ContentSource>>;
 }

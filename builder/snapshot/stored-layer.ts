@@ -12,7 +12,7 @@ import { NamespaceNeeded } from "../core/namespace.ts";
 import { setMtimeNs } from "../core/syscall.ts";
 import type { ContentSource, Entry, SourcedEntry } from "../layer/entry.ts";
 import type { LayerIndex } from "../layer/index-file.ts";
-import type { PackRequest } from "../layer/jobs.ts";
+import type { FoundString, PackRequest } from "../layer/jobs.ts";
 import { StackTree } from "../layer/stack-tree.ts";
 import { LayerFiles, type LayerMeta, plainDescriptor, type StoredVariant } from "./layer-files.ts";
 import { packBlob } from "./pack-blob.ts";
@@ -93,6 +93,12 @@ export class DiskLayer implements StoredLayer {
       this.#blobs.set(variant, made);
     }
     return made;
+  }
+
+  async look(strings: readonly Uint8Array[], signal: AbortSignal): Promise<readonly FoundString[]> {
+    const canRead = this.files.hasDirectory() && this.#place.privileged;
+    const content = canRead ? await this.#content(signal) : { blobFile: (await this.#anyBlob(signal)).path };
+    return await this.#place.jobs.search({ content, strings }, signal);
   }
 
   async sources(paths: readonly BytePath[], signal: AbortSignal): Promise<ReadonlyMap<BytePath, ContentSource>> {
@@ -186,7 +192,7 @@ export class DiskLayer implements StoredLayer {
   }
 
   async #pack(options: BlobOptions, signal: AbortSignal): Promise<LayerBlob> {
-    const packed = await packBlob(this.#place, await this.#content(signal), options, signal);
+    const packed = await packBlob(this.#place, this.id, await this.#content(signal), options, signal);
     if (options.maxMtimeNs === undefined) this.#keep(packed.index);
     return packed.blob;
   }

@@ -11,6 +11,7 @@ const CACHE = "the local build cache is always used; share it with --root";
 export const BUILD_FLAGS: readonly Flag[] = [
   { name: "add-host", kind: "list", value: "HOST:IP", state: "works", help: "Add a line to /etc/hosts of RUN (IP or host-gateway)" },
   { name: "allow", kind: "list", value: "ENTITLEMENT", state: "works", help: "Permit network.host, security.insecure or buildx.local.delete" },
+  { name: "allow-secret-in-image", kind: "list", value: "ID", state: "works", help: "Write the result although this secret stands in it" },
   { name: "annotation", kind: "list", value: "[TYPE:]K=V", state: "works", help: "Add an annotation to the image" },
   { name: "attest", kind: "list", value: "SPEC", state: "works", help: "State something of the result: type=provenance[,mode=min|max,...] or type=sbom" },
   { name: "build-arg", kind: "list", value: "K[=V]", state: "works", help: "Set a build argument; without a value, from the environment" },

@@ -97,6 +97,7 @@ export async function readRequest(options: RequestOptions): Promise<BuildRequest
       environment,
       credentials,
     }),
+    allowSecretInImage: listOf(args, "allow-secret-in-image"),
     router,
     expandName,
     events: options.events,

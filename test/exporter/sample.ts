@@ -50,6 +50,7 @@ async function sampleLayer(store: BlobStore, files: Readonly<Record<string, stri
     index: unused,
     directory: unused,
     sources: unused,
+    look: unused,
     blob: async () => ({ descriptor, diffId, uncompressedSize: tar.length }),
   };
 }

@@ -44,6 +44,7 @@ function codeOf({ code }: BuildError): number {
     case "RUN_FAILED":
     case "SANDBOX":
     case "OUTPUT":
+    case "SECRET_IN_RESULT":
     case "STORE":
     case "PUSH":
     case "CONFIG":

@@ -1,0 +1,17 @@
+// The entries of a layer to pack or to look through, however they are handed over.
+
+import { BuildError } from "../core/errors.ts";
+import type { SourcedEntry } from "./entry.ts";
+import { decodeIndex } from "./index-file.ts";
+import type { PackRequest } from "./jobs.ts";
+
+/** Each entry with where its bytes are. Throws `INTERNAL` when an index is none. */
+export function layerContent(content: PackRequest["content"]): readonly SourcedEntry[] {
+  if (!("index" in content)) return content;
+  const entries = decodeIndex(content.index);
+  if (entries === undefined) throw new BuildError("INTERNAL", "the index of a layer is damaged");
+  return entries.map((entry): SourcedEntry => {
+    if (entry.type !== "file") return { entry };
+    return { entry, source: { kind: "path", path: `${content.directory}/${entry.path}` } };
+  });
+}
