@@ -6,12 +6,12 @@ import { whyNoOverlay } from "./choose-snapshotter.ts";
 import { BuildError } from "./core/errors.ts";
 import { chooseExecutor, probeDrivers } from "./executor/choose.ts";
 import type { DriverProbe } from "./executor/executor.ts";
-import { readHostFacts } from "./executor/host-facts.ts";
+import { isPrivileged, mayMount, overlayXattrs } from "./executor/rights.ts";
 import { isInsideUserNamespace, planUserNamespace } from "./executor/user-namespace.ts";
 
 export interface Examination {
-  /** How RUN gets its rights: as they are, or through a user namespace of one or many ids; or this process is in one already. */
-  readonly namespace: "direct" | "subordinate" | "single" | "impossible" | "inside";
+  /** How RUN gets its rights: as they are, or through a user namespace of one or many ids; or this process is in one already; or there are none to be had, and another root is all. */
+  readonly namespace: "direct" | "subordinate" | "single" | "impossible" | "inside" | "chroot";
   /** What is missing there, and the one thing to do about it. */
   readonly notes: readonly string[];
 }
@@ -24,7 +24,8 @@ export async function examineNamespace(environment: NodeJS.ProcessEnv): Promise<
     return { namespace: plan.kind, notes: plan.notes };
   } catch (error) {
     if (!(error instanceof BuildError) || error.code !== "SANDBOX") throw error;
-    return { namespace: "impossible", notes: [error.message, ...(error.hint === undefined ? [] : [error.hint])] };
+    const notes = [error.message, ...(error.hint === undefined ? [] : [error.hint])];
+    return { namespace: isPrivileged() && !mayMount() ? "chroot" : "impossible", notes };
   }
 }
 
@@ -40,10 +41,7 @@ export async function examineOverlay(root: string): Promise<string | undefined> 
   const workDirectory = mkdtempSync(join(parent, ".tsbuild-doctor-"));
   try {
     const { executor } = await chooseExecutor();
-    return await whyNoOverlay(
-      { workDirectory, overlayXattrs: readHostFacts().inUserNamespace ? "user" : "trusted" },
-      executor,
-    );
+    return await whyNoOverlay({ workDirectory, overlayXattrs: overlayXattrs() }, executor);
   } finally {
     rmSync(workDirectory, { recursive: true, force: true });
   }

@@ -10,8 +10,7 @@ import type { BytePath } from "./core/byte-path.ts";
 import { isErrno } from "./core/errors.ts";
 import type { SnapshotterName } from "./choose-snapshotter.ts";
 import type { DriverName, Executor } from "./executor/executor.ts";
-import { readHostFacts } from "./executor/host-facts.ts";
-import { isPrivileged } from "./executor/rights.ts";
+import { isPrivileged, overlayXattrs } from "./executor/rights.ts";
 import type { SourcedEntry } from "./layer/entry.ts";
 import type { LayerJobs } from "./layer/jobs.ts";
 import { openLayerJobs } from "./layer/pool.ts";
@@ -79,7 +78,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     workDirectory,
     blobs: store,
     jobs,
-    overlayXattrs: readHostFacts().inUserNamespace ? "user" : "trusted",
+    overlayXattrs: overlayXattrs(),
     privileged,
     watch: options.watch,
   };

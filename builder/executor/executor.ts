@@ -19,7 +19,14 @@ export type RootSpec =
 
 /** One mount below the root. Targets are absolute paths in the rootfs; they are created where missing (see `stubs`). */
 export type MountSpec =
-  | { readonly kind: "bind"; readonly source: string; readonly target: string; readonly readonly: boolean }
+  | {
+      readonly kind: "bind";
+      readonly source: string;
+      readonly target: string;
+      readonly readonly: boolean;
+      /** The source was made for this step and goes with it: what is written there is lost anyhow. */
+      readonly isStepsOwn?: boolean;
+    }
   | {
       readonly kind: "overlay";
       readonly stack: OverlayStack;
@@ -116,7 +123,7 @@ export interface StepResult {
   readonly outOfMemory?: boolean;
 }
 
-export type DriverName = "launcher" | "crun" | "runc" | "unshare";
+export type DriverName = "launcher" | "crun" | "runc" | "unshare" | "chroot";
 
 /** What a probe of a driver found. */
 export interface DriverProbe {

@@ -88,7 +88,7 @@ async function bindMount(
   const input = inputs[mount.input];
   if (input === undefined) {
     mkdirSync(scratch, { recursive: true, mode: 0o755 });
-    return { kind: "bind", source: scratch, target: mount.target, readonly: mount.readonly };
+    return { kind: "bind", source: scratch, target: mount.target, readonly: mount.readonly, isStepsOwn: true };
   }
   const ref = await input.ref(signal);
   const prepared = undo.use(await (await context.snapshotter()).prepare(ref.layers, !mount.readonly, signal));
@@ -102,6 +102,7 @@ async function bindMount(
     source: join(root.path, Buffer.from(path, "latin1").toString("utf8")),
     target: mount.target,
     readonly: mount.readonly,
+    isStepsOwn: true,
   };
 }
 

@@ -27,7 +27,7 @@ import { dockerfileSpec, mainContext, namedContexts } from "./build-contexts.ts"
 import type { Outputs } from "./build-outputs.ts";
 
 const DEFAULT_SHM_BYTES = 64 * 1024 * 1024;
-const DRIVERS: readonly DriverName[] = ["launcher", "crun", "runc", "unshare"];
+const DRIVERS: readonly DriverName[] = ["launcher", "crun", "runc", "unshare", "chroot"];
 const SNAPSHOTTERS: readonly SnapshotterName[] = ["auto", "overlay", "copy"];
 const ENTITLEMENTS = ["network.host", "security.insecure", "buildx.local.delete"];
 

@@ -9,6 +9,7 @@ const WAYS = {
   direct: "rights: this process may mount and make namespaces",
   subordinate: "rights: a user namespace with subordinate ids",
   single: "rights: a user namespace with a single id",
+  chroot: "rights: a container's root, which may neither mount nor make namespaces",
   impossible: "rights: none, RUN will not work here",
 } as const;
 
@@ -28,7 +29,7 @@ export const doctor: Command = async (context) => {
   if (namespace !== "inside") {
     await context.print(`store: ${root}\n${WAYS[namespace]}\n${indent(notes)}`);
     if (namespace === "impossible") return 1;
-    if (namespace !== "direct") throw new NamespaceNeeded("probing the sandbox drivers");
+    if (namespace !== "direct" && namespace !== "chroot") throw new NamespaceNeeded("probing the sandbox drivers");
   }
   const drivers = await examineDrivers();
   const chosen = drivers.find(({ usable }) => usable)?.driver;

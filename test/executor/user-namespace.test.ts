@@ -6,7 +6,7 @@ import { accessSync, constants } from "node:fs";
 import { dirname } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { findLauncher } from "../../builder/executor/drivers/launcher.ts";
+import { findLauncher } from "../../builder/executor/find-launcher.ts";
 import { formatMappings, mappingsFor, parseSubordinateIds } from "../../builder/executor/subordinate-ids.ts";
 import { isPrivileged } from "../../builder/executor/rights.ts";
 import { isInsideUserNamespace, planUserNamespace } from "../../builder/executor/user-namespace.ts";

@@ -3,9 +3,8 @@
 
 import type { ChildProcess } from "node:child_process";
 import { spawn } from "node:child_process";
-import { accessSync, constants, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { BuildError } from "../../core/errors.ts";
 import type { DriverProbe, Executor, StepResult, StepSpec } from "../executor.ts";
 import { makeStepCgroups } from "../cgroup.ts";
@@ -16,13 +15,6 @@ import { readReports } from "../launcher/spec.ts";
 import { planStep } from "../launcher/step-plan.ts";
 import { errnoText, resultOf, throwIfAborted } from "../launcher/step-result.ts";
 import { runOnTerminal, wantsTerminal } from "../terminal.ts";
-
-/** Where the launcher lies: beside the compiled program, or in `dist` when the sources are run. Undefined where it was never built. */
-export function findLauncher(): string | undefined {
-  const beside = fileURLToPath(new URL("../launcher/tsbuild-launcher", import.meta.url));
-  const built = fileURLToPath(new URL("../../../dist/builder/executor/launcher/tsbuild-launcher", import.meta.url));
-  return [beside, built].find((path) => isExecutable(path));
-}
 
 /** The executor over the launcher at `path`. */
 export function launcherExecutor(path: string, notes: readonly string[] = []): Executor {
@@ -81,7 +73,7 @@ async function runProbe(path: string): Promise<Map<string, number>> {
 }
 
 /** Runs the launcher with its spec on a socket as fd 3; the socket's end is also how it learns that this process is gone. */
-async function runPiped(path: string, spec: Buffer, step: StepSpec, signal: AbortSignal): Promise<StepResult> {
+export async function runPiped(path: string, spec: Buffer, step: StepSpec, signal: AbortSignal): Promise<StepResult> {
   const output = step.output;
   const kind = typeof output === "function" ? "pipe" : "inherit";
   using passed = passSignals(step.signals);
@@ -135,15 +127,5 @@ async function endOf(child: ChildProcess, step: StepSpec, signal: AbortSignal): 
     });
   } finally {
     signal.removeEventListener("abort", stop);
-  }
-}
-
-function isExecutable(path: string): boolean {
-  if (!existsSync(path)) return false;
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
   }
 }

@@ -91,6 +91,7 @@ enum op {
 	OP_ENV,           /* u32 n, n x str */
 	OP_ARGS,          /* u32 n, n x str */
 	OP_CGROUP,        /* str directory whose cgroup.procs this process joins first */
+	OP_ROOT_DIRECTORY, /* str directory: the root as it is, where nothing can be mounted */
 	/* stack: str options, u32 n, n x str lowers (topmost first), str upper or "", str work or "" */
 };
 
@@ -153,7 +154,7 @@ int make_device(const char *name, uint32_t major_number, uint32_t minor_number);
 int mask(const char *path);
 int make_readonly(const char *path);
 int make_stub(const char *directory, const char *path, int is_file);
-void enter_root(void);
+void enter_root(const struct process *p);
 
 /* process.c: from root of everything to the program */
 void loopback_up(void);

@@ -168,11 +168,16 @@ int make_stub(const char *directory, const char *path, int is_file)
 	}
 }
 
-/* Makes `root_fd` the root of this mount namespace. pivot_root is refused in some containers; then the root is moved and entered. */
-void enter_root(void)
+/*
+ * Makes `root_fd` the root of this mount namespace. pivot_root is refused in some containers; then the root is moved and
+ * entered. Without a mount namespace of its own the step only gets another root.
+ */
+void enter_root(const struct process *p)
 {
 	if (fchdir(root_fd) < 0) die("enter the root");
-	if (syscall(SYS_pivot_root, ".", ".") == 0) {
+	if (!(p->namespaces & CLONE_NEWNS)) {
+		if (chroot(".") < 0) die("chroot");
+	} else if (syscall(SYS_pivot_root, ".", ".") == 0) {
 		if (umount2(".", MNT_DETACH) < 0) die("unmount the old root");
 	} else {
 		if (mount(".", "/", NULL, MS_MOVE, NULL) < 0) die("move the root into place");

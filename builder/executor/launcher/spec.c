@@ -79,6 +79,7 @@ struct process read_process(struct reader r)
 		case OP_FLAGS: p.namespaces = take_u32(&r); p.flags = take_u32(&r); break;
 		case OP_HOSTNAME: p.hostname = take_str(&r); break;
 		case OP_STUB: take_str(&r); take_str(&r); take_u32(&r); break;
+		case OP_ROOT_DIRECTORY: take_str(&r); break;
 		case OP_ROOT_BIND: p.clean_base = take_str(&r); take_str(&r); break;
 		case OP_ROOT_OVERLAY: p.clean_base = take_stack(&r).upper; take_str(&r); break;
 		case OP_BIND: take_str(&r); take_str(&r); take_u64(&r); take_u32(&r); break;

@@ -26,6 +26,7 @@ const OP = {
   env: 19,
   args: 20,
   cgroup: 21,
+  rootDirectory: 22,
 } as const;
 
 /** Namespaces of a step (linux/sched.h). */
@@ -79,6 +80,11 @@ export class SpecWriter {
     this.#numbers(OP.rootOverlay);
     this.#stack(stack, options);
     this.#string(mountPoint);
+  }
+
+  rootDirectory(directory: string): void {
+    this.#numbers(OP.rootDirectory);
+    this.#string(directory);
   }
 
   bind(source: string, target: string, attributes: number, flags = 0): void {

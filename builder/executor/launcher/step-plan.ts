@@ -8,6 +8,7 @@ import type { MountSpec, OverlayStack, StepSpec, Ulimit } from "../executor.ts";
 import type { HostFacts } from "../host-facts.ts";
 import { groupsToSet, hasId } from "../host-facts.ts";
 import { writeHostFiles } from "../host-files.ts";
+import type { Capability } from "../sandbox-policy.ts";
 import {
   ALL_CAPABILITIES,
   capabilityMask,
@@ -237,17 +238,24 @@ function tmpfsFlags({ noexec, readonly }: Extract<MountSpec, { kind: "tmpfs" }>)
 
 function addProcess(spec: SpecWriter, step: StepSpec, host: HostFacts): void {
   const { process } = step;
-  for (const ulimit of process.ulimits) addUlimit(spec, ulimit);
-  spec.user(process.uid, process.gid, groupsToSet(process, host));
-  if (process.security === "insecure") {
-    spec.caps(capabilityMask(ALL_CAPABILITIES), true);
-  } else {
-    const capabilities = process.capabilities ?? DEFAULT_CAPABILITIES;
-    spec.caps(capabilityMask(capabilities), false);
-    spec.seccomp(seccompProgram(capabilities));
-  }
+  const capabilities = process.capabilities ?? DEFAULT_CAPABILITIES;
+  addCredentials(spec, step, host, process.security === "insecure" ? "all" : capabilities);
+  if (process.security === "sandbox") spec.seccomp(seccompProgram(capabilities));
   spec.env(process.env);
   spec.args(process.args);
+}
+
+/** Limits, ids and capabilities; "all" are also ambient, as far as the builder has them. */
+export function addCredentials(
+  spec: SpecWriter,
+  { process }: StepSpec,
+  host: HostFacts,
+  capabilities: readonly Capability[] | "all",
+): void {
+  for (const ulimit of process.ulimits) addUlimit(spec, ulimit);
+  spec.user(process.uid, process.gid, groupsToSet(process, host));
+  if (capabilities === "all") spec.caps(capabilityMask(ALL_CAPABILITIES), true);
+  else spec.caps(capabilityMask(capabilities), false);
 }
 
 function addUlimit(spec: SpecWriter, ulimit: Ulimit): void {

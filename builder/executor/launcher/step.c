@@ -23,7 +23,7 @@ static void run_child(struct process *p, struct reader records, int parent_gone)
 	if (poll(&gone, 1, 0) > 0) _exit(125);
 	umask(0);
 	if (chdir("/") < 0) die("enter /");
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) die("make the mounts private");
+	if (p->namespaces & CLONE_NEWNS && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) die("make the mounts private");
 	while (records.at < records.end) {
 		uint32_t op = take_u32(&records);
 		int was_failed = failed;
@@ -39,6 +39,11 @@ static void run_child(struct process *p, struct reader records, int parent_gone)
 			const char *directory = take_str(&records), *path = take_str(&records);
 			uint32_t is_file = take_u32(&records);
 			if (make_stub(directory, path, (int)is_file) < 0) die("make \"%s/%s\"", directory, path);
+			break;
+		}
+		case OP_ROOT_DIRECTORY: {
+			const char *directory = take_str(&records);
+			if ((root_fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0) die("open the root \"%s\"", directory);
 			break;
 		}
 		case OP_ROOT_BIND: {
@@ -146,7 +151,7 @@ static void run_child(struct process *p, struct reader records, int parent_gone)
 		name[size < 0 ? 0 : size] = 0;
 		if (bind_host(name, "dev/console", 0, MOUNT_KEEP) < 0) die("bind the terminal \"%s\" on /dev/console", name);
 	}
-	enter_root();
+	enter_root(p);
 	/* From here on no descriptor leads out of the root but the report's, which is no file. */
 	close(root_fd);
 	if (report_fd != 3) { if (dup3(report_fd, 3, O_CLOEXEC) < 0) die("keep the report"); report_fd = 3; }
@@ -210,6 +215,22 @@ static void join_cgroup(const char *directory)
 	close(fd);
 }
 
+/* Where there is no pid namespace to end them: kills every process of the step, which all come to this one when their parents end. */
+static void kill_descendants(void)
+{
+	char path[64], pids[4096];
+	snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+	for (;;) {
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+		ssize_t size = fd < 0 ? -1 : read(fd, pids, sizeof pids - 1);
+		if (fd >= 0) close(fd);
+		pids[size < 0 ? 0 : size] = 0;
+		char *at = pids, *end;
+		for (long pid; pid = strtol(at, &end, 10), end != at; at = end) if (pid > 0) kill((pid_t)pid, SIGKILL);
+		if (waitpid(-1, NULL, 0) < 0 && errno == ECHILD) return;
+	}
+}
+
 /* Starts the step and stays beside it: kills it when the parent goes or says so, tidies up, and reports how it ended. */
 int run_step(const char *spec_path, const char *report_path)
 {
@@ -238,6 +259,8 @@ int run_step(const char *spec_path, const char *report_path)
 	int signal_fd = signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK);
 	struct stream streams[2] = { { .pipe = { -1, -1 } }, { .pipe = { -1, -1 } } };
 	if (p.flags & STEP_PIPES) for (int i = 0; i < 2; i++) open_stream(&streams[i], i + 1);
+	int alone = !(p.namespaces & CLONE_NEWPID);
+	if (alone && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0) die("look after the processes of the step");
 	pid_t child = (pid_t)syscall(SYS_clone, (unsigned long)p.namespaces | SIGCHLD, 0, 0, 0, 0);
 	if (child < 0) die("create the namespaces");
 	if (child == 0) {
@@ -269,7 +292,10 @@ int run_step(const char *spec_path, const char *report_path)
 			for (int i = 0; i < 2; i++) if (streams[i].pipe[0] >= 0) close_stream(&streams[i]);
 		}
 		for (int i = 0; i < 2; i++) if (streams[i].pipe[0] >= 0 && fds[2 + i].revents) pump(&streams[i]);
-		if (running && waitpid(child, &status, WNOHANG) == child) running = 0;
+		if (running && waitpid(child, &status, WNOHANG) == child) {
+			running = 0;
+			if (alone) kill_descendants();
+		}
 	}
 	if (*p.clean_base) remove_made(p.clean_base);
 	report('X', (uint32_t)status, "");

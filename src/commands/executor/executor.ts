@@ -47,10 +47,8 @@ export const executor: Command = async (context) => {
   try {
     const args = await readArguments(context, EXECUTOR_FLAGS, USAGE);
     if (args === undefined) return 0;
-    await runJob(context, args);
-    return 0;
+    return await runJob(context, args);
   } catch (error) {
-    if (error instanceof NamespaceNeeded) throw error;
     const failure = asBuildError(error);
     if (failure.code !== "PUSH") context.outcome.ownFailure = FAILURE;
     if (failure.code !== "USAGE") await tellPod(failure);
@@ -58,7 +56,7 @@ export const executor: Command = async (context) => {
   }
 };
 
-async function runJob(context: CommandContext, args: Arguments): Promise<void> {
+async function runJob(context: CommandContext, args: Arguments): Promise<number> {
   const { environment } = context;
   const [extra] = args.positionals;
   if (extra !== undefined) throw new BuildError("USAGE", `unknown command "${extra}" for "executor"`);
@@ -68,6 +66,12 @@ async function runJob(context: CommandContext, args: Arguments): Promise<void> {
   const events = new HeldEvents(log.sink, repeatable ? HOLD_MS : 0);
   for (const note of args.notes) log.say("warn", note);
   const outputs = jobOutputs(args, environment);
+  const failed = (error: unknown): unknown => {
+    events.release();
+    log.fail(asBuildError(error));
+    context.outcome.told = true;
+    return error;
+  };
   try {
     const request = await jobRequest(context, args, outputs, { sink: events.sink, repeatable });
     if (outputs.push && !isOn(args, "skip-push-permission-check")) {
@@ -83,16 +87,15 @@ async function runJob(context: CommandContext, args: Arguments): Promise<void> {
     const verb = outputs.push ? "Pushed" : "Built";
     if (outputs.destinations.length === 0) log.say("info", `${verb} ${result.digest}`);
     for (const name of outputs.destinations) log.say("info", `${verb} ${name}@${result.digest}`);
+    return 0;
   } catch (error) {
-    if (error instanceof NamespaceNeeded) {
-      events.drop();
-      throw error;
-    }
-    events.release();
-    log.fail(asBuildError(error));
-    context.outcome.told = true;
-    throw error;
+    if (!(error instanceof NamespaceNeeded)) throw failed(error);
   }
+  events.drop();
+  const { runInNamespace } = await import("../../../builder/namespace.ts");
+  return await runInNamespace(process.argv.slice(1), process.env).catch((error: unknown) => {
+    throw failed(error);
+  });
 }
 
 async function jobRequest(

@@ -1,0 +1,173 @@
+// What a step finds in its root where nothing can be mounted: devices, two files in /etc, and what RUN --mount asks for.
+// All of it is put there before the step and taken away after it, and what it lay upon comes back.
+
+import * as fs from "node:fs";
+import { dirname, join } from "node:path";
+import { bytePath } from "../../core/byte-path.ts";
+import { BuildError, isErrno } from "../../core/errors.ts";
+import { mknod, S_IF } from "../../core/syscall.ts";
+import type { MountSpec, StepSpec } from "../executor.ts";
+import { writeHostFiles } from "../host-files.ts";
+import { distinctMounts } from "../launcher/step-plan.ts";
+import { DEVICES } from "../sandbox-policy.ts";
+
+const MOST_LINKS = 40;
+
+/** A root with everything in its place. Disposing it clears the root. */
+export interface Furnished extends Disposable {
+  /** Throws `SANDBOX` when something could not be put back where it belongs. */
+  check(): void;
+}
+
+/** Puts everything into the root at `root`. Nothing of the step, or of an earlier one, runs by now. Throws `SANDBOX`. */
+export function furnish(root: string, step: StepSpec): Furnished {
+  const furniture = new Furniture(root, join(step.scratch, "aside"));
+  try {
+    const files = writeHostFiles(step);
+    // They stay in the layer of an image that lacks them, as with every driver.
+    for (const name of ["proc", "dev", "sys"]) fs.mkdirSync(join(root, name), { recursive: true, mode: 0o755 });
+    for (const { name, major, minor } of DEVICES) furniture.device(`/dev/${name}`, major, minor);
+    furniture.tree("/dev/shm", 0o1777);
+    furniture.file(files.resolvConf, "/etc/resolv.conf");
+    furniture.file(files.hosts, "/etc/hosts");
+    for (const mount of distinctMounts(step.mounts)) furniture.mount(mount);
+    return furniture;
+  } catch (error) {
+    furniture[Symbol.dispose]();
+    if (error instanceof BuildError) throw error;
+    const why = error instanceof Error ? error.message : String(error);
+    throw new BuildError("SANDBOX", `step ${step.id}: cannot prepare its root: ${why}`, { cause: error });
+  }
+}
+
+class Furniture implements Furnished {
+  readonly #root: string;
+  /** Where lies what something else was put upon. */
+  readonly #aside: string;
+  readonly #undo: (() => void)[] = [];
+  readonly #failures: string[] = [];
+  #aways = 0;
+
+  constructor(root: string, aside: string) {
+    this.#root = root;
+    this.#aside = aside;
+    fs.mkdirSync(aside, { recursive: true, mode: 0o700 });
+  }
+
+  [Symbol.dispose](): void {
+    for (const undo of this.#undo.splice(0).toReversed()) {
+      try {
+        undo();
+      } catch (error) {
+        // What the step took away itself need not be taken away.
+        if (!isErrno(error, "ENOENT", "ENOTDIR")) this.#failures.push(String(error));
+      }
+    }
+  }
+
+  check(): void {
+    this[Symbol.dispose]();
+    const [first] = this.#failures;
+    if (first !== undefined) throw new BuildError("SANDBOX", `the root of a step could not be cleared: ${first}`);
+  }
+
+  device(target: string, major: number, minor: number): void {
+    const path = this.#place(target);
+    if (fs.lstatSync(path, { throwIfNoEntry: false }) !== undefined) return;
+    mknod(bytePath(path), S_IF.char | 0o666, major, minor);
+    this.#undo.push(() => fs.unlinkSync(path));
+    fs.chmodSync(path, 0o666);
+  }
+
+  /** An empty directory that goes with all that is in it. */
+  tree(target: string, mode: number, uid = 0, gid = 0): void {
+    const path = this.#cleared(target);
+    fs.mkdirSync(path);
+    this.#undo.push(() => fs.rmSync(path, { recursive: true, force: true }));
+    fs.chownSync(path, uid, gid);
+    fs.chmodSync(path, mode);
+  }
+
+  /** A file under another name where that can be (a socket must be), else its copy. */
+  file(source: string, target: string): void {
+    const path = this.#cleared(target);
+    const stat = fs.statSync(source);
+    try {
+      fs.linkSync(source, path);
+    } catch (error) {
+      if (!isErrno(error, "EXDEV", "EPERM") || !stat.isFile()) throw error;
+      fs.copyFileSync(source, path, fs.constants.COPYFILE_EXCL);
+    }
+    this.#undo.push(() => fs.rmSync(path, { recursive: true, force: true }));
+    fs.chownSync(path, stat.uid, stat.gid);
+    fs.chmodSync(path, stat.mode & 0o7777);
+  }
+
+  mount(mount: MountSpec): void {
+    switch (mount.kind) {
+      case "tmpfs":
+        return this.tree(mount.target, mount.mode ?? 0o1777, mount.uid, mount.gid);
+      case "overlay":
+        throw new BuildError("SANDBOX", `cannot mount a stack of directories on "${mount.target}"`);
+      case "bind": {
+        if (!fs.statSync(mount.source).isDirectory()) return this.file(mount.source, mount.target);
+        if (mount.readonly && mount.isStepsOwn !== true)
+          throw new BuildError("SANDBOX", `"${mount.target}" cannot be read-only where nothing may be mounted`, {
+            hint: "leave readonly out of the mount",
+          });
+        // It is moved there for the time of the step: no copy, and what the step writes is in its place.
+        const path = this.#cleared(mount.target);
+        fs.renameSync(mount.source, path);
+        this.#undo.push(() => fs.renameSync(path, mount.source));
+      }
+    }
+  }
+
+  /** A path in the root where nothing is any more. */
+  #cleared(target: string): string {
+    const path = this.#place(target);
+    if (fs.lstatSync(path, { throwIfNoEntry: false }) === undefined) return path;
+    const away = join(this.#aside, String(this.#aways++));
+    fs.renameSync(path, away);
+    this.#undo.push(() => fs.renameSync(away, path));
+    return path;
+  }
+
+  /** The real path of a target, links followed inside the root; what is missing above it is made, and goes again if it is still empty. */
+  #place(target: string): string {
+    const rest = target.split("/").reverse();
+    let path = this.#root;
+    for (let links = 0; rest.length > 0;) {
+      const name = rest.pop();
+      if (name === undefined || name === "" || name === ".") continue;
+      if (name === "..") {
+        if (path !== this.#root) path = dirname(path);
+        continue;
+      }
+      const next = join(path, name);
+      const stat = fs.lstatSync(next, { throwIfNoEntry: false });
+      if (stat?.isSymbolicLink() === true) {
+        if (++links > MOST_LINKS) throw new BuildError("SANDBOX", `"${target}" leads in circles`);
+        const text = fs.readlinkSync(next);
+        if (text.startsWith("/")) path = this.#root;
+        rest.push(...text.split("/").reverse());
+        continue;
+      }
+      if (stat === undefined && rest.some((part) => part !== "")) {
+        fs.mkdirSync(next, 0o755);
+        this.#undo.push(() => removeIfEmpty(next));
+      }
+      path = next;
+    }
+    if (path === this.#root) throw new BuildError("SANDBOX", `cannot mount on "${target}"`);
+    return path;
+  }
+}
+
+function removeIfEmpty(path: string): void {
+  try {
+    fs.rmdirSync(path);
+  } catch (error) {
+    if (!isErrno(error, "ENOTEMPTY", "EEXIST")) throw error; // the step used it, so it stays
+  }
+}

@@ -1,0 +1,85 @@
+// Where nothing may be mounted and no namespace made (a pod with a container's ordinary capabilities): the step gets
+// another root, Docker's capabilities but the one to leave that root, and the container's own seccomp filter. What is
+// mounted elsewhere is put into the root, and taken out again when the step has ended.
+
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { asBuildError, BuildError } from "../../core/errors.ts";
+import type { DriverProbe, Executor, StepSpec } from "../executor.ts";
+import { refuseCgroupParent } from "../cgroup.ts";
+import { readHostFacts } from "../host-facts.ts";
+import { hasChrootRights } from "../rights.ts";
+import type { Capability } from "../sandbox-policy.ts";
+import { DEFAULT_CAPABILITIES } from "../sandbox-policy.ts";
+import { planChroot } from "../launcher/chroot-plan.ts";
+import { throwIfAborted } from "../launcher/step-result.ts";
+import { wantsTerminal } from "../terminal.ts";
+import { trialStep } from "../trial-step.ts";
+import { furnish } from "./chroot-files.ts";
+import { runPiped } from "./launcher.ts";
+
+/** What it lacks; said whenever this driver is taken. */
+const CHROOT_NOTES: readonly string[] = [
+  "steps see the processes and the network of this container, and have no /proc and /sys",
+  "one step of all builds in this container could stop another one",
+];
+
+/** Whether a step can be run so here. Never throws. */
+export async function probeChroot(launcher: string | undefined): Promise<DriverProbe> {
+  const unusable = (note: string): DriverProbe => ({ driver: "chroot", usable: false, notes: [note] });
+  if (launcher === undefined) return unusable("tsbuild-launcher is not there");
+  if (!hasChrootRights()) return unusable("this process is not root with a container's ordinary capabilities");
+  const base = mkdtempSync(join(tmpdir(), "tsbuild-probe-"));
+  try {
+    const [path, scratch] = [join(base, "root"), join(base, "scratch")];
+    for (const directory of [path, scratch]) mkdirSync(directory);
+    const step = trialStep("chroot-trial", { kind: "directory", path, readonly: false }, scratch, ["/missing"]);
+    await chrootExecutor(launcher).run(step, new AbortController().signal);
+    return unusable("a trial step ran what is not there");
+  } catch (error) {
+    const { code, message } = asBuildError(error);
+    return code === "RUN_FAILED" ? { driver: "chroot", usable: true, notes: CHROOT_NOTES } : unusable(message);
+  } finally {
+    rmSync(base, { recursive: true, force: true });
+  }
+}
+
+/** The executor over the launcher at `path`. One step at a time has a root. */
+export function chrootExecutor(path: string, notes: readonly string[] = CHROOT_NOTES): Executor {
+  const host = readHostFacts();
+  return {
+    driver: "chroot",
+    notes,
+    async run(step, signal) {
+      throwIfAborted(step, signal);
+      refuseCgroupParent(step, "chroot");
+      const root = refuseWhatIsMissing(step);
+      using furnished = furnish(root, step);
+      const spec = planChroot(step, root, host, step.process.capabilities?.filter(isKept) ?? KEPT);
+      const result = await runPiped(path, spec, step, signal);
+      furnished.check();
+      return result;
+    },
+  };
+}
+
+function isKept(name: Capability): boolean {
+  // With it a process that is root leaves the root as it came; without it, it also cannot trace the builder, which has it.
+  return name !== "CAP_SYS_CHROOT";
+}
+
+const KEPT = DEFAULT_CAPABILITIES.filter(isKept);
+
+/** Throws `SANDBOX` for what only namespaces and mounts give. */
+function refuseWhatIsMissing(step: StepSpec): string {
+  const refuse = (what: string): BuildError =>
+    new BuildError("SANDBOX", `step ${step.id}: ${what} is not possible where nothing may be mounted`, {
+      hint: "allow the container user namespaces, or give it CAP_SYS_ADMIN in one of its own (hostUsers: false); tsbuild doctor tells more",
+    });
+  if (step.root.kind !== "directory") throw refuse("an overlay");
+  if (step.process.security === "insecure") throw refuse("--security=insecure");
+  if (step.network === "none") throw refuse("--network=none");
+  if (wantsTerminal(step)) throw refuse("a terminal");
+  return step.root.path;
+}

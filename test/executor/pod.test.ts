@@ -1,0 +1,113 @@
+// Builds in pods: containers that may neither mount nor make namespaces. The image is the same one as anywhere else, or
+// there is none and a sentence about what the pod lacks.
+
+import assert from "node:assert/strict";
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { suite, test } from "node:test";
+import { buildBase, whyNoBusybox } from "../support/busybox.ts";
+import { startMemoryRegistry } from "../support/memory-registry.ts";
+import { Pod, whyNoPod } from "../support/pod.ts";
+
+const TSBUILD = join(import.meta.dirname, "../../bin/tsbuild.js");
+
+const DOCKERFILE = `
+FROM fixture:busybox AS first
+RUN mkdir -p /d /etc/more && echo file >/d/f && chown 33:44 /d/f && rm /bin/vi && ln -s /d /link
+FROM first AS base
+RUN --mount=type=cache,target=/var/cache/x echo one >>/var/cache/x/f
+RUN --mount=type=cache,target=/var/cache/x [ "$(cat /var/cache/x/f)" = one ]
+RUN --mount=type=bind,from=first,source=/d,target=/link/../mnt cp /mnt/f /copied && echo lost >/mnt/lost || true
+RUN --mount=type=secret,id=s,target=/run/secrets/s [ "$(cat /run/secrets/s)" = "the value of it" ]
+RUN --mount=type=tmpfs,target=/scratch echo x >/scratch/x
+RUN echo own >>/etc/hosts; echo out >/dev/null && [ -c /dev/zero ] && head -c 3 /dev/zero >/zeros && rm -rf /etc/more
+FROM base
+USER 33:44
+WORKDIR /home/of/user
+RUN id -u >user && touch /forbidden || echo not allowed >>user
+`;
+
+suite("a pod", { skip: whyNoPod() || (whyNoBusybox() ?? false) }, () => {
+  test("with a container's ordinary capabilities builds what is built anywhere else", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "tsbuild-pods-"));
+    using pod = new Pod("default");
+    try {
+      const { storeRoot } = await buildBase(folder);
+      const context = join(pod.work, "context");
+      mkdirSync(context);
+      writeFileSync(join(context, "Dockerfile"), DOCKERFILE);
+      writeFileSync(join(pod.work, "secret"), "the value of it");
+      const build = (root: string, place: string, name: string): string[] =>
+        ["--root", root, "build", "-q", "--reproducible", "--no-cache", "--secret", `id=s,src=${place}/secret`, "-o", `type=oci,dest=${place}/${name}.tar`, `${place}/context`]; // prettier-ignore
+      execFileSync("cp", ["-a", storeRoot, join(pod.work, "store")]);
+      const outside = execFileSync(process.execPath, [TSBUILD, ...build(storeRoot, pod.work, "outside")], {
+        encoding: "utf8",
+      });
+      const probe = await pod.run(
+        "/bin/sh",
+        "-c",
+        "unshare -U true; echo $?; unshare -m true; echo $?; mount -t tmpfs x /tmp; echo $?",
+      );
+      assert.deepEqual(probe.stdout.split("\n").map(Number), [1, 1, 32, 0], "the pod may do more than a pod may");
+      const inside = await pod.tsbuild(...build("/pod/store", "/pod", "inside"));
+      assert.equal(inside.code, 0, inside.stderr);
+      assert.equal(inside.stdout, outside);
+      assert.deepEqual(readFileSync(join(pod.work, "inside.tar")), readFileSync(join(pod.work, "outside.tar")));
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
+  test("says what its sandbox is and lacks, refuses what it cannot do, and leaves no process", async () => {
+    using pod = new Pod("default");
+    const doctor = await pod.tsbuild("--root", "/pod/store", "doctor");
+    assert.equal(doctor.code, 0, doctor.stderr);
+    assert.match(doctor.stdout, /sandbox launcher: not usable/);
+    assert.match(doctor.stdout, /sandbox chroot: usable, and the one that is used\n.*have no \/proc/);
+    assert.match(doctor.stdout, /hostUsers: false/);
+    mkdirSync(join(pod.work, "context"));
+    execFileSync("cp", [busybox(), join(pod.work, "context/busybox")]);
+    const refused = [
+      ['RUN --network=none ["/busybox", "true"]', /--network=none is not possible where nothing may be mounted/],
+      ['RUN --mount=type=cache,ro,target=/c ["/busybox", "true"]', /"\/c" cannot be read-only/],
+    ] as const;
+    for (const [instruction, says] of refused) {
+      writeFileSync(join(pod.work, "context/Dockerfile"), `FROM scratch\nCOPY busybox /\n${instruction}\n`);
+      const ended = await pod.tsbuild("--root", "/pod/store", "build", "/pod/context");
+      assert.equal(ended.code, 77, ended.stderr);
+      assert.match(ended.stderr, says);
+    }
+    const left = `${Date.now() % 100_000}.5`;
+    const leaves = `RUN ["/busybox", "sh", "-c", "/busybox sleep ${left} & (/busybox sleep ${left} &) ; true"]`;
+    writeFileSync(join(pod.work, "context/Dockerfile"), `FROM scratch\nCOPY busybox /\n${leaves}\n`);
+    const script = `"$0" "$@" && ! grep -qz '^${left}$' /proc/[0-9]*/cmdline`;
+    const words = [process.execPath, TSBUILD, "--root", "/pod/store", "build", "/pod/context"];
+    const ended = await pod.run("/bin/sh", "-c", script, ...words);
+    assert.equal(ended.code, 0, ended.stderr);
+  });
+
+  test("without any right builds what needs no RUN, and pushes it; RUN fails with what the pod lacks", async () => {
+    using pod = new Pod("restricted");
+    await using registry = await startMemoryRegistry();
+    mkdirSync(join(pod.work, "context"));
+    writeFileSync(
+      join(pod.work, "context/Dockerfile"),
+      "FROM scratch AS files\nCOPY Dockerfile /\nFROM files\nCOPY --chown=7:8 Dockerfile /other\n",
+    );
+    spawnSync("chmod", ["-R", "a+rX", pod.work]);
+    const job = ["executor", "-c", "/pod/context", "-d", `${registry.host}/app`, "--kaniko-dir", "/pod/kaniko"];
+    const pushed = await pod.tsbuild(...job);
+    assert.equal(pushed.code, 0, pushed.stderr);
+    assert.ok(registry.manifests.get("app")?.has("latest"));
+    writeFileSync(join(pod.work, "context/Dockerfile"), "FROM scratch\nRUN true\n");
+    const refused = await pod.tsbuild(...job);
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /RUN needs namespaces, but this process may not make any.*in a container, allow/s);
+  });
+});
+
+function busybox(): string {
+  return execFileSync("sh", ["-c", "command -v busybox"], { encoding: "utf8" }).trim();
+}

@@ -1,0 +1,120 @@
+// A container as Kubernetes makes one of a pod, by runc: with a container's ordinary capabilities and Docker's filter of
+// system calls ("default"), or as an ordinary user with nothing at all ("restricted"). Its files are this machine's own,
+// read-only; what it may write is an empty folder.
+
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
+import { lstatSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DEFAULT_CAPABILITIES } from "../../builder/executor/sandbox-policy.ts";
+import { runtimeSeccomp } from "../../builder/executor/seccomp/runtime.ts";
+
+const REPOSITORY = join(import.meta.dirname, "../..");
+const MASKED = ["/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list", "/proc/sched_debug", "/proc/scsi", "/sys/firmware"]; // prettier-ignore
+const READONLY = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+const ORDINARY_UID = 1000;
+
+export type PodLevel = "default" | "restricted";
+
+export interface PodEnded {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Why there can be no pods here; false when there can. */
+export function whyNoPod(): string | false {
+  if (process.getuid?.() !== 0) return "pods are made by root";
+  return spawnSync("runc", ["--version"], { stdio: "ignore" }).status === 0 ? false : "needs runc (Debian: runc)";
+}
+
+/** A pod's folder: what its processes write stays until it is closed. */
+export class Pod implements Disposable {
+  /** /pod in the pod. */
+  readonly work: string;
+  readonly #folder: string;
+  readonly #level: PodLevel;
+  #runs = 0;
+
+  constructor(level: PodLevel) {
+    this.#level = level;
+    this.#folder = mkdtempSync(join(tmpdir(), "tsbuild-pod-"));
+    this.work = join(this.#folder, "work");
+    mkdirSync(this.work, { mode: 0o777 });
+    spawnSync("chmod", ["755", this.#folder]);
+    spawnSync("chmod", ["777", this.work]);
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  /** Runs the program under test with these words. */
+  async tsbuild(...args: readonly string[]): Promise<PodEnded> {
+    return await this.run(process.execPath, join(REPOSITORY, "bin/tsbuild.js"), ...args);
+  }
+
+  /** Runs a command in a new container of the pod. */
+  async run(...args: readonly string[]): Promise<PodEnded> {
+    const id = `tsbuild-pod-${process.pid}-${this.#runs++}`;
+    const bundle = join(this.#folder, id);
+    mkdirSync(join(bundle, "rootfs"), { recursive: true });
+    writeFileSync(join(bundle, "config.json"), JSON.stringify(this.#config(args, join(bundle, "rootfs"))));
+    const child = spawn("runc", ["run", "--no-new-keyring", "-b", bundle, id], { stdio: ["ignore", "pipe", "pipe"] });
+    let [stdout, stderr] = ["", ""];
+    child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
+    child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+    const code = await new Promise<number>((resolve, reject) => {
+      child.on("error", reject);
+      child.on("close", (status) => resolve(status ?? -1));
+    });
+    return { code, stdout, stderr };
+  }
+
+  #config(args: readonly string[], rootfs: string): object {
+    const isRestricted = this.#level === "restricted";
+    const capabilities = isRestricted ? [] : DEFAULT_CAPABILITIES;
+    const uid = isRestricted ? ORDINARY_UID : 0;
+    for (const name of ["proc", "dev", "sys", "tmp", "pod"]) mkdirSync(join(rootfs, name), { recursive: true });
+    // What is a link on this machine is one in the pod: /bin, /lib.
+    const shown = ["/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc", REPOSITORY].filter((path) => existsSync(path));
+    const mounts = shown.flatMap((path) => {
+      if (!lstatSync(path).isSymbolicLink()) return [bind(path, path, ["ro"])];
+      spawnSync("ln", ["-sfn", readlinkSync(path), join(rootfs, path)]);
+      return [];
+    });
+    return {
+      ociVersion: "1.0.2",
+      process: {
+        user: { uid, gid: uid },
+        args,
+        env: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/pod", "TMPDIR=/pod"],
+        cwd: "/pod",
+        capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities },
+        noNewPrivileges: isRestricted,
+      },
+      root: { path: "rootfs", readonly: true },
+      hostname: "pod",
+      mounts: [
+        { destination: "/proc", type: "proc", source: "proc", options: ["nosuid", "noexec", "nodev"] },
+        { destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["nosuid", "mode=755"] },
+        { destination: "/dev/shm", type: "tmpfs", source: "shm", options: ["nosuid", "noexec", "nodev", "mode=1777"] },
+        { destination: "/sys", type: "sysfs", source: "sysfs", options: ["nosuid", "noexec", "nodev", "ro"] },
+        { destination: "/tmp", type: "tmpfs", source: "tmpfs", options: ["mode=1777"] },
+        ...mounts,
+        bind(this.work, "/pod", []),
+      ],
+      linux: {
+        namespaces: ["mount", "pid", "ipc", "uts"].map((type) => ({ type })),
+        maskedPaths: MASKED,
+        readonlyPaths: READONLY,
+        seccomp: runtimeSeccomp(capabilities),
+      },
+    };
+  }
+}
+
+function bind(source: string, destination: string, options: readonly string[]): object {
+  return { destination, type: "bind", source, options: ["rbind", ...options] };
+}
