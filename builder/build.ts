@@ -184,12 +184,12 @@ async function attestIfAsked(
 
 /** Where secrets are known, nothing is written that holds one. */
 async function exportGuarded(
-  { engine, request, secrets, signal }: SolveParts,
+  { engine, request, secrets, blobs, signal }: SolveParts,
   outcomes: readonly Outcome[],
 ): Promise<BuildResult> {
   const guard = await secrets.outputs();
   if (guard === undefined) return await exportAll(engine, request, outcomes, signal);
-  await guard.check(outcomes, signal);
+  await guard.check(outcomes, blobs, signal);
   const attested = outcomes.map((outcome) => ({
     ...outcome,
     attestations: (outcome.attestations ?? []).map((attestation) => guard.attested(attestation)),

@@ -15,7 +15,7 @@ import { told } from "./internal-steps.ts";
 import { viewOf } from "./ops/result.ts";
 import type { Outcome } from "./outputs.ts";
 import type { BuildRequest } from "./request.ts";
-import type { Ref, StoredLayer } from "./snapshot/ref.ts";
+import type { BlobOptions, Ref, StoredLayer } from "./snapshot/ref.ts";
 import type { BlobStore, ImageNames } from "./store/store.ts";
 
 /** One secret in one place of what was to be written. */
@@ -41,11 +41,16 @@ export class OutputGuard {
     this.#allowed = new Set(request.allowSecretInImage);
   }
 
-  /** Looks through the layers and configs of what is to be written. Throws `SECRET_IN_RESULT`. */
-  async check(outcomes: readonly Outcome[], signal: AbortSignal): Promise<void> {
+  /** Looks through the layers and configs of what is to be written; `blobs`: how layers are packed. Throws `SECRET_IN_RESULT`. */
+  async check(outcomes: readonly Outcome[], blobs: BlobOptions, signal: AbortSignal): Promise<void> {
     await this.#learn(outcomes);
     const look = async (): Promise<void> => {
-      for (const outcome of outcomes) this.#refuse(await this.#leaksOf(outcome, signal));
+      for (const outcome of outcomes) {
+        // What is packed now is looked through on the way.
+        const packed = this.#makesImage ? outcome.ref.layers.filter(({ createdMs }) => createdMs !== undefined) : [];
+        await Promise.all(packed.map((layer) => layer.blob(blobs, signal)));
+        this.#refuse(await this.#leaksOf(outcome, signal));
+      }
     };
     if (this.#layers.secrets.length === 0) await look();
     else await told(this.#request, "[internal] looking for secrets in the result", look);
@@ -117,8 +122,12 @@ export class OutputGuard {
     }
   }
 
+  get #makesImage(): boolean {
+    return this.#request.exports.some(({ type }) => type === "image" || type === "oci" || type === "docker");
+  }
+
   async #leaksOf({ plan, ref }: Outcome, signal: AbortSignal): Promise<readonly Leak[]> {
-    const isImage = this.#request.exports.some(({ type }) => type === "image" || type === "oci" || type === "docker");
+    const isImage = this.#makesImage;
     const makers = plan.history.filter((entry) => entry.empty_layer !== true);
     const leaks: Leak[] = [];
     for (const [number, layer] of ref.layers.entries()) {

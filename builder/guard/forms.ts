@@ -10,11 +10,14 @@ const LONGEST_PIECE = 256;
 /** A line of a private key that is shorter says nothing. */
 const SHORTEST_KEY_LINE = 16;
 
-/** What to look for in an image: each spelling of the whole value, and of each line of a private key in it. None for a value that is too short. */
+/**
+ * What to look for in an image: each spelling of the whole value, of each line of a private key in it, and of each word that
+ * looks like a token. None for a value that is too short.
+ */
 export function imageForms(value: Uint8Array): Uint8Array[] {
   const whole = trimmed(latin1(value));
   if (!isLongEnough(whole)) return [];
-  const texts = [whole, ...keyLines(whole)];
+  const texts = [whole, ...keyLines(whole), ...tokens(whole)];
   return unique(texts.flatMap(spellings).map(middleOf));
 }
 
@@ -22,7 +25,7 @@ export function imageForms(value: Uint8Array): Uint8Array[] {
 export function logForms(value: Uint8Array): Uint8Array[] {
   const whole = trimmed(latin1(value));
   if (!isLongEnough(whole)) return [];
-  const texts = [whole, ...keyLines(whole), ...whole.split("\n")]
+  const texts = [whole, ...keyLines(whole), ...tokens(whole), ...whole.split("\n")]
     .map(trimmed)
     .filter(({ length }) => length >= SHORTEST_VALUE);
   const lines = texts.flatMap(spellings).flatMap((text) => text.split("\n"));
@@ -52,6 +55,15 @@ function keyLines(text: string): string[] {
     found.push(...(label.startsWith("OPENSSH") ? lines.slice(1) : lines));
   }
   return found.filter(({ length }) => length >= SHORTEST_KEY_LINE);
+}
+
+/**
+ * Words of a file (.netrc, .npmrc, JSON) that no person has chosen: long, of large and small letters and digits. What is armoured
+ * in PEM is left out: keys are told of by their lines, and certificates are public.
+ */
+function tokens(text: string): string[] {
+  const words = text.replace(/-----BEGIN .*?(?:-----END [^-]*-----|$)/gs, " ").match(/[\w+=-]{20,}/g) ?? [];
+  return words.filter((word) => /[a-z]/.test(word) && /[A-Z]/.test(word) && /\d/.test(word));
 }
 
 /** One character a byte, in and out. */

@@ -78,6 +78,16 @@ suite("A secret is found", () => {
     assert.ok(isFound(key, second));
   });
 
+  test("by the token in a file", () => {
+    const netrc = "machine example.org login jane password npm_16C7e42F292c6912E7710c838347Ae178B4a";
+    assert.ok(isFound(netrc, "//example.org/:_authToken=npm_16C7e42F292c6912E7710c838347Ae178B4a"));
+    const json = { key_id: "x", auth_provider_x509_cert_url: "https://www.googleapis.com/oauth2/v1/certs" };
+    assert.ok(!isFound(JSON.stringify(json), "auth_provider_x509_cert_url https://www.googleapis.com/oauth2/v1/certs"));
+    const certificate =
+      "-----BEGIN CERTIFICATE-----\nMIIDdzCCAl+gAwIBAgIEAgAAuTANBgkqhkiG9w0BAQUFADBaMQswCQYDVQQGEwJJ\n-----END CERTIFICATE-----";
+    assert.ok(!isFound(`${certificate}\npassword`, certificate));
+  });
+
   test("when it is long, by a part of it", () => {
     const secret = Array.from({ length: 9000 }, (_, at) => at.toString(36)).join("");
     assert.ok(isFound(secret, secret));

@@ -1,7 +1,8 @@
 // The builders that are compared: tsbuild itself, and any peer this machine has and can run.
 
 import { spawnSync } from "node:child_process";
-import { rmSync } from "node:fs";
+import { generateKeyPairSync, randomBytes } from "node:crypto";
+import { rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 
 export interface Builder {
@@ -10,12 +11,19 @@ export interface Builder {
   readonly build: (context: string, archive: string | undefined) => readonly string[];
 }
 
-/** tsbuild first, then the peers that answer. */
+/** tsbuild first, then itself with secrets to look for in all that it writes, then the peers that answer. */
 export function findBuilders(state: string): Builder[] {
-  const root = join(state, "root");
+  return [
+    tsbuild("tsbuild", join(state, "root"), []),
+    tsbuild("tsbuild, 4 secrets", join(state, "guarded-root"), secretFlags(state)),
+    ...[docker(), buildctl(), buildah(state)].flatMap((peer) => peer ?? []),
+  ];
+}
+
+function tsbuild(name: string, root: string, flags: readonly string[]): Builder {
   const program = resolve(import.meta.dirname, "../../bin/tsbuild.js");
-  const ours: Builder = {
-    name: "tsbuild",
+  return {
+    name,
     clean: () => rmSync(root, { recursive: true, force: true }),
     build: (context, archive) => [
       process.execPath,
@@ -25,11 +33,27 @@ export function findBuilders(state: string): Builder[] {
       "build",
       "-t",
       "bench",
+      ...flags,
       ...(archive === undefined ? [] : ["-o", `type=oci,dest=${archive}`]),
       context,
     ],
   };
-  return [ours, ...[docker(), buildctl(), buildah(state)].flatMap((peer) => peer ?? [])];
+}
+
+/** A short word, a token, a file with several lines, and a private key. */
+function secretFlags(state: string): string[] {
+  const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 4096 });
+  const secrets = {
+    word: "hunter2",
+    token: `npm_${randomBytes(27).toString("base64url")}`,
+    netrc: `machine example.org\nlogin jane\npassword ${randomBytes(12).toString("hex")}\n`,
+    key: privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
+  };
+  return Object.entries(secrets).flatMap(([id, value]) => {
+    const file = join(state, `secret-${id}`);
+    writeFileSync(file, value);
+    return ["--secret", `id=${id},src=${file}`];
+  });
 }
 
 function answers(...command: string[]): boolean {
