@@ -4,8 +4,10 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, open, readFile, realpath, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { BuildError, isErrno } from "../../builder/core/errors.ts";
 import type { Credentials } from "../../builder/core/session.ts";
+import { flock } from "../../builder/core/syscall.ts";
 import { CredentialHelper } from "./credential-helper.ts";
 import { HUB_KEY } from "./credentials.ts";
 import type { Environment } from "./environment.ts";
@@ -21,6 +23,9 @@ export interface StoredLogin {
   readonly helper: string | undefined;
 }
 
+const PATIENCE_MS = 60_000;
+const PAUSE_MS = 10;
+
 /** The logins of one config.json. */
 export class LoginFile {
   readonly path: string;
@@ -33,6 +38,7 @@ export class LoginFile {
 
   /** Keeps a login under a server's key, as docker does. Throws `CONFIG`, `OUTPUT`. */
   async store(server: string, credentials: Credentials): Promise<StoredLogin> {
+    await using _lock = await this.#lock();
     const content = await this.#read();
     const helper = helperFor(content, server);
     if (helper !== undefined) await new CredentialHelper(helper, this.#environment).store(server, credentials);
@@ -44,6 +50,7 @@ export class LoginFile {
 
   /** Forgets every server whose key is chosen, and `server`; whether the file or a helper was told to. Throws `CONFIG`, `OUTPUT`. */
   async erase(isChosen: (server: string) => boolean, server?: string): Promise<boolean> {
+    await using _lock = await this.#lock();
     const content = await this.#read();
     const auths = objectField(content, "auths");
     const named = [...Object.keys(auths), ...Object.keys(objectField(content, "credHelpers"))].filter(isChosen);
@@ -59,6 +66,31 @@ export class LoginFile {
     return isChanged || told.length > 0;
   }
 
+  /**
+   * Of several at the same moment each reads what the one before wrote. The folder is what is locked: the file is another
+   * one after every change. docker takes no lock, and may still come in between.
+   */
+  async #lock(): Promise<AsyncDisposable> {
+    const folder = dirname(this.path);
+    try {
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+      const held = await open(folder, "r");
+      for (const start = performance.now(); !flock(held.fd, "exclusive", { wait: false });) {
+        if (performance.now() - start > PATIENCE_MS) {
+          await held.close();
+          throw new BuildError("OUTPUT", `another process has held the lock on "${folder}" for a minute`, {
+            hint: `fuser "${folder}" names it`,
+          });
+        }
+        await sleep(PAUSE_MS);
+      }
+      return held;
+    } catch (error) {
+      if (error instanceof BuildError) throw error;
+      throw new BuildError("OUTPUT", `cannot write "${this.path}"`, { cause: error, hint: String(error) });
+    }
+  }
+
   async #read(): Promise<ConfigObject> {
     try {
       return parseJsonObject(await readFile(this.path, "utf8"), `"${this.path}"`);
@@ -71,7 +103,6 @@ export class LoginFile {
 
   async #write(content: ConfigObject): Promise<void> {
     try {
-      await mkdir(dirname(this.path), { recursive: true, mode: 0o700 });
       await replaceFile(await realFile(this.path), `${JSON.stringify(content, null, "\t")}\n`);
     } catch (error) {
       throw new BuildError("OUTPUT", `cannot write "${this.path}"`, { cause: error, hint: String(error) });

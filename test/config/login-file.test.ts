@@ -38,6 +38,17 @@ test("a new file is its owner's alone, and what was in an old one stays", async 
   assert.deepEqual(await logins.find("r.example"), login);
 });
 
+test("of many at the same moment none is lost", async () => {
+  using home = new ConfigHome();
+  const servers = Array.from({ length: 20 }, (_, number) => `r${number}.example`);
+  await Promise.all(servers.map((server) => open(home).store(server, login)));
+  const { auths } = read(home) as { readonly auths: object };
+  assert.deepEqual(Object.keys(auths).sort(), servers.toSorted());
+  await Promise.all(servers.slice(1).map((server) => open(home).erase((one) => one === server)));
+  assert.deepEqual(Object.keys((read(home) as { readonly auths: object }).auths), servers.slice(0, 1));
+  assert.deepEqual(readdirSync(join(home.home, ".docker")), ["config.json"]);
+});
+
 test("an identity token is kept beside the name", async () => {
   using home = new ConfigHome();
   await open(home).store("r.example", { username: "bob", password: "", identityToken: "token" });
