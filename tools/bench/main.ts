@@ -1,5 +1,5 @@
-// `make bench`: every workload, every builder this machine has, interleaved; prints
-// seconds, peak memory and the ratio to the first peer. Only ratios of one run count.
+// `make bench`: every workload, every builder this machine has, interleaved; then transfers. Prints
+// seconds, peak memory and the ratio to tsbuild. Only ratios of one run count.
 // BENCH_ROUNDS (3), BENCH_ONLY (a part of a workload's name) and BENCH_STATE (a folder on a journaled file system or tmpfs).
 
 import { spawnSync } from "node:child_process";
@@ -8,19 +8,22 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { makeRootFileSystem } from "../demo/rootfs.ts";
 import { findBuilders } from "./builders.ts";
-import { type Measured, measure, median } from "./measure.ts";
+import { type Measured, measure } from "./measure.ts";
+import { TABLE_HEAD, tableRows } from "./table.ts";
+import { benchTransfers } from "./transfers.ts";
 import { WORKLOADS } from "./workloads.ts";
 
 const rounds = Number(process.env["BENCH_ROUNDS"] ?? 3);
+const only = process.env["BENCH_ONLY"] ?? "";
 const state = mkdtempSync(join(process.env["BENCH_STATE"] ?? tmpdir(), "tsbuild-bench-"));
 try {
   const builders = findBuilders(state);
   process.stdout.write(
     `builders: ${builders.map((builder) => builder.name).join(", ")}; ${rounds} rounds; state in ${state}\n\n`,
   );
-  process.stdout.write("| workload | builder | median s | min s | x tsbuild | peak MB |\n|---|---|---|---|---|---|\n");
+  process.stdout.write(TABLE_HEAD);
   const { archive: rootfs } = await makeRootFileSystem();
-  for (const workload of WORKLOADS.filter(({ name }) => name.includes(process.env["BENCH_ONLY"] ?? ""))) {
+  for (const workload of WORKLOADS.filter(({ name }) => name.includes(only))) {
     const context = join(state, "context");
     workload.write(context, rootfs);
     const results = new Map<string, Measured[]>();
@@ -35,17 +38,10 @@ try {
         results.set(builder.name, [...known, await measure(builder.build(context, archive), process.env)]);
       }
     }
-    const ours = median((results.get("tsbuild") ?? []).map((run) => run.seconds));
-    for (const [name, runs] of results) {
-      const seconds = median(runs.map((run) => run.seconds));
-      const least = Math.min(...runs.map((run) => run.seconds));
-      const peak = Math.max(...runs.map((run) => run.peakMb));
-      process.stdout.write(
-        `| ${workload.name} | ${name} | ${seconds.toFixed(2)} | ${least.toFixed(2)} | ${(seconds / ours).toFixed(2)} | ${peak.toFixed(0)} |\n`,
-      );
-    }
+    process.stdout.write(tableRows(workload.name, results));
     rmSync(context, { recursive: true, force: true });
   }
+  await benchTransfers(state, rounds, only);
 } finally {
   rmSync(state, { recursive: true, force: true });
 }

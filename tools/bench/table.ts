@@ -1,0 +1,21 @@
+// The table that a bench prints, a row for each program.
+
+import type { Measured } from "./measure.ts";
+import { median } from "./measure.ts";
+
+/** Its first two lines. */
+export const TABLE_HEAD =
+  "| workload | program | median s | min s | x tsbuild | peak MB |\n|---|---|---|---|---|---|\n";
+
+/** The rows of one workload; ratios are to tsbuild's median. */
+export function tableRows(workload: string, results: ReadonlyMap<string, readonly Measured[]>): string {
+  const ours = median((results.get("tsbuild") ?? []).map((run) => run.seconds));
+  return [...results]
+    .map(([name, runs]) => {
+      const seconds = median(runs.map((run) => run.seconds));
+      const least = Math.min(...runs.map((run) => run.seconds));
+      const peak = Math.max(...runs.map((run) => run.peakMb));
+      return `| ${workload} | ${name} | ${seconds.toFixed(2)} | ${least.toFixed(2)} | ${(seconds / ours).toFixed(2)} | ${peak.toFixed(0)} |\n`;
+    })
+    .join("");
+}
