@@ -3,15 +3,37 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { after, before, suite, test } from "node:test";
+import { gzipSync } from "node:zlib";
 import { MEDIA } from "../../builder/core/descriptor.ts";
 import { digestOf } from "../../builder/core/digest.ts";
 import { BuildError } from "../../builder/core/errors.ts";
 import { validateImage } from "../../builder/image/validate.ts";
 import { parseDocument } from "../../builder/image/read.ts";
+import { DEFAULT_LIMITS } from "../../builder/layer/unpack-limits.ts";
+import { unpackedBeside } from "../../builder/transport/copy/unpack-beside.ts";
 import type { MemoryRegistry } from "../support/memory-registry.ts";
 import { startMemoryRegistry } from "../support/memory-registry.ts";
 import type { MadeImage, Workshop } from "./copy-workshop.ts";
 import { AMD64, identityOf, makeImage, makeIndex, openWorkshop, storedDocument } from "./copy-workshop.ts";
+
+test("a large layer that is checked on its way leaves no listeners behind", async () => {
+  const warnings: Error[] = [];
+  const note = (warning: Error): void => void warnings.push(warning);
+  process.on("warning", note);
+  const tar = Buffer.alloc(64 << 20, "a line\n");
+  const packed = gzipSync(tar, { level: 0 });
+  const layer = { mediaType: MEDIA.ociLayerGzip, digest: digestOf(packed), size: packed.length };
+  const chunks = async function* (): AsyncGenerator<Uint8Array> {
+    for (let at = 0; at < packed.length; at += 1 << 20) yield packed.subarray(at, at + (1 << 20));
+  };
+  let bytes = 0;
+  for await (const passed of unpackedBeside(chunks(), layer, digestOf(tar), DEFAULT_LIMITS, "here"))
+    bytes += passed.length;
+  await new Promise(setImmediate);
+  process.off("warning", note);
+  assert.equal(bytes, layer.size);
+  assert.deepEqual(warnings, []);
+});
 
 const APP = "docker.io/library/app:1";
 const never = new AbortController().signal;

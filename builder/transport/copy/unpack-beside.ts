@@ -61,7 +61,10 @@ async function unpack(chunks: AsyncIterable<Uint8Array>, digester: Digester, lim
 
 async function drained(stream: PassThrough): Promise<void> {
   await new Promise<void>((resolve) => {
-    stream.once("drain", resolve);
-    stream.once("close", resolve);
+    const done = (): void => {
+      stream.off("drain", done).off("close", done);
+      resolve();
+    };
+    stream.on("drain", done).on("close", done);
   });
 }
