@@ -103,7 +103,8 @@ async function exportOne(
             const { openRegistrySink } = await import("./transport/registry/sink.ts");
             return await openRegistrySink(repository, registryOptions(request));
           },
-          daemon: { open: () => openDaemon(request, signal), workDirectory: engine.layers.place.workDirectory },
+          openDaemon: () => openDaemon(request, signal),
+          workDirectory: engine.layers.place.workDirectory,
           signal,
           tell,
           onStatus: ({ digest, current, total, done }) =>

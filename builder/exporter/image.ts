@@ -5,7 +5,6 @@ import type { Descriptor } from "../core/descriptor.ts";
 import { BuildError } from "../core/errors.ts";
 import type { TellPart } from "../core/events.ts";
 import { formatReference, parseReference } from "../core/reference.ts";
-import type { Document } from "../image/manifest.ts";
 import type { ValidImage } from "../image/validate.ts";
 import { openLayoutForWriting } from "../store/open.ts";
 import type { BlobStore, ImageNames } from "../store/store.ts";
@@ -48,8 +47,10 @@ export interface ExportContext extends BuildTime {
   readonly store: BlobStore & { readonly names: ImageNames };
   /** Opens the registry's side of a repository ("docker.io/library/app"); several names in one repository share it. */
   readonly openSink: (repository: string) => Promise<ImageSink>;
-  /** For `load`: opens the docker daemon, undefined when there is none; and where a layer that it cannot read is made anew. */
-  readonly daemon?: { readonly open: () => Promise<ImageSink | undefined>; readonly workDirectory: string };
+  /** For `load`: opens the docker daemon; undefined when there is none. */
+  readonly openDaemon?: () => Promise<ImageSink | undefined>;
+  /** Where a layer is made anew that a place cannot read. */
+  readonly workDirectory: string;
   readonly signal: AbortSignal;
   readonly onStatus?: StatusSink | undefined;
   readonly tell?: TellPart | undefined;
@@ -104,10 +105,11 @@ export async function exportImage(
 async function loadIntoDaemon(
   assembled: AssembledImage,
   names: readonly string[],
-  { store, daemon, signal, onStatus = () => undefined }: ExportContext,
+  context: ExportContext,
 ): Promise<boolean> {
+  const { store } = context;
   const { descriptor } = assembled.top;
-  const open = await daemon?.open();
+  const open = await context.openDaemon?.();
   if (open !== undefined) {
     await using sink = open;
     if (assembled.images.length > 1 && sink.forms?.indexes === false) {
@@ -115,23 +117,36 @@ async function loadIntoDaemon(
         hint: "build one with --platform, or push it",
       });
     }
-    const { platform } = assembled.images[0] as ValidImage; // there is a first result
-    const wishes = { which: "all", platform, names, family: undefined, compression: undefined } as const;
-    const rest = { preserveDigests: false, checkLayers: false, limits: DEFAULT_LIMITS } as const;
-    const temporaryDirectory = async (): Promise<string> => daemon?.workDirectory ?? "";
-    // HTTP and all that is for transfers is loaded when something is transferred.
-    const { copyImage } = await import("../transport/copy/copy-image.ts");
-    await copyImage(storedImage(store, descriptor, "the image"), sink, {
-      ...wishes,
-      ...rest,
-      temporaryDirectory,
-      signal,
-      onStatus,
-    });
-    await sink.finish?.(signal);
+    await send(assembled, sink, names, context);
+    await sink.finish?.(context.signal);
   }
   for (const name of names) await store.names.tag(name, descriptor);
   return open !== undefined;
+}
+
+/** Sends what was assembled, with its index and its attestations, from the store to another place. */
+async function send(
+  { top, images }: AssembledImage,
+  sink: ImageSink,
+  names: readonly string[],
+  { store, workDirectory, signal, onStatus = () => undefined }: ExportContext,
+): Promise<void> {
+  // HTTP and all that is for transfers is loaded when something is transferred.
+  const { copyImage } = await import("../transport/copy/copy-image.ts");
+  await copyImage(storedImage(store, top.descriptor, "the image"), sink, {
+    which: "all",
+    platform: (images[0] as ValidImage).platform, // there is a first result
+    names,
+    family: undefined,
+    compression: undefined,
+    preserveDigests: false,
+    checkLayers: false,
+    limits: DEFAULT_LIMITS,
+    notes: store.notes,
+    temporaryDirectory: async () => workDirectory,
+    signal,
+    onStatus,
+  });
 }
 
 // As in BuildKit: what is for images only is not for archives, unless somebody says so.
@@ -164,9 +179,8 @@ async function exportNames(
   for (const [repository, references] of byRepository) {
     const tags = spec.pushByDigest ? [] : references.flatMap(({ tag }) => tag ?? []);
     try {
-      const { pushImage } = await import("../transport/push.ts");
       await using sink = await context.openSink(repository);
-      await pushImage(sink, contentsOf(assembled), tags, context.store, context.signal, context.onStatus);
+      await send(assembled, sink, tags, context);
     } catch (error) {
       context.signal.throwIfAborted();
       const { isImmutableTag } = await import("../transport/registry/failure.ts");
@@ -200,22 +214,6 @@ async function exportDirectory(
   } catch (error) {
     throw explainOutput(error, path);
   }
-}
-
-/** Everything a place needs of an image, in the order it may come: blobs, manifests, the index. */
-function contentsOf(assembled: AssembledImage): {
-  readonly blobs: readonly Descriptor[];
-  readonly documents: readonly Document[];
-} {
-  const { top, manifests, images, statements } = assembled;
-  const named = [
-    ...images.flatMap(({ manifest }) => [...manifest.layers, manifest.config]),
-    ...statements.flatMap(({ blobs }) => blobs),
-  ];
-  const blobs = new Map(named.map((blob) => [blob.digest, blob]));
-  const isIndex = !manifests.some(({ descriptor }) => descriptor.digest === top.descriptor.digest);
-  const below = [...manifests, ...statements.map(({ document }) => document)];
-  return { blobs: [...blobs.values()], documents: isIndex ? [...below, top] : [top] };
 }
 
 // The image is built and in the store: the exit code says so.

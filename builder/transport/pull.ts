@@ -7,15 +7,14 @@ import { BuildError } from "../core/errors.ts";
 import type { ImageConfig } from "../core/image-config.ts";
 import { notePassed } from "../core/passed-bytes.ts";
 import type { Platform } from "../core/platform.ts";
-import { parseDocument, parseImageManifest } from "../image/read.ts";
+import { parseImageManifest } from "../image/read.ts";
 import { validateImage } from "../image/validate.ts";
 import type { BlobDownload, BlobStore } from "../store/store.ts";
 import type { ImageSource, StatusSink } from "./source.ts";
-import { resolveImage, verifyBytes } from "./source.ts";
+import { resolveImage } from "./source.ts";
 import { withStoredDocuments } from "./stored-documents.ts";
 
 const CONFIG_BYTES = 16 << 20;
-const MAX_DEPTH = 4;
 
 /** An image whose manifest and config are in the store. */
 export interface PulledImage {
@@ -128,39 +127,6 @@ async function receiveBytes(
   }
 }
 
-/** Brings a whole image into the store: every document and blob below what the name points to, all platforms. */
-export async function pullAll(
-  source: ImageSource,
-  store: BlobStore,
-  signal: AbortSignal,
-  onStatus?: StatusSink,
-): Promise<Descriptor> {
-  const documents = withStoredDocuments(source, store);
-  const top = await documents.top(signal);
-  verifyBytes(top.descriptor, top.bytes, source.name);
-  const visit = async (descriptor: Descriptor, bytes: Uint8Array, depth: number): Promise<void> => {
-    const what = `${source.name} (${descriptor.digest})`;
-    const document = parseDocument(bytes, what, descriptor.mediaType);
-    if (document.kind === "manifest") {
-      const { config, layers } = document.manifest;
-      for (const layer of layers) refuseForeignLayer(layer, what);
-      // Equal blobs come once.
-      const blobs = new Map([config, ...layers].map((blob) => [blob.digest, blob]));
-      await inParallel([...blobs.values()], 6, (blob) => fetchBlob(source, blob, store, signal, onStatus));
-    } else {
-      if (depth === MAX_DEPTH) throw new BuildError("ARCHIVE_INVALID", `${source.name} nests indexes too deep`);
-      for (const child of document.index.manifests) {
-        const childBytes = await documents.document(child, signal);
-        verifyBytes(child, childBytes, source.name);
-        await visit(child, childBytes, depth + 1);
-      }
-    }
-    await store.put(bytes);
-  };
-  await visit(top.descriptor, top.bytes, 0);
-  return top.descriptor;
-}
-
 /** Does `work` for every item, `limit` at a time; throws what failed first, once all under way have ended. */
 export async function inParallel<T>(
   items: readonly T[],
@@ -185,11 +151,6 @@ function checkConfigSize({ digest, size }: Descriptor, name: string): void {
     "ARCHIVE_INVALID",
     `${name}: its config ${digest} has ${size} bytes, at most ${CONFIG_BYTES} are read`,
   );
-}
-
-function refuseForeignLayer({ mediaType, digest }: Descriptor, what: string): void {
-  if (!/foreign|nondistributable/.test(mediaType)) return;
-  throw new BuildError("UNSUPPORTED", `layer ${digest} of ${what} is foreign: its bytes are not with the image`);
 }
 
 function diffIdAt(config: ImageConfig, place: number): Digest {

@@ -44,6 +44,8 @@ export interface ImageSource extends AsyncDisposable {
   reject?(descriptor: Descriptor): Promise<boolean>;
   /** Repositories of registries ("docker.io/library/busybox") that gave a blob. */
   heldAt?(descriptor: Descriptor): readonly string[];
+  /** Its blobs were verified when they came there. */
+  readonly isVerified?: boolean;
   /** The place keeps no manifest: the one it gives was made for the occasion, and its digest is nobody's. */
   readonly isDerived?: boolean;
 }

@@ -48,6 +48,7 @@ export async function pushSample(name: string, text: string, registry: RegistryO
       createdMs: 0,
       signal,
       openSink: (repository) => openRegistrySink(repository, registry),
+      workDirectory: tmpdir(),
     });
     return made.descriptor.digest;
   } finally {

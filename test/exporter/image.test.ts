@@ -28,6 +28,7 @@ const context: ExportContext = {
   openSink: async () => {
     throw new Error("no push here");
   },
+  workDirectory: temp,
   signal: new AbortController().signal,
 };
 const look = { mediaTypes: "oci", compression: "gzip", forceCompression: false, annotations: [] } as const;

@@ -40,6 +40,7 @@ before(async () => {
     openSink: async () => {
       throw new Error("no push here");
     },
+    workDirectory: temp,
   };
   const made = await exportImage(
     { type: "docker", image: { ...look, names: ["app:1"] }, destination: { kind: "file", path: archive } },

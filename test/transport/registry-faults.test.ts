@@ -8,13 +8,12 @@ import { MEDIA, type Descriptor } from "../../builder/core/descriptor.ts";
 import { digestOf } from "../../builder/core/digest.ts";
 import { hexOf } from "../../builder/core/digest.ts";
 import { parseReference } from "../../builder/core/reference.ts";
-import { pullAll } from "../../builder/transport/pull.ts";
 import { pauseMs, retryAfterMs } from "../../builder/transport/registry/retry.ts";
 import { openRegistry } from "../../builder/transport/registry/source.ts";
 import { type Exchange, type Fault, type FaultProxy, startFaultProxy } from "../support/fault-proxy.ts";
 import { type MemoryRegistry, startMemoryRegistry } from "../support/memory-registry.ts";
 import { startLiar } from "./registry-server.ts";
-import { blobRequests, isError, optionsFor, pull, push, signal, Workbench } from "./registry-workbench.ts";
+import { blobRequests, isError, optionsFor, pull, pullAll, push, Workbench } from "./registry-workbench.ts";
 import { makeImage, type SampleImage } from "./sample-image.ts";
 
 const workbench = new Workbench();
@@ -213,7 +212,7 @@ suite("a registry on a bad day", () => {
     const store = await workbench.newStore();
     const all = async (tag: string): Promise<unknown> => {
       await using source = await openRegistry(parseReference(`${proxy.host}/app:${tag}`), optionsFor());
-      return await pullAll(source, store, signal);
+      return await pullAll(source, store);
     };
     for (const take of [(tag: string) => pull(store, `${proxy.host}/app:${tag}`, optionsFor()), all]) {
       await assert.rejects(

@@ -107,13 +107,7 @@ suite("an upload to a registry that remembers what came", () => {
       return { kind: "cut before" };
     };
     const chunked = { ...optionsFor(), chunkBytes: MIB };
-    const { openRegistrySink } = await import("../../builder/transport/registry/sink.ts");
-    const { pushImage } = await import("../../builder/transport/push.ts");
-    const stopped = (async () => {
-      await using sink = await openRegistrySink(`${proxy.host}/app`, chunked);
-      await pushImage(sink, image, ["1"], store, aborted.signal);
-    })();
-    await assert.rejects(stopped, /stopped/);
+    await assert.rejects(push(store, image, `${proxy.host}/app:1`, chunked, aborted.signal), /stopped/);
     const note = join(store.layoutPath, "tsbuild/notes", hexOf(layer.digest));
     assert.match(readFileSync(note, "utf8"), /blobs\/uploads/);
     assert.equal(statSync(note).mode & 0o777, 0o600, "the place may hold a secret");

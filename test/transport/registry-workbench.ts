@@ -5,20 +5,25 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Descriptor } from "../../builder/core/descriptor.ts";
 import type { Digest } from "../../builder/core/digest.ts";
 import { BuildError } from "../../builder/core/errors.ts";
 import { parseReference } from "../../builder/core/reference.ts";
 import type { Credentials } from "../../builder/core/session.ts";
 import { validateImage } from "../../builder/image/validate.ts";
+import { DEFAULT_LIMITS } from "../../builder/layer/unpack-limits.ts";
 import { openStore } from "../../builder/store/open.ts";
 import type { BlobStore } from "../../builder/store/store.ts";
+import { copyImage } from "../../builder/transport/copy/copy-image.ts";
+import { type NamedStore, storedImage, storeSink } from "../../builder/transport/local-store.ts";
 import { pullImage, type PulledImage } from "../../builder/transport/pull.ts";
-import { pushImage } from "../../builder/transport/push.ts";
 import type { RegistryOptions } from "../../builder/transport/registry/client.ts";
 import { directRouter } from "../../builder/transport/registry/direct-router.ts";
 import type { EndpointTls, RegistryEndpoint, RegistryRouter } from "../../builder/transport/registry/endpoints.ts";
 import { openRegistrySink, type SinkOptions } from "../../builder/transport/registry/sink.ts";
 import { openRegistry } from "../../builder/transport/registry/source.ts";
+import type { ImageSource } from "../../builder/transport/source.ts";
+import { withStoredDocuments } from "../../builder/transport/stored-documents.ts";
 import { AMD64, type SampleImage } from "./sample-image.ts";
 
 export const signal = new AbortController().signal;
@@ -71,11 +76,36 @@ export function routed(...endpoints: readonly RegistryEndpoint[]): RegistryRoute
   return async () => ({ endpoints, because: ["/etc/registries.conf"] });
 }
 
+const EVERYTHING = {
+  which: "all",
+  platform: AMD64,
+  family: undefined,
+  compression: undefined,
+  preserveDigests: true,
+  checkLayers: false,
+  limits: DEFAULT_LIMITS,
+  temporaryDirectory: async () => tmpdir(),
+  onStatus: () => undefined,
+} as const;
+
 /** Pushes a whole image of a store. */
-export async function push(store: BlobStore, image: SampleImage, name: string, options: SinkOptions): Promise<void> {
+export async function push(
+  store: BlobStore,
+  { manifest }: SampleImage,
+  name: string,
+  options: SinkOptions,
+  ownSignal: AbortSignal = signal,
+): Promise<void> {
   const { registry, repository, tag = "latest" } = parseReference(name);
   await using sink = await openRegistrySink(`${registry}/${repository}`, options);
-  await pushImage(sink, image, [tag], store, signal);
+  const { notes } = store;
+  await copyImage(storedImage(store, manifest, name), sink, { ...EVERYTHING, names: [tag], notes, signal: ownSignal });
+}
+
+/** Brings all that a source has into a store, without looking into the layers; what its name leads to. */
+export async function pullAll(source: ImageSource, store: NamedStore): Promise<Descriptor> {
+  const spared = { ...source, ...withStoredDocuments(source, store) };
+  return (await copyImage(spared, storeSink(store), { ...EVERYTHING, names: [], signal })).top;
 }
 
 /** Pulls a whole image into a store, layer by layer, and checks all its identities down to the bytes. */

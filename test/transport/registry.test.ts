@@ -17,13 +17,14 @@ import { parseReference } from "../../builder/core/reference.ts";
 import { exportImage } from "../../builder/exporter/image.ts";
 import { assembleManifest } from "../../builder/image/manifest.ts";
 import { openStore } from "../../builder/store/open.ts";
-import { pullAll, pullImage } from "../../builder/transport/pull.ts";
+import { pullImage } from "../../builder/transport/pull.ts";
 import { parseChallenges } from "../../builder/transport/registry/challenge.ts";
 import type { RegistryOptions } from "../../builder/transport/registry/client.ts";
 import { directRouter } from "../../builder/transport/registry/direct-router.ts";
 import { openRegistrySink } from "../../builder/transport/registry/sink.ts";
 import { openRegistry } from "../../builder/transport/registry/source.ts";
 import { AMD64, sampleResult } from "../exporter/sample.ts";
+import { pullAll } from "./registry-workbench.ts";
 import { noRegistry, startLiar, startRegistry } from "./registry-server.ts";
 
 const temp = mkdtempSync(join(tmpdir(), "tsbuild-pull-"));
@@ -68,6 +69,7 @@ async function push(
     createdMs: 0,
     signal,
     openSink: (repository) => openRegistrySink(repository, registry),
+    workDirectory: tmpdir(),
   });
   return made.descriptor;
 }
@@ -108,7 +110,7 @@ suite("a real registry", { skip: noRegistry }, () => {
     assert.notEqual(image.descriptor.digest, pushed.digest);
     const store = await newStore();
     await using source = await openRegistry(parseReference(`${registry.host}/multi`), options());
-    assert.equal((await pullAll(source, store, signal)).digest, pushed.digest);
+    assert.equal((await pullAll(source, store)).digest, pushed.digest);
   });
 
   test("keeps what is pushed by digest without a tag", async () => {

@@ -9,11 +9,12 @@ import type { Platform } from "../../builder/core/platform.ts";
 import { assembleManifest, type Document } from "../../builder/image/manifest.ts";
 import { parseImageManifest } from "../../builder/image/read.ts";
 import type { BlobStore } from "../../builder/store/store.ts";
-import type { ImageContents } from "../../builder/transport/push.ts";
 
 export const AMD64: Platform = { os: "linux", architecture: "amd64" };
 
-export interface SampleImage extends ImageContents {
+export interface SampleImage {
+  /** Layers and config. */
+  readonly blobs: readonly Descriptor[];
   readonly manifest: Descriptor;
   readonly config: Descriptor;
   readonly layers: readonly Descriptor[];
@@ -43,5 +44,5 @@ export async function loadImage(store: BlobStore, digest: Digest): Promise<Sampl
 
 function imageOf(document: Document, config: Descriptor, layers: readonly Descriptor[]): SampleImage {
   const { descriptor } = document;
-  return { blobs: [...layers, config], documents: [document], manifest: descriptor, config, layers };
+  return { blobs: [...layers, config], manifest: descriptor, config, layers };
 }

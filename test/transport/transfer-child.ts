@@ -6,9 +6,8 @@ import process from "node:process";
 import { parseDigest } from "../../builder/core/digest.ts";
 import { parseReference } from "../../builder/core/reference.ts";
 import { openStore } from "../../builder/store/open.ts";
-import { pullAll } from "../../builder/transport/pull.ts";
 import { openRegistry } from "../../builder/transport/registry/source.ts";
-import { optionsFor, pull, push, signal } from "./registry-workbench.ts";
+import { optionsFor, pull, pullAll, push } from "./registry-workbench.ts";
 import { loadImage } from "./sample-image.ts";
 
 const [what, root = "", name = "", digest = ""] = process.argv.slice(2);
@@ -18,7 +17,7 @@ if (what === "push") await push(store, await loadImage(store, parseDigest(digest
 else if (what === "pull") await pull(store, name, optionsFor());
 else {
   await using source = await openRegistry(parseReference(name), optionsFor());
-  await pullAll(source, store, signal);
+  await pullAll(source, store);
 }
 process.stdout.write(`${peakBytes() - before}\n`);
 

@@ -32,7 +32,10 @@ const BLOBS_AT_ONCE = 4;
 export async function copyManifest(work: CopyWork, document: Document, manifest: ImageManifest): Promise<Document> {
   if (!isImageManifest(manifest)) return await copyArtifact(work, document, manifest);
   const { source, sink, forms, options } = work;
-  const plan = planImage(manifest, source.isDerived ?? false, forms, options, sink.name);
+  const plan = planImage(manifest, source.isDerived ?? false, forms, options, {
+    source: source.name,
+    sink: sink.name,
+  });
   const configBytes = await readConfig(work, manifest.config);
   const before = await check(work, document, configBytes, new Map(), "absent");
   const what = formatPlatform(before.platform);
@@ -43,8 +46,9 @@ export async function copyManifest(work: CopyWork, document: Document, manifest:
   const made = plan.isVerbatim ? document : converted(document, manifest, layers, plan);
   const config = plan.isVerbatim ? manifest.config : { ...manifest.config, mediaType: configMediaType(plan.family) };
   await move(work, "", config, async () => {
-    if (await sink.has(config, work.signal)) return config;
-    await sink.putBlob(config, () => oneChunk(configBytes), work.signal, notesOn(config, source, options.notes));
+    if (!(await sink.has(config, work.signal)))
+      await sink.putBlob(config, () => oneChunk(configBytes), work.signal, notesOn(config, source, options.notes));
+    await noteHolder(work, config);
     return config;
   });
   const sizes = new Map(layers.map(({ digest, size }) => [digest, size]));
@@ -147,18 +151,20 @@ function move(
 
 /** Sends a blob where it is not there; `told` is what progress calls it. */
 async function send(
-  { sink, source, options, signal }: CopyWork,
+  work: CopyWork,
   told: Descriptor,
   blob: Descriptor,
   open: () => AsyncIterable<Uint8Array>,
 ): Promise<Descriptor> {
+  const { sink, source, options, signal } = work;
   const { onStatus, notes, checkLayers } = options;
   const status = (current: number, done: boolean): void =>
     onStatus({ digest: told.digest, current, total: blob.size, done });
   const counted = async function* (): AsyncGenerator<Uint8Array> {
     let current = 0;
     // A registry checks what it gets, but it would be blamed for what the source gave.
-    const chunks = sink.forms === undefined ? verified(blob, open(), source.name) : open();
+    const isOwed = sink.forms === undefined && source.isVerified !== true;
+    const chunks = isOwed ? verified(blob, open(), source.name) : open();
     for await (const chunk of chunks) {
       current += chunk.length;
       status(current, false);
@@ -171,10 +177,15 @@ async function send(
     if (isStraight && sink.fetchBlob !== undefined) await sink.fetchBlob(source, blob, signal, onStatus);
     else await sink.putBlob(blob, counted, signal, notesOn(blob, source, notes));
   }
-  const holder = await sink.heldAs?.();
-  if (holder !== undefined) await notes?.addHolder(blob.digest, holder);
+  await noteHolder(work, blob);
   status(blob.size, true);
   return blob;
+}
+
+/** The registry's other repositories can have a blob from this one. */
+async function noteHolder({ sink, options }: CopyWork, { digest }: Descriptor): Promise<void> {
+  const holder = await sink.heldAs?.();
+  if (holder !== undefined) await options.notes?.addHolder(digest, holder);
 }
 
 /** What is known of a blob's other places: those that the source is sure of come first. */

@@ -40,11 +40,12 @@ export function planImage(
   isDerived: boolean,
   forms: SinkForms,
   wishes: CopyWishes,
-  sinkName: string,
+  names: { readonly source: string; readonly sink: string },
 ): ImagePlan {
+  for (const layer of manifest.layers) refuseUnknown(layer, names.source);
   const layers = manifest.layers.map((layer) => layerForm(layer, isDerived, forms, wishes));
   const results = manifest.layers.map((layer, place) => layers[place]?.compression ?? compressionOf(layer.mediaType));
-  const family = chooseFamily(manifest, isDerived, results.includes("zstd"), forms, wishes, sinkName);
+  const family = chooseFamily(manifest, isDerived, results.includes("zstd"), forms, wishes, names.sink);
   const own = familyOf(manifest.mediaType);
   const changed = [...new Set(layers.filter((form) => form !== undefined).map(({ compression }) => compression))];
   const reasons = [
@@ -68,19 +69,21 @@ export function sinkFamily(own: MediaFamily, isDerived: boolean, forms: SinkForm
   return forms.families[0] ?? own;
 }
 
+function refuseUnknown({ mediaType, digest }: Descriptor, sourceName: string): void {
+  if (compressionOf(mediaType) !== undefined) return;
+  const what = /foreign|nondistributable/.test(mediaType)
+    ? "is foreign: its bytes are not with the image"
+    : `has the media type "${mediaType}", which is not known`;
+  throw new BuildError("UNSUPPORTED", `layer ${digest} of ${sourceName} ${what}`);
+}
+
 function layerForm(
   layer: Descriptor,
   isDerived: boolean,
   forms: SinkForms,
   { compression: wanted }: CopyWishes,
 ): CompressionOptions | undefined {
-  const has = compressionOf(layer.mediaType);
-  if (has === undefined) {
-    const what = /foreign|nondistributable/.test(layer.mediaType)
-      ? "is foreign: its bytes are not with the image"
-      : `has the media type "${layer.mediaType}", which is not known`;
-    throw new BuildError("UNSUPPORTED", `layer ${layer.digest} ${what}`);
-  }
+  const has = compressionOf(layer.mediaType) ?? "uncompressed"; // it is known
   const form = wantedForm(has, isDerived, forms, wanted);
   const result = form?.compression ?? has;
   if (forms.compressions.includes(result)) return form;
