@@ -51,9 +51,22 @@ export async function build(asked: BuildRequest, signal: AbortSignal): Promise<B
 async function buildRecorded(secrets: SecretWatch, recorder: BuildRecorder, signal: AbortSignal): Promise<BuildResult> {
   const { request } = secrets;
   const startedMs = request.now();
-  const { root, requireSandbox, snapshotter, limits } = request;
-  await using engine = await openEngine({ root, requireSandbox, snapshotter, limits, watch: secrets.layers });
+  const { root, requireSandbox, snapshotter, limits, disk } = request;
+  const onFault = (message: string): void => request.events({ kind: "warning", message });
+  const watch = secrets.layers;
+  await using engine = await openEngine({ root, requireSandbox, snapshotter, limits, disk, watch, onFault });
   await secrets.keepVerdicts(engine);
+  return await engine.space.within(signal, (inner) => buildIn(engine, secrets, recorder, startedMs, inner));
+}
+
+async function buildIn(
+  engine: Engine,
+  secrets: SecretWatch,
+  recorder: BuildRecorder,
+  startedMs: number,
+  signal: AbortSignal,
+): Promise<BuildResult> {
+  const { request } = secrets;
   await using inputs = new InputLoader(engine, request, signal);
   const recording = new BuildRecording({ engine, request, recorder, startedMs, signal });
   try {

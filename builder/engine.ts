@@ -5,7 +5,9 @@ import { rmSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { availableParallelism } from "node:os";
+import { openDatabase } from "./cache/database.ts";
 import { CacheRecords } from "./cache/records.ts";
+import { openSpace } from "./space.ts";
 import type { BytePath } from "./core/byte-path.ts";
 import { isErrno } from "./core/errors.ts";
 import type { SnapshotterName } from "./choose-snapshotter.ts";
@@ -22,7 +24,9 @@ import { dropUnfinished, LayerStore } from "./snapshot/layer-store.ts";
 import type { LayerPlace, LayerWatch } from "./snapshot/ports.ts";
 import type { Snapshotter } from "./snapshot/snapshotter.ts";
 import { explained } from "./store/layout.ts";
-import { openStore } from "./store/open.ts";
+import type { SpaceKeeper } from "./disk/keeper.ts";
+import type { DiskSettings } from "./disk/settings.ts";
+import { openStore, prepareStore } from "./store/open.ts";
 import type { BlobStore, ImageNames } from "./store/store.ts";
 import { sweepTemporary, temporaryPath } from "./store/temporary.ts";
 import { makeDirectories } from "./store/directories.ts";
@@ -37,6 +41,10 @@ export interface EngineOptions {
   readonly limits?: UnpackLimits | undefined;
   /** Told of byte strings in layers that are packed. */
   readonly watch?: LayerWatch | undefined;
+  /** Default: BuildKit's. */
+  readonly disk?: DiskSettings | undefined;
+  /** Told, as sentences for people, of what is wrong with the store and does not hinder the work. */
+  readonly onFault?: (fault: string) => void;
 }
 
 /** The open parts. Disposing it stops the workers and removes this process's temporary files. */
@@ -45,6 +53,7 @@ export interface Engine extends AsyncDisposable {
   readonly layers: LayerStore;
   readonly jobs: LayerJobs;
   readonly records: CacheRecords;
+  readonly space: SpaceKeeper;
   readonly cacheMounts: CacheMounts;
   /** Locks on the keys of steps that run; need not be there. */
   readonly locksDirectory: string;
@@ -60,23 +69,34 @@ export interface Engine extends AsyncDisposable {
 export async function openEngine(options: EngineOptions): Promise<Engine> {
   const { root } = options;
   await using undo = new AsyncDisposableStack();
-  const store = await openStore(root);
   const own = join(root, "tsbuild");
+  const onFault = options.onFault ?? ((): void => undefined);
   const layersDirectory = join(own, "layers");
+  await prepareStore(root);
   const workDirectory = await openWorkDirectory(root, layersDirectory);
+  const removeWork = (): Promise<void> => rm(workDirectory, { recursive: true, force: true });
+  undo.defer(removeWork);
+  const { database, putAside } = openDatabase(join(own, "cache.db"));
+  undo.defer(() => database.close());
+  if (putAside !== undefined)
+    onFault(`the cache records were damaged: they are in "${putAside}" now, and steps run again`);
+  const privileged = isPrivileged();
+  const space = undo.use(await openSpace({ ...options, database, privileged, onFault }));
+  const store = await openStore(root, space);
+  // Before what is left is counted.
   undo.defer(async () => {
     dropUnfinished(workDirectory, layersDirectory);
-    await rm(workDirectory, { recursive: true, force: true });
+    await removeWork();
   });
   const jobs = undo.use(
     openLayerJobs({ workers: Math.min(4, Math.max(2, availableParallelism())), limits: options.limits }),
   );
-  const records = undo.use(new CacheRecords(join(own, "cache.db")));
-  const privileged = isPrivileged();
+  const records = new CacheRecords(database, once(onFault));
   const place: LayerPlace = {
     layersDirectory,
     workDirectory,
     blobs: store,
+    space,
     jobs,
     overlayXattrs: overlayXattrs(),
     privileged,
@@ -86,6 +106,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   const cacheMounts = new CacheMounts({
     directory: join(own, "mounts"),
     temporaryDirectory: workDirectory,
+    space,
     privileged,
     async fill(from, directory, signal) {
       rmSync(directory, { recursive: true, force: true });
@@ -105,6 +126,8 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   let snapshotter: Promise<Snapshotter> | undefined;
   const openExecutor = (): Promise<Executor> => (executor ??= choose(options));
   const openSnapshotter = async (): Promise<Snapshotter> => {
+    // What a step writes is not announced.
+    space.watch([workDirectory]);
     const { chooseSnapshotter } = await import("./choose-snapshotter.ts");
     return await chooseSnapshotter(options.snapshotter ?? "auto", place, openExecutor, records);
   };
@@ -114,12 +137,22 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     layers,
     jobs,
     records,
+    space,
     cacheMounts,
     locksDirectory: join(own, "locks"),
     privileged,
     executor: openExecutor,
     snapshotter: () => (snapshotter ??= openSnapshotter()),
     [Symbol.asyncDispose]: () => held.disposeAsync(),
+  };
+}
+
+/** The same fault of many records is one. */
+function once(tell: (fault: string) => void): (fault: string) => void {
+  let isTold = false;
+  return (fault) => {
+    if (!isTold) tell(fault);
+    isTold = true;
   };
 }
 

@@ -9,6 +9,7 @@ import type { EventSink } from "./core/events.ts";
 import type { Platform } from "./core/platform.ts";
 import type { ExpandName } from "./core/reference.ts";
 import type { ClientFolder, Session } from "./core/session.ts";
+import type { DiskSettings } from "./disk/settings.ts";
 import type { DriverName } from "./executor/executor.ts";
 import type { RegistryRouter } from "./transport/registry/endpoints.ts";
 import type { UnpackLimits } from "./layer/unpack-limits.ts";
@@ -180,6 +181,8 @@ export interface BuildRequest {
   readonly snapshotter?: SnapshotterName | undefined;
   /** How much layers and archives may unpack to; undefined: the defaults. */
   readonly limits?: UnpackLimits | undefined;
+  /** How much of the disk the store may have; BuildKit's defaults where it is not said. */
+  readonly disk?: DiskSettings | undefined;
   readonly session: Session;
   /** Ids of secrets that may stand in the result (`--allow-secret-in-image`). */
   readonly allowSecretInImage?: readonly string[];

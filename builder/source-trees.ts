@@ -133,6 +133,7 @@ export class SourceTrees implements Disposable {
     return {
       storeDirectory: dirname(layersDirectory),
       workDirectory,
+      space: this.#engine.space,
       session,
       environment,
       signal: this.#signal,

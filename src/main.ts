@@ -49,6 +49,8 @@ const COMMANDS: readonly CommandEntry[] = [
   { name: "images", help: "List the images in the local store", load: async () => (await import("./commands/images.ts")).images },
   { name: "tag", help: "Give an image one more name", load: async () => (await import("./commands/images.ts")).tag },
   { name: "rmi", help: "Take names of images away", load: async () => (await import("./commands/images.ts")).rmi },
+  { name: "du", help: "Show what the local store takes of the disk", load: async () => (await import("./commands/du.ts")).du },
+  { name: "prune", help: "Remove build cache", load: async () => (await import("./commands/prune.ts")).prune },
   { name: "login", help: "Log in to a registry", load: async () => (await import("./commands/login.ts")).login },
   { name: "logout", help: "Forget a login", load: async () => (await import("./commands/login.ts")).logout },
   { name: "registry", help: "Say how a registry is reached, and why", load: async () => (await import("./commands/registry.ts")).registry },
@@ -67,7 +69,7 @@ const COMMANDS: readonly CommandEntry[] = [
 ];
 
 /** Names of other programs and commands that will have a meaning; a folder of that name is reached as "./executor". */
-const LATER = new Set(["warmer", "bud", "buildx", "buildctl", "bake", "prune", "du", "sync"]);
+const LATER = new Set(["warmer", "bud", "buildx", "buildctl", "bake", "sync"]);
 
 const outcome: Outcome = { debug: false, told: false };
 const stop = new AbortController();

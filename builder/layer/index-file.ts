@@ -1,6 +1,7 @@
 // A layer's index on disk: one line an entry, fields between tabs, bytes as they are
 // except for the few that would break a line. Quick to read: 20,000 entries in some 30 ms.
 
+import { crc32 } from "node:zlib";
 import type { BytePath } from "../core/byte-path.ts";
 import type { Digest } from "../core/digest.ts";
 import { BuildError } from "../core/errors.ts";
@@ -35,20 +36,26 @@ export class LayerIndex {
 
 /** The index as bytes, in memory of their own: they can be handed to another thread. */
 export function encodeIndex(entries: readonly Entry[]): Uint8Array<ArrayBuffer> {
-  const lines = [`${FIRST_LINE}${entries.length}\n`, ...entries.map(encodeEntry)];
-  const bytes = Buffer.allocUnsafeSlow(lines.reduce((sum, line) => sum + line.length, 0));
-  let at = 0;
+  const lines = entries.map(encodeEntry);
+  const first = `${FIRST_LINE}${entries.length} ${NO_SUM}\n`;
+  const bytes = Buffer.allocUnsafeSlow(lines.reduce((sum, line) => sum + line.length, first.length));
+  let at = bytes.write(first, "latin1");
   for (const line of lines) at += bytes.write(line, at, "latin1");
+  bytes.write(sumOf(bytes.subarray(first.length)), first.length - 1 - NO_SUM.length, "latin1");
   return bytes;
 }
 
 /** The entries of `encodeIndex`; undefined when the bytes are damaged or of another version. */
 export function decodeIndex(bytes: Uint8Array): Entry[] | undefined {
+  const body = bytes.indexOf(NEWLINE) + 1;
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
   const lines = text.split("\n");
   const [first = ""] = lines;
-  const count = Number(first.slice(FIRST_LINE.length));
+  // Without a sum: written before there was one.
+  const [counted = "", sum] = first.slice(FIRST_LINE.length).split(" ");
+  const count = Number(counted);
   if (!first.startsWith(FIRST_LINE) || lines.length !== count + 2 || lines.at(-1) !== "") return undefined;
+  if (sum !== undefined && sum !== sumOf(bytes.subarray(body))) return undefined;
   const entries: Entry[] = [];
   for (let i = 1; i <= count; i++) {
     const entry = decodeEntry(lines[i] ?? "");
@@ -58,7 +65,31 @@ export function decodeIndex(bytes: Uint8Array): Entry[] | undefined {
   return entries;
 }
 
+/** The bytes of all files of an index, without reading it into entries. */
+export function contentBytes({ bytes }: LayerIndex): number {
+  let sum = 0;
+  let field = 0;
+  let size = 0;
+  for (let at = bytes.indexOf(NEWLINE) + 1; at < bytes.length; at++) {
+    const byte = bytes[at];
+    if (byte === NEWLINE) {
+      sum += size;
+      field = size = 0;
+    } else if (byte === TAB) field++;
+    else if (field === SIZE_FIELD) size = size * 10 + (byte ?? 0) - ZERO;
+  }
+  return sum;
+}
+
+/** Over the lines of the entries: a disk that gives back other bytes than it got is noticed. */
+function sumOf(body: Uint8Array): string {
+  return crc32(body).toString(16).padStart(NO_SUM.length, "0");
+}
+
+const NO_SUM = "00000000";
 const FIRST_LINE = "tsbuild layer index 1 ";
+const [NEWLINE, TAB, ZERO] = [0x0a, 0x09, 0x30];
+const SIZE_FIELD = 4;
 
 const LETTERS: Readonly<Record<EntryType, string>> = {
   file: "f",

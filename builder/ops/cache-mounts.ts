@@ -21,6 +21,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { BytePath } from "../core/byte-path.ts";
 import { digestOf, hexOf } from "../core/digest.ts";
 import { BuildError, isErrno } from "../core/errors.ts";
+import type { StoreSpace } from "../core/space.ts";
 import { flock } from "../core/syscall.ts";
 import type { Ref } from "../snapshot/ref.ts";
 
@@ -46,6 +47,7 @@ export interface CacheMountsOptions {
   readonly directory: string;
   /** On the same file system; swept when the process has died. */
   readonly temporaryDirectory: string;
+  readonly space: StoreSpace;
   readonly privileged: boolean;
   /** Fills a new directory with what `from` holds. */
   readonly fill: (
@@ -106,6 +108,11 @@ export class CacheMounts {
 
   async #directory(name: string, request: CacheMountRequest, signal: AbortSignal): Promise<string> {
     const path = join(this.#options.directory, name);
+    const { space } = this.#options;
+    space.hold(`mount/${name}`);
+    space.label(`mount/${name}`, `cached mount with id ${request.id}`);
+    // The step will write there.
+    space.landed(`mount/${name}`);
     if (existsSync(path)) return path;
     const made = join(this.#options.temporaryDirectory, randomUUID());
     mkdirSync(made);

@@ -8,7 +8,9 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync 
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import type { Descriptor } from "../core/descriptor.ts";
+import * as v from "valibot";
 import type { Digest } from "../core/digest.ts";
+import { isDigest } from "../core/digest.ts";
 import { BuildError, isErrno } from "../core/errors.ts";
 import { LayerIndex } from "../layer/index-file.ts";
 import type { LayerBlob } from "./ref.ts";
@@ -49,10 +51,12 @@ export class LayerFiles {
     return existsSync(this.fsDirectory);
   }
 
-  readMeta(): LayerMeta {
+  /** What the layer says of itself; undefined when there is no such layer, or what is there is damaged: then it is made again. */
+  readMeta(): LayerMeta | undefined {
     try {
-      return JSON.parse(readFileSync(join(this.directory, "meta.json"), "utf8")) as LayerMeta; // written by us, whole or not at all
+      return parseMeta(readFileSync(join(this.directory, "meta.json"), "utf8"));
     } catch (error) {
+      if (isErrno(error, "ENOENT", "ENOTDIR")) return undefined;
       throw new BuildError("STORE", `the stored layer in "${this.directory}" cannot be read`, {
         cause: error,
         hint: "build once with --no-cache",
@@ -109,6 +113,30 @@ export class LayerFiles {
     }
   }
 }
+
+/** Reads a `meta.json`; undefined when it is not one. */
+export function parseMeta(text: string): LayerMeta | undefined {
+  try {
+    const meta: unknown = JSON.parse(text);
+    // The rest is what this version wrote.
+    return v.is(MetaSchema, meta) ? meta : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const DigestSchema = v.custom<Digest>((value) => typeof value === "string" && isDigest(value));
+const MetaSchema = v.looseObject({
+  origin: v.picklist(["image", "built"]),
+  variants: v.array(
+    v.looseObject({
+      variant: v.string(),
+      uncompressedSize: v.number(),
+      diffId: DigestSchema,
+      descriptor: v.looseObject({ mediaType: v.string(), digest: DigestSchema, size: v.number() }),
+    }),
+  ),
+});
 
 /** A descriptor without what only a manifest says. */
 export function plainDescriptor(mediaType: string, digest: Digest, size: number): Descriptor {

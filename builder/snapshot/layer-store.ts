@@ -6,8 +6,10 @@ import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { digestOf, hexOf } from "../core/digest.ts";
 import { isErrno } from "../core/errors.ts";
+import { onDisk } from "../core/space.ts";
 import type { SourcedEntry } from "../layer/entry.ts";
-import { LayerFiles } from "./layer-files.ts";
+import { contentBytes } from "../layer/index-file.ts";
+import { LayerFiles, type LayerMeta } from "./layer-files.ts";
 import { packBlob } from "./pack-blob.ts";
 import type { FetchBlob, LayerPlace } from "./ports.ts";
 import type { BlobOptions, LayerBlob, StoredLayer } from "./ref.ts";
@@ -29,9 +31,9 @@ export class LayerStore {
   get(id: string): StoredLayer | undefined {
     const known = this.#known.get(id);
     if (known) return known;
-    const files = new LayerFiles(this.place.layersDirectory, id);
-    if (!files.exists()) return undefined;
-    return this.#add(new DiskLayer({ place: this.place, id, meta: files.readMeta() }));
+    this.place.space.hold(`layer/${id}`);
+    const meta = new LayerFiles(this.place.layersDirectory, id).readMeta();
+    return meta && this.#add(new DiskLayer({ place: this.place, id, meta }));
   }
 
   /**
@@ -46,9 +48,9 @@ export class LayerStore {
     return layer;
   }
 
-  #imageMeta(id: string): { origin: "image"; variants: [] } | ReturnType<LayerFiles["readMeta"]> {
-    const files = new LayerFiles(this.place.layersDirectory, id);
-    return files.exists() ? files.readMeta() : { origin: "image", variants: [] };
+  #imageMeta(id: string): LayerMeta {
+    this.place.space.hold(`layer/${id}`);
+    return new LayerFiles(this.place.layersDirectory, id).readMeta() ?? { origin: "image", variants: [] };
   }
 
   /** A new layer of the given entries: as a directory when a RUN will stand on it, else as a blob of the wanted form. */
@@ -64,7 +66,10 @@ export class LayerStore {
   ): Promise<StoredLayer> {
     const id = newId();
     const { createdMs } = want;
+    this.place.space.hold(`layer/${id}`);
     if (want.directory && this.place.privileged) {
+      const bytes = sizeOf(entries);
+      using _space = await this.place.space.reserve(bytes);
       const directory = join(this.place.workDirectory, randomUUID());
       const written = await this.place.jobs.write(
         { entries, directory, overlayXattrs: this.place.overlayXattrs, hardlinkSources: want.hardlinkSources },
@@ -81,6 +86,7 @@ export class LayerStore {
       layer.files.writeIndex(written);
       layer.files.writeMeta({ origin: "built", createdMs, variants: [] });
       claim.drop();
+      this.place.space.landed(`layer/${id}`, bytes);
       return this.#add(layer);
     }
     const packed = await packBlob(this.place, id, entries, want.blob, signal);
@@ -92,6 +98,7 @@ export class LayerStore {
     const layer = new DiskLayer({ place: this.place, id, meta, pendingIndex: Promise.resolve(packed.index) });
     layer.files.writeIndex(packed.index);
     layer.files.writeMeta(meta);
+    this.place.space.landed(`layer/${id}`, 0);
     return this.#add(layer);
   }
 
@@ -102,6 +109,7 @@ export class LayerStore {
   fromFrozen(frozen: Frozen, createdMs: number, signal: AbortSignal): StoredLayer {
     const id = newId();
     const files = new LayerFiles(this.place.layersDirectory, id);
+    this.place.space.hold(`layer/${id}`);
     const claim = this.#claim(id);
     files.adoptDirectory(frozen.directory);
     const meta = { origin: "built" as const, createdMs, root: readRoot(files.fsDirectory), variants: [] };
@@ -109,6 +117,7 @@ export class LayerStore {
       files.writeIndex(index);
       files.writeMeta(meta);
       claim.drop();
+      this.place.space.landed(`layer/${id}`, onDisk(contentBytes(index)));
       return index;
     });
     // Whoever asks for the index sees the error; the files stay while steps may stand on them, and go with the claim.
@@ -146,6 +155,11 @@ export class LayerStore {
     this.#known.set(layer.id, layer);
     return layer;
   }
+}
+
+/** What entries take of the disk as files. */
+function sizeOf(entries: readonly SourcedEntry[]): number {
+  return entries.reduce((sum, { entry }) => sum + onDisk(Math.max(1, entry.size)), 0);
 }
 
 /** Removes the layers that a process with this work directory has begun and not finished. */

@@ -1,7 +1,7 @@
 // Entries to a blob in the store: the one way from a layer's entries to its bytes.
 
 import { layerMediaType } from "../core/descriptor.ts";
-import type { LayerIndex } from "../layer/index-file.ts";
+import { contentBytes, LayerIndex } from "../layer/index-file.ts";
 import type { PackRequest } from "../layer/jobs.ts";
 import { plainDescriptor } from "./layer-files.ts";
 import type { LayerPlace } from "./ports.ts";
@@ -15,6 +15,12 @@ export async function packBlob(
   options: BlobOptions,
   signal: AbortSignal,
 ): Promise<{ readonly blob: LayerBlob; readonly index: LayerIndex }> {
+  // Compressed it takes less; a ceiling is one for what does not compress, too.
+  const bytes =
+    "index" in content
+      ? contentBytes(new LayerIndex(content.index))
+      : content.reduce((sum, { entry }) => sum + entry.size, 0);
+  using _space = await place.space.reserve(bytes);
   await using writer = await place.blobs.writer(signal);
   const { compression, level, encoder, maxMtimeNs } = options;
   const watched = place.watch?.begin(id);

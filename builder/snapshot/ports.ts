@@ -2,6 +2,7 @@
 
 import type { Descriptor } from "../core/descriptor.ts";
 import type { Digest } from "../core/digest.ts";
+import type { StoreSpace } from "../core/space.ts";
 import type { FoundString, LayerJobs } from "../layer/jobs.ts";
 
 /** Where blobs are kept. */
@@ -38,6 +39,7 @@ export interface LayerPlace {
   /** A folder of this process below `<root>/tsbuild/work`, on the same file system; gone when the process ends. */
   readonly workDirectory: string;
   readonly blobs: BlobPort;
+  readonly space: StoreSpace;
   readonly jobs: LayerJobs;
   readonly overlayXattrs: "trusted" | "user";
   /** Whether this process may give files to other owners (root, or root of a user namespace). */

@@ -9,9 +9,10 @@ import { bytePath, fsPath } from "../core/byte-path.ts";
 import { compressionOf, layerMediaType } from "../core/descriptor.ts";
 import { BuildError } from "../core/errors.ts";
 import { NamespaceNeeded } from "../core/namespace.ts";
+import { onDisk } from "../core/space.ts";
 import { setMtimeNs } from "../core/syscall.ts";
 import type { ContentSource, Entry, SourcedEntry } from "../layer/entry.ts";
-import type { LayerIndex } from "../layer/index-file.ts";
+import { contentBytes, type LayerIndex } from "../layer/index-file.ts";
 import type { FoundString, PackRequest } from "../layer/jobs.ts";
 import { StackTree } from "../layer/stack-tree.ts";
 import { LayerFiles, type LayerMeta, plainDescriptor, type StoredVariant } from "./layer-files.ts";
@@ -154,6 +155,7 @@ export class DiskLayer implements StoredLayer {
     const { path, variant } = await this.#anyBlob(signal);
     const directory = join(this.#place.workDirectory, randomUUID());
     const compression = compressionOf(variant.descriptor.mediaType) ?? "gzip";
+    using _space = await this.#place.space.reserve(unpackedBytes(variant));
     const applied = await this.#place.jobs.apply(
       { blobFile: path, compression, diffId: variant.diffId, directory, overlayXattrs: this.#place.overlayXattrs },
       signal,
@@ -162,6 +164,7 @@ export class DiskLayer implements StoredLayer {
       await this.#completeDirectories(directory, applied.impliedDirectories, signal);
     this.#keep(applied.index);
     this.files.adoptDirectory(directory);
+    this.#place.space.landed(`layer/${this.id}`, onDisk(contentBytes(applied.index)));
     return this.files.fsDirectory;
   }
 
@@ -213,6 +216,7 @@ export class DiskLayer implements StoredLayer {
   /** The same tar in another compression: its diffID stays. */
   async #transcode(variant: string, options: BlobOptions, signal: AbortSignal): Promise<LayerBlob> {
     const from = await this.#anyBlob(signal);
+    using _space = await this.#place.space.reserve(unpackedBytes(from.variant));
     await using writer = await this.#place.blobs.writer(signal);
     const made = await this.#place.jobs.transcode(
       {
@@ -272,6 +276,7 @@ export class DiskLayer implements StoredLayer {
   async #extract(paths: readonly BytePath[], signal: AbortSignal): Promise<void> {
     const { path: blobFile, variant } = await this.#anyBlob(signal);
     const directory = join(this.#place.workDirectory, randomUUID());
+    using _space = await this.#place.space.reserve(unpackedBytes(variant));
     mkdirSync(directory);
     const compression = compressionOf(variant.descriptor.mediaType) ?? "gzip";
     await this.#place.jobs.apply(
@@ -289,6 +294,13 @@ export class DiskLayer implements StoredLayer {
     for (const path of paths) this.#extracted.set(path, { kind: "path", path: `${root}/${path}` });
   }
 }
+
+/** What the tar in a blob takes, where it is known; else a guess, which the watch on growing files sets right. */
+function unpackedBytes({ uncompressedSize, descriptor }: LayerBlob): number {
+  return uncompressedSize > 0 ? uncompressedSize : GUESSED_RATIO * descriptor.size;
+}
+
+const GUESSED_RATIO = 2;
 
 /** A failed attempt is not remembered: the next one who asks tries again. */
 function forgetOnFailure<T>(promise: Promise<T>, forget: () => void): Promise<T> {

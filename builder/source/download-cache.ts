@@ -10,6 +10,7 @@ import { join } from "node:path";
 import type { Digest } from "../core/digest.ts";
 import { digestOf, hexOf, isDigest } from "../core/digest.ts";
 import { isErrno } from "../core/errors.ts";
+import type { StoreSpace } from "../core/space.ts";
 import { DiskBlobs } from "../store/blobs.ts";
 import type { BlobWriter } from "../store/store.ts";
 
@@ -33,12 +34,12 @@ export class DownloadCache {
   readonly #blobs: DiskBlobs;
 
   /** `workDirectory` is for files that are not finished; on the same file system. */
-  constructor(storeDirectory: string, workDirectory: string) {
+  constructor(storeDirectory: string, workDirectory: string, space?: StoreSpace) {
     this.#directory = join(storeDirectory, "http");
     this.#workDirectory = workDirectory;
     mkdirSync(join(this.#directory, "blobs/sha256"), { recursive: true });
     mkdirSync(join(this.#directory, "urls"), { recursive: true });
-    this.#blobs = new DiskBlobs(this.#directory, workDirectory);
+    this.#blobs = new DiskBlobs(this.#directory, workDirectory, "STORE", { kind: "http", ...(space && { space }) });
   }
 
   /** What is known of a URL and still there, the latest first. */

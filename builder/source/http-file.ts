@@ -69,7 +69,7 @@ class Fetcher {
     this.#options = options;
     this.#client = client;
     this.#limits = limits;
-    this.#cache = new DownloadCache(options.storeDirectory, options.workDirectory);
+    this.#cache = new DownloadCache(options.storeDirectory, options.workDirectory, options.space);
     this.#shown = redact(source.url);
     if (!URL.canParse(source.url)) throw new BuildError("USAGE", `"${this.#shown}" is not a URL`);
     this.#url = new URL(source.url);

@@ -2,6 +2,7 @@
 // they need of the engine.
 
 import type { Session } from "../core/session.ts";
+import type { StoreSpace } from "../core/space.ts";
 
 /** A file by URL. */
 export interface HttpSource {
@@ -61,6 +62,8 @@ export interface RemoteOptions {
   readonly storeDirectory: string;
   /** A folder of this process, on the same file system; gone at its end. */
   readonly workDirectory: string;
+  /** Who keeps count of what is kept there. */
+  readonly space?: StoreSpace | undefined;
   readonly session: Session;
   /** For proxies, PATH and certificates. */
   readonly environment: ReadonlyMap<string, string>;

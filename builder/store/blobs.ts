@@ -9,6 +9,8 @@ import type { Digest } from "../core/digest.ts";
 import { digestOf, hexOf } from "../core/digest.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import { BuildError, isErrno } from "../core/errors.ts";
+import type { ItemName, StoreSpace } from "../core/space.ts";
+import { FREE_SPACE, onDisk } from "../core/space.ts";
 import { HashedFile } from "./hashed-file.ts";
 import { explain, explained } from "./layout.ts";
 import type { BlobDownload, BlobStore, BlobWriter } from "./store.ts";
@@ -23,6 +25,9 @@ export interface BlobPlaces {
   readonly directory?: string;
   /** Downloads that may be taken up again. */
   readonly partial?: string;
+  /** Who keeps count of them, and under which kind. */
+  readonly space?: StoreSpace;
+  readonly kind?: "blob" | "http";
 }
 
 /** Blobs of the layout in `layoutPath`; temporary files go to `temporaryDirectory` of the same file system. */
@@ -32,6 +37,8 @@ export class DiskBlobs implements BlobStore {
   readonly #partial: string;
   readonly #code: ErrorCode;
   readonly #directory: string;
+  readonly #space: StoreSpace;
+  readonly #kind: "blob" | "http";
 
   constructor(layoutPath: string, temporaryDirectory: string, code: ErrorCode = "STORE", places: BlobPlaces = {}) {
     this.layoutPath = layoutPath;
@@ -39,6 +46,8 @@ export class DiskBlobs implements BlobStore {
     this.#temporary = temporaryDirectory;
     this.#partial = places.partial ?? join(temporaryDirectory, "partial");
     this.#code = code;
+    this.#space = places.space ?? FREE_SPACE;
+    this.#kind = places.kind ?? "blob";
   }
 
   async has(digest: Digest): Promise<boolean> {
@@ -52,6 +61,7 @@ export class DiskBlobs implements BlobStore {
 
   async sizeOf(digest: Digest): Promise<number | undefined> {
     return await this.#explained(async () => {
+      this.#space.hold(this.#item(digest));
       try {
         const found = await stat(this.#path(digest));
         return found.isFile() ? found.size : undefined;
@@ -112,6 +122,7 @@ export class DiskBlobs implements BlobStore {
     signal: AbortSignal,
   ): Promise<BlobDownload | undefined> {
     const { openDownload } = await import("./download.ts");
+    this.#space.hold(this.#item(digest));
     return await openDownload({
       digest,
       size,
@@ -119,7 +130,8 @@ export class DiskBlobs implements BlobStore {
       temporary: temporaryPath(this.#temporary, "download"),
       place: {
         isThere: async () => (await this.sizeOf(digest)) === size,
-        appear: (path) => this.appearAs(path, digest),
+        appear: (path) => this.appearAs(path, digest, size),
+        reserve: (bytes) => this.#space.reserve(bytes),
         explained: (body) => this.#explained(body),
       },
       signal,
@@ -129,14 +141,19 @@ export class DiskBlobs implements BlobStore {
   async put(bytes: Uint8Array): Promise<{ readonly digest: Digest; readonly size: number }> {
     const digest = digestOf(bytes);
     if ((await this.sizeOf(digest)) === bytes.length) return { digest, size: bytes.length };
+    using _space = await this.#space.reserve(bytes.length);
     await using writer = await this.writer(new AbortController().signal);
     await writer.write(bytes);
     return await writer.commit({ digest, size: bytes.length });
   }
 
-  /** Moves a finished, synced file to its place; for DiskWriter. */
-  async appearAs(path: string, digest: Digest): Promise<void> {
-    await this.#explained(() => rename(path, this.#path(digest)));
+  /** Moves a finished, synced file of so many bytes to its place; for DiskWriter. */
+  async appearAs(path: string, digest: Digest, size: number): Promise<void> {
+    await this.#explained(async () => {
+      this.#space.hold(this.#item(digest));
+      await rename(path, this.#path(digest));
+      this.#space.landed(this.#item(digest), onDisk(size));
+    });
   }
 
   /** System errors as this store's errors; for DiskWriter. */
@@ -145,12 +162,17 @@ export class DiskBlobs implements BlobStore {
   }
 
   async #openFile(digest: Digest): Promise<FileHandle> {
+    this.#space.hold(this.#item(digest));
     try {
       return await open(this.#path(digest), constants.O_RDONLY | constants.O_NOFOLLOW);
     } catch (error) {
       if (isErrno(error, "ENOENT")) throw this.#missing(digest);
       throw error;
     }
+  }
+
+  #item(digest: Digest): ItemName {
+    return `${this.#kind}/${hexOf(digest)}`;
   }
 
   #path(digest: Digest): string {
@@ -236,7 +258,7 @@ class DiskWriter implements BlobWriter {
     this.#state = "closed";
     await this.#file.close();
     if (isThere) await rm(this.path, { force: true });
-    else await this.#blobs.appearAs(this.path, digest);
+    else await this.#blobs.appearAs(this.path, digest, size);
     this.#state = "done";
   }
 

@@ -7,6 +7,7 @@ import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Digest } from "../core/digest.ts";
 import { BuildError, isErrno } from "../core/errors.ts";
+import type { Reservation } from "../core/space.ts";
 import { flock } from "../core/syscall.ts";
 import { HashedFile } from "./hashed-file.ts";
 import type { BlobDownload } from "./store.ts";
@@ -25,6 +26,8 @@ export interface DownloadOptions {
     isThere(): Promise<boolean>;
     /** Moves the finished, synced file to its place. */
     appear(path: string): Promise<void>;
+    /** Before bytes are written. Throws `STORE` when there is no place for them. */
+    reserve(bytes: number): Promise<Reservation>;
     explained<T>(body: () => Promise<T>): Promise<T>;
   };
   readonly signal: AbortSignal;
@@ -44,6 +47,7 @@ export async function openDownload(options: DownloadOptions): Promise<BlobDownlo
       const found = await file.stat();
       if (found.size > size) await file.truncate(0);
       else await download.include(found.size, signal);
+      await download.reserve();
       return download;
     } catch (error) {
       await file.close();
@@ -102,6 +106,7 @@ class DiskDownload implements BlobDownload {
   #content: HashedFile;
   #position = 0;
   #state: "open" | "spoiled" | "done" = "open";
+  #reservation: Reservation | undefined;
 
   constructor(options: DownloadOptions, path: string, file: FileHandle, isOwn: boolean) {
     this.#options = options;
@@ -119,6 +124,11 @@ class DiskDownload implements BlobDownload {
   async include(size: number, signal: AbortSignal): Promise<void> {
     await this.#content.include(size, signal);
     this.#position = size;
+  }
+
+  /** Takes the space for what is still to come. */
+  async reserve(): Promise<void> {
+    this.#reservation = await this.#options.place.reserve(this.#options.size - this.#position);
   }
 
   async write(chunk: Uint8Array): Promise<void> {
@@ -165,6 +175,7 @@ class DiskDownload implements BlobDownload {
     else await this.#content.settle();
     // Before the lock goes, with the file: whoever waits for it finds the file or does not.
     if (this.#state !== "done" && !isKept) await rm(this.#path, { force: true });
+    this.#reservation?.[Symbol.dispose]();
     await this.#file.close();
   }
 }

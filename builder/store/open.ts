@@ -1,21 +1,34 @@
 // Opens the store: a valid image layout with one folder of our own in it.
 
+import { statfsSync } from "node:fs";
 import { readdir, rename, rm, rmdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import type { StoreSpace } from "../core/space.ts";
 import { DiskBlobs } from "./blobs.ts";
 import { explain, explained, layoutVersion, prepareLayout } from "./layout.ts";
+import { refuseNetwork } from "./network-disk.ts";
 import { IndexNames, type NamedEntry } from "./names.ts";
 import { DiskNotes } from "./notes.ts";
 import type { BlobNotes, BlobStore, ImageNames } from "./store.ts";
 import { sweepOld, sweepTemporary, temporaryPath } from "./temporary.ts";
 import { makeDirectories } from "./directories.ts";
 
-/** The store below `root` (absolute), made when it is not there; swept of what dead processes left. Throws `STORE`. */
+/** Makes the store's folders where they are not there. Throws `STORE`, also where the file system is no place for a store. */
+export async function prepareStore(root: string): Promise<void> {
+  await prepareLayout(root, join(root, "tsbuild"), "STORE");
+  refuseNetwork(root, statfsSync(root).type);
+}
+
+/**
+ * The store below `root` (absolute), made when it is not there; swept of what dead processes left. `space` keeps count of
+ * it where more is done than to read what has a name. Throws `STORE`.
+ */
 export async function openStore(
   root: string,
+  space?: StoreSpace,
 ): Promise<BlobStore & { readonly names: ImageNames; readonly notes: BlobNotes }> {
   const own = join(root, "tsbuild");
-  await prepareLayout(root, own, "STORE");
+  await prepareStore(root);
   const [temporary, partial] = [join(own, "tmp"), join(own, "partial")];
   await explained(root, "STORE", async () => {
     await makeDirectories(temporary);
@@ -24,7 +37,7 @@ export async function openStore(
   });
   const names = new IndexNames(root, temporary);
   const notes = new DiskNotes(join(own, "notes"), temporary);
-  return Object.assign(new DiskBlobs(root, temporary, "STORE", { partial }), { names, notes });
+  return Object.assign(new DiskBlobs(root, temporary, "STORE", { partial, ...(space && { space }) }), { names, notes });
 }
 
 /** Another image layout on disk, open for additions. Disposing it takes away what is not needed: temporary files, and a layout that was made here and got no blob. */

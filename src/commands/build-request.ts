@@ -7,6 +7,7 @@ import { BuildError } from "../../builder/core/errors.ts";
 import type { EventSink } from "../../builder/core/events.ts";
 import type { Platform } from "../../builder/core/platform.ts";
 import { formatPlatform, hostPlatform, parsePlatform } from "../../builder/core/platform.ts";
+import type { DiskSettings } from "../../builder/disk-settings.ts";
 import type { DriverName } from "../../builder/request.ts";
 import type { BuildRequest, ContextSpec, ErrorShell } from "../../builder/request.ts";
 import type { Arguments } from "../cli/flags.ts";
@@ -15,6 +16,7 @@ import { parseAssignments, parseLabels } from "../cli/key-value.ts";
 import { parseCount, parseSize } from "../cli/sizes.ts";
 import type { SshSpec } from "../cli/ssh-spec.ts";
 import { unpackLimits } from "../cli/unpack-limits.ts";
+import { hasDiskSettings } from "../config/disk-file.ts";
 import type { Environment } from "../config/environment.ts";
 import { configFolders } from "../config/folders.ts";
 import { readProxyArgs } from "../config/proxy-args.ts";
@@ -62,6 +64,7 @@ export async function readRequest(options: RequestOptions): Promise<BuildRequest
   const { router, credentials, expandName } = localRegistries(environment, insecureRegistries, options.registryFlags);
   return {
     root: options.root,
+    disk: await diskSettings(environment),
     context: typeof options.context === "string" ? mainContext(options.context, openStdin) : options.context,
     dockerfile: dockerfileSpec(textOf(args, "file"), openStdin),
     namedContexts: namedContexts(listOf(args, "build-context")),
@@ -109,6 +112,11 @@ export async function readRequest(options: RequestOptions): Promise<BuildRequest
     dryRun: options.dryRun,
     onRemembered: options.onRemembered,
   };
+}
+
+async function diskSettings(environment: Environment): Promise<DiskSettings | undefined> {
+  if (!hasDiskSettings(environment)) return undefined;
+  return await (await import("../config/disk-settings.ts")).readDiskSettings(environment);
 }
 
 /** The proxies of config.json, unless one is given; upper and lower case are one variable to a step. */

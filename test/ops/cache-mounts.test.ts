@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { after, suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { flock } from "../../builder/core/syscall.ts";
+import { FREE_SPACE } from "../../builder/core/space.ts";
 import { type CacheMountRequest, CacheMounts } from "../../builder/ops/cache-mounts.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "tsbuild-mounts-"));
@@ -21,6 +22,7 @@ function open(): CacheMounts {
   const temporaryDirectory = join(store, "work");
   mkdirSync(temporaryDirectory, { recursive: true });
   return new CacheMounts({
+    space: FREE_SPACE,
     directory: join(store, "mounts"),
     temporaryDirectory,
     privileged: process.getuid?.() === 0,

@@ -11,11 +11,13 @@ import { join } from "node:path";
 import { bytePath } from "../../core/byte-path.ts";
 import { digestOf, hexOf } from "../../core/digest.ts";
 import { isErrno } from "../../core/errors.ts";
+import { FREE_SPACE } from "../../core/space.ts";
 import type { Entry } from "../../layer/entry.ts";
 import type { FileTree } from "../../layer/file-tree.ts";
 import { decodeIndex, encodeIndex } from "../../layer/index-file.ts";
 import { removeTree } from "../../layer/remove-tree.ts";
 import { takeLock } from "../../store/lock.ts";
+import { redact } from "../redact.ts";
 import type { GitSource, RemoteOptions, ResolvedRef } from "../remote.ts";
 import { agentFor, authConfig } from "./auth.ts";
 import { checkOut, commitSeconds, keepsGitDir } from "./checkout.ts";
@@ -43,7 +45,10 @@ async function checkoutOf(
   git: Git,
   options: RemoteOptions,
 ): Promise<FileTree> {
-  const directory = join(options.storeDirectory, "git", hexOf(digestOf(source.url)));
+  const name = hexOf(digestOf(source.url));
+  const directory = join(options.storeDirectory, "git", name);
+  const { space = FREE_SPACE } = options;
+  space.hold(`git/${name}`);
   const place = join(directory, "trees", keyOf(source, resolved));
   const known = readTree(place);
   if (known !== undefined) return known;
@@ -52,6 +57,8 @@ async function checkoutOf(
   const made = readTree(place); // by whoever had the lock before
   if (made !== undefined) return made;
   sweep(join(directory, "trees"));
+  space.label(`git/${name}`, `git repository ${redact(source.url)}`);
+  space.landed(`git/${name}`);
   return await make(source, resolved, { directory, place, git, signal: options.signal });
 }
 

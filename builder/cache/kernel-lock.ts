@@ -1,0 +1,34 @@
+// Locks of the kernel (fcntl(2), through SQLite, which is loaded anyway): one on a file of its own, exclusive. It is gone
+// when its process ends, however it ends; nothing that a dead process left has to be judged by its pid.
+
+import { DatabaseSync } from "node:sqlite";
+
+/** A held lock; disposing it sets it free. The file stays. Never open a file that this process has locked: to close it would free the lock. */
+export type KernelLock = Disposable;
+
+/** Takes the lock on a file, which is made if need be; undefined when another holds it. Throws SQLite's error when there can be no lock. */
+export function tryLock(path: string): KernelLock | undefined {
+  return lock(path, 0);
+}
+
+/** The same, waiting for another holder; throws when `patienceMs` are over. Blocks the event loop. */
+export function waitForLock(path: string, patienceMs: number): KernelLock {
+  const held = lock(path, patienceMs);
+  if (held === undefined) throw new Error(`another process has held the lock on "${path}" for ${patienceMs} ms`);
+  return held;
+}
+
+function lock(path: string, patienceMs: number): KernelLock | undefined {
+  const database = new DatabaseSync(path, { timeout: patienceMs });
+  try {
+    // Nothing is ever written there, so no journal is needed either.
+    database.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");
+    return { [Symbol.dispose]: () => database.close() };
+  } catch (error) {
+    database.close();
+    if (error instanceof Error && "errcode" in error && error.errcode === SQLITE_BUSY) return undefined;
+    throw error;
+  }
+}
+
+const SQLITE_BUSY = 5;

@@ -1,0 +1,98 @@
+// Takes one item out of a store: aside in a moment in which nobody can begin to use it, then away.
+
+import { closeSync, mkdirSync, openSync, renameSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import type { DatabaseSync } from "node:sqlite";
+import type { LeaseFloor } from "../cache/ledger.ts";
+import { isUnwritable } from "../cache/database.ts";
+import { pruneResultsOf } from "../cache/pruned.ts";
+import { isErrno } from "../core/errors.ts";
+import type { ItemName } from "../core/space.ts";
+import { flock } from "../core/syscall.ts";
+import { temporaryPath } from "../store/temporary.ts";
+import type { StoreParts } from "./inventory.ts";
+import type { DiskItem, Inventory } from "./items.ts";
+
+/** Takes items of one inventory away, and keeps track of what others still need. */
+export class Remover {
+  readonly #parts: StoreParts;
+  readonly #floor: LeaseFloor;
+  readonly #blobUsers: Map<string, number>;
+  readonly #blobBytes: ReadonlyMap<string, number>;
+  readonly #trash: string;
+  readonly #nowMs: number;
+
+  constructor(parts: StoreParts, inventory: Inventory, floor: LeaseFloor, nowMs: number) {
+    this.#parts = parts;
+    this.#floor = floor;
+    this.#blobUsers = new Map(inventory.blobUsers);
+    this.#blobBytes = inventory.blobBytes;
+    this.#trash = temporaryPath(join(parts.root, "tsbuild/work"), "gone");
+    this.#nowMs = nowMs;
+  }
+
+  /** How many bytes are free by it; undefined when it stays, because somebody uses it. */
+  remove(item: DiskItem): number | undefined {
+    const ownBlobs = item.blobs.filter((hex) => this.#blobUsers.get(hex) === 1 && this.#blobBytes.has(hex));
+    const paths = [...item.paths, ...ownBlobs.map((hex) => join(this.#parts.root, "blobs/sha256", hex))];
+    const locks = [...item.locks, ...ownBlobs.map((hex): ItemName => `blob/${hex}`)];
+    const isGone =
+      locks.length === 0
+        ? this.#removeLoose(item, paths)
+        : this.#parts.ledger.removeUnlessHeld(locks, this.#floor, () => {
+            if (item.layer !== undefined) forgetResults(this.#parts.database, item.layer, this.#nowMs);
+            this.#moveAside(paths);
+          });
+    if (!isGone) return undefined;
+    for (const hex of item.blobs) this.#blobUsers.set(hex, (this.#blobUsers.get(hex) ?? 1) - 1);
+    rmSync(this.#trash, { recursive: true, force: true });
+    return item.bytes;
+  }
+
+  /** A state of a failed step that somebody looks at is locked (see records/build-records.ts); the rest is found missing by whoever looks. */
+  #removeLoose({ kind }: DiskItem, paths: readonly string[]): boolean {
+    if (kind !== "failed step") {
+      this.#moveAside(paths);
+      return true;
+    }
+    const [path = ""] = paths;
+    const file = openIfThere(path);
+    if (file === undefined) return false;
+    try {
+      if (!flock(file, "exclusive", { wait: false })) return false;
+      this.#moveAside(paths);
+      return true;
+    } finally {
+      closeSync(file);
+    }
+  }
+
+  #moveAside(paths: readonly string[]): void {
+    mkdirSync(this.#trash, { recursive: true, mode: 0o700 });
+    for (const [number, path] of paths.entries()) {
+      try {
+        renameSync(path, join(this.#trash, `${number}`));
+      } catch (error) {
+        if (!isErrno(error, "ENOENT")) throw error;
+      }
+    }
+  }
+}
+
+/** On a full disk the records stay, and are misses from now on. */
+function forgetResults(database: DatabaseSync, layer: string, nowMs: number): void {
+  try {
+    pruneResultsOf(database, layer, nowMs);
+  } catch (error) {
+    if (!isUnwritable(error)) throw error;
+  }
+}
+
+function openIfThere(path: string): number | undefined {
+  try {
+    return openSync(path, "r");
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return undefined;
+    throw error;
+  }
+}
