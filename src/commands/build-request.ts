@@ -116,7 +116,7 @@ export async function readRequest(options: RequestOptions): Promise<BuildRequest
 
 async function diskSettings(environment: Environment): Promise<DiskSettings | undefined> {
   if (!hasDiskSettings(environment)) return undefined;
-  return await (await import("../config/disk-settings.ts")).readDiskSettings(environment);
+  return await (await import("./disk-settings.ts")).readDiskSettings(environment);
 }
 
 /** The proxies of config.json, unless one is given; upper and lower case are one variable to a step. */

@@ -8,8 +8,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { flock } from "../../builder/core/syscall.ts";
 import { FREE_SPACE } from "../../builder/core/space.ts";
+import { flock } from "../../builder/core/syscall.ts";
 import { type CacheMountRequest, CacheMounts } from "../../builder/ops/cache-mounts.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "tsbuild-mounts-"));

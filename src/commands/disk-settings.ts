@@ -7,10 +7,10 @@ import type { Amount, DiskRule, DiskSettings } from "../../builder/disk-settings
 import { DEFAULT_SETTINGS, ruleOf } from "../../builder/disk-settings.ts";
 import { parseDuration } from "../cli/disk-filter.ts";
 import { parseSize } from "../cli/sizes.ts";
-import { CEILING_VARIABLE, diskSettingFiles } from "./disk-file.ts";
-import type { Environment } from "./environment.ts";
-import { checkShape } from "./shape.ts";
-import { readToml } from "./toml-file.ts";
+import { CEILING_VARIABLE, diskSettingFiles } from "../config/disk-file.ts";
+import type { Environment } from "../config/environment.ts";
+import { checkShape } from "../config/shape.ts";
+import { readToml } from "../config/toml-file.ts";
 
 const AmountText = v.union([v.string(), v.number()]);
 const Amounts = {
