@@ -74,7 +74,8 @@ export function itemsByTemplate(items: readonly DiskItem[], text: string, nowMs:
 }
 
 function shown(value: unknown): string {
-  return Array.isArray(value) ? value.join(", ") : String(value ?? "");
+  if (Array.isArray(value)) return value.join(", ");
+  return typeof value === "string" ? value : JSON.stringify(value ?? "");
 }
 
 const TITLES: Readonly<Record<string, string>> = {
