@@ -16,6 +16,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 MODULES := node_modules/.installed
 DIST := dist/.built
+BUNDLE := dist/tsbuild.cjs
 LAUNCHER := dist/builder/executor/launcher/tsbuild-launcher
 LAUNCHER_SOURCES := $(wildcard builder/executor/launcher/*.[ch])
 # Folders too: a file that is gone or new changes its folder.
@@ -23,7 +24,7 @@ SOURCES := $(shell find builder src -name '*.ts' -o -name '*.json' -o -type d)
 
 .PHONY: build demo test check format bench soak install clean help
 
-build: $(MODULES) $(DIST) $(if $(LAUNCHER_SOURCES),$(LAUNCHER)) ## modules, dist/ and the launcher; does only what is needed (the default)
+build: $(MODULES) $(DIST) $(BUNDLE) $(if $(LAUNCHER_SOURCES),$(LAUNCHER)) ## modules, dist/ and the launcher; does only what is needed (the default)
 
 demo: build ## builds two images from this machine's own programs and runs one
 	@node tools/demo.ts
@@ -71,12 +72,15 @@ $(MODULES): package-lock.json tools/node/package.json .npmrc
 	  || echo "tsbuild: node-pty did not compile (it needs g++ and python3): \`run -t\` will not work, all else does" >&2
 	@touch $@
 
-# tsc leaves the output of a source that is gone; the loop takes it away.
+# The library; the program is bundled. tsc leaves the output of a source that is gone; the loop takes it away.
 $(DIST): $(MODULES) tsconfig.json tsconfig.build.json $(SOURCES)
 	tsc -p tsconfig.build.json
-	@cd dist && find builder src -name '*.js' | while read -r file; do \
+	@rm -rf dist/src; cd dist && find builder -name '*.js' | while read -r file; do \
 	  test -e "../$${file%.js}.ts" || rm -f "$$file" "$${file%.js}.d.ts"; done
 	@touch $@
+
+$(BUNDLE): $(MODULES) tools/bundle.ts package.json $(SOURCES)
+	@node tools/bundle.ts
 
 $(LAUNCHER): $(LAUNCHER_SOURCES)
 	@tools/launcher.sh $@ $(filter %.c,$^)

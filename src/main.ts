@@ -105,12 +105,9 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => void onStdoutError(
 // Nobody watches any more: the build goes on.
 process.stderr.on("error", () => {});
 
-try {
-  const code = await main(process.argv.slice(2));
-  await leave(stdoutIsClosed ? EXIT.output : code);
-} catch (error) {
-  await fail(error);
-}
+main(process.argv.slice(2))
+  .then((code) => leave(stdoutIsClosed ? EXIT.output : code))
+  .catch(fail);
 
 /** Runs the command that the words name. */
 async function main(words: readonly string[]): Promise<number> {

@@ -3,11 +3,16 @@
 import { accessSync, constants, existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-/** Where the launcher lies: beside the compiled program, or in `dist` when the sources are run. Undefined where it was never built. */
+/** Seen from this file: compiled, as a part of the bundled program in `dist`, as a source. */
+const PLACES = [
+  "./launcher/tsbuild-launcher",
+  "./builder/executor/launcher/tsbuild-launcher",
+  "../../dist/builder/executor/launcher/tsbuild-launcher",
+];
+
+/** Where the launcher lies. Undefined where it was never built. */
 export function findLauncher(): string | undefined {
-  const beside = fileURLToPath(new URL("./launcher/tsbuild-launcher", import.meta.url));
-  const built = fileURLToPath(new URL("../../dist/builder/executor/launcher/tsbuild-launcher", import.meta.url));
-  return [beside, built].find((path) => isExecutable(path));
+  return PLACES.map((place) => fileURLToPath(new URL(place, import.meta.url))).find(isExecutable);
 }
 
 function isExecutable(path: string): boolean {
