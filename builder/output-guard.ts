@@ -38,11 +38,13 @@ export class OutputGuard {
     this.#masked = masked;
     this.#request = request;
     this.#layers = layers;
-    this.#allowed = new Set(request.allowSecretInImage);
+    const inArgument = request.buildArgs.get(ALLOWING_ARGUMENT)?.split(",") ?? [];
+    this.#allowed = new Set([...(request.allowSecretInImage ?? []), ...inArgument]);
   }
 
   /** Looks through the layers and configs of what is to be written; `blobs`: how layers are packed. Throws `SECRET_IN_RESULT`. */
   async check(outcomes: readonly Outcome[], blobs: BlobOptions, signal: AbortSignal): Promise<void> {
+    if (this.#request.exports.every(({ type }) => type === "cacheonly")) return;
     await this.#learn(outcomes);
     const look = async (): Promise<void> => {
       for (const outcome of outcomes) {
@@ -56,9 +58,9 @@ export class OutputGuard {
     else await told(this.#request, "[internal] looking for secrets in the result", look);
   }
 
-  /** Looks through layers that steps made and that are to go elsewhere with a cache. Throws `SECRET_IN_RESULT`. */
-  async checkLayers(layers: readonly StoredLayer[], signal: AbortSignal): Promise<void> {
-    for (const layer of layers) this.#refuse(await this.#inLayer(layer, undefined, signal));
+  /** Looks through a layer that is to go elsewhere with a cache; `step`: the name of the one that made it. Throws `SECRET_IN_RESULT`. */
+  async checkLayer(layer: StoredLayer, step: string, signal: AbortSignal): Promise<void> {
+    this.#refuse(await this.#inLayer(layer, { step }, signal));
   }
 
   /** Looks through a document that is to be written. Throws `SECRET_IN_RESULT`. */
@@ -200,6 +202,9 @@ export class OutputGuard {
     });
   }
 }
+
+/** For clients that have no flag of ours, as BuildKit's frontend takes its own options. */
+const ALLOWING_ARGUMENT = "TSBUILD_ALLOW_SECRET_IN_IMAGE";
 
 /** Places told of beside the first. */
 const MOST_TOLD = 5;
