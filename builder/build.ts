@@ -197,10 +197,10 @@ async function attestIfAsked(
 
 /** Where secrets are known, nothing is written that holds one. */
 async function exportGuarded(
-  { engine, request, secrets, blobs, signal }: SolveParts,
+  { engine, request, secrets, targets, blobs, signal }: SolveParts,
   outcomes: readonly Outcome[],
 ): Promise<BuildResult> {
-  const guard = await secrets.outputs();
+  const guard = await secrets.outputs(targets);
   if (guard === undefined) return await exportAll(engine, request, outcomes, signal);
   await guard.check(outcomes, blobs, signal);
   const attested = outcomes.map((outcome) => ({

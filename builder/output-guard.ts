@@ -5,12 +5,10 @@ import { displayPath } from "./core/byte-path.ts";
 import type { SourceLocation } from "./core/errors.ts";
 import { BuildError } from "./core/errors.ts";
 import type { HistoryEntry } from "./core/image-config.ts";
-import { parseReference } from "./core/reference.ts";
 import type { Attestation } from "./exporter/attestations.ts";
 import { DocumentSearch } from "./guard/documents.ts";
 import type { LayerGuard } from "./guard/layer-guard.ts";
 import type { LayerPlace } from "./guard/verdicts.ts";
-import { topological } from "./graph/vertex.ts";
 import { told } from "./internal-steps.ts";
 import { viewOf } from "./ops/result.ts";
 import type { Outcome } from "./outputs.ts";
@@ -45,7 +43,6 @@ export class OutputGuard {
   /** Looks through the layers and configs of what is to be written; `blobs`: how layers are packed. Throws `SECRET_IN_RESULT`. */
   async check(outcomes: readonly Outcome[], blobs: BlobOptions, signal: AbortSignal): Promise<void> {
     if (this.#request.exports.every(({ type }) => type === "cacheonly")) return;
-    await this.#learn(outcomes);
     const look = async (): Promise<void> => {
       for (const outcome of outcomes) {
         // What is packed now is looked through on the way.
@@ -104,24 +101,6 @@ export class OutputGuard {
         return predicate;
       },
     };
-  }
-
-  /**
-   * What steps of the cache mount, and what a push will send, are secrets of this build as well: the session is watched.
-   * Whoever cannot be asked is asked again by the step or the push, which says so.
-   */
-  async #learn(outcomes: readonly Outcome[]): Promise<void> {
-    const { exports, session } = this.#request;
-    const steps = topological(outcomes.flatMap(({ plan }) => plan.result ?? []));
-    const mounted = steps.flatMap(({ op }) =>
-      op.kind === "exec" ? op.mounts.flatMap((mount) => (mount.type === "secret" ? [mount.id] : [])) : [],
-    );
-    for (const id of new Set(mounted)) await session.secret(id).catch(() => undefined);
-    const pushed = exports.flatMap((output) => (output.type === "image" && output.push ? output.image.names : []));
-    for (const name of new Set(pushed)) {
-      const { registry, repository } = parseReference(name);
-      await session.credentials(registry, repository).catch(() => undefined);
-    }
   }
 
   get #makesImage(): boolean {

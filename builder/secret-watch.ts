@@ -7,8 +7,11 @@ import { asBuildError } from "./core/errors.ts";
 import type { BuildEvent } from "./core/events.ts";
 import { NamespaceNeeded } from "./core/namespace.ts";
 import type { Credentials, Session } from "./core/session.ts";
+import { parseReference } from "./core/reference.ts";
 import type { Engine } from "./engine.ts";
 import type { KnownSecrets } from "./guard/known-secrets.ts";
+import type { Vertex } from "./graph/vertex.ts";
+import { topological } from "./graph/vertex.ts";
 import type { LayerGuard } from "./guard/layer-guard.ts";
 import type { MaskedEvents } from "./guard/masked-events.ts";
 import type { OutputGuard } from "./output-guard.ts";
@@ -59,8 +62,9 @@ export class SecretWatch implements Disposable {
     if (this.#known !== undefined || existsSync(keyFile)) await this.#openLayers();
   }
 
-  /** The guard of what is written; undefined where there is nothing to guard. */
-  async outputs(): Promise<OutputGuard | undefined> {
+  /** The guard of what is made of these vertices and written; undefined where there is nothing to guard. */
+  async outputs(targets: readonly Vertex[]): Promise<OutputGuard | undefined> {
+    await this.#learn(targets);
     if (this.#layerGuard === undefined) return undefined;
     const { OutputGuard: Guard } = await import("./output-guard.ts");
     return new Guard(this.request, this.#layerGuard, (text) => this.#known?.masker.text(text) ?? text);
@@ -74,6 +78,21 @@ export class SecretWatch implements Disposable {
 
   [Symbol.dispose](): void {
     for (const event of this.#events?.end() ?? []) this.#asked.events(event);
+  }
+
+  /**
+   * What steps of the cache mount, and what a push will send, are secrets of this build as well. Whoever cannot be asked
+   * is asked again by the step or the push, which says so.
+   */
+  async #learn(targets: readonly Vertex[]): Promise<void> {
+    const { exports, session } = this.request;
+    const mounted = topological(targets).flatMap(({ op }) =>
+      op.kind === "exec" ? op.mounts.flatMap((mount) => (mount.type === "secret" ? [mount.id] : [])) : [],
+    );
+    for (const id of new Set(mounted)) await session.secret(id).catch(() => undefined);
+    const pushed = exports.flatMap((output) => (output.type === "image" && output.push ? output.image.names : []));
+    for (const { registry, repository } of [...new Set(pushed)].map(parseReference))
+      await session.credentials(registry, repository).catch(() => undefined);
   }
 
   #tell(event: BuildEvent): void {

@@ -20,6 +20,7 @@ async function watch(
   const asked = {
     context: { kind: "directory", path: "." },
     dockerfile: { kind: "default" },
+    exports: [],
     namedContexts: new Map(),
     buildArgs: new Map(),
     events: (event: BuildEvent) => void told.push(event),
@@ -123,5 +124,5 @@ test("without secrets events and errors are passed on as they are", async () => 
   const error = new BuildError("OUTPUT", "no");
   assert.equal(secrets.error(error), error);
   assert.equal(secrets.layers.begin("layer"), undefined);
-  assert.equal(await secrets.outputs(), undefined);
+  assert.equal(await secrets.outputs([]), undefined);
 });
