@@ -18,6 +18,8 @@ export interface DaemonOptions extends ListenOptions {
   readonly settings: DaemonSettings;
   /** How long builds may go on after the daemon was told to stop, in ms. */
   readonly graceMs: number;
+  /** How long a call waits for the build or the session that it is about, in ms; a few seconds if not said. */
+  readonly patienceMs?: number;
   readonly log: Log;
 }
 
@@ -31,12 +33,12 @@ export async function serve(options: DaemonOptions, signal: AbortSignal): Promis
   const { settings, log } = options;
   // Makes the store or says why not, and clears what dead processes left.
   await (await openEngine({ root: settings.root }))[Symbol.asyncDispose]();
-  const jobs = new Jobs(settings.root);
+  const jobs = new Jobs(settings.root, options.patienceMs);
   const stop = new AbortController();
   const handlers = controlHandlers({
     settings,
     jobs,
-    sessions: new Sessions(),
+    sessions: new Sessions(options.patienceMs),
     places: clientFolders(settings.root),
     stopped: stop.signal,
     isDraining: () => signal.aborted,

@@ -19,8 +19,9 @@ export function rpcErrorOf(error: unknown): RpcError {
   return new RpcError(codeOf(known), messageOf(known), details);
 }
 
-function messageOf({ message, hint, others }: BuildError): string {
-  const text = hint === undefined ? message : `${message} (${hint})`;
+function messageOf({ code, message, hint, others }: BuildError): string {
+  // Of a failed RUN the hint is a command for this machine, where the client is not.
+  const text = hint === undefined || code === "RUN_FAILED" ? message : `${message} (${hint})`;
   return [text, ...others.map((other) => other.message)].join("\n");
 }
 

@@ -30,8 +30,11 @@ export class Jobs {
   readonly #ended = new Map<string, Job>();
   readonly #waiting = new Map<string, Set<() => void>>();
 
-  /** `root` is the store's. */
-  constructor(root: string) {
+  readonly #patienceMs: number;
+
+  /** `root` is the store's; `patienceMs` is how long a build that is not there is waited for. */
+  constructor(root: string, patienceMs = PATIENCE_MS) {
+    this.#patienceMs = patienceMs;
     this.#directory = join(root, "tsbuild/work");
   }
 
@@ -75,7 +78,7 @@ export class Jobs {
     const waiting = this.#waiting.get(ref) ?? new Set();
     this.#waiting.set(ref, waiting);
     const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, PATIENCE_MS);
+    const timer = setTimeout(resolve, this.#patienceMs);
     signal.addEventListener("abort", () => resolve(), { once: true });
     waiting.add(resolve);
     await promise;

@@ -1,7 +1,7 @@
 // Messages in an HTTP/2 stream: a byte that says whether it is compressed, four with the length, the message
 // (grpc/doc/PROTOCOL-HTTP2.md, Length-Prefixed-Message).
 
-import type { Duplex } from "node:stream";
+import type { Duplex, Readable } from "node:stream";
 import { once } from "node:events";
 import { CODE, RpcError } from "./status.ts";
 
@@ -9,12 +9,16 @@ import { CODE, RpcError } from "./status.ts";
 const LARGEST_MESSAGE_BYTES = 16 << 20;
 const PREFIX_BYTES = 5;
 
-/** The messages of a stream, one after the other; nothing is read ahead of who asks. Throws `RpcError`. */
-export async function* readMessages(stream: AsyncIterable<unknown>): AsyncGenerator<Uint8Array, void, void> {
+/**
+ * The messages of a stream, one after the other; nothing is read ahead of who asks. Throws `RpcError`. Whoever stops
+ * asking, or gets an error, still has the stream: the answer goes out on it.
+ */
+export async function* readMessages(stream: Readable): AsyncGenerator<Uint8Array, void, void> {
   let held: Buffer[] = [];
   let size = 0;
   let wanted = PREFIX_BYTES;
-  for await (const chunk of stream) {
+  const chunks: AsyncIterable<unknown> = stream.iterator({ destroyOnReturn: false });
+  for await (const chunk of chunks) {
     if (!(chunk instanceof Uint8Array)) throw new RpcError(CODE.internal, "a stream of text");
     held.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
     size += chunk.length;

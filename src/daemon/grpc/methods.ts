@@ -25,9 +25,6 @@ export function streaming<Q>(question: MessageType<Q>, work: (request: Q, call: 
 }
 
 async function readOnly<Q>(type: MessageType<Q>, call: ServerCall): Promise<Q> {
-  // Not for…of with return: leaving the loop would destroy the stream that the answer goes out on.
-  const messages = call.messages[Symbol.asyncIterator]();
-  const first = await messages.next();
-  if (first.done === true) throw new RpcError(CODE.invalidArgument, "the call has no request");
-  return type.decode(first.value);
+  for await (const message of call.messages) return type.decode(message);
+  throw new RpcError(CODE.invalidArgument, "the call has no request");
 }

@@ -12,6 +12,12 @@ const PATIENCE_MS = 5000;
 export class Sessions {
   readonly #open = new Map<string, ClientSession>();
   readonly #waiting = new Map<string, Set<(session: ClientSession) => void>>();
+  readonly #patienceMs: number;
+
+  /** `patienceMs` is how long one that is not there is waited for. */
+  constructor(patienceMs = PATIENCE_MS) {
+    this.#patienceMs = patienceMs;
+  }
 
   /** Number of open ones. */
   get size(): number {
@@ -63,8 +69,14 @@ export class Sessions {
       };
       const abort = (): void => refuse(signal.reason);
       const timer = setTimeout(
-        () => refuse(new RpcError(CODE.unavailable, `no active session for ${id}: it did not come within 5 s`)),
-        PATIENCE_MS,
+        () =>
+          refuse(
+            new RpcError(
+              CODE.unavailable,
+              `no active session for ${id}: it did not come within ${this.#patienceMs} ms`,
+            ),
+          ),
+        this.#patienceMs,
       );
       signal.addEventListener("abort", abort);
       waiting.add(take);

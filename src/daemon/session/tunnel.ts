@@ -7,8 +7,11 @@ import { bytesMessage, readBytesMessage } from "../proto/packets.ts";
 /** Below what every client takes in one message. */
 const CHUNK_BYTES = 1 << 20;
 
+/** A call that carries bytes both ways. */
+export type Carrier = Pick<ServerCall, "messages" | "send" | "signal">;
+
 /** The bytes that a call carries, as a connection. Ends when the client ends its side; destroyed when the call breaks. */
-export function tunnel(call: ServerCall): Duplex {
+export function tunnel(call: Carrier): Duplex {
   const messages = call.messages[Symbol.asyncIterator]();
   let isReading = false;
   const duplex: Duplex = new Duplex({
@@ -46,7 +49,7 @@ export function tunnel(call: ServerCall): Duplex {
   return duplex;
 }
 
-async function send(call: ServerCall, chunk: Uint8Array): Promise<void> {
+async function send(call: Carrier, chunk: Uint8Array): Promise<void> {
   for (let at = 0; at < chunk.length; at += CHUNK_BYTES)
     await call.send(...bytesMessage(chunk.subarray(at, at + CHUNK_BYTES)));
 }

@@ -1,0 +1,153 @@
+// Where clients come in: what is refused, who may, and that TLS works for clients that name no protocol.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { connect as connectTls } from "node:tls";
+import type { ConnectionOptions } from "node:tls";
+import { GrpcClient } from "../../src/daemon/grpc/client.ts";
+import { unary } from "../../src/daemon/grpc/methods.ts";
+import { GrpcServer } from "../../src/daemon/grpc/server.ts";
+import type { ListenOptions } from "../../src/daemon/listen.ts";
+import { listen } from "../../src/daemon/listen.ts";
+import { Empty, HealthRequest, HealthResponse } from "../../src/daemon/proto/control.ts";
+import { connectTo } from "../support/build-client.ts";
+import { makeAuthority, makeCertificate, noOpenssl } from "../support/certificates.ts";
+
+const MAIN = new URL("../../src/main.ts", import.meta.url).pathname;
+const NEVER = new AbortController().signal;
+const PLAIN: ListenOptions = { isInsecure: false, environment: {} };
+
+let folder = "";
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), "tsbuild-listen-"));
+});
+after(() => rm(folder, { recursive: true }));
+
+function refuse(address: string, options: ListenOptions, why: RegExp): Promise<void> {
+  return assert.rejects(
+    listen(address, options, () => undefined),
+    why,
+  );
+}
+
+test("an address that is none, or that is not safe, is refused", async () => {
+  await refuse("/run/x.sock", PLAIN, /is no address/);
+  await refuse("unix://x.sock", PLAIN, /not absolute/);
+  await refuse("tcp://127.0.0.1", PLAIN, /is not tcp:\/\/HOST:PORT/);
+  await refuse("tcp://127.0.0.1:0", PLAIN, /without TLS lets anybody/);
+  await refuse("fd://", PLAIN, /no socket was handed over/);
+  await writeFile(join(folder, "file"), "");
+  await refuse(`unix://${join(folder, "file")}`, PLAIN, /is there, and no socket/);
+});
+
+test("TCP without TLS is open to whoever says --insecure", async () => {
+  const [listener] = await listen("tcp://127.0.0.1:0", { ...PLAIN, isInsecure: true }, (socket) => socket.end());
+  assert.match(listener?.address ?? "", /^tcp:\/\/127\.0\.0\.1:\d+$/);
+  await listener?.[Symbol.asyncDispose]();
+});
+
+test("a socket that a dead daemon left is taken over", async () => {
+  const path = join(folder, "dead.sock");
+  const child = spawn(process.execPath, [
+    "-e",
+    `require("net").createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, "SIGKILL"))`,
+  ]);
+  await once(child, "exit");
+  assert.ok((await stat(path)).isSocket());
+  const [listener] = await listen(`unix://${path}`, PLAIN, (socket) => socket.end());
+  await listener?.[Symbol.asyncDispose]();
+  await assert.rejects(stat(path), { code: "ENOENT" });
+});
+
+test(
+  "a group that is named may use the socket",
+  { skip: process.getuid?.() === 0 ? false : "needs root" },
+  async () => {
+    const path = join(folder, "group.sock");
+    const [listener] = await listen(`unix://${path}`, { ...PLAIN, group: 12345 }, (socket) => socket.end());
+    const { mode, gid } = await stat(path);
+    assert.deepEqual([mode & 0o777, gid], [0o660, 12345]);
+    await listener?.[Symbol.asyncDispose]();
+  },
+);
+
+test(
+  "over TLS only clients with a certificate come in, also those that name no protocol",
+  { skip: noOpenssl },
+  async () => {
+    const authority = makeAuthority(folder, "ca");
+    const own = makeCertificate(folder, "daemon", authority);
+    const theirs = makeCertificate(folder, "client", authority);
+    const stranger = makeCertificate(folder, "stranger", makeAuthority(folder, "other"));
+    const server = new GrpcServer(
+      new Map([["/grpc.health.v1.Health/Check", unary(HealthRequest, HealthResponse, () => ({ status: 1 }))]]),
+    );
+    const tls = { certificate: own.certificatePath, key: own.keyPath, ca: authority.certificatePath };
+    const [listener] = await listen("tcp://127.0.0.1:0", { ...PLAIN, tls }, (socket) => server.accept(socket));
+    const port = Number(listener?.address.split(":").at(-1));
+    const ask = async (client: ConnectionOptions): Promise<number> => {
+      const socket = connectTls({ host: "127.0.0.1", port, ca: authority.certificate, ...client });
+      socket.on("error", () => undefined);
+      using grpc = new GrpcClient(socket);
+      const types = [HealthRequest, HealthResponse] as const;
+      return (await grpc.unary("/grpc.health.v1.Health/Check", types, {}, NEVER)).status;
+    };
+    const pair = { cert: theirs.certificate, key: theirs.key };
+    assert.equal(await ask(pair), 1);
+    assert.equal(await ask({ ...pair, ALPNProtocols: ["h2"] }), 1);
+    await assert.rejects(ask({}));
+    await assert.rejects(ask({ cert: stranger.certificate, key: stranger.key }));
+    await listener?.[Symbol.asyncDispose]();
+    await server.stop();
+  },
+);
+
+test("a socket that a service manager opened is served, and stays when the daemon stops", async () => {
+  const path = join(folder, "systemd.sock");
+  const socket = createServer();
+  socket.listen(path);
+  await once(socket, "listening");
+  const handle = (socket as unknown as { readonly _handle: { readonly fd: number } })._handle; // what spawn hands on
+  const child = spawn(process.execPath, [MAIN, "daemon", "--addr", "fd://", "--root", join(folder, "root")], {
+    stdio: ["ignore", "ignore", "pipe", handle.fd],
+    env: { ...process.env, LISTEN_FDS: "1" },
+  });
+  let said = "";
+  const { stderr } = child;
+  assert.ok(stderr !== null);
+  stderr.on("data", (chunk: Buffer) => (said += chunk.toString("utf8")));
+  const ended = once(child, "exit");
+  while (!said.includes("listening") && child.exitCode === null) await once(stderr, "data");
+  assert.match(said, /"address":"fd:\/\/3"/);
+  socket.removeAllListeners("connection");
+  child.kill("SIGTERM");
+  const [code] = await ended;
+  assert.equal(code, 0);
+  assert.match(said, /"msg":"stopped"/);
+  assert.ok((await stat(path)).isSocket());
+  socket.close();
+});
+
+test("a daemon of its own serves, and ends well when it is told to", async () => {
+  const path = join(folder, "own.sock");
+  const child = spawn(process.execPath, [MAIN, "daemon", "--addr", `unix://${path}`, "--root", join(folder, "root")], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  let said = "";
+  child.stderr.on("data", (chunk: Buffer) => (said += chunk.toString("utf8")));
+  const ended = once(child, "exit");
+  while (!said.includes("listening") && child.exitCode === null) await once(child.stderr, "data");
+  const client = await connectTo(path);
+  await client.unary("/grpc.health.v1.Health/Check", [HealthRequest, HealthResponse], {}, NEVER);
+  await assert.rejects(client.unary("/moby.buildkit.v1.Control/Nothing", [Empty, Empty], {}, NEVER), /unknown method/);
+  child.kill("SIGTERM");
+  assert.deepEqual(await ended, [0, null]);
+  client[Symbol.dispose]();
+  await assert.rejects(stat(path), { code: "ENOENT" });
+});
