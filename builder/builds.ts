@@ -4,6 +4,7 @@ import { BuildError } from "./core/errors.ts";
 import type { BuildEvent } from "./core/events.ts";
 import { NamespaceNeeded } from "./core/namespace.ts";
 import { openEngine } from "./engine.ts";
+import { weighEntries } from "./layer/usage.ts";
 import type { BuildRecord } from "./records/build-record.ts";
 import { buildRecordsOf } from "./records/build-records.ts";
 import { readLog } from "./records/log-file.ts";
@@ -54,4 +55,27 @@ export function* exportedBuild(root: string, record: BuildRecord): Generator<str
   yield `${JSON.stringify(record)}\n`;
   for (const { step, stream, time, data } of readLog(buildRecordsOf(root).logPath(record.id)))
     yield `${JSON.stringify([step, stream, time, Buffer.from(data).toString("latin1")])}\n`;
+}
+
+/** Bytes of the files in the layer that each step made, by vertex; of a base image in all of its layers. Only what is still in the store. */
+export async function layerBytesOf(root: string, { steps }: BuildRecord): Promise<ReadonlyMap<string, number>> {
+  await using engine = await openEngine({ root });
+  const signal = new AbortController().signal;
+  const found = new Map<string, number>();
+  for (const { vertex, kind, key, layers } of steps) {
+    const ids =
+      layers ?? (kind === "merge" || key === undefined ? [] : (engine.records.find(key)?.layers.slice(-1) ?? []));
+    const stored = ids.map((id) => engine.layers.get(id));
+    if (stored.length === 0 || stored.includes(undefined)) continue;
+    try {
+      const indexes = await Promise.all(stored.map(async (layer) => (await layer?.index(signal)) ?? []));
+      found.set(
+        vertex,
+        indexes.reduce((sum, entries) => sum + weighEntries(entries), 0),
+      );
+    } catch {
+      // A layer that is not whole any more has no size to show.
+    }
+  }
+  return found;
 }

@@ -6,10 +6,10 @@ import type { KnownStep } from "./cache/step-records.ts";
 import type { Digest } from "./core/digest.ts";
 import { digestOf } from "./core/digest.ts";
 import { formatPlatform } from "./core/platform.ts";
-import type { CopyAction, ExecMount, ExecOp, FileAction, FileOp } from "./graph/op.ts";
+import type { CopyAction, ExecMount, FileAction, FileOp } from "./graph/op.ts";
 import type { Vertex } from "./graph/vertex.ts";
 import { canonicalJson } from "./graph/vertex.ts";
-import { builtUpon } from "./ops/keys.ts";
+import { builtUpon, definitionOf, KEY_FORMAT } from "./ops/keys.ts";
 import type { Ingredients, InputThen, ReadThen } from "./records/ingredients.ts";
 import type { Listings } from "./records/listings.ts";
 import type { KeyFilesByVertex } from "./step-files.ts";
@@ -85,19 +85,23 @@ function inputThen(vertex: Vertex | undefined, { keys, withheld }: IngredientSou
 }
 
 function fieldsOf({ op }: Vertex, sources: IngredientSources): Record<string, string> {
+  const version = { "way to make keys": KEY_FORMAT };
   switch (op.kind) {
     case "exec":
-      return execFields(op, sources);
+      return { ...version, ...execFields(definitionOf(op), sources) };
     case "file":
-      return fileFields(op, sources);
+      return { ...version, ...fileFields(op, sources) };
     case "source":
     case "merge":
     case "diff":
-      return {};
+      return version;
   }
 }
 
-function execFields(op: ExecOp, { withheld, buildArgs }: IngredientSources): Record<string, string> {
+function execFields(
+  op: ReturnType<typeof definitionOf>,
+  { withheld, buildArgs }: IngredientSources,
+): Record<string, string> {
   const shell = op.args.length === 3 && op.args[1] === "-c";
   const hides = (variable: string, name: string): boolean =>
     withheld.scrub(variable) !== variable || (buildArgs.has(name) && isSecretName(name));
@@ -116,6 +120,8 @@ function execFields(op: ExecOp, { withheld, buildArgs }: IngredientSources): Rec
     "option --security": op.security,
     hostname: op.hostname,
     "option --add-host": op.extraHosts.map(({ host, ip }) => `${host}:${ip}`).join(","),
+    "option --ulimit": op.ulimits.map(({ name, soft, hard }) => `${name}=${soft}:${hard}`).join(","),
+    "option --shm-size": String(op.shmSizeBytes),
     platform: formatPlatform(op.platform),
     ...Object.fromEntries(op.mounts.map(mountField)),
   };

@@ -5,7 +5,7 @@
 set -eu
 
 packages="
-  buildah busybox-static bzip2 containerd crun docker-registry git openssh-client openssl podman
+  buildah busybox-static bzip2 chromium-headless-shell containerd crun docker-registry git openssh-client openssl podman
   python3-minimal runc skopeo umoci uidmap xz-utils zstd ca-certificates fuse-overlayfs slirp4netns
   libdevmapper1.02.1
 "

@@ -6,7 +6,7 @@ import { bytePath } from "../core/byte-path.ts";
 import type { Digest } from "../core/digest.ts";
 import { digestOf } from "../core/digest.ts";
 import { BuildError } from "../core/errors.ts";
-import type { ExecOp, FileOp } from "../graph/op.ts";
+import type { ExecMount, ExecOp, FileOp } from "../graph/op.ts";
 import type { Vertex } from "../graph/vertex.ts";
 import { canonicalJson } from "../graph/vertex.ts";
 import type { FileTree } from "../layer/file-tree.ts";
@@ -20,7 +20,7 @@ import { RefResult } from "./result.ts";
 type Inputs = readonly SolvedInput<OpResult>[];
 
 /** Changes when keys are made another way, so that old records are never taken for new ones. */
-const KEY_FORMAT = "tsbuild-key-2";
+export const KEY_FORMAT = "tsbuild-key-2";
 
 /** Numbers of the inputs an op builds upon; all others it only reads from. */
 export function builtUpon(vertex: Vertex): readonly number[] {
@@ -72,9 +72,9 @@ function combine(parts: readonly unknown[]): Digest {
  * What of an exec decides its result, as BuildKit has it: where its mounts come from is covered by their content, and
  * which cache directory a step is given, or with whom it shares it, is none of its result's business.
  */
-function definitionOf(op: ExecOp): unknown {
+export function definitionOf(op: ExecOp): Omit<ExecOp, "cgroupParent"> {
   const { cgroupParent: _group, ...rest } = op;
-  const mounts = op.mounts.map((mount) => {
+  const mounts = op.mounts.map((mount): ExecMount => {
     if (mount.type === "bind") return { ...mount, selector: "" };
     return mount.type === "cache" ? { ...mount, selector: "", id: "", sharing: "shared" } : mount;
   });

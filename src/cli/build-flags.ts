@@ -46,6 +46,7 @@ export const BUILD_FLAGS: readonly Flag[] = [
   { name: "pull", kind: "boolean", state: "works", help: "Ask the registry for newer base images" },
   { name: "push", kind: "boolean", state: "works", help: "Push the image to the registries of its tags" },
   { name: "quiet", short: "q", kind: "boolean", state: "works", help: "Print the image id and nothing else" },
+  { name: "report", kind: "string", value: "FILE", state: "works", help: "Write a page (HTML) of the build: times, critical path, cache, layers, output" },
   { name: "reproducible", kind: "boolean", state: "works", help: "Same input, same bytes: times are SOURCE_DATE_EPOCH's, or 0" },
   { name: "require-sandbox", kind: "string", value: "DRIVER", state: "works", help: "Fail unless RUN is isolated by launcher, crun, runc, unshare or chroot" },
   { name: "resource", kind: "list", state: "later", help: "Resource limits", note: LIMITS },

@@ -41,3 +41,9 @@ export const BUILDS_EXPORT_FLAGS: readonly Flag[] = [
   { name: "output", short: "o", kind: "string", value: "FILE", state: "works", help: "Where to (default: standard output)" },
   ...GLOBAL_FLAGS,
 ];
+
+// prettier-ignore
+export const BUILDS_REPORT_FLAGS: readonly Flag[] = [
+  { name: "output", short: "o", kind: "string", value: "FILE", state: "works", help: "Where to (default: standard output)" },
+  ...GLOBAL_FLAGS,
+];

@@ -86,7 +86,7 @@ export const build: Command = async (context) => {
     const failure = asBuildError(error);
     if (isShellWanted && shellOnError === undefined) onError?.tellNoTerminal(shown, failure);
     await reportFailure(context, args, failure, shown);
-    if (remembered !== undefined) await about?.tell(context, remembered);
+    if (remembered !== undefined) await about?.tellFailed(context, remembered);
     throw error;
   }
 };
@@ -130,7 +130,7 @@ async function reportFailure(
 
 /** What is to be said of the build itself. */
 async function aboutBuild(args: Arguments): Promise<AboutBuild | undefined> {
-  if (!["dry-run", "explain"].some((name) => textOf(args, name) !== undefined)) return undefined;
+  if (!["dry-run", "explain", "report"].some((name) => textOf(args, name) !== undefined)) return undefined;
   const { readAbout } = await import("./build-about.ts");
   return readAbout(args);
 }

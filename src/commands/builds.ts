@@ -2,7 +2,13 @@
 
 import { BuildError } from "../../builder/core/errors.ts";
 import type { BuildRecord } from "../../builder/builds.ts";
-import { BUILDS_EXPORT_FLAGS, BUILDS_LOGS_FLAGS, BUILDS_RM_FLAGS, BUILDS_SHOW_FLAGS } from "../cli/builds-flags.ts";
+import {
+  BUILDS_EXPORT_FLAGS,
+  BUILDS_LOGS_FLAGS,
+  BUILDS_REPORT_FLAGS,
+  BUILDS_RM_FLAGS,
+  BUILDS_SHOW_FLAGS,
+} from "../cli/builds-flags.ts";
 import type { Arguments } from "../cli/flags.ts";
 import { isOn, textOf } from "../cli/flags.ts";
 import type { Command, CommandContext } from "./command.ts";
@@ -17,6 +23,7 @@ Commands:
   show [BUILD]         What was asked for, each step with its time, what came of it
   logs [BUILD[:STEP]]  All that its steps printed; of one step the bytes and nothing else
   export [BUILD...]    Records with logs, as JSON lines
+  report [BUILD]       A page (HTML) of it: times, critical path, cache, layers, output; needs nothing else to be read
   rm BUILD...          Forget builds, and what their failed steps left
 
 BUILD is an id, the beginning of one, or ^N: the N-th before the last. Without it, it is the last one.
@@ -29,6 +36,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   inspect: () => Promise.resolve(show),
   logs: () => Promise.resolve(logs),
   export: () => Promise.resolve(exportBuilds),
+  report: () => Promise.resolve(report),
   rm: () => Promise.resolve(remove),
 };
 
@@ -127,6 +135,18 @@ const exportBuilds: Command = async (context) => {
     const { writeWhole } = await import("./build-result.ts");
     await writeWhole(output, lines());
   }
+  return 0;
+};
+
+const report: Command = async (context) => {
+  const args = await readArguments(
+    context,
+    BUILDS_REPORT_FLAGS,
+    "Usage:  tsbuild builds report [OPTIONS] [BUILD]\n\nWrites a page of a build, as HTML that needs nothing else.",
+  );
+  if (args === undefined) return 0;
+  const { writeReport } = await import("./build-report.ts");
+  await writeReport(rootOf(context, args), atMostOne(args), textOf(args, "output") ?? "-", context.print);
   return 0;
 };
 

@@ -38,6 +38,17 @@ export function whyText({ steps }: BuildReasons, look: WhyLook): string {
   return lines.length > 0 ? lines.join("") : "nothing ran: every step was known\n";
 }
 
+/** Why each step ran, by vertex. */
+export function reasonLines({ steps }: BuildReasons): ReadonlyMap<string, string> {
+  const look = { isWhole: false, isLong: false };
+  const told = new Set(steps.flatMap((step) => (step.reason === undefined ? [] : [shortName(step)])));
+  return new Map(
+    steps.flatMap(({ vertex, reason }) =>
+      reason === undefined ? [] : [[vertex, reasonText(reason, look, told)] as const],
+    ),
+  );
+}
+
 /** `told`: steps that have a line of their own which says why. */
 function outcomeText({ outcome, reason }: StepReason, look: WhyLook, told: ReadonlySet<string>): string | undefined {
   const why = reason === undefined ? "" : `: ${reasonText(reason, look, told)}`;
@@ -74,7 +85,7 @@ function reasonText(reason: Reason, look: WhyLook, told: ReadonlySet<string>): s
     case "open":
       return `it reads what ${reason.steps.map(inputText).join(", ")} would make`;
     case "unknown":
-      return "something that is not written down changed (a build argument whose name is that of a secret)";
+      return "something changed of which no value is written down: a secret's, or that of an argument with such a name";
     case "changed": {
       const { differences, root } = reason;
       const own = differences.filter(({ kind }) => kind !== "base").map((each) => differenceText(each, look));

@@ -32,6 +32,8 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   "src/cli": [],
   // The types of what it answers the engine with: routes to registries.
   "src/config": ["transport"],
+  // Pages are drawn from records; what a terminal must not see, a page must not either.
+  "src/report": ["records", "src/progress", "src/cli"],
   "src/commands": ["builder", "any room of src"],
   "src/daemon": ["builder", "any room of src"],
   "src/client": ["builder", "any room of src"],
