@@ -82,7 +82,7 @@ const TRANSFERS: readonly Transfer[] = [
         ],
       },
       docker: {
-        before: ({ name }) => ["docker", "rmi", "-f", name],
+        before: ({ name }) => ["sh", "-c", 'docker rmi -f "$1" || true', "sh", name],
         run: ({ name }) => ["docker", "pull", "-q", name],
       },
     },
@@ -151,8 +151,7 @@ async function runOnce(
   const task: Task = { name: `${registry.host}/bench:1`, layout, folder };
   try {
     if (direction === "pull") await quietly(push["tsbuild"]?.run({ ...task, folder: join(state, "made") }) ?? []);
-    // What cannot be done before is not there: there is nothing to take away either.
-    if (before !== undefined) await quietly(before(task)).catch(() => undefined);
+    if (before !== undefined) await quietly(before(task));
     spawnSync("sync");
     return await measure(run(task), process.env);
   } finally {
