@@ -2,6 +2,7 @@
 // into: blocks are cut every 1 MiB.
 
 import { BuildError } from "../core/errors.ts";
+import { notePassed } from "../core/passed-bytes.ts";
 import { BLOCK_FORMAT } from "./block-cutter.ts";
 import { BlobWriter } from "./compress.ts";
 import type { CompressedBlob } from "./compress.ts";
@@ -29,6 +30,7 @@ export async function recompress(
     for await (const chunk of decompress(guard.packed(source), "layer")) {
       check();
       guard.unpacked(chunk.length);
+      notePassed(chunk.length);
       for (let at = 0; at < chunk.length;) {
         const taken = Math.min(BLOCK_BYTES - used, chunk.length - at);
         block.set(chunk.subarray(at, at + taken), used);

@@ -27,6 +27,8 @@ import { unpackedBeside } from "./unpack-beside.ts";
 
 const CONFIG_BYTES = 16 << 20;
 const BLOBS_AT_ONCE = 4;
+/** An encoder holds some 40 MB, and uses more than one processor. */
+const REMADE_AT_ONCE = 2;
 
 /** Sends config and layers; gives back the manifest, which the caller sends. Throws `ARCHIVE_INVALID` when the image does not hold together. */
 export async function copyManifest(work: CopyWork, document: Document, manifest: ImageManifest): Promise<Document> {
@@ -84,16 +86,18 @@ async function copyLayers(
   diffIds: readonly Digest[],
 ): Promise<readonly Descriptor[]> {
   const made: Descriptor[] = [];
-  await inParallel(
-    [...manifest.layers.entries()],
-    work.sink.isSequential === true ? 1 : BLOBS_AT_ONCE,
-    ([place, layer]) =>
-      failing(work, async () => {
-        const diffId = diffIds[place] as Digest; // the image was checked: there are as many
-        made[place] = await copyLayer(work, layer, plan, plan.layers[place], diffId);
-      }),
+  await inParallel([...manifest.layers.entries()], layersAtOnce(work, plan), ([place, layer]) =>
+    failing(work, async () => {
+      const diffId = diffIds[place] as Digest; // the image was checked: there are as many
+      made[place] = await copyLayer(work, layer, plan, plan.layers[place], diffId);
+    }),
   );
   return made;
+}
+
+function layersAtOnce({ sink }: CopyWork, { layers }: ImagePlan): number {
+  if (sink.isSequential === true) return 1;
+  return layers.some((form) => form !== undefined) ? REMADE_AT_ONCE : BLOBS_AT_ONCE;
 }
 
 async function copyLayer(

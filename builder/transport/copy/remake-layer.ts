@@ -6,6 +6,7 @@ import type { Descriptor } from "../../core/descriptor.ts";
 import { layerMediaType } from "../../core/descriptor.ts";
 import type { Digest } from "../../core/digest.ts";
 import { BuildError } from "../../core/errors.ts";
+import { notePassed } from "../../core/passed-bytes.ts";
 import type { MediaFamily } from "../../image/manifest.ts";
 import type { CompressionOptions } from "../../layer/jobs.ts";
 import { recompress } from "../../layer/transcode.ts";
@@ -61,6 +62,7 @@ async function* told(chunks: AsyncIterable<Uint8Array>, onRead: (bytes: number) 
   for await (const chunk of chunks) {
     onRead(chunk.length);
     yield chunk;
+    notePassed(chunk.length);
   }
 }
 

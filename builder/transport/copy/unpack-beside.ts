@@ -6,10 +6,14 @@ import type { Descriptor } from "../../core/descriptor.ts";
 import type { Digest } from "../../core/digest.ts";
 import { Digester } from "../../core/digest.ts";
 import { BuildError } from "../../core/errors.ts";
+import { notePassed } from "../../core/passed-bytes.ts";
 import { decompress } from "../../layer/decompress.ts";
 import type { UnpackLimits } from "../../layer/unpack-limits.ts";
 import { UnpackGuard } from "../../layer/unpack-limits.ts";
 import { ofLayer } from "./remake-layer.ts";
+
+/** A chunk of a source's. Several layers are on their way at once. */
+const WAITING_BYTES = 1 << 20;
 
 /** Passes the chunks on. Throws `ARCHIVE_INVALID` for a tar with another digest, damaged compression, or a bomb. */
 export async function* unpackedBeside(
@@ -19,7 +23,7 @@ export async function* unpackedBeside(
   limits: UnpackLimits,
   where: string,
 ): AsyncGenerator<Uint8Array> {
-  const aside = new PassThrough({ highWaterMark: 4 << 20 });
+  const aside = new PassThrough({ highWaterMark: WAITING_BYTES });
   const digester = new Digester();
   let failure: Error | undefined;
   let isDone = false;
@@ -56,6 +60,7 @@ async function unpack(chunks: AsyncIterable<Uint8Array>, digester: Digester, lim
   for await (const chunk of decompress(guard.packed(chunks), "layer")) {
     guard.unpacked(chunk.length);
     digester.update(chunk);
+    notePassed(chunk.length);
   }
 }
 
