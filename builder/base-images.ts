@@ -186,6 +186,16 @@ export class BaseImages implements AsyncDisposable {
     );
   }
 
+  /** What an image is by its digests; undefined for one that was never asked for. */
+  identity(
+    id: string,
+  ): { readonly top: Digest; readonly platform: Platform; readonly diffIds: readonly Digest[] } | undefined {
+    const image = this.#byId.get(id)?.image;
+    const base = this.#bases.find((one) => one.id === id);
+    if (image === undefined || base === undefined) return undefined;
+    return { top: base.top, platform: base.platform, diffIds: image.layers.map(({ diffId }) => diffId) };
+  }
+
   /** The layers, in the store's form; their blobs come when they are first needed, and then belong to the step that asks here. */
   ref(id: string, step?: { readonly vertex: Digest; readonly name: string }): Ref {
     const { layers, progress } = this.#get(id);

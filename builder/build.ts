@@ -30,6 +30,7 @@ import { exportAll } from "./outputs.ts";
 import { directoryWanters, imageVertices, makesImage, runWanters } from "./demand.ts";
 import type { BuildRequest, BuildResult } from "./request.ts";
 import { BuildRecorder } from "./records/recorder.ts";
+import type { RemoteCaches } from "./remote-caches.ts";
 import { RecordedResults } from "./recorded-results.ts";
 import { sandboxOf } from "./sandbox.ts";
 import { SecretWatch } from "./secret-watch.ts";
@@ -115,26 +116,27 @@ async function stages({ engine, secrets, inputs, recording, startedMs, signal }:
   // 4, 5: the graph to results
   const targets = plans.flatMap((plan) => plan.result ?? []);
   if (request.lock?.mode === "enforce") lock?.check(targets);
-  const parts = {
-    engine,
-    request,
-    secrets,
-    inputs,
-    targets,
-    blobs: inputs.blobOptions(plans[0]?.epochSeconds),
-    signal,
-  };
+  const blobs = inputs.blobOptions(plans[0]?.epochSeconds);
+  await using caches = await openCaches(engine, request, inputs, signal);
+  const parts = { engine, request, secrets, inputs, targets, blobs, caches, signal };
   if (request.reproducible) await requireKnownBytes(parts.blobs);
   if (request.dryRun === true) return await dryRun(parts);
   await enterNamespaceIfNeeded(parts);
-  await using ahead = new PackAhead(parts.blobs, request.events, signal);
-  const results = await solve(parts, ahead, recording);
+  const finish = async (): Promise<BuildResult> => {
+    await using ahead = new PackAhead(parts.blobs, request.events, signal);
+    const { results, known } = await solve(parts, ahead, recording);
 
-  // 6, 7, 8: layers to blobs, image, outputs
-  const refs = await refsOf(plans, targets, results, signal);
-  const outcomes = plans.map((plan, at) => ({ plan, ref: refs[at] ?? { layers: [] } }));
-  const squashed = await squashIfAsked(parts, outcomes);
-  const result = await exportGuarded(parts, await attestIfAsked(parts, squashed, file, startedMs));
+    // 6, 7, 8: layers to blobs, image, outputs
+    const refs = await refsOf(plans, targets, results, signal);
+    const solved = { engine, request, targets, refs, known, blobs: parts.blobs, signal };
+    const outcomes = plans.map((plan, at) => ({ plan, ref: refs[at] ?? { layers: [] } }));
+    const squashed = await squashIfAsked(parts, outcomes);
+    const cached = (await caches?.inline(solved, squashed)) ?? squashed;
+    const result = await exportGuarded(parts, await attestIfAsked(parts, cached, file, startedMs));
+    await caches?.write(solved);
+    return result;
+  };
+  const result = caches === undefined ? await finish() : await caches.retrying(finish);
   if (request.lock?.mode === "write") await lock?.write(inputs.resolved, signal);
   return result;
 }
@@ -147,6 +149,8 @@ interface SolveParts {
   readonly inputs: InputLoader;
   readonly targets: readonly Vertex[];
   readonly blobs: BlobOptions;
+  /** Caches elsewhere, if any were named. */
+  readonly caches: RemoteCaches | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -156,6 +160,18 @@ async function dryRun(parts: SolveParts): Promise<BuildResult> {
   const solver = solverOf(parts, () => {}, { files });
   const plan = await planOf({ ...parts, solver, files });
   return { images: [], digest: undefined, descriptor: undefined, names: [], warnings: 0, plan };
+}
+
+async function openCaches(
+  engine: Engine,
+  request: BuildRequest,
+  inputs: InputLoader,
+  signal: AbortSignal,
+): Promise<RemoteCaches | undefined> {
+  const { cacheFrom = [], cacheTo = [] } = request;
+  if (cacheFrom.length + cacheTo.length === 0) return undefined;
+  const { RemoteCaches: Caches } = await import("./remote-caches.ts");
+  return new Caches(engine, request, inputs, signal);
 }
 
 /** A lock that is to be obeyed counts from here on. */
@@ -211,7 +227,14 @@ async function exportGuarded(
 }
 
 /** What a failed RUN left is kept, and looked at while its inputs are there. */
-async function solve(parts: SolveParts, ahead: PackAhead, recording: BuildRecording): Promise<OpResult[]> {
+async function solve(
+  parts: SolveParts,
+  ahead: PackAhead,
+  recording: BuildRecording,
+): Promise<{
+  readonly results: readonly OpResult[];
+  readonly known: (vertex: Vertex) => Promise<OpResult | undefined>;
+}> {
   const { targets, inputs } = parts;
   const failedRuns = new FailedRuns();
   const files = new KeyFilesByVertex();
@@ -220,8 +243,9 @@ async function solve(parts: SolveParts, ahead: PackAhead, recording: BuildRecord
     return { targets, keys: await solver.knownKeys(), sources: inputs.loader(), failedRuns, files };
   };
   try {
-    return await solver.solve(targets);
+    return { results: await solver.solve(targets), known: (vertex) => solver.known(vertex) };
   } catch (error) {
+    if (parts.caches?.hasBroken === true) throw error;
     recording.solved = await solved();
     throw await recording.failed(parts.secrets.error(error));
   } finally {
@@ -230,11 +254,17 @@ async function solve(parts: SolveParts, ahead: PackAhead, recording: BuildRecord
 }
 
 function solverOf(
-  { engine, request, inputs, targets, blobs, signal }: SolveParts,
+  { engine, request, inputs, targets, blobs, caches, signal }: SolveParts,
   events: EventSink,
   { ahead, failedRuns, files }: { ahead?: PackAhead; failedRuns?: FailedRuns; files?: KeyFilesByVertex } = {},
 ): Solver<OpResult> {
-  const cache = new RecordedResults(engine.records, engine.layers, engine.locksDirectory, request.now);
+  const cache = new RecordedResults(
+    engine.records,
+    engine.layers,
+    engine.locksDirectory,
+    request.now,
+    caches?.imported,
+  );
   const inImage = imageVertices(request, targets);
   const forRun = runWanters(targets);
   const wanted = directoryWanters(request, targets);

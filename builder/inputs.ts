@@ -114,6 +114,11 @@ export class InputLoader implements ConvertWorld, AsyncDisposable {
     return { ...this.#trees.resolved, images: this.#images.bases };
   }
 
+  /** What a base image is by its digests. */
+  imageIdentity(id: string): ReturnType<BaseImages["identity"]> {
+    return this.#images.identity(id);
+  }
+
   /** The loader of source ops. */
   loader(): SourceLoader {
     return {

@@ -25,6 +25,8 @@ export interface Outcome {
   /** Layers from this one on have been made one. */
   readonly squashedFrom?: number;
   readonly attestations?: readonly Attestation[];
+  /** The records that the image's config carries, as base64. */
+  readonly inlineCache?: string;
 }
 
 /** Writes every output; an image result says what it is, whatever the outputs. */
@@ -89,10 +91,10 @@ async function exportOne(
       const started = request.now();
       const exported = await exportImage(
         spec,
-        outcomes.map(({ plan, ref, attestations = [] }) => ({
+        outcomes.map(({ plan, ref, inlineCache, attestations = [] }) => ({
           platform: plan.platform,
           ref,
-          draft: draftOf(plan),
+          draft: { ...draftOf(plan), ...(inlineCache === undefined ? {} : { inlineCache }) },
           attestations,
         })),
         {

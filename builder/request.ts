@@ -4,6 +4,7 @@
 import type { SnapshotterName } from "./choose-snapshotter.ts";
 import type { OutgoingFile } from "./core/client-file.ts";
 import type { Compression } from "./core/descriptor.ts";
+import type { CacheFrom, CacheTo } from "./cache-request.ts";
 import type { BuildError } from "./core/errors.ts";
 import type { EventSink } from "./core/events.ts";
 import type { Platform } from "./core/platform.ts";
@@ -166,6 +167,10 @@ export interface BuildRequest {
   readonly allow: readonly string[];
   readonly exports: readonly ExportSpec[];
   readonly attestations?: AttestationRequest;
+  /** Caches elsewhere that may have results (--cache-from). */
+  readonly cacheFrom?: readonly CacheFrom[];
+  /** Where what this build knows goes, for other builds (--cache-to). */
+  readonly cacheTo?: readonly CacheTo[];
   /** Fewer layers in images: "new" makes one of what this build adds to its base, "all" one of everything. */
   readonly squash?: "new" | "all";
   /** Writes what came from elsewhere to a lock file, or takes only what one names. Without a path it is `<Dockerfile>.lock`. */

@@ -1,6 +1,7 @@
 // Ops as JSON in the words of BuildKit's LLB (solver/pb/ops.proto), as far as ours carry
 // what it has a word for. Values that are 0, false or empty are left out, as protobuf does.
 
+import { posix } from "node:path";
 import type { Platform } from "../core/platform.ts";
 import type { ExecMount, ExecOp, FileAction, FileOp, ModeSpec, Op, OwnerSpec, SourceOp } from "../graph/op.ts";
 import type { Vertex } from "../graph/vertex.ts";
@@ -10,7 +11,7 @@ import type { Withheld } from "./withheld.ts";
 
 /** What writing ops works with. */
 export interface LlbWorld {
-  readonly withheld: Withheld;
+  readonly withheld: Pick<Withheld, "scrub" | "variable">;
   readonly platformOf: (imageId: string) => Platform | undefined;
   /** A URL without users and passwords. */
   readonly redact: (text: string) => string;
@@ -195,7 +196,8 @@ function llbActions(op: FileOp, inputs: number, world: LlbWorld): readonly JsonO
 
 function llbAction(action: FileAction, timestamp: number, { withheld }: LlbWorld): JsonObject {
   switch (action.action) {
-    case "copy":
+    case "copy": {
+      const named = action.parents ? aroundPivot(action.source) : undefined;
       return {
         copy: omitEmpty({
           allowEmptyWildcard: action.allowEmptyWildcard,
@@ -207,14 +209,16 @@ function llbAction(action: FileAction, timestamp: number, { withheld }: LlbWorld
           dirCopyContents: action.dirContentsOnly,
           exclude_patterns: action.excludes,
           followSymlink: action.followSymlinks,
-          include_patterns: action.parents ? [action.source.replace(/^\/+/, "")] : [],
+          include_patterns: named === undefined ? [] : [named.pattern],
           ...llbMode(action.mode),
           owner: llbOwner(action.owner),
-          required_paths: action.parents && !/[*?[]/.test(action.source) ? [action.source] : [],
-          src: action.parents ? "/" : action.source,
+          required_paths:
+            named === undefined || /[*?[]/.test(action.source) ? [] : [posix.join(named.start, named.pattern)],
+          src: named === undefined ? action.source : named.start,
           timestamp,
         }),
       };
+    }
     case "mkfile": {
       const data = Buffer.from(withheld.scrub(action.data)).toString("base64");
       const owner = llbOwner(action.owner);
@@ -235,6 +239,13 @@ function llbAction(action: FileAction, timestamp: number, { withheld }: LlbWorld
       };
     }
   }
+}
+
+/** Where COPY --parents begins, and what it takes below that; "/./" divides them. */
+function aroundPivot(source: string): { readonly start: string; readonly pattern: string } {
+  const pivot = source.indexOf("/./");
+  const [start, pattern] = pivot < 0 ? ["/", source] : [source.slice(0, pivot), source.slice(pivot + "/./".length)];
+  return { start: posix.join("/", start), pattern: posix.join("/", pattern).slice(1) };
 }
 
 /** -1: the source's own. */

@@ -71,6 +71,8 @@ export interface ConfigDraft {
   readonly osVersion?: string;
   readonly osFeatures?: readonly string[];
   readonly config: RuntimeConfig;
+  /** Cache records that travel with the image, as base64. */
+  readonly inlineCache?: string;
   /** Entries without `empty_layer` stand for the layers, in order; the base image's come first. Those without `created` get the build's time. */
   readonly history: readonly HistoryEntry[];
 }

@@ -46,6 +46,7 @@ export function assembleConfig(
     config: draft.config,
     created,
     history,
+    ...(draft.inlineCache === undefined ? {} : { [INLINE_CACHE]: draft.inlineCache }),
     os: draft.os,
     ...(draft.osFeatures === undefined ? {} : { "os.features": draft.osFeatures }),
     ...(draft.osVersion === undefined ? {} : { "os.version": draft.osVersion }),
@@ -55,6 +56,9 @@ export function assembleConfig(
   const bytes = marshalConfig(config);
   return { config, bytes, digest: digestOf(bytes) };
 }
+
+/** Where BuildKit looks for the cache that an image carries. */
+export const INLINE_CACHE = "moby.buildkit.cache.v0";
 
 /** The descriptor of a config in the OCI or Docker family. */
 export function configDescriptor(assembled: AssembledConfig, family: "oci" | "docker"): Descriptor {

@@ -19,20 +19,26 @@ export interface HashedFile {
 const BUFFER_BYTES = 256 * 1024;
 const SLICE_MS = 20;
 
-/** Reads the sources and gives their digests by key. A source that cannot be read throws the system's error, with `path`. */
+/**
+ * Reads the sources and gives their digests by key; `headerOf` says what is hashed before a file's bytes. A source that
+ * cannot be read throws the system's error, with `path`.
+ */
 export async function hashSources(
   sources: ReadonlyMap<BytePath, ContentSource>,
   signal: AbortSignal,
+  headerOf?: (key: BytePath) => Uint8Array,
 ): Promise<Map<BytePath, HashedFile>> {
   const found = new Map<BytePath, HashedFile>();
   const buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
   let sliceEnd = performance.now() + SLICE_MS;
   for (const [key, source] of sources) {
+    const header = headerOf?.(key);
     if (source.kind === "bytes") {
-      found.set(key, { digest: digestOf(source.bytes), size: source.bytes.length });
+      const bytes = header === undefined ? source.bytes : Buffer.concat([header, source.bytes]);
+      found.set(key, { digest: digestOf(bytes), size: source.bytes.length });
       continue;
     }
-    const steps = hashSteps(source.path, buffer);
+    const steps = hashSteps(source.path, buffer, header);
     for (let step = steps.next(); ; step = steps.next()) {
       if (step.done) {
         found.set(key, step.value);
@@ -53,16 +59,17 @@ async function pauseAfter(sliceEnd: number, signal: AbortSignal): Promise<number
 }
 
 // Yields between the pieces of a large file; small ones take a single read.
-function* hashSteps(path: BytePath, buffer: Buffer): Generator<undefined, HashedFile> {
+function* hashSteps(path: BytePath, buffer: Buffer, header?: Uint8Array): Generator<undefined, HashedFile> {
   const file = openSync(fsPath(path), "r");
   try {
     let read = readSync(file, buffer, 0, BUFFER_BYTES, null);
-    if (read < BUFFER_BYTES) {
+    if (read < BUFFER_BYTES && header === undefined) {
       const more = read === 0 ? 0 : readSync(file, buffer, read, BUFFER_BYTES - read, null);
       if (more === 0) return { digest: `sha256:${hash("sha256", buffer.subarray(0, read), "hex")}`, size: read };
       read += more;
     }
     const sum = createHash("sha256");
+    if (header !== undefined) sum.update(header);
     let size = 0;
     while (read > 0) {
       sum.update(buffer.subarray(0, read));

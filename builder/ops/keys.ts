@@ -41,6 +41,20 @@ export function builtUpon(vertex: Vertex): readonly number[] {
 /** What keys are made with. */
 export type KeyContext = Pick<OpContext, "sources" | "facts" | "onKeyFiles">;
 
+/** Numbers of the inputs that an op reads from. */
+export function readsFrom({ op }: Vertex): readonly number[] {
+  switch (op.kind) {
+    case "exec":
+      return op.mounts.flatMap((mount) => ("input" in mount && mount.input >= 0 ? [mount.input] : []));
+    case "file":
+      return op.actions.flatMap((action) => (action.action === "copy" ? [action.from] : []));
+    case "source":
+    case "merge":
+    case "diff":
+      return [];
+  }
+}
+
 /** The cache key of a vertex. */
 export async function keyOf(vertex: Vertex, inputs: Inputs, context: KeyContext, signal: AbortSignal): Promise<Digest> {
   const { op } = vertex;

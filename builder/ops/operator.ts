@@ -9,7 +9,7 @@ import type { Operator } from "../solver/operator.ts";
 import { readTakenFiles } from "./context-files.ts";
 import type { OpContext } from "./engine-parts.ts";
 import { wholeTree } from "./file/whole-tree.ts";
-import { builtUpon, keyOf } from "./keys.ts";
+import { builtUpon, keyOf, readsFrom } from "./keys.ts";
 import type { OpResult } from "./result.ts";
 import { RefResult, TreeResult } from "./result.ts";
 
@@ -18,6 +18,7 @@ export function refOperator(context: OpContext): Operator<OpResult> {
   return {
     key: (vertex, inputs, signal) => keyOf(vertex, inputs, context, signal),
     builtUpon,
+    readsFrom,
     isTransient: (vertex) => vertex.op.kind === "source" || vertex.op.kind === "merge",
     takesSlot: (vertex) => vertex.op.kind === "exec",
     async run(vertex, inputs, signal) {

@@ -4,6 +4,7 @@
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
+import type { Digest } from "../core/digest.ts";
 import { digestOf, hexOf } from "../core/digest.ts";
 import { isErrno } from "../core/errors.ts";
 import { onDisk } from "../core/space.ts";
@@ -41,16 +42,44 @@ export class LayerStore {
    * directory is said by the layers below. Its blob is fetched when first needed.
    */
   ofImage(blob: LayerBlob, below: readonly StoredLayer[], fetch: FetchBlob): StoredLayer {
-    const id = hexOf(digestOf(`${below.at(-1)?.id ?? ""} ${blob.diffId}`));
+    const id = LayerStore.imageLayerId(below.at(-1)?.id, blob.diffId);
     const known = this.#known.get(id);
     const layer = known ?? this.#add(new DiskLayer({ place: this.place, id, meta: this.#imageMeta(id), below, fetch }));
     layer.addVariant({ ...blob, variant: `as is ${blob.descriptor.digest}` });
     return layer;
   }
 
+  /**
+   * A layer of a step's result that lies in a cache elsewhere: made at `createdMs`, in the form that `variant` names
+   * (stored-layer.ts). Its blob is fetched when first needed.
+   */
+  ofCache(
+    blob: LayerBlob,
+    { variant, createdMs }: { readonly variant: string; readonly createdMs: number },
+    below: readonly StoredLayer[],
+    fetch: FetchBlob,
+  ): StoredLayer {
+    const id = hexOf(digestOf(`cached ${below.at(-1)?.id ?? ""} ${blob.diffId} ${createdMs}`));
+    const known = this.#known.get(id);
+    if (known !== undefined) return known;
+    const meta = this.#heldMeta(id) ?? { origin: "built", createdMs, variants: [] };
+    const layer = this.#add(new DiskLayer({ place: this.place, id, meta, below, fetch }));
+    layer.addVariant({ ...blob, variant });
+    return layer;
+  }
+
+  /** The id of an image's layer on another one. */
+  static imageLayerId(below: string | undefined, diffId: Digest): string {
+    return hexOf(digestOf(`${below ?? ""} ${diffId}`));
+  }
+
   #imageMeta(id: string): LayerMeta {
+    return this.#heldMeta(id) ?? { origin: "image", variants: [] };
+  }
+
+  #heldMeta(id: string): LayerMeta | undefined {
     this.place.space.hold(`layer/${id}`);
-    return new LayerFiles(this.place.layersDirectory, id).readMeta() ?? { origin: "image", variants: [] };
+    return new LayerFiles(this.place.layersDirectory, id).readMeta();
   }
 
   /** A new layer of the given entries: as a directory when a RUN will stand on it, else as a blob of the wanted form. */

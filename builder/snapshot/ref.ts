@@ -37,6 +37,10 @@ export interface StoredLayer {
   directory(signal: AbortSignal): Promise<string>;
   /** Whether such a blob was made before. */
   hasBlob(options: BlobOptions): boolean;
+  /** Such a blob, as it was made before or lies elsewhere, with the name of its form; nothing is made or fetched. */
+  knownBlob(options: BlobOptions): (LayerBlob & { readonly variant: string }) | undefined;
+  /** Whether its bytes are in the store; an image's layer can always be had. */
+  isHere(): Promise<boolean>;
   /** Its blob in the store, as wanted; packed now if there is none. */
   blob(options: BlobOptions, signal: AbortSignal): Promise<LayerBlob>;
   /** Where byte strings (at least one) stand in it. */

@@ -27,6 +27,16 @@ export function variantOf(options: BlobOptions): string {
   return [compression, level, encoder, maxMtimeNs].join(":");
 }
 
+/** The name of a blob's form that came with a cache and says nothing of how it was made. */
+export function foreignVariant(compression: string): string {
+  return `foreign ${compression}`;
+}
+
+/** Whether a variant's name says how the blob was made. */
+export function isForm(variant: string): boolean {
+  return variant.split(":").length === 4;
+}
+
 export interface DiskLayerOptions {
   readonly place: LayerPlace;
   readonly id: string;
@@ -86,6 +96,17 @@ export class DiskLayer implements StoredLayer {
     return variant === "as is" || this.#meta.variants.some((stored) => stored.variant === variant);
   }
 
+  knownBlob(options: BlobOptions): StoredVariant | undefined {
+    const variant = this.#variantFor(options);
+    return this.#meta.variants.find((stored) => stored.variant === variant || variant === "as is");
+  }
+
+  async isHere(): Promise<boolean> {
+    if (this.#meta.origin === "image" || this.files.hasDirectory()) return true;
+    for (const { descriptor } of this.#meta.variants) if (await this.#place.blobs.has(descriptor.digest)) return true;
+    return false;
+  }
+
   blob(options: BlobOptions, signal: AbortSignal): Promise<LayerBlob> {
     const variant = this.#variantFor(options);
     let made = this.#blobs.get(variant);
@@ -127,7 +148,13 @@ export class DiskLayer implements StoredLayer {
   }
 
   #variantFor(options: BlobOptions): string {
-    return this.#meta.origin === "image" && options.force !== true ? "as is" : variantOf(options);
+    if (this.#meta.origin === "image") return options.force === true ? variantOf(options) : "as is";
+    const wanted = variantOf(options);
+    const has = (name: string): boolean => this.#meta.variants.some(({ variant }) => variant === name);
+    // Made by another program it will do, unless its bytes must be those that would be made here.
+    const foreign = foreignVariant(options.compression);
+    const isStrict = options.force === true || options.maxMtimeNs !== undefined;
+    return !has(wanted) && !isStrict && has(foreign) ? foreign : wanted;
   }
 
   async #makeIndex(signal: AbortSignal): Promise<LayerIndex> {
@@ -253,7 +280,7 @@ export class DiskLayer implements StoredLayer {
 
   async #isThere(variant: StoredVariant, signal: AbortSignal): Promise<boolean> {
     if (await this.#place.blobs.has(variant.descriptor.digest)) return true;
-    if (this.#fetch === undefined || this.#meta.origin !== "image") return false;
+    if (this.#fetch === undefined) return false;
     await this.#fetch(variant.descriptor, signal);
     return true;
   }

@@ -8,9 +8,14 @@ import type { Vertex } from "../graph/vertex.ts";
 export interface SolvedInput<R> {
   readonly vertex: Vertex;
   key(): Promise<Digest>;
+  /** Its result, if that is known; runs nothing. */
+  known(): Promise<R | undefined>;
   /** Runs the input if its result is not known. */
   result(): Promise<R>;
 }
+
+/** Any vertex of the graph while another one is looked up. */
+export type Solved<R> = (vertex: Vertex) => Pick<SolvedInput<R>, "known" | "result">;
 
 /** Knows the operations. */
 export interface Operator<R> {
@@ -21,6 +26,8 @@ export interface Operator<R> {
   key(vertex: Vertex, inputs: readonly SolvedInput<R>[], signal: AbortSignal): Promise<Digest>;
   /** Numbers of the inputs the op builds upon (and does not only read from): what reruns there reruns this. */
   builtUpon(vertex: Vertex): readonly number[];
+  /** Numbers of the inputs whose files are part of the key; it may build upon the same ones. */
+  readsFrom(vertex: Vertex): readonly number[];
   /** Does the work. Whatever is half-done is undone before this rejects. */
   run(vertex: Vertex, inputs: readonly R[], signal: AbortSignal): Promise<R>;
   /** Whether the result is cheap to make and has no record of its own (sources, merges). */
@@ -38,7 +45,9 @@ export interface Claim {
 /** Remembers results by key. */
 export interface CacheIndex<R> {
   /** A known and still complete result; undefined is a miss. */
-  lookup(key: Digest, vertex: Vertex): Promise<R | undefined>;
+  lookup(key: Digest, vertex: Vertex, solved: Solved<R>): Promise<R | undefined>;
+  /** A result that is known without the vertex's key, where finding the key would cost more; asked before `lookup`. */
+  lookupEarly?(vertex: Vertex, solved: Solved<R>): Promise<R | undefined>;
   /**
    * Waits until nobody else makes what the key stands for, in this process or in another one, and keeps others waiting
    * until the claim is released: whoever waited looks the key up again.

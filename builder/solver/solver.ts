@@ -32,6 +32,8 @@ interface State<R> {
   key?: Promise<Digest>;
   result?: Promise<R>;
   known?: Promise<R | undefined>;
+  early?: Promise<R | undefined>;
+  keyIsFree?: Promise<boolean>;
   /** Whether people have been told of it. */
   told: boolean;
   /** Whether it, or something it is built upon, must be made anew in this build. */
@@ -80,10 +82,11 @@ export class Solver<R> {
     const keyIsFree = new Set<Digest>();
     const plan = new Map<Digest, PlannedResult>();
     for (const vertex of topological(targets)) {
-      const upon = new Set(operator.builtUpon(vertex));
-      const isFree = vertex.inputs.every((input, number) =>
-        upon.has(number) ? keyIsFree.has(input.digest) : plan.get(input.digest) === "known",
-      );
+      const at = (numbers: readonly number[]): readonly Digest[] =>
+        numbers.flatMap((number) => vertex.inputs[number]?.digest ?? []);
+      const isFree =
+        at(operator.builtUpon(vertex)).every((input) => keyIsFree.has(input)) &&
+        at(operator.readsFrom(vertex)).every((input) => plan.get(input) === "known");
       if (isFree) keyIsFree.add(vertex.digest);
       plan.set(vertex.digest, await this.#planned(vertex, plan, isFree));
     }
@@ -99,6 +102,36 @@ export class Solver<R> {
     if (this.#state(vertex).rerun) return "unknown";
     if (!keyIsFree) return "open";
     return (await this.#known(vertex)) === undefined ? "unknown" : "known";
+  }
+
+  /** A vertex's result, if it is known by now or can be looked up; runs nothing but transient vertices. */
+  async known(vertex: Vertex): Promise<R | undefined> {
+    const { result } = this.#state(vertex);
+    if (result !== undefined) return await result;
+    if (this.#options.operator.isTransient(vertex)) {
+      const inputs = await Promise.all(vertex.inputs.map((input) => this.known(input)));
+      return inputs.includes(undefined) ? undefined : await this.#result(vertex);
+    }
+    const early = await this.#early(vertex);
+    return early !== undefined || !(await this.#keyIsFree(vertex)) ? early : await this.#known(vertex);
+  }
+
+  /** Whether a vertex's key can be found without running a step for the files that it reads. */
+  async #keyIsFree(target: Vertex): Promise<boolean> {
+    for (const vertex of topological([target])) {
+      const state = this.#state(vertex);
+      state.keyIsFree ??= this.#findKeyIsFree(vertex);
+    }
+    return (await this.#state(target).keyIsFree) === true;
+  }
+
+  async #findKeyIsFree(vertex: Vertex): Promise<boolean> {
+    const { operator } = this.#options;
+    const at = (numbers: readonly number[]): readonly Vertex[] =>
+      numbers.flatMap((number) => vertex.inputs[number] ?? []);
+    for (const input of at(operator.builtUpon(vertex))) if ((await this.#state(input).keyIsFree) !== true) return false;
+    for (const input of at(operator.readsFrom(vertex))) if ((await this.known(input)) === undefined) return false;
+    return true;
   }
 
   /** The cache keys that vertices came to have, once `solve` has ended. */
@@ -118,7 +151,8 @@ export class Solver<R> {
     for (const vertex of vertices) this.#emit(vertex, {});
     for (const vertex of vertices) {
       this.#state(vertex);
-      if (!this.#options.operator.isTransient(vertex)) void this.#key(vertex);
+      const { operator, cache } = this.#options;
+      if (cache.lookupEarly === undefined && !operator.isTransient(vertex)) void this.#key(vertex);
     }
   }
 
@@ -136,11 +170,7 @@ export class Solver<R> {
   }
 
   async #findKey(vertex: Vertex): Promise<Digest> {
-    const inputs = vertex.inputs.map((input): SolvedInput<R> => ({
-      vertex: input,
-      key: () => this.#key(input),
-      result: () => this.#result(input),
-    }));
+    const inputs = vertex.inputs.map((input) => this.#solved(input));
     try {
       return await this.#options.operator.key(vertex, inputs, this.#signal);
     } catch (error) {
@@ -148,14 +178,37 @@ export class Solver<R> {
     }
   }
 
+  #solved(vertex: Vertex): SolvedInput<R> {
+    return {
+      vertex,
+      key: () => this.#key(vertex),
+      known: () => this.known(vertex),
+      result: () => this.#result(vertex),
+    };
+  }
+
   #known(vertex: Vertex): Promise<R | undefined> {
     return (this.#state(vertex).known ??= this.#track(this.#lookup(vertex)));
   }
 
   async #lookup(vertex: Vertex): Promise<R | undefined> {
+    const early = await this.#early(vertex);
+    if (early !== undefined) return early;
     const key = await this.#key(vertex);
     if (this.#state(vertex).rerun) return undefined;
-    return await this.#options.cache.lookup(key, vertex);
+    return await this.#lookupByKey(key, vertex);
+  }
+
+  #lookupByKey(key: Digest, vertex: Vertex): Promise<R | undefined> {
+    return this.#options.cache.lookup(key, vertex, (other) => this.#solved(other));
+  }
+
+  /** What is known of a vertex before its key. */
+  #early(vertex: Vertex): Promise<R | undefined> {
+    const state = this.#state(vertex);
+    const { cache } = this.#options;
+    if (state.rerun || cache.lookupEarly === undefined) return Promise.resolve(undefined);
+    return (state.early ??= this.#track(cache.lookupEarly(vertex, (other) => this.#solved(other))));
   }
 
   /** A result that is made anew in this build makes everything built upon it new as well, whatever its key says. */
@@ -189,7 +242,7 @@ export class Solver<R> {
     // What is to be made anew is not what another build makes.
     const claim = this.#state(vertex).rerun ? undefined : await this.#claim(key, vertex);
     try {
-      const made = claim === undefined ? undefined : await cache.lookup(key, vertex);
+      const made = claim === undefined ? undefined : await this.#lookupByKey(key, vertex);
       if (made !== undefined) {
         claim?.release();
         this.#tellCached(vertex);

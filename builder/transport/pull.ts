@@ -60,12 +60,15 @@ export async function pullImage(
   };
 }
 
+/** The part of a source that blobs come from. */
+export type BlobSource = Pick<ImageSource, "name" | "blob" | "blobFrom" | "reject" | "heldAt">;
+
 /**
  * Copies one blob of a source into the store, verified; nothing happens when it is there. What an earlier run brought
  * of it does not come again, where the source can go on from a byte.
  */
 export async function fetchBlob(
-  source: ImageSource,
+  source: BlobSource,
   descriptor: Descriptor,
   store: BlobStore,
   signal: AbortSignal,
@@ -82,7 +85,7 @@ export async function fetchBlob(
 }
 
 async function receive(
-  source: ImageSource,
+  source: BlobSource,
   descriptor: Descriptor,
   download: BlobDownload,
   signal: AbortSignal,
@@ -103,7 +106,7 @@ async function receive(
 }
 
 async function receiveBytes(
-  source: ImageSource,
+  source: BlobSource,
   descriptor: Descriptor,
   download: BlobDownload,
   signal: AbortSignal,

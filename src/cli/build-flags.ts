@@ -5,7 +5,6 @@ import { GLOBAL_FLAGS } from "./global-flags.ts";
 import { LIMIT_FLAGS } from "./unpack-limits.ts";
 
 const LIMITS = "limit the whole build with a cgroup or a systemd scope instead";
-const CACHE = "the local build cache is always used; share it with --root";
 
 // prettier-ignore
 export const BUILD_FLAGS: readonly Flag[] = [
@@ -17,8 +16,8 @@ export const BUILD_FLAGS: readonly Flag[] = [
   { name: "build-arg", kind: "list", value: "K[=V]", state: "works", help: "Set a build argument; without a value, from the environment" },
   { name: "build-context", kind: "list", value: "NAME=VALUE", state: "works", help: "Named context: a folder, docker-image://, oci-layout:// or a URL" },
   { name: "builder", kind: "string", state: "later", help: "Override the configured builder instance", note: "tsbuild is its own builder", harmless: /^(default)?$/ },
-  { name: "cache-from", kind: "list", state: "later", help: "External cache sources", note: CACHE },
-  { name: "cache-to", kind: "list", state: "later", help: "Cache export destinations", note: CACHE },
+  { name: "cache-from", kind: "list", value: "SPEC", state: "works", help: "Take results of steps from a cache: REF or type=registry|local,..." },
+  { name: "cache-to", kind: "list", value: "SPEC", state: "works", help: "Write results of steps to a cache: type=registry|inline|local,mode=min|max,..." },
   { name: "call", kind: "string", value: "METHOD", state: "works", help: "Ask instead of building: check, outline, targets or subrequests.describe[,format=json]" },
   { name: "cgroup-parent", kind: "string", value: "PATH", state: "works", help: "Parent cgroup of RUN" },
   { name: "check", kind: "boolean", state: "works", help: "Shorthand for --call=check" },

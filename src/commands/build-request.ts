@@ -24,6 +24,7 @@ import { localRegistries } from "../config/registries.ts";
 import type { RegistrySetting } from "../config/registry-settings.ts";
 import { localSession } from "../config/session.ts";
 import { attestationsOf } from "./build-attestations.ts";
+import { readCaches } from "./build-caches.ts";
 import type { OpenStdin } from "./build-contexts.ts";
 import { dockerfileSpec, mainContext, namedContexts } from "./build-contexts.ts";
 import type { Outputs } from "./build-outputs.ts";
@@ -60,7 +61,8 @@ export async function readRequest(options: RequestOptions): Promise<BuildRequest
   const reproducible = isOn(args, "reproducible");
   const attestations = await attestationsOf(args);
   const network = networkMode(textOf(args, "network"));
-  const insecureRegistries = [...listOf(args, "insecure-registry"), ...options.outputs.insecureRegistries];
+  const { insecureRegistries: ofCaches, ...caches } = await readCaches(args, buildArgs);
+  const insecureRegistries = [...listOf(args, "insecure-registry"), ...options.outputs.insecureRegistries, ...ofCaches];
   const { router, credentials, expandName } = localRegistries(environment, insecureRegistries, options.registryFlags);
   return {
     root: options.root,
@@ -86,6 +88,7 @@ export async function readRequest(options: RequestOptions): Promise<BuildRequest
     allow: entitlements(listOf(args, "allow"), network),
     exports: options.outputs.exports,
     ...(attestations === undefined ? {} : { attestations }),
+    ...caches,
     ...squash(textOf(args, "squash")),
     ...lock(args),
     jobs:

@@ -181,10 +181,9 @@ for (const [command, table] of [
 /** The flags of `docker buildx build` (0.29 to 0.32) and of the classic builder, and what becomes of each here. */
 const DOCKER_FLAGS = {
   works:
-    "add-host allow annotation attest build-arg build-context call cgroup-parent check debug file iidfile label load metadata-file network no-cache no-cache-filter output platform print progress provenance pull push quiet sbom secret shm-size squash ssh tag target ulimit",
+    "add-host allow annotation attest build-arg build-context cache-from cache-to call cgroup-parent check debug file iidfile label load metadata-file network no-cache no-cache-filter output platform print progress provenance pull push quiet sbom secret shm-size squash ssh tag target ulimit",
   ignored: "compress disable-content-trust force-rm isolation rm security-opt",
-  later:
-    "builder cache-from cache-to cpu-period cpu-quota cpu-shares cpuset-cpus cpuset-mems memory memory-swap policy resource",
+  later: "builder cpu-period cpu-quota cpu-shares cpuset-cpus cpuset-mems memory memory-swap policy resource",
 } as const;
 
 test("every flag of docker build works, is ignored for a reason, or is refused by its name", () => {

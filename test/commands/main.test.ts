@@ -49,7 +49,7 @@ test("help comes without a command, with one, before and after it", () => {
 
 const usage: readonly [readonly string[], RegExp][] = [
   [["--bogus"], /^ERROR: unknown flag: --bogus\n/],
-  [["-t", "x", "--cache-to", "y", "."], /^ERROR: --cache-to is not supported yet\n/],
+  [["-t", "x", "--policy", "y", "."], /^ERROR: --policy is not supported yet\n/],
   [["build"], /^ERROR: "tsbuild build" requires exactly 1 argument/],
   [["a", "b"], /requires exactly 1 argument .*not 2/],
   [["--progress", "fancy", "."], /invalid progress mode "fancy"/],

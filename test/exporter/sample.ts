@@ -46,6 +46,8 @@ async function sampleLayer(store: BlobStore, files: Readonly<Record<string, stri
     createdMs: 0,
     root: undefined,
     hasBlob: unused,
+    knownBlob: unused,
+    isHere: unused,
     id: diffId,
     index: unused,
     directory: unused,

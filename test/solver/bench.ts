@@ -102,6 +102,7 @@ export class Bench {
         return digestOf([nameOf(node), ...parts].join("\n"));
       },
       builtUpon: (node) => node.inputs.map((_, number) => number).filter((number) => isUpon(node, number)),
+      readsFrom: (node) => node.inputs.map((_, number) => number).filter((number) => !isUpon(node, number)),
       isTransient: (node) => nameOf(node) === this.#options.transient,
       takesSlot: () => true,
       run: async (node, inputs, signal) => {

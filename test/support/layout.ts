@@ -20,7 +20,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   attest: ["graph", "image", "layer", "store"],
   records: ["graph", "image", "layer", "store"],
   guard: ["graph", "image", "layer", "store"],
-  cache: ["graph", "solver", "store", "transport"],
+  cache: ["graph", "image", "layer", "solver", "store", "transport"],
   // Garbage collection and the account of the disk look at what the others keep.
   disk: ["cache", "image", "layer", "records", "snapshot", "store"],
   ops: ["graph", "solver", "source", "executor", "snapshot", "layer", "store"],

@@ -1,0 +1,60 @@
+// A cache that BuildKit exported, recorded: its keys are found for every kind of step, and nothing is fetched for them.
+
+import assert from "node:assert/strict";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, suite, test } from "node:test";
+import { Running } from "../robustness/workshop.ts";
+import { stepsOf } from "../support/step-ends.ts";
+
+const FIXTURE = join(import.meta.dirname, "../../fixtures/cache");
+
+suite("a cache that BuildKit exported", () => {
+  let folder = "";
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), "tsbuild-cache-"));
+    contextAt("context");
+  });
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  /** The context as it was recorded; the repository keeps no link of it. */
+  function contextAt(name: string): string {
+    const context = join(folder, name);
+    cpSync(join(FIXTURE, "context"), context, { recursive: true });
+    symlinkSync("e", join(context, "d/link"));
+    return context;
+  }
+
+  async function build(name: string, context: string, more: readonly string[] = []): Promise<Map<string, string>> {
+    const words = [
+      ...["--root", join(folder, name), "build", "--progress", "plain", "-o", "type=cacheonly"],
+      ...["--build-context", `busybox=oci-layout://${FIXTURE}/base`, "--cache-from", `type=local,src=${FIXTURE}/cache`],
+      ...["-f", join(FIXTURE, "Dockerfile"), ...more, context],
+    ];
+    const { code, stderr } = await new Running(words, folder).ended;
+    assert.equal(code, 0, stderr);
+    return stepsOf(stderr);
+  }
+
+  test("every step of it is known, without a byte of any layer", async () => {
+    const steps = await build("all", join(folder, "context"));
+    const own = [...steps].filter(([name]) => /^\[(?!internal|context)/.test(name));
+    assert.equal(own.length, 20);
+    assert.deepEqual(
+      own.filter(([, end]) => end !== "CACHED"),
+      [],
+    );
+    const blobs = readdirSync(join(folder, "all/blobs/sha256")).map((blob) => join(folder, "all/blobs/sha256", blob));
+    for (const blob of blobs) assert.match(readFileSync(blob, "utf8"), /^\{/, "a layer was fetched");
+  });
+
+  test("what reads a changed file is not known, and what does not is", async () => {
+    const context = contextAt("changed-context");
+    writeFileSync(join(context, "t.tar"), readFileSync(join(context, "a.txt")));
+    const steps = await build("changed", context, ["--target", "files"]);
+    assert.equal(steps.get("[files 1/4] COPY --link a.txt /l/a.txt"), "CACHED");
+    assert.equal(steps.get("[files 2/4] COPY --chmod=u+x a.txt /"), "CACHED");
+    assert.match(steps.get("[files 4/4] ADD --chown=3 t.tar /unpacked/") ?? "", /^DONE/);
+  });
+});
