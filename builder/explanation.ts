@@ -68,7 +68,8 @@ export class Explainer {
     if (before === "failed") return { kind: "failed" };
     if (before === "done") {
       const atMs = this.#history.prunedAt(key);
-      return atMs === undefined ? { kind: "gone" } : { kind: "pruned", atMs };
+      // A later one says nothing of this build.
+      return atMs === undefined || atMs > this.#beforeMs ? { kind: "gone" } : { kind: "pruned", atMs };
     }
     if (ingredients === undefined || place === undefined) return { kind: "never" };
     const nearest = this.#nearest(key, ingredients, place);

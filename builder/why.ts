@@ -1,5 +1,8 @@
 // `tsbuild why`, `--explain` and `--dry-run`: for each step whether it ran, and why.
 
+import { join } from "node:path";
+import { openDatabase } from "./cache/database.ts";
+import { prunedAt } from "./cache/pruned.ts";
 import { StepRecords } from "./cache/step-records.ts";
 import type { Digest } from "./core/digest.ts";
 import type { ExplainedStep, Reason, StepHistory } from "./explanation.ts";
@@ -80,13 +83,17 @@ function wasCached({ timeline }: BuildRecord, vertex: Digest): boolean {
 
 /** What is remembered of the steps of a store. Disposing it closes the files. */
 export function openHistory(root: string): StepHistory & Disposable {
-  const records = new StepRecords(stepRecordsFile(root));
+  using opened = new DisposableStack();
+  const records = opened.use(new StepRecords(stepRecordsFile(root)));
+  const { database } = openDatabase(join(root, "tsbuild/cache.db"));
+  opened.defer(() => database.close());
   const listings = new Listings(root);
+  const held = opened.move();
   return {
     find: (key) => records.find(key),
     like: (place, beforeMs) => records.like(place, beforeMs),
     listing: (digest) => listings.read(digest),
-    prunedAt: () => undefined,
-    [Symbol.dispose]: () => records[Symbol.dispose](),
+    prunedAt: (key) => prunedAt(database, key)?.atMs,
+    [Symbol.dispose]: () => held.dispose(),
   };
 }
