@@ -18,7 +18,8 @@ export function imageForms(value: Uint8Array): Uint8Array[] {
   const whole = trimmed(latin1(value));
   if (!isLongEnough(whole)) return [];
   const texts = [whole, ...keyLines(whole), ...tokens(whole)];
-  return unique(texts.flatMap(spellings).map(middleOf));
+  // Whatever a long value becomes, what its middle becomes is a part of that.
+  return unique([...texts.map(middleOf).flatMap(spellings), ...wrappedForms(whole)].map(middleOf));
 }
 
 /** What to withhold in logs: also each line of the value by itself, since each is printed by itself. */
@@ -28,7 +29,7 @@ export function logForms(value: Uint8Array): Uint8Array[] {
   const texts = [whole, ...keyLines(whole), ...tokens(whole), ...whole.split("\n")]
     .map(trimmed)
     .filter(({ length }) => length >= SHORTEST_VALUE);
-  const lines = texts.flatMap(spellings).flatMap((text) => text.split("\n"));
+  const lines = [...texts.flatMap(spellings), ...wrappedForms(whole)].flatMap((text) => text.split("\n"));
   return unique(lines.map(trimmed).flatMap(piecesOf));
 }
 
@@ -66,14 +67,18 @@ function tokens(text: string): string[] {
   return words.filter((word) => /[a-z]/.test(word) && /[A-Z]/.test(word) && /\d/.test(word));
 }
 
+const LONGEST_ESCAPED = 64 * 1024;
+
 /** One character a byte, in and out. */
 function spellings(text: string): string[] {
+  // Of texts that are that long nobody makes a URL or a JSON string on one line of a log.
+  if (text.length > LONGEST_ESCAPED) return [text, ...base64Forms(text)];
   return [text, ...base64Forms(text), ...urlForms(text), ...jsonForms(text)];
 }
 
 /**
  * As a part of something longer the value may begin at the first, second or third byte of a group of base64: then other
- * characters stand for it, and those at its borders depend on its neighbours. Of itself alone also with the line ends of base64(1) and PEM.
+ * characters stand for it, and those at its borders depend on its neighbours.
  */
 function base64Forms(text: string): string[] {
   const found: string[] = [];
@@ -83,11 +88,18 @@ function base64Forms(text: string): string[] {
     const end = Math.floor(((skipped + text.length) * 8) / 6);
     found.push(encoded.slice(first, end));
   }
-  const [alone = ""] = found;
-  const wrapped = [76, 64]
-    .filter((width) => alone.length > width)
-    .map((width) => alone.replace(new RegExp(`.{${width}}(?!$)`, "g"), "$&\n"));
-  return [...found, ...found.map((one) => one.replaceAll("+", "-").replaceAll("/", "_")), ...wrapped];
+  return [...found, ...found.map((one) => one.replaceAll("+", "-").replaceAll("/", "_"))];
+}
+
+/** Base64 with the line ends of base64(1) and PEM, of the value alone. */
+function wrappedForms(text: string): string[] {
+  const encoded = toBase64(text);
+  const whole = encoded.slice(0, Math.floor((text.length * 8) / 6));
+  return [76, 64].filter((width) => whole.length > width).map((width) => linesOf(whole, width).join("\n"));
+}
+
+function linesOf(text: string, width: number): string[] {
+  return Array.from({ length: Math.ceil(text.length / width) }, (_, at) => text.slice(at * width, (at + 1) * width));
 }
 
 /** Characters that programs leave as they are, beside letters, digits and "-_.~": none, those of JavaScript, of a URL's user part, of a path. */
@@ -131,8 +143,16 @@ function latin1(bytes: Uint8Array): string {
 /** The beginning is what files of one kind have in common. */
 function middleOf(text: string): string {
   if (text.length <= LONGEST_FORM) return text;
-  const from = (text.length - LONGEST_FORM) >> 1;
-  return text.slice(from, from + LONGEST_FORM);
+  let from = (text.length - LONGEST_FORM) >> 1;
+  let end = from + LONGEST_FORM;
+  // Not in the middle of a character of UTF-8.
+  while (from < end && isContinued(text, from)) from++;
+  while (end > from && isContinued(text, end)) end--;
+  return from < end ? text.slice(from, end) : text.slice((text.length - LONGEST_FORM) >> 1).slice(0, LONGEST_FORM);
+}
+
+function isContinued(text: string, at: number): boolean {
+  return (text.charCodeAt(at) & 0xc0) === 0x80;
 }
 
 function piecesOf(text: string): string[] {

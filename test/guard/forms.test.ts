@@ -92,6 +92,12 @@ suite("A secret is found", () => {
     const secret = Array.from({ length: 9000 }, (_, at) => at.toString(36)).join("");
     assert.ok(isFound(secret, secret));
     assert.ok(isFound(secret, Buffer.from(secret).toString("base64")));
+    assert.ok(isFound(secret, wrapped(Buffer.from(secret).toString("base64"), 76)));
+    for (const odd of [`${secret}é<ü>`, "é/ü<".repeat(3000)]) {
+      assert.ok(isFound(odd, encodeURIComponent(odd)));
+      assert.ok(isFound(odd, JSON.stringify(`x${odd}`).replaceAll("<", "\\u003c")));
+      assert.ok(isFound(odd, Buffer.from(`xy${odd}`).toString("base64")));
+    }
     assert.ok(imageForms(Buffer.from(secret)).every(({ length }) => length <= 512));
   });
 });
