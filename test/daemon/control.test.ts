@@ -24,6 +24,16 @@ import {
   SolveRequest,
   SolveResponse,
 } from "../../src/daemon/proto/control.ts";
+import {
+  DiskUsageRequest,
+  DiskUsageResponse,
+  HistoryEvent,
+  HistoryRequest,
+  PruneRequest,
+  UpdateHistoryRequest,
+  UsageRecord,
+} from "../../src/daemon/proto/disk.ts";
+import type { Of } from "../../src/daemon/proto/message.ts";
 import { Sessions } from "../../src/daemon/session/sessions.ts";
 import { bridgeOf, buildThrough, connectTo, offerOf, openSession, statusOf } from "../support/build-client.ts";
 import type { Offer } from "../support/build-client.ts";
@@ -175,6 +185,40 @@ test("paths that leave the folder, come twice or before their folder are refused
   }
 });
 
+test("builds that ended are listed with what came of them, and can be forgotten", async () => {
+  await build("kept", offerOf({ Dockerfile: DOCKERFILE, a: "A" }), [{ type: "tar", attrs: new Map() }]);
+  await assert.rejects(build("failed", offerOf({ Dockerfile: "FOO\n" }), []));
+  assert.deepEqual(await history("kept"), [{ ref: "kept", error: undefined, isWhole: true }]);
+  const [failed] = await history("failed");
+  assert.match(failed?.error ?? "", /unknown instruction/);
+  const update = async (request: Partial<Of<typeof UpdateHistoryRequest>>): Promise<unknown> =>
+    await client.unary("/moby.buildkit.v1.Control/UpdateBuildHistory", [UpdateHistoryRequest, Empty], request, NEVER);
+  await update({ ref: "kept", isDeleted: true });
+  assert.deepEqual(await history("kept"), []);
+  await assert.rejects(update({ ref: "failed", pinned: true }), status(CODE.unimplemented, /cannot be pinned/));
+});
+
+test("says what the store takes, and takes away what may go", async () => {
+  await build("disk", offerOf({ Dockerfile: DOCKERFILE, a: "for the disk" }), [{ type: "tar", attrs: new Map() }]);
+  const usage = async (): Promise<readonly Of<typeof UsageRecord>[]> => {
+    const types = [DiskUsageRequest, DiskUsageResponse] as const;
+    return (await client.unary("/moby.buildkit.v1.Control/DiskUsage", types, { filter: [""] }, NEVER)).records;
+  };
+  const before = await usage();
+  assert.ok(before.some(({ recordType, size }) => recordType === "regular" && size > 0));
+  await using call = client.call("/moby.buildkit.v1.Control/Prune", {}, NEVER);
+  await call.send(PruneRequest.encode({ all: true }));
+  call.end();
+  const removed: string[] = [];
+  for await (const message of call.messages) removed.push(UsageRecord.decode(message).id);
+  assert.ok(removed.length > 0);
+  const left = new Set((await usage()).map(({ id }) => id));
+  assert.deepEqual(
+    removed.filter((id) => left.has(id)),
+    [],
+  );
+});
+
 test("a session that never comes ends the build, and the wait can be cancelled", async () => {
   const sessions = new Sessions(1);
   await assert.rejects(sessions.find("x", NEVER), status(CODE.unavailable, /no active session/));
@@ -323,6 +367,23 @@ async function connected(path: string): Promise<GrpcClient> {
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
   }
+}
+
+/** What is told of builds of a name. */
+async function history(
+  ref: string,
+): Promise<readonly { readonly ref: string; readonly error: string | undefined; readonly isWhole: boolean }[]> {
+  await using call = client.call("/moby.buildkit.v1.Control/ListenBuildHistory", {}, NEVER);
+  await call.send(HistoryRequest.encode({ ref, earlyExit: true }));
+  call.end();
+  const found = [];
+  for await (const message of call.messages) {
+    const { record } = HistoryEvent.decode(message);
+    assert.ok(record !== undefined && record.totalSteps > 0);
+    const { error, completedSteps, totalSteps } = record;
+    found.push({ ref: record.ref, error: error?.message, isWhole: completedSteps === totalSteps });
+  }
+  return found;
 }
 
 let sessions = 0;

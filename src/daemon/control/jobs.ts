@@ -3,6 +3,8 @@
 
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
+import type { Digest } from "../../../builder/core/digest.ts";
+import type { Status } from "../grpc/status.ts";
 import { CODE, RpcError } from "../grpc/status.ts";
 import type { ClientSession } from "../session/client-session.ts";
 import { Gateway } from "./gateway.ts";
@@ -13,6 +15,19 @@ const PATIENCE_MS = 3000;
 /** Ended builds whose log can still be read. */
 const MOST_ENDED = 32;
 
+/** What came of a build until now; filled in while it goes on. */
+export interface JobOutcome {
+  attrs: ReadonlyMap<string, string>;
+  /** A build, and not a question about what the daemon can do. */
+  isBuild: boolean;
+  readonly createdMs: number;
+  completedMs: number | undefined;
+  error: Status | undefined;
+  response: ReadonlyMap<string, string>;
+  /** How far each step has come. */
+  readonly steps: Map<Digest, "known" | "completed" | "cached">;
+}
+
 /** One build. */
 export interface Job {
   readonly ref: string;
@@ -22,6 +37,7 @@ export interface Job {
   readonly session: Promise<ClientSession | undefined>;
   /** Aborted when the build is to stop, or is over. */
   readonly signal: AbortSignal;
+  readonly outcome: JobOutcome;
 }
 
 export class Jobs {
@@ -48,7 +64,16 @@ export class Jobs {
     if (ref === "") throw new RpcError(CODE.invalidArgument, "the build has no ref");
     if (this.#running.has(ref) || this.#ended.has(ref)) throw new RpcError(CODE.alreadyExists, `job ID ${ref} exists`);
     const log = new StatusLog(join(this.#directory, `status-${randomUUID()}`));
-    const job = { ref, log, gateway: new Gateway(), session, signal };
+    const outcome: JobOutcome = {
+      attrs: new Map(),
+      isBuild: false,
+      createdMs: Date.now(),
+      completedMs: undefined,
+      error: undefined,
+      response: new Map(),
+      steps: new Map(),
+    };
+    const job = { ref, log, gateway: new Gateway(), session, signal, outcome };
     this.#running.set(ref, job);
     for (const wake of this.#waiting.get(ref) ?? []) wake();
     return job;
@@ -57,6 +82,7 @@ export class Jobs {
   /** The build is over; `isKept` when its log may be asked for later. */
   end(job: Job, isKept: boolean): void {
     job.log.end();
+    job.outcome.completedMs = Date.now();
     this.#running.delete(job.ref);
     if (!isKept) {
       job.log.forget();
@@ -88,6 +114,19 @@ export class Jobs {
     const job = find();
     if (job === undefined) throw new RpcError(CODE.notFound, `no such job ${ref}`);
     return job;
+  }
+
+  /** Builds, not questions: those that ended, then those under way, each in the order in which they did. */
+  builds(): readonly Job[] {
+    return [...this.#ended.values(), ...this.#running.values()].filter(({ outcome }) => outcome.isBuild);
+  }
+
+  /** Forgets a build that ended. Throws `RpcError` when there is none of that name. */
+  forget(ref: string): void {
+    const job = this.#ended.get(ref);
+    if (job === undefined) throw new RpcError(CODE.notFound, `no such build ${ref} that has ended`);
+    this.#ended.delete(ref);
+    job.log.forget();
   }
 
   /** Closes what is kept of ended builds. */

@@ -16,6 +16,8 @@ import {
 } from "../proto/control.ts";
 import { bridgeHandlers } from "./bridge.ts";
 import { VERSION_RECORD, workerRecord } from "./capabilities.ts";
+import { diskHandlers } from "./disk.ts";
+import { historyHandlers } from "./history.ts";
 import type { SolveWorld } from "./solve.ts";
 import { solve } from "./solve.ts";
 
@@ -56,5 +58,7 @@ export function controlHandlers(world: ControlWorld): ReadonlyMap<string, Handle
       unary(HealthRequest, HealthResponse, () => ({ status: world.isDraining() ? NOT_SERVING : SERVING })),
     ],
     ...bridgeHandlers(world),
+    ...diskHandlers(world.settings.root),
+    ...historyHandlers(world.jobs),
   ]);
 }

@@ -41,27 +41,28 @@ export async function solve(
   const session = request.session === "" ? Promise.resolve(undefined) : world.sessions.find(request.session, signal);
   session.catch(() => undefined); // asked for below
   const job = world.jobs.begin(request.ref, session, signal);
-  let isBuild = false;
   try {
     await session;
     const attrs = await whatToBuild(job, request);
-    isBuild = attrs !== undefined;
     const exporters = exportersOf(request);
     if (attrs === undefined) {
       if (exporters.length > 0) throw new RpcError(CODE.invalidArgument, "there is no result to export");
       return new Map();
     }
+    [job.outcome.attrs, job.outcome.isBuild] = [attrs, true];
     world.log("info", "build", { ref: job.ref });
     const result = await buildFor(world, job, { attrs, exporters, entitlements: request.entitlements });
     world.log("info", "built", { ref: job.ref, digest: result.digest });
-    return responseOf(result);
+    return (job.outcome.response = responseOf(result));
   } catch (error) {
     const failure = rpcErrorOf(gone.aborted ? new RpcError(CODE.cancelled, "context canceled") : error);
-    if (isBuild) world.log("info", "build failed", { ref: job.ref, code: failure.status.code, error: failure.message });
+    job.outcome.error = failure.status;
+    if (job.outcome.isBuild)
+      world.log("info", "build failed", { ref: job.ref, code: failure.status.code, error: failure.message });
     throw failure;
   } finally {
     ended.abort(new RpcError(CODE.cancelled, "the build is over"));
-    world.jobs.end(job, isBuild && !request.internal);
+    world.jobs.end(job, job.outcome.isBuild && !request.internal);
   }
 }
 
@@ -121,7 +122,7 @@ export async function answerFor(world: SolveWorld, job: Job, attrs: Attrs, quest
 
 async function requestWorld(
   { settings, places, sessions }: SolveWorld,
-  { session, signal, log }: Job,
+  { session, signal, log, outcome }: Job,
   held: DisposableStack,
 ): Promise<Parameters<typeof requestOf>[1]> {
   return {
@@ -131,7 +132,12 @@ async function requestWorld(
     signal,
     session: await session,
     otherSession: (id) => sessions.find(id, signal),
-    events: (event) => log.add(event),
+    events: (event) => {
+      log.add(event);
+      if (event.kind !== "vertex") return;
+      const { vertex, cached, completed } = event;
+      outcome.steps.set(vertex, cached === true ? "cached" : completed === undefined ? "known" : "completed");
+    },
   };
 }
 

@@ -1,0 +1,46 @@
+// The messages of the control API about the disk and about builds that were (BuildKit, api/services/control/control.proto).
+
+import { StatusMessage } from "./bridge.ts";
+import { bool, int, many, message, one, string, stringMap, strings, time } from "./message.ts";
+
+export const UsageRecord = message({
+  id: string(1),
+  mutable: bool(2),
+  inUse: bool(3),
+  size: int(4),
+  createdAt: time(6),
+  lastUsedAt: time(7),
+  usageCount: int(8),
+  description: string(9),
+  recordType: string(10),
+  shared: bool(11),
+  parents: strings(12),
+});
+export const DiskUsageRequest = message({ filter: strings(1) });
+export const DiskUsageResponse = message({ records: many(1, UsageRecord) });
+/** `keepDuration` is in nanoseconds. */
+export const PruneRequest = message({
+  filter: strings(1),
+  all: bool(2),
+  keepDuration: int(3),
+  reservedSpace: int(4),
+  maxUsedSpace: int(5),
+  minFreeSpace: int(6),
+});
+
+export const HistoryRequest = message({ activeOnly: bool(1), ref: string(2), earlyExit: bool(3), limit: int(5) });
+const HistoryRecord = message({
+  ref: string(1),
+  frontend: string(2),
+  frontendAttrs: stringMap(3),
+  error: one(5, StatusMessage),
+  createdAt: time(6),
+  completedAt: time(7),
+  exporterResponse: stringMap(9),
+  cachedSteps: int(15),
+  totalSteps: int(16),
+  completedSteps: int(17),
+});
+/** `type` is 0 for a build that began, 1 for one that ended. */
+export const HistoryEvent = message({ type: int(1), record: one(2, HistoryRecord) });
+export const UpdateHistoryRequest = message({ ref: string(1), pinned: bool(2), isDeleted: bool(3), isFinal: bool(4) });
