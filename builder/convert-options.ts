@@ -21,6 +21,7 @@ export function convertOptions(request: BuildRequest, platform: Platform): Conve
     ulimits: request.ulimits,
     shmSizeBytes: request.shmSizeBytes,
     cgroupParent: request.cgroupParent,
+    leaveOut: request.leaveOut,
     allow: request.allow,
     epochSeconds: request.epochSeconds,
     reproducible: request.reproducible,

@@ -164,6 +164,8 @@ export interface BuildRequest {
   readonly ulimits: readonly { readonly name: string; readonly soft: number; readonly hard: number }[];
   readonly shmSizeBytes: number;
   readonly cgroupParent: string;
+  /** Absolute paths that no RUN puts into a layer. */
+  readonly leaveOut?: readonly string[];
   readonly allow: readonly string[];
   readonly exports: readonly ExportSpec[];
   readonly attestations?: AttestationRequest;

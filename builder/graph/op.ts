@@ -110,6 +110,8 @@ export interface ExecOp {
   readonly ulimits: readonly { readonly name: string; readonly soft: number; readonly hard: number }[];
   readonly shmSizeBytes: number;
   readonly cgroupParent: string;
+  /** Absolute paths whose changes, with all below them, are not part of the result. */
+  readonly leaveOut?: readonly string[];
   /** Variables of proxies: visible to the program, never part of the digest. */
   readonly platform: Platform;
 }

@@ -17,6 +17,7 @@ import {
   hasSameCapability,
   isSameDirectory,
   isWhiteout,
+  pathSet,
   readLink,
   readNames,
   whiteoutOf,
@@ -38,6 +39,7 @@ class Differ {
   readonly #lowers: LowerDirectories;
   readonly #namespace: "trusted" | "user";
   readonly #ignore: ReadonlySet<BytePath>;
+  readonly #leaveOut: ReadonlySet<BytePath>;
   readonly #check: () => void;
   readonly #found: SourcedEntry[] = [];
   /** First name of each inode that has several. */
@@ -50,7 +52,8 @@ class Differ {
     this.#upper = bytePath(request.upper);
     this.#lowers = request.lowers.map(bytePath);
     this.#namespace = request.overlayXattrs;
-    this.#ignore = new Set((request.ignore ?? []).map((path) => path.replace(/^\/+|\/+$/g, "")));
+    this.#ignore = pathSet(request.ignore);
+    this.#leaveOut = pathSet(request.leaveOut);
     this.#check = check;
   }
 
@@ -75,6 +78,7 @@ class Differ {
     for (const name of all.sort(compareBytes)) {
       this.#check();
       const child = joinBytes(path, name);
+      if (this.#leaveOut.has(child)) continue;
       if (names.has(name)) this.#compare(child, joinBytes(directory, name), lowers, name, isReplaced);
       else if (find(lowers, name) !== undefined) this.#add({ entry: whiteoutOf(child) });
     }

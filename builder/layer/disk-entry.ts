@@ -49,6 +49,11 @@ export function hasSameCapability(a: Uint8Array | undefined, b: Uint8Array | und
   return Buffer.compare(a ?? NO_BYTES, b ?? NO_BYTES) === 0;
 }
 
+/** Absolute paths as the paths of entries. */
+export function pathSet(paths: readonly BytePath[] = []): ReadonlySet<BytePath> {
+  return new Set(paths.map((path) => path.replace(/^\/+|\/+$/g, "")));
+}
+
 export function readNames(directory: BytePath): BytePath[] {
   return readdirSync(fsPath(directory), { encoding: "latin1" });
 }

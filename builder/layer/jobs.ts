@@ -122,6 +122,8 @@ export interface DiffRequest {
   readonly overlayXattrs: "trusted" | "user";
   /** Absolute paths in the rootfs that never become entries (mount points the runtime made and that are still empty). */
   readonly ignore?: readonly BytePath[];
+  /** Absolute paths that, with all that is below them, nobody wants in a layer. */
+  readonly leaveOut?: readonly BytePath[];
 }
 
 /** A rootfs as one plain directory, for those who have no overlay. */
@@ -143,6 +145,8 @@ export interface ChangesRequest {
   readonly overlayXattrs: "trusted" | "user";
   /** As for `diff`. */
   readonly ignore?: readonly BytePath[];
+  /** Absolute paths that, with all that is below them, nobody wants in a layer. */
+  readonly leaveOut?: readonly BytePath[];
 }
 
 /** The same tar in another compression. */

@@ -17,6 +17,7 @@ import {
   hasSameCapability,
   isSameDirectory,
   isWhiteout,
+  pathSet,
   readLink,
   readNames,
   whiteoutOf,
@@ -38,7 +39,7 @@ export function plain(request: PlainRequest, check: () => void): void {
 export function changes(request: ChangesRequest, check: () => void): Entry[] {
   const baseline = deserialize(readFileSync(request.baselineFile)) as Baseline; // written by `plain` in this build
   const root = bytePath(request.directory);
-  const found = new TreeComparer(root, baseline, request.ignore ?? [], check).run();
+  const found = new TreeComparer(root, baseline, request, check).run();
   const tree = new OverlayTree(request.outDirectory, request.overlayXattrs);
   try {
     carryOver(found, root, tree, check);
@@ -107,6 +108,7 @@ class TreeComparer {
   readonly #baseline: Baseline;
   readonly #namesBefore: ReadonlyMap<BytePath, readonly BytePath[]>;
   readonly #ignore: ReadonlySet<BytePath>;
+  readonly #leaveOut: ReadonlySet<BytePath>;
   readonly #check: () => void;
   readonly #buffer = Buffer.allocUnsafeSlow(256 << 10);
   readonly #found: Entry[] = [];
@@ -115,11 +117,17 @@ class TreeComparer {
   /** Names that are as they were, of each inode that has several. */
   readonly #unchanged = new Map<bigint, BytePath[]>();
 
-  constructor(root: BytePath, baseline: Baseline, ignore: readonly BytePath[], check: () => void) {
+  constructor(
+    root: BytePath,
+    baseline: Baseline,
+    { ignore, leaveOut }: Pick<ChangesRequest, "ignore" | "leaveOut">,
+    check: () => void,
+  ) {
     this.#root = root;
     this.#baseline = baseline;
     this.#namesBefore = Map.groupBy(baseline.keys(), parentOf);
-    this.#ignore = new Set(ignore.map((path) => path.replace(/^\/+|\/+$/g, "")));
+    this.#ignore = pathSet(ignore);
+    this.#leaveOut = pathSet(leaveOut);
     this.#check = check;
   }
 
@@ -132,6 +140,7 @@ class TreeComparer {
     const children = new Set(readNames(joinBytes(this.#root, path)).map((name) => joinBytes(path, name)));
     for (const child of [...new Set([...children, ...before])].sort(compareBytes)) {
       this.#check();
+      if (this.#leaveOut.has(child)) continue;
       if (children.has(child)) this.#compare(child);
       else this.#found.push(whiteoutOf(child));
     }

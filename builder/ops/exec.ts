@@ -1,6 +1,7 @@
 // RUN: a rootfs on top of the input's layers, its mounts, a process in the sandbox, and
 // the layer of what it changed.
 
+import { bytePath } from "../core/byte-path.ts";
 import { BuildError } from "../core/errors.ts";
 import type { StepResult } from "../executor/executor.ts";
 import type { ExecOp } from "../graph/op.ts";
@@ -33,7 +34,10 @@ export async function runExec(
   };
   await using step = await prepareStep(context, plan, signal);
   const takeOver = async (): Promise<StoredLayer> => {
-    const frozen = await step.root.freeze(mountPointsMade(step), signal);
+    const frozen = await step.root.freeze(
+      { ignore: mountPointsMade(step), leaveOut: (op.leaveOut ?? []).map(bytePath) },
+      signal,
+    );
     return context.layers.fromFrozen(frozen, context.now(), signal);
   };
   try {

@@ -34,10 +34,10 @@ export function copySnapshotter(place: LayerPlace): Snapshotter {
       }
       return {
         root: { kind: "directory", path: directory, readonly: !writable },
-        async freeze(ignore, freezeSignal) {
+        async freeze(skipped, freezeSignal) {
           const outDirectory = join(base, "changes");
           const index = await jobs.changes(
-            { directory, baselineFile, outDirectory, overlayXattrs, ignore },
+            { directory, baselineFile, outDirectory, overlayXattrs, ...skipped },
             freezeSignal,
           );
           return { directory: outDirectory, index: () => Promise.resolve(index) };

@@ -33,12 +33,12 @@ export function overlaySnapshotter(place: LayerPlace): Snapshotter {
       }
       return {
         root: { kind: "overlay", stack: writable ? { lowers, upper, work } : { lowers }, readonly: !writable },
-        freeze: (ignore) =>
+        freeze: (skipped) =>
           Promise.resolve({
             directory: upper,
             index: async (directory, diffSignal) =>
               await place.jobs.diff(
-                { upper: directory, lowers: directories.toReversed(), overlayXattrs: place.overlayXattrs, ignore },
+                { upper: directory, lowers: directories.toReversed(), overlayXattrs: place.overlayXattrs, ...skipped },
                 diffSignal,
               ),
           }),

@@ -25,11 +25,19 @@ export interface Frozen {
   index(directory: string, signal: AbortSignal): Promise<LayerIndex>;
 }
 
+/** Absolute paths that are no changes of a step's. */
+export interface SkippedPaths {
+  /** What the runtime made. */
+  readonly ignore: readonly BytePath[];
+  /** What nobody wants in a layer, with all that is below it. */
+  readonly leaveOut?: readonly BytePath[];
+}
+
 /** A rootfs in use. Disposing it removes everything but what `freeze` gave away. */
 export interface Prepared extends AsyncDisposable {
   readonly root: PreparedRoot;
-  /** Ends the use, after the process is gone; call once. `ignore` are paths the runtime made and that never count as changes. */
-  freeze(ignore: readonly BytePath[], signal: AbortSignal): Promise<Frozen>;
+  /** Ends the use, after the process is gone; call once. */
+  freeze(skipped: SkippedPaths, signal: AbortSignal): Promise<Frozen>;
 }
 
 export interface Snapshotter {

@@ -188,6 +188,26 @@ suite("a job", { skip: whyNoBusybox() ?? false }, () => {
     assert.equal(mapped.code, 0, mapped.stderr);
   });
 
+  test("paths that nobody wants reach no layer, however they were changed", async () => {
+    const run = "mkdir -p /var/run /out/below && echo x | tee /var/run/x /out/below/y /kept && rm -rf /tmp";
+    writeFileSync(join(folder, "ignores"), `FROM fixture:busybox\nRUN ${run}\n`);
+    const args = ["--no-push", "-c", join(folder, "app"), "-f", join(folder, "ignores"), "--tar-path"];
+    const names = async (file: string, ...more: readonly string[]): Promise<string> => {
+      const path = join(folder, file);
+      const ended = await job([...args, path, ...more]);
+      assert.equal(ended.code, 0, ended.stderr);
+      const manifest = execFileSync("tar", ["-xOf", path, "manifest.json"], { encoding: "utf8" });
+      const last = (JSON.parse(manifest) as { Layers: string[] }[])[0]?.Layers.at(-1) ?? "";
+      const layer = execFileSync("tar", ["-xOf", path, last]);
+      return execFileSync("tar", ["-tz"], { input: layer, encoding: "utf8" }).replaceAll("\n", " ");
+    };
+    assert.equal(await names("less.tar", "--ignore-path=/out/below", "--ignore-path", "/tmp"), "kept out/ var/ ");
+    assert.equal(
+      await names("more.tar", "--ignore-var-run=false"),
+      "kept out/ out/below/ out/below/y .wh.tmp var/ var/run/ var/run/x ",
+    );
+  });
+
   test("one layer is all that is asked for", async () => {
     writeFileSync(join(folder, "several"), "FROM fixture:busybox\nCOPY file /a\nCOPY file /b\nLABEL x=y\n");
     const args = ["-c", join(folder, "app"), "-f", join(folder, "several"), "-d", `${registry.host}/single`];

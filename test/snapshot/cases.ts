@@ -75,7 +75,7 @@ export async function snapshotterCases(kind: "overlay" | "copy", file: string): 
         NEVER,
       );
       assert.equal(result.exitCode, 0, Buffer.concat(said).toString());
-      return engine.layers.fromFrozen(await root.freeze([], NEVER), 0, NEVER);
+      return engine.layers.fromFrozen(await root.freeze({ ignore: [] }, NEVER), 0, NEVER);
     }
 
     const cases: readonly (readonly [name: string, script: string, want: readonly string[]])[] = [

@@ -69,6 +69,8 @@ export interface ConvertOptions {
   readonly ulimits: readonly { readonly name: string; readonly soft: number; readonly hard: number }[];
   readonly shmSizeBytes: number;
   readonly cgroupParent: string;
+  /** Absolute paths that no RUN puts into a layer. */
+  readonly leaveOut?: readonly string[] | undefined;
   /** Entitlements granted: "network.host", "security.insecure". */
   readonly allow: readonly string[];
   /** SOURCE_DATE_EPOCH in seconds, when given by the request (a build arg of that name counts as well). */

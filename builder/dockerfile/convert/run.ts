@@ -133,7 +133,7 @@ function withMasks(variables: StageVariables, mounts: readonly Mount[]): EnvLook
 
 type Sandbox = Pick<
   ExecOp,
-  "network" | "security" | "hostname" | "extraHosts" | "ulimits" | "shmSizeBytes" | "cgroupParent"
+  "network" | "security" | "hostname" | "extraHosts" | "ulimits" | "shmSizeBytes" | "cgroupParent" | "leaveOut"
 >;
 
 function sandboxOf({ options, buildArgs }: Conversion, instruction: Run): Sandbox {
@@ -145,9 +145,10 @@ function sandboxOf({ options, buildArgs }: Conversion, instruction: Run): Sandbo
   if (security !== "sandbox" && security !== "insecure") throw fault(`unsupported security mode "${security}"`);
   if (network === "host") requireGrant(options.allow, "network.host");
   if (security === "insecure") requireGrant(options.allow, "security.insecure");
-  const { extraHosts, ulimits, shmSizeBytes, cgroupParent } = options;
+  const { extraHosts, ulimits, shmSizeBytes, cgroupParent, leaveOut = [] } = options;
   const hostname = buildArgs.get("BUILDKIT_SANDBOX_HOSTNAME") || options.hostname || "";
-  return { network, security, hostname, extraHosts, ulimits, shmSizeBytes, cgroupParent };
+  const sandbox = { network, security, hostname, extraHosts, ulimits, shmSizeBytes, cgroupParent } as const;
+  return leaveOut.length === 0 ? sandbox : { ...sandbox, leaveOut };
 }
 
 function requireGrant(granted: readonly string[], entitlement: string): void {

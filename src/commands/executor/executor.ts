@@ -16,6 +16,7 @@ import { readRequest } from "../build-request.ts";
 import type { Command, CommandContext } from "../command.ts";
 import { readArguments } from "../command.ts";
 import { openStdin } from "../stdin.ts";
+import { cacheArguments } from "./cache.ts";
 import { jobContext } from "./context.ts";
 import { tellPod, writeResultFiles } from "./files.ts";
 import { withGitLogin } from "./git-login.ts";
@@ -119,7 +120,7 @@ async function jobRequest(
     git: textOf(args, "git"),
   };
   const request = await readRequest({
-    args: buildArguments(args),
+    args: buildArguments(args, outputs.destinations),
     context: jobContext(job, environment, stdin),
     root,
     outputs: withImmutableTags(outputs, isOn(args, "push-ignore-immutable-tag-errors")),
@@ -135,6 +136,7 @@ async function jobRequest(
     ...request,
     session: withGitLogin(request.session, environment),
     registryRetries: Math.max(...retries),
+    leaveOut: [...listOf(args, "ignore-path"), ...(textOf(args, "ignore-var-run") === "false" ? [] : ["/var/run"])],
     ...(isOn(args, "single-snapshot") ? { squash: "new" as const } : {}),
   };
 }
@@ -145,7 +147,7 @@ function withImmutableTags(outputs: JobOutputs, keepImmutableTags: boolean): Job
 }
 
 /** The flags that mean the same to a build, under its names. */
-function buildArguments(args: Arguments): Arguments {
+function buildArguments(args: Arguments, destinations: readonly string[]): Arguments {
   const names = {
     "build-arg": "build-arg",
     "custom-platform": "platform",
@@ -155,7 +157,7 @@ function buildArguments(args: Arguments): Arguments {
     secret: "secret",
     target: "target",
   };
-  const values = new Map<string, readonly string[]>();
+  const values = new Map<string, readonly string[]>(cacheArguments(args, destinations));
   for (const [from, to] of Object.entries(names)) if (args.values.has(from)) values.set(to, listOf(args, from));
   return { values, positionals: [], notes: [] };
 }
