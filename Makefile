@@ -22,7 +22,7 @@ LAUNCHER_SOURCES := $(wildcard builder/executor/launcher/*.[ch])
 # Folders too: a file that is gone or new changes its folder.
 SOURCES := $(shell find builder src -name '*.ts' -o -name '*.json' -o -type d)
 
-.PHONY: build demo test check format bench soak install clean help
+.PHONY: build demo test check format bench soak image install clean help
 
 build: $(MODULES) $(DIST) $(BUNDLE) $(if $(LAUNCHER_SOURCES),$(LAUNCHER)) ## modules, dist/ and the launcher; does only what is needed (the default)
 
@@ -53,6 +53,9 @@ soak: build ## many builds at once, killed at random, checks the store; then lon
 	@CONFORMANCE=all node tools/test.ts test/conformance.test.ts
 	@INVALIDATION=all node tools/test.ts test/invalidation.test.ts
 	@INTERRUPTIONS=100 node --test test/transport/registry-interrupt.test.ts
+
+image: build ## our own images (executor, debug, daemon) as OCI layouts in dist/images, made by tsbuild itself
+	@node tools/image.ts
 
 install: build ## to PREFIX (/usr/local for root, else ~/.local), below DESTDIR if given; brings its own Node
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' node tools/install.ts

@@ -1,6 +1,6 @@
 // A container as Kubernetes makes one of a pod, by runc: with a container's ordinary capabilities and Docker's filter of
-// system calls ("default"), or as an ordinary user with nothing at all ("restricted"). Its files are this machine's own,
-// read-only; what it may write is an empty folder.
+// system calls ("default"), or as an ordinary user with nothing at all ("restricted"). Its files are this machine's own or
+// those of an image, read-only; what it may write is an empty folder.
 
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
@@ -35,10 +35,13 @@ export class Pod implements Disposable {
   readonly work: string;
   readonly #folder: string;
   readonly #level: PodLevel;
+  readonly #rootfs: string | undefined;
   #runs = 0;
 
-  constructor(level: PodLevel) {
+  /** `rootfs` holds an image's files; without it they are this machine's. */
+  constructor(level: PodLevel, rootfs?: string) {
     this.#level = level;
+    this.#rootfs = rootfs;
     this.#folder = mkdtempSync(join(tmpdir(), "tsbuild-pod-"));
     this.work = join(this.#folder, "work");
     mkdirSync(this.work, { mode: 0o777 });
@@ -59,8 +62,9 @@ export class Pod implements Disposable {
   async run(...args: readonly string[]): Promise<PodEnded> {
     const id = `tsbuild-pod-${process.pid}-${this.#runs++}`;
     const bundle = join(this.#folder, id);
-    mkdirSync(join(bundle, "rootfs"), { recursive: true });
-    writeFileSync(join(bundle, "config.json"), JSON.stringify(this.#config(args, join(bundle, "rootfs"))));
+    const rootfs = this.#rootfs ?? join(bundle, "rootfs");
+    mkdirSync(this.#rootfs === undefined ? rootfs : bundle, { recursive: true });
+    writeFileSync(join(bundle, "config.json"), JSON.stringify(this.#config(args, rootfs)));
     const child = spawn("runc", ["run", "--no-new-keyring", "-b", bundle, id], { stdio: ["ignore", "pipe", "pipe"] });
     let [stdout, stderr] = ["", ""];
     child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
@@ -78,7 +82,8 @@ export class Pod implements Disposable {
     const uid = isRestricted ? ORDINARY_UID : 0;
     for (const name of ["proc", "dev", "sys", "tmp", "pod"]) mkdirSync(join(rootfs, name), { recursive: true });
     // What is a link on this machine is one in the pod: /bin, /lib.
-    const shown = ["/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc", REPOSITORY].filter((path) => existsSync(path));
+    const own = this.#rootfs === undefined ? ["/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc", REPOSITORY] : [];
+    const shown = own.filter((path) => existsSync(path));
     const mounts = shown.flatMap((path) => {
       if (!lstatSync(path).isSymbolicLink()) return [bind(path, path, ["ro"])];
       spawnSync("ln", ["-sfn", readlinkSync(path), join(rootfs, path)]);
@@ -94,7 +99,7 @@ export class Pod implements Disposable {
         capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities },
         noNewPrivileges: isRestricted,
       },
-      root: { path: "rootfs", readonly: true },
+      root: { path: rootfs, readonly: true },
       hostname: "pod",
       mounts: [
         { destination: "/proc", type: "proc", source: "proc", options: ["nosuid", "noexec", "nodev"] },
