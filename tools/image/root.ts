@@ -33,7 +33,9 @@ export function layOutImage(checkout: string, context: string): void {
   const home = path.join(root, "kaniko");
   const program = path.join(home, "program");
   mkdirSync(program, { recursive: true });
-  for (const item of ["bin", "dist/src", "dist/builder", "package.json", "LICENSE"])
+  const bundled = globSync("dist/*.cjs", { cwd: checkout });
+  const launcher = "dist/builder/executor/launcher/tsbuild-launcher";
+  for (const item of ["bin", ...bundled, launcher, "package.json", "LICENSE"])
     cpSync(path.join(checkout, item), path.join(program, item), { recursive: true });
   copyModules(checkout, program);
   copyProgram(process.execPath, path.join(program, "node"), root);

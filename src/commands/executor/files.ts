@@ -50,6 +50,8 @@ export async function tellPod(error: BuildError): Promise<void> {
 
 async function write(path: string | undefined, text: string): Promise<void> {
   if (path === undefined || path === "") return;
+  // What the runtime has put there (/dev/termination-log) cannot be replaced, only written to.
+  if (path.startsWith("/dev/")) return await writeFile(path, text);
   await mkdir(dirname(path), { recursive: true, mode: PRIVATE_FOLDER });
   await writeWhole(path, text);
 }
