@@ -208,6 +208,29 @@ suite("a job", { skip: whyNoBusybox() ?? false }, () => {
     );
   });
 
+  test("layers come from a cache of layers: in a registry or in a folder", async () => {
+    writeFileSync(join(folder, "cached"), "FROM fixture:busybox\nRUN date +%s%N >/time\n");
+    const args = ["-c", join(folder, "app"), "-f", join(folder, "cached"), "--reproducible", "--cache"];
+    const places = [
+      ["-d", `${registry.host}/team/cached`],
+      ["--no-push", `--cache-repo=oci:${join(folder, "layers")}`],
+    ];
+    for (const [number, place] of places.entries()) {
+      const digests = [];
+      for (const [run, home] of ["first", "second"].entries()) {
+        // Another store: what is the same comes from the cache.
+        const other = workshop.room({});
+        const file = join(folder, `${number}-${home}`);
+        const ended = await new Running(["--root", other.root, "executor", ...args, ...place, "--digest-file", file], other.home).ended; // prettier-ignore
+        assert.equal(ended.code, 0, ended.stderr);
+        assert.equal(/RUN date.* \(cached\)/.test(ended.stderr), run === 1, ended.stderr);
+        digests.push(readFileSync(file, "utf8"));
+      }
+      assert.equal(digests[0], digests[1]);
+    }
+    assert.ok(registry.manifests.get("team/cached/cache")?.has("latest"));
+  });
+
   test("one layer is all that is asked for", async () => {
     writeFileSync(join(folder, "several"), "FROM fixture:busybox\nCOPY file /a\nCOPY file /b\nLABEL x=y\n");
     const args = ["-c", join(folder, "app"), "-f", join(folder, "several"), "-d", `${registry.host}/single`];
