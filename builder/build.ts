@@ -133,7 +133,7 @@ async function stages({ engine, secrets, inputs, recording, startedMs, signal }:
     const squashed = await squashIfAsked(parts, outcomes);
     const cached = (await caches?.inline(solved, squashed)) ?? squashed;
     const result = await exportGuarded(parts, await attestIfAsked(parts, cached, file, startedMs));
-    await caches?.write(solved);
+    await caches?.write({ ...solved, guard: await secrets.outputs(targets) });
     return result;
   };
   const result = caches === undefined ? await finish() : await caches.retrying(finish);

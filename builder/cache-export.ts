@@ -13,7 +13,7 @@ import { formatTime } from "./core/clock.ts";
 import type { Descriptor } from "./core/descriptor.ts";
 import type { Digest } from "./core/digest.ts";
 import { digestOf } from "./core/digest.ts";
-import { asBuildError } from "./core/errors.ts";
+import { asBuildError, BuildError } from "./core/errors.ts";
 import { formatReference, parseReference } from "./core/reference.ts";
 import type { Engine } from "./engine.ts";
 import type { Vertex } from "./graph/vertex.ts";
@@ -37,6 +37,8 @@ export interface SolvedBuild {
   readonly refs: readonly Ref[];
   /** A vertex's result, if it is known; runs nothing. */
   readonly known: (vertex: Vertex) => Promise<OpResult | undefined>;
+  /** Refuses layers that hold a secret. */
+  readonly guard?: { checkLayer(layer: StoredLayer, step: string, signal: AbortSignal): Promise<void> } | undefined;
   /** How the blobs of the build are made. */
   readonly blobs: BlobOptions;
   readonly signal: AbortSignal;
@@ -54,7 +56,7 @@ export async function exportCaches(build: SolvedBuild): Promise<void> {
       await told(request, nameOf(spec), () => exportCache(build, spec, vertex), vertex);
     } catch (error) {
       signal.throwIfAborted();
-      if (!spec.ignoreError) throw error;
+      if (!spec.ignoreError || (error instanceof BuildError && error.code === "SECRET_IN_RESULT")) throw error;
       request.events({
         kind: "warning",
         message: `the cache was not written to ${placeOf(spec)}: ${asBuildError(error).message}`,
@@ -72,7 +74,10 @@ async function exportCache(build: SolvedBuild, spec: PlacedCache, vertex: Digest
     const collector = new Collector();
     const world = {
       tree: async (of: Vertex) => await (await build.known(of))?.tree(signal),
-      result: async (of: Vertex) => await resultOf(build, of, spec.mode, (layer) => describe(layer)),
+      result: async (of: Vertex) => {
+        await checkSecrets(build, of);
+        return await resultOf(build, of, spec.mode, (layer) => describe(layer));
+      },
     };
     await collectRecords(build.targets, build.keys, world, collector, signal);
     return collector.finish();
@@ -103,6 +108,13 @@ async function exportCache(build: SolvedBuild, spec: PlacedCache, vertex: Digest
     const facts = { diffId: blob.diffId, createdAt, form: form !== undefined && isForm(form) ? form : undefined };
     return { mediaType, digest, size, annotations: layerAnnotations(facts) };
   }
+}
+
+/** What a step added is looked through where it was made; what came with a cache went through there. */
+async function checkSecrets({ guard, known, signal }: SolvedBuild, vertex: Vertex): Promise<void> {
+  const result = guard === undefined ? undefined : await known(vertex);
+  const top = result instanceof RefResult ? result.layers.at(-1) : undefined;
+  if (top?.createdMs !== undefined && (await top.isHere())) await guard?.checkLayer(top, vertex.options.name, signal);
 }
 
 /** The layers of a vertex that travel: with "min" only what the images are made of. */

@@ -120,7 +120,8 @@ class Attributes<T extends string> {
     if (named === undefined) throw this.fault("type is required", `types are ${types.join(", ")}`);
     const type = types.find((candidate) => candidate === named);
     if (type === undefined) {
-      if (named === "azblob") throw new BuildError("UNSUPPORTED", `${flag}: type=${named} is not supported yet`);
+      if (["gha", "s3", "azblob"].includes(named))
+        throw new BuildError("UNSUPPORTED", `${flag}: type=${named} is not supported yet`);
       throw this.fault(`unknown type "${named}"`, `types are ${types.join(", ")}`);
     }
     this.type = type;

@@ -2,7 +2,7 @@
 // more than the steps it would have spared.
 
 import assert from "node:assert/strict";
-import { cpSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { digestOf } from "../../builder/core/digest.ts";
@@ -129,6 +129,30 @@ suite("caches that travel", { skip: whyNoBusybox() ?? false }, () => {
     assert.match(ended.stderr, /the cache was not written to ".*file"/);
     const strict = await one.build([`--cache-to=type=local,dest=${file},ignore-error=false`, "-o", "type=cacheonly"]);
     assert.notEqual(strict.code, 0);
+  });
+
+  test("a layer that holds a secret goes into no cache", async () => {
+    const leaking = workshop.room({
+      Dockerfile: [
+        "FROM fixture:busybox AS tools",
+        "RUN --mount=type=secret,id=s cp /run/secrets/s /kept",
+        "FROM fixture:busybox",
+        "RUN --mount=from=tools,target=/t true",
+      ].join("\n"),
+    });
+    const secret = join(leaking.home, "secret");
+    writeFileSync(secret, "very-secret-value-of-a-test");
+    const folder = join(leaking.home, "leaked");
+    const words = [
+      `--cache-to=type=local,dest=${folder},mode=max`,
+      `--secret=id=s,src=${secret}`,
+      "-o",
+      "type=cacheonly",
+    ];
+    const { code, stderr } = await leaking.build(words);
+    assert.notEqual(code, 0);
+    assert.match(stderr, /kept/);
+    assert.equal(existsSync(join(folder, "index.json")), false);
   });
 
   test("--no-cache-filter runs a stage again whatever the cache has", async () => {
