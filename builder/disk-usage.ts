@@ -1,6 +1,7 @@
 // What a store takes of the disk, and what may go: `du` and `prune`.
 
 import { join } from "node:path";
+import type { StoreDatabase } from "./cache/database.ts";
 import { openDatabase } from "./cache/database.ts";
 import { Ledger } from "./cache/ledger.ts";
 import { NamespaceNeeded } from "./core/namespace.ts";
@@ -53,8 +54,15 @@ export async function prune(request: PruneRequest, signal: AbortSignal): Promise
   return store.collector.collect([rule], { onRemoved: request.onRemoved, signal });
 }
 
+/** The parts that look after the disk. */
+export interface OpenDisk extends Disposable {
+  readonly database: StoreDatabase["database"];
+  readonly ledger: Ledger;
+  readonly collector: Collector;
+}
+
 /** A store without a lease: only looked at, or cleared. */
-export async function openDisk(root: string): Promise<Disposable & { readonly collector: Collector }> {
+export async function openDisk(root: string): Promise<OpenDisk> {
   await prepareStore(root);
   const own = join(root, "tsbuild");
   const leases = join(own, "leases");
@@ -62,5 +70,12 @@ export async function openDisk(root: string): Promise<Disposable & { readonly co
   const { database } = openDatabase(join(own, "cache.db"));
   const ledger = new Ledger(database, leases, Date.now);
   const collector = new Collector({ root, database, ledger, privileged: isPrivileged(), now: Date.now });
-  return { collector, [Symbol.dispose]: () => database.close() };
+  return {
+    database,
+    ledger,
+    collector,
+    [Symbol.dispose]: () => {
+      if (database.isOpen) database.close();
+    },
+  };
 }

@@ -51,6 +51,7 @@ const COMMANDS: readonly CommandEntry[] = [
   { name: "rmi", help: "Take names of images away", load: async () => (await import("./commands/images.ts")).rmi },
   { name: "du", help: "Show what the local store takes of the disk", load: async () => (await import("./commands/du.ts")).du },
   { name: "prune", help: "Remove build cache", load: async () => (await import("./commands/prune.ts")).prune },
+  { name: "fsck", help: "Look for damage in the local store, and mend it", load: async () => (await import("./commands/fsck.ts")).fsck },
   { name: "login", help: "Log in to a registry", load: async () => (await import("./commands/login.ts")).login },
   { name: "logout", help: "Forget a login", load: async () => (await import("./commands/login.ts")).logout },
   { name: "registry", help: "Say how a registry is reached, and why", load: async () => (await import("./commands/registry.ts")).registry },

@@ -170,6 +170,11 @@ export class Ledger {
     });
   }
 
+  /** Whether another process has a lease. */
+  isUsed(): boolean {
+    return this.#leaseFiles().some(({ number }) => number !== this.#lease?.number);
+  }
+
   /**
    * Takes items away unless one of them is in use by somebody: `remove` moves their files aside, during which nobody can
    * begin to use them. False when one is in use.

@@ -1,6 +1,6 @@
 // Which blobs images need, read from the documents of the store.
 
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as v from "valibot";
 import { isErrno } from "../core/errors.ts";
@@ -25,6 +25,8 @@ export interface NamedBlobs {
   readonly blobs: ReadonlySet<string>;
   /** Documents that are there and cannot be read: what they name is not known. */
   readonly unreadable: readonly string[];
+  /** What manifests that are there name, and is not there. */
+  readonly missing: readonly string[];
 }
 
 /** The images of `<root>/index.json`. Throws `STORE` when that cannot be read: then nothing is known of any. */
@@ -49,20 +51,26 @@ export function readNamedBlobs(root: string): NamedBlobs[] {
 function blobsBelow(root: string, digest: string): Omit<NamedBlobs, "name"> {
   const blobs = new Set<string>();
   const unreadable: string[] = [];
-  const pending = [{ digest, isDocument: true }];
+  const missing: string[] = [];
+  const pending = [{ digest, isDocument: true, isTop: true }];
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
     const hex = next.digest.replace(/^sha256:/, "");
     if (blobs.has(hex)) continue;
     blobs.add(hex);
-    if (!next.isDocument) continue;
+    if (!next.isDocument) {
+      if (!existsSync(join(root, "blobs/sha256", hex))) missing.push(next.digest);
+      continue;
+    }
     const document = readDocument(root, hex);
     if (document === "damaged") unreadable.push(hex);
+    if (document === undefined && next.isTop) missing.push(next.digest);
     if (document === "damaged" || document === undefined) continue;
-    for (const child of document.manifests ?? []) pending.push({ digest: child.digest, isDocument: true });
+    for (const child of document.manifests ?? [])
+      pending.push({ digest: child.digest, isDocument: true, isTop: false });
     for (const child of [document.config ?? [], document.layers ?? [], document.blobs ?? []].flat())
-      pending.push({ digest: child.digest, isDocument: false });
+      pending.push({ digest: child.digest, isDocument: false, isTop: false });
   }
-  return { blobs, unreadable };
+  return { blobs, unreadable, missing };
 }
 
 /** A manifest or index; undefined when it is not there: an index may name platforms that were never fetched. */

@@ -32,7 +32,7 @@ interface ResultRow {
 }
 
 /** All cache records; `layers` is undefined of one that is damaged. */
-function readResults(database: DatabaseSync): ResultRow[] {
+export function readResults(database: DatabaseSync): ResultRow[] {
   return database
     .prepare("SELECT key, name, layers FROM results ORDER BY created, key")
     .all()

@@ -18,11 +18,12 @@ export function temporaryPath(directory: string, label = "blob"): string {
 
 /**
  * Removes what dead processes left in a directory of temporary files; what cannot be judged after a day. `before` is
- * told of each path that is about to go.
+ * told of each path that is about to go, or would go.
  */
 export async function sweepTemporary(
   directory: string,
   before: (path: string) => void = () => undefined,
+  then: "remove" | "keep" = "remove",
 ): Promise<number> {
   let swept = 0;
   for (const name of await readdir(directory)) {
@@ -31,7 +32,7 @@ export async function sweepTemporary(
     if (alive === true) continue;
     if (alive === undefined && !(await isOld(path))) continue;
     before(path);
-    await rm(path, { recursive: true, force: true });
+    if (then === "remove") await rm(path, { recursive: true, force: true });
     swept++;
   }
   return swept;

@@ -1,10 +1,10 @@
 // `du` and `prune` on stores that builds have filled, and the ceiling that builds run into.
 
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
+import { onDiskBytes } from "../support/on-disk.ts";
 import { whyNoBusybox } from "../support/busybox.ts";
 import type { Room } from "../robustness/workshop.ts";
 import { Running, Workshop } from "../robustness/workshop.ts";
@@ -34,18 +34,11 @@ suite("the disk of a store", { skip: whyNoBusybox() ?? false }, () => {
     return JSON.parse(stdout) as Awaited<ReturnType<typeof usage>>;
   }
 
-  /** du(1). */
-  function onDisk(path: string): number {
-    const { stdout, stderr } = spawnSync("du", ["-s", "--block-size=1", path], { encoding: "utf8" });
-    assert.equal(stderr, "");
-    return Number.parseInt(stdout, 10);
-  }
-
   test("du finds what du(1) finds; prune leaves the images, and the next build is right", async () => {
     const room = workshop.room({ Dockerfile: DOCKERFILE, file: "text" });
     const first = await room.succeed(["--reproducible", "-t", "kept"]);
     const before = await usage(room);
-    assert.equal(before.onDisk, onDisk(room.root));
+    assert.equal(before.onDisk, onDiskBytes(room.root));
     const kinds = (list: typeof before): string[] => [...new Set(list.items.map(({ kind }) => kind))].toSorted();
     assert.deepEqual(kinds(before), ["cache mount", "context digests", "layer", "lookup table"]);
 
@@ -65,7 +58,7 @@ suite("the disk of a store", { skip: whyNoBusybox() ?? false }, () => {
     assert.match(all.stdout, /Description: +\[stage-0 4\/4\] RUN mkdir/);
     const after = await usage(room);
     assert.deepEqual(after.items, []);
-    assert.equal(after.onDisk, onDisk(room.root));
+    assert.equal(after.onDisk, onDiskBytes(room.root));
     assert.equal((await tsbuild(room, "validate", "kept")).code, 0);
     assert.deepEqual(readdirSync(join(room.root, "tsbuild/layers")), []);
     const again = await room.succeed(["--reproducible", "-t", "kept"]);
@@ -81,7 +74,7 @@ suite("the disk of a store", { skip: whyNoBusybox() ?? false }, () => {
       fill(mib);
       const { stderr } = await room.succeed([], { env });
       assert.doesNotMatch(stderr, /WARN/);
-      assert.ok(onDisk(room.root) <= 30 * 2 ** 20, `${onDisk(room.root)} bytes`);
+      assert.ok(onDiskBytes(room.root) <= 30 * 2 ** 20, `${onDiskBytes(room.root)} bytes`);
     }
     fill(40);
     const failed = await room.build(["-t", "x"], { env });
@@ -90,7 +83,7 @@ suite("the disk of a store", { skip: whyNoBusybox() ?? false }, () => {
       failed.stderr,
       /may take 31\.5 MB; it takes .* MB, and 4\d\.\d MB more are needed: .*images with a name/,
     );
-    assert.ok(onDisk(room.root) <= 30 * 2 ** 20);
+    assert.ok(onDiskBytes(room.root) <= 30 * 2 ** 20);
     assert.deepEqual(room.temporaries(), []);
     fill(5);
     await room.succeed(["-t", "x"], { env });
@@ -103,7 +96,7 @@ suite("the disk of a store", { skip: whyNoBusybox() ?? false }, () => {
     const failed = await room.build([], { env: { TSBUILD_MAX_USED_SPACE: "20m" } });
     assert.equal(failed.code, 73, failed.stderr);
     assert.match(failed.stderr, /may take 21\.0 MB/);
-    assert.ok(onDisk(room.root) <= 20 * 2 ** 20);
+    assert.ok(onDiskBytes(room.root) <= 20 * 2 ** 20);
     assert.deepEqual(room.temporaries(), []);
     assert.ok(existsSync(join(room.root, "index.json")));
   });

@@ -1,6 +1,6 @@
 // One build as a process, which may be killed after a while.
 
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import path from "node:path";
 import process from "node:process";
 
@@ -11,6 +11,8 @@ export interface BuildRun {
   readonly context: string;
   readonly args: readonly string[];
   readonly home: string;
+  /** What the store may take, as TSBUILD_MAX_USED_SPACE has it. */
+  readonly ceiling?: string;
   /** SIGKILL after so long; a build that is faster ends by itself. */
   readonly killAfterMs?: number;
 }
@@ -26,7 +28,11 @@ export interface BuildEnd {
 export async function runBuild(run: BuildRun): Promise<BuildEnd> {
   const args = [TSBUILD, "--root", run.storeRoot, "build", "--progress", "plain", ...run.args, run.context];
   const child = spawn(process.execPath, args, {
-    env: { PATH: process.env["PATH"] ?? "", HOME: run.home },
+    env: {
+      PATH: process.env["PATH"] ?? "",
+      HOME: run.home,
+      ...(run.ceiling === undefined ? {} : { TSBUILD_MAX_USED_SPACE: run.ceiling }),
+    },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let stdout = "";
@@ -46,4 +52,16 @@ export async function runBuild(run: BuildRun): Promise<BuildEnd> {
       });
     });
   });
+}
+
+/** Another command of the program on the store; its exit code and what it said. */
+export function runCommand(
+  storeRoot: string,
+  home: string,
+  ...args: readonly string[]
+): { code: number; text: string } {
+  const env = { PATH: process.env["PATH"] ?? "", HOME: home };
+  const words = [TSBUILD, "--root", storeRoot, ...args];
+  const { status, stdout, stderr } = spawnSync(process.execPath, words, { env, encoding: "utf8" });
+  return { code: status ?? -1, text: `${stdout}${stderr}` };
 }

@@ -1,6 +1,7 @@
 // Many builds at once on one store, many of them killed at random; then everything in the store is checked: each blob's
-// digest, each recorded layer, each image, and that the next builds are right. Prints figures; fails on the first thing
-// that is wrong. SOAK_SECONDS says how long (600).
+// digest, each recorded layer, each image, that `fsck` finds nothing, that the store is below its ceiling, and that the
+// next builds are right. Prints figures; fails on the first thing that is wrong. It goes on for SOAK_SECONDS (600), and
+// until SOAK_KILLS (200) builds were killed.
 
 import assert from "node:assert/strict";
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -9,12 +10,15 @@ import path from "node:path";
 import process from "node:process";
 
 import { buildBase, whyNoBusybox } from "../../test/support/busybox.ts";
-import { type BuildEnd, runBuild } from "./build.ts";
+import { type BuildEnd, runBuild, runCommand } from "./build.ts";
 import { checkStore } from "./check-store.ts";
 
 const SECONDS = Number(process.env["SOAK_SECONDS"] ?? "600");
 const LANES = availableParallelism() + 2;
+const KILLS = Number(process.env["SOAK_KILLS"] ?? "200");
 const VARIANTS = 6;
+/** Less than all contexts and rounds take: garbage is collected all the time. */
+const CEILING_MIB = 160;
 
 const missing = whyNoBusybox();
 if (missing !== undefined) {
@@ -39,7 +43,7 @@ try {
 /** Builds one context after the other until the time is over, killing about every second one somewhere. */
 async function runLane(lane: number, contexts: readonly string[], storeRoot: string, until: number): Promise<void> {
   const random = randomNumbers(lane + 1);
-  for (let round = 0; Date.now() < until; round++) {
+  while (Date.now() < until || figures.killed < KILLS) {
     const context = contexts[Math.floor(random() * contexts.length)] ?? "";
     const args = ["--build-arg", `ROUND=${Math.floor(random() * 4)}`, "-t", `soak:${path.basename(context)}`];
     if (random() < 0.3) args.push("--no-cache");
@@ -50,6 +54,7 @@ async function runLane(lane: number, contexts: readonly string[], storeRoot: str
       context,
       args,
       home: folder,
+      ceiling: `${CEILING_MIB}m`,
       ...(killAfterMs === undefined ? {} : { killAfterMs }),
     });
     count(end);
@@ -70,16 +75,21 @@ async function checkEnd(contexts: readonly string[], storeRoot: string): Promise
   for (const context of contexts) {
     const args = ["--reproducible", "--build-arg", "ROUND=0", "-t", "soak:end"];
     const [here, there] = [
-      await runBuild({ storeRoot, context, args, home: folder }),
+      await runBuild({ storeRoot, context, args, home: folder, ceiling: `${CEILING_MIB}m` }),
       await runBuild({ storeRoot: path.join(folder, "fresh"), context, args, home: folder }),
     ];
     assert.equal(here.code, 0, here.stderr);
     assert.equal(there.code, 0, there.stderr);
     assert.equal(here.digest, there.digest, `${context}: the store that was soaked gives another image`);
   }
+  const fsck = runCommand(storeRoot, folder, "fsck");
+  assert.equal(fsck.code, 0, fsck.text);
+  const { onDisk } = JSON.parse(runCommand(storeRoot, folder, "du", "--json").text) as { onDisk: number };
+  assert.ok(onDisk <= CEILING_MIB * 2 ** 20, `the store takes ${onDisk} bytes, more than ${CEILING_MIB} MiB`);
   const found = await checkStore(storeRoot);
   console.log(`builds     ${figures.builds}, of which killed ${figures.killed}, succeeded ${figures.succeeded}`);
   console.log(`blobs      ${found.blobs}, ${Math.round(found.bytes / 1024)} KiB, every digest right`);
+  console.log(`disk       ${Math.round(onDisk / 2 ** 20)} of ${CEILING_MIB} MiB; fsck finds nothing`);
   console.log(`layers     ${found.recorded} recorded and whole, ${found.layers} on disk, none unfinished`);
   console.log(`images     ${found.images} whole, ${contexts.length} contexts build the same as on a fresh store`);
 }

@@ -1,0 +1,154 @@
+// Faults put into a store: each is found, mended, and never makes a wrong image. Builds that are killed: the store is in
+// order afterwards, and below its ceiling.
+
+import assert from "node:assert/strict";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { after, before, suite, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { onDiskBytes } from "../support/on-disk.ts";
+import { whyNoBusybox } from "../support/busybox.ts";
+import type { Ended, Room } from "../robustness/workshop.ts";
+import { Running, Workshop } from "../robustness/workshop.ts";
+
+const DOCKERFILE = `\
+FROM fixture:busybox
+COPY file /
+RUN echo made >/made
+RUN echo third >/third
+`;
+
+suite("a damaged store", { skip: whyNoBusybox() ?? false }, () => {
+  let workshop: Workshop;
+  before(async () => (workshop = await Workshop.open()));
+  after(() => workshop.close());
+
+  async function fsck(room: Room, ...args: readonly string[]): Promise<Ended> {
+    return await new Running(["--root", room.root, "fsck", ...args], room.home).ended;
+  }
+
+  test("every fault is found and mended, and the next build gives the same image", async () => {
+    const room = workshop.room({ Dockerfile: DOCKERFILE, file: "text" });
+    const first = digestIn(await room.succeed(["--reproducible", "-t", "own"]));
+    const clean = await fsck(room);
+    assert.equal(clean.code, 0, clean.stdout);
+
+    const faults = damage(room.root, first);
+    const found = await fsck(room);
+    assert.equal(found.code, 4, found.stdout);
+    for (const fault of faults) assert.match(found.stdout, fault);
+    assert.match(found.stdout, new RegExp(`^${faults.length} faults, 0 mended`, "m"));
+
+    const mended = await fsck(room, "--repair");
+    assert.equal(mended.code, 1, mended.stdout);
+    const after = await fsck(room);
+    assert.equal(after.code, 0, after.stdout);
+    assert.equal(digestIn(await room.succeed(["--reproducible", "-t", "own"])), first);
+  });
+
+  test("records that are damaged are put aside, with a warning, and steps run again", async () => {
+    const room = workshop.room({ Dockerfile: DOCKERFILE, file: "text" });
+    const first = digestIn(await room.succeed(["--reproducible", "-t", "own"]));
+    writeFileSync(join(room.root, "tsbuild/cache.db"), "no database".repeat(1000));
+    const again = await room.succeed(["--reproducible", "-t", "own"]);
+    assert.match(again.stderr, /cache records were damaged/);
+    assert.doesNotMatch(again.stderr, /RUN echo made[^\n]*\n#\d+ CACHED/);
+    assert.equal(digestIn(again), first);
+  });
+
+  test("without being asked, a build meets no fault: what is damaged is made again", async () => {
+    const room = workshop.room({ Dockerfile: DOCKERFILE, file: "text" });
+    const first = digestIn(await room.succeed(["--reproducible", "-t", "own"]));
+    for (const id of layersOf(room.root)) {
+      const meta = join(room.root, "tsbuild/layers", id, "meta.json");
+      truncateSync(meta, 10);
+    }
+    const again = await room.succeed(["--reproducible", "-t", "own"]);
+    assert.equal(digestIn(again), first);
+  });
+
+  test("builds that are killed leave a store in order, below its ceiling, and the next one is right", async () => {
+    const big = "dd if=/dev/zero of=/big bs=64k count=64 2>/dev/null; echo $ROUND >/round";
+    const room = workshop.room({ Dockerfile: `FROM fixture:busybox\nARG ROUND\nRUN ${big}\nRUN cp /big /second\n` });
+    const env = { TSBUILD_MAX_USED_SPACE: "40m" };
+    const start = (round: number): Running =>
+      room.start(["--reproducible", "-t", "own", "--build-arg", `ROUND=${round}`], { env });
+    const first = digestIn(await start(0).ended);
+    for (const round of [1, 2, 3]) {
+      const [killed, other] = [start(round), start(0)];
+      await sleep(300 + round * 700);
+      await killed.kill("SIGKILL");
+      assert.equal(digestIn(await other.ended), first);
+    }
+    assert.equal(digestIn(await start(0).ended), first);
+    const checked = await fsck(room);
+    assert.equal(checked.code, 0, checked.stdout);
+    assert.ok(onDiskBytes(room.root) <= 40 * 2 ** 20, `${onDiskBytes(room.root)} bytes`);
+    assert.deepEqual(room.temporaries(), []);
+  });
+});
+
+/** Puts in one fault of each kind; what `fsck` is to say of each. */
+function damage(root: string, digest: string): RegExp[] {
+  const own = join(root, "tsbuild");
+  const manifest = JSON.parse(readFileSync(join(root, "blobs", digest.replace(":", "/")), "utf8")) as {
+    layers: { digest: string }[];
+  };
+  const [, copied = "", made = ""] = manifest.layers.map((layer) => layer.digest);
+  const database = new DatabaseSync(join(own, "cache.db"));
+  const rows = database.prepare("SELECT key, layers FROM results ORDER BY length(layers)").all();
+  const layers = JSON.parse(String(rows.at(-1)?.["layers"])) as string[];
+  const [, ofCopy = "", ofMade = "", ofThird = ""] = layers;
+  database.exec(`INSERT INTO results VALUES ('sha256:gone', '["gone"]', 'RUN gone', 1)`);
+  database.exec(`INSERT INTO results VALUES ('sha256:half', '["hal', 'RUN half', 1)`);
+  database.close();
+
+  truncateSync(join(root, "blobs", copied.replace(":", "/")), 5);
+  const blob = join(root, "blobs", made.replace(":", "/"));
+  const bytes = readFileSync(blob);
+  bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1;
+  writeFileSync(blob, bytes);
+  truncateSync(join(own, "layers", ofCopy, "index"), 30);
+  writeFileSync(join(own, "layers", ofMade, "fs/made"), "");
+  writeFileSync(join(own, "layers", ofThird, "meta.json"), '{"origin":"built"');
+  mkdirSync(join(own, "layers/unfinished/fs"), { recursive: true });
+  mkdirSync(join(own, "notes"), { recursive: true });
+  writeFileSync(join(own, "notes", "0".repeat(64)), "{");
+  writeFileSync(join(own, "builds/damagedone.json"), "");
+  // Its pid namespace is ours, so that it can be judged.
+  const namespace = /\d+/.exec(readlinkSync("/proc/self/ns/pid"))?.[0] ?? "none";
+  copyFileSync(blob, join(own, `tmp/999999-1-${namespace}.0.blob`));
+  assert.ok(existsSync(join(own, "leases")));
+  return [
+    new RegExp(`blob ${copied} is damaged: its 5 bytes have sha256:`),
+    new RegExp(`blob ${made} is damaged: its ${bytes.length} bytes have sha256:`),
+    new RegExp(`layer ${ofCopy} has a damaged list of entries`),
+    new RegExp(`layer ${ofMade} lacks the bytes of "made"`),
+    new RegExp(`layer ${ofThird} has a damaged meta.json`),
+    /layer unfinished was never finished/,
+    /cache record of RUN gone names the layer gone, which is not there/,
+    /cache record of RUN half is damaged/,
+    /notes\/0{64}" is damaged/,
+    /builds\/damagedone.json" is damaged/,
+    /tmp\/999999-1-\S+" was left by a process that has ended/,
+  ];
+}
+
+function layersOf(root: string): string[] {
+  return readdirSync(join(root, "tsbuild/layers"));
+}
+
+function digestIn({ code, stdout, stderr }: Ended): string {
+  assert.equal(code, 0, stderr);
+  return /^digest\s+(\S+)$/m.exec(stdout)?.[1] ?? assert.fail(stdout);
+}
