@@ -74,7 +74,7 @@ class Reader {
       if (name.endsWith(".kept")) this.#loose(name, path, "failed step", "internal");
       else this.#other("build records", this.#size.tree(path));
     });
-    for (const folder of ["indexes", "places", "notes", "http/urls"])
+    for (const folder of ["indexes", "places", "notes", "listings", "http/urls"])
       this.#readAll(folder, (name, path) => this.#loose(`${folder}/${name}`, path, "lookup table", "internal"));
     this.#readRest();
     return this.#inventory(images);
@@ -204,7 +204,7 @@ class Reader {
   #readUnknown(folder: string, known: readonly string[]): void {
     for (const name of listFolder(folder)) {
       // SQLite's, for as long as somebody has the records open; as we do.
-      if (/^cache\.db-(?:shm|wal)$/.test(name)) continue;
+      if (/^(?:cache|steps)\.db-(?:shm|wal)$/.test(name)) continue;
       if (!known.includes(name)) this.#other(whatIs(name), this.#size.tree(join(folder, name)));
     }
   }
@@ -257,11 +257,23 @@ class Reader {
 /** Things that go without anybody's asking are no items of the ledger. */
 const UNNAMED = "unnamed items";
 
-const FOLDERS = ["layers", "mounts", "git", "http", "statcache", "partial", "builds", "indexes", "places", "notes"];
+const FOLDERS = [
+  "layers",
+  "mounts",
+  "git",
+  "http",
+  "statcache",
+  "partial",
+  "builds",
+  "indexes",
+  "places",
+  "notes",
+  "listings",
+];
 
 function whatIs(name: string): string {
   if (["work", "tmp", "leases", "locks"].includes(name)) return "running processes";
-  return /^(?:cache\.db|oci-layout$|index\.json$)/.test(name) ? "records" : "unknown";
+  return /^(?:cache\.db|steps\.db|guard\.key$|oci-layout$|index\.json$)/.test(name) ? "records" : "unknown";
 }
 
 /** What older processes used first; of one process, what stands on others before them. */
