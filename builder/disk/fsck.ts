@@ -33,9 +33,9 @@ export interface FsckOptions extends StoreParts {
 /** What the checks of one run share. */
 export interface Checking extends FsckOptions {
   /** Notes a fault; `mend` is called when it is to be mended, and says whether it could. */
-  found(kind: Fault["kind"], what: string, mend: string, act: () => boolean | Promise<boolean>): Promise<void>;
+  found: (kind: Fault["kind"], what: string, mend: string, act: () => boolean | Promise<boolean>) => Promise<void>;
   /** Takes files of an item away, unless a running process uses it. */
-  remove(item: ItemName, ...paths: readonly string[]): boolean;
+  remove: (item: ItemName, ...paths: readonly string[]) => boolean;
 }
 
 /** Checks a store from the bytes up. Faults are in the order in which they were found. */
