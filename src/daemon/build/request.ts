@@ -17,6 +17,8 @@ import { attestationsOf } from "../../commands/build-attestations.ts";
 import type { DaemonSettings } from "../settings.ts";
 import type { Exporter } from "../proto/control.ts";
 import { remoteSession } from "../session/remote-session.ts";
+import type { AskedCaches } from "./caches.ts";
+import { cachesOf } from "./caches.ts";
 import type { ContextsWorld } from "./contexts.ts";
 import { readContexts } from "./contexts.ts";
 import { readExporters } from "./exporters.ts";
@@ -30,6 +32,7 @@ export interface Asked {
   readonly attrs: ReadonlyMap<string, string>;
   readonly exporters: readonly Exporter[];
   readonly entitlements: readonly string[];
+  readonly caches: AskedCaches;
 }
 
 /** What a request is made with. */
@@ -39,15 +42,19 @@ export interface RequestWorld extends ContextsWorld {
 }
 
 /** The request of a build. Throws `USAGE`, `UNSUPPORTED`. */
-export async function requestOf({ attrs, exporters, entitlements }: Asked, world: RequestWorld): Promise<BuildRequest> {
+export async function requestOf(
+  { attrs, exporters, entitlements, caches: asked }: Asked,
+  world: RequestWorld,
+): Promise<BuildRequest> {
   const { settings, session, held, signal } = world;
   refuseLimits(attrs);
   const attestations = await attestationsOf(attestArguments(attrs));
   const states = attestations !== undefined;
   const outputs = readExporters(exporters, { states, session, signal });
   const network = networkOf(attrs.get("force-network-mode"));
-  const { router, expandName } = settings.registries(outputs.insecureRegistries);
   const buildArgs = withPrefix(attrs, "build-arg:");
+  const { insecureRegistries, ...caches } = await cachesOf(asked, attrs, buildArgs);
+  const { router, expandName } = settings.registries([...outputs.insecureRegistries, ...insecureRegistries]);
   const hostname = attrs.get("hostname") ?? "";
   if (hostname !== "" && !buildArgs.has("BUILDKIT_SANDBOX_HOSTNAME"))
     buildArgs.set("BUILDKIT_SANDBOX_HOSTNAME", hostname);
@@ -67,6 +74,7 @@ export async function requestOf({ attrs, exporters, entitlements }: Asked, world
     cgroupParent: attrs.get("cgroup-parent") ?? "",
     allow: allowed(entitlements, network, settings.entitlements),
     exports: outputs.exports,
+    ...caches,
     ...(attestations === undefined ? {} : { attestations }),
     jobs: settings.maxParallelism ?? availableParallelism(),
     epochSeconds: undefined,

@@ -21,7 +21,7 @@ import { FRONTEND_CAPS, LLB_CAPS, workerRecord } from "./capabilities.ts";
 import { rpcErrorOf } from "./errors.ts";
 import type { Job } from "./jobs.ts";
 import type { SolveWorld } from "./solve.ts";
-import { answerFor, buildFor, questionOf } from "./solve.ts";
+import { answerFor, buildFor, NO_CACHES, questionOf } from "./solve.ts";
 
 const SERVICE = "/moby.buildkit.v1.frontend.LLBBridge";
 const BUILD_ID = "buildkit-controlapi-buildid";
@@ -100,7 +100,7 @@ async function bridgeSolve(
 async function evaluate(world: SolveWorld, job: Job, ref: string): Promise<void> {
   if (ref === "") return;
   try {
-    await buildFor(world, job, { attrs: job.gateway.find(ref), exporters: [], entitlements: [] });
+    await buildFor(world, job, { attrs: job.gateway.find(ref), exporters: [], entitlements: [], caches: NO_CACHES });
   } catch (error) {
     throw rpcErrorOf(error);
   }

@@ -5,11 +5,13 @@ import { build } from "../../../builder/build.ts";
 import { call } from "../../../builder/call.ts";
 import type { CallResult, Question } from "../../../builder/call.ts";
 import type { BuildResult } from "../../../builder/request.ts";
+import type { AskedCaches } from "../build/caches.ts";
+import type { Asked } from "../build/request.ts";
 import { requestOf } from "../build/request.ts";
 import { exportersOf } from "../build/exporters.ts";
 import type { ServerCall } from "../grpc/server.ts";
 import { CODE, RpcError } from "../grpc/status.ts";
-import type { Exporter, SolveRequest } from "../proto/control.ts";
+import type { SolveRequest } from "../proto/control.ts";
 import type { ClientFolders } from "../../../builder/client-folders.ts";
 import type { Sessions } from "../session/sessions.ts";
 import type { Log } from "../log.ts";
@@ -51,7 +53,9 @@ export async function solve(
     }
     [job.outcome.attrs, job.outcome.isBuild] = [attrs, true];
     world.log("info", "build", { ref: job.ref });
-    const result = await buildFor(world, job, { attrs, exporters, entitlements: request.entitlements });
+    const { entitlements, cache } = request;
+    const caches = cache ?? NO_CACHES;
+    const result = await buildFor(world, job, { attrs, exporters, entitlements, caches });
     world.log("info", "built", { ref: job.ref, digest: result.digest });
     return (job.outcome.response = responseOf(result));
   } catch (error) {
@@ -78,19 +82,14 @@ async function whatToBuild(
 }
 
 /** One build on behalf of a job. */
-export async function buildFor(
-  world: SolveWorld,
-  job: Job,
-  asked: {
-    readonly attrs: Attrs;
-    readonly exporters: readonly Exporter[];
-    readonly entitlements: readonly string[];
-  },
-): Promise<BuildResult> {
+export async function buildFor(world: SolveWorld, job: Job, asked: Asked): Promise<BuildResult> {
   using held = new DisposableStack();
   const request = await requestOf(asked, await requestWorld(world, job, held));
   return await build(request, job.signal);
 }
+
+/** Of a build that is only to be known, or asked about. */
+export const NO_CACHES: AskedCaches = { imports: [], exports: [] };
 
 const QUESTIONS: ReadonlyMap<string, Question> = new Map([
   ["frontend.lint", "check"],
@@ -115,7 +114,7 @@ export function questionOf(attrs: Attrs): Question | undefined {
 /** Answers a question about the Dockerfile. */
 export async function answerFor(world: SolveWorld, job: Job, attrs: Attrs, question: Question): Promise<CallResult> {
   using held = new DisposableStack();
-  const asked = { attrs, exporters: [], entitlements: [] };
+  const asked = { attrs, exporters: [], entitlements: [], caches: NO_CACHES };
   const request = await requestOf(asked, await requestWorld(world, job, held));
   return await call(request, question, job.signal);
 }
