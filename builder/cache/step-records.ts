@@ -1,7 +1,7 @@
 // What went into the keys of steps, so that it can be told later why one was not found: `steps.db`, beside the cache
 // records and apart from them. Nothing depends on it; a file that cannot be used is made anew.
 
-import { rmSync } from "node:fs";
+import { closeSync, openSync, rmSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import type { Digest } from "../core/digest.ts";
 
@@ -77,6 +77,8 @@ export class StepRecords implements Disposable {
 }
 
 function open(file: string): DatabaseSync {
+  // Commands and variables are for the owner of the store alone.
+  closeSync(openSync(file, "a", 0o600));
   const database = new DatabaseSync(file, { timeout: 5000 });
   try {
     database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL");
