@@ -96,6 +96,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     layersDirectory,
     workDirectory,
     blobs: store,
+    storedBlocks: { indexDirectory: join(own, "blocks"), blobsDirectory: join(root, "blobs/sha256") },
     space,
     jobs,
     overlayXattrs: overlayXattrs(),

@@ -74,7 +74,7 @@ class Reader {
       if (name.endsWith(".kept")) this.#loose(name, path, "failed step", "internal");
       else this.#other("build records", this.#size.tree(path));
     });
-    for (const folder of ["indexes", "places", "notes", "listings", "http/urls"])
+    for (const folder of ["indexes", "places", "notes", "listings", "blocks", "http/urls"])
       this.#readAll(folder, (name, path) => this.#loose(`${folder}/${name}`, path, "lookup table", "internal"));
     this.#readRest();
     return this.#inventory(images);
@@ -269,6 +269,7 @@ const FOLDERS = [
   "places",
   "notes",
   "listings",
+  "blocks",
 ];
 
 function whatIs(name: string): string {

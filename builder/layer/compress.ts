@@ -18,10 +18,19 @@ import { BLOCK_FORMAT } from "./block-cutter.ts";
 import type { CompressionOptions } from "./jobs.ts";
 import type { PortableDeflate } from "./portable-deflate.ts";
 
-/** Keeps compressed blocks by the digest of their input; valid for one compression and level. */
+/** Where a compressed block lies in its blob. */
+export interface BlockPlace {
+  readonly offset: number;
+  readonly length: number;
+  readonly digest: Digest;
+}
+
+/** Knows compressed blocks by the digest of their input; valid for one compression and level. */
 export interface BlockCache {
+  /** Bytes that nobody else holds. */
   get(input: Digest): Uint8Array | undefined;
-  put(input: Digest, compressed: Uint8Array): void;
+  /** Is told of each block of the blob that is written. */
+  put(input: Digest, place: BlockPlace): void;
 }
 
 /** A finished blob. */
@@ -150,21 +159,27 @@ export class BlobWriter {
   async #compress(block: Buffer, isZero: boolean): Promise<CompressedBlock> {
     const zeros = isZero ? this.#zeros.get(block.length) : undefined;
     if (zeros !== undefined) return { chunks: [zeros], isOurs: false };
-    const key = this.#cache === undefined ? undefined : digestOf(block);
-    const cached = key === undefined ? undefined : this.#cache?.get(key);
-    if (cached !== undefined) return { chunks: [cached], isOurs: false };
+    const input = this.#cache === undefined ? undefined : digestOf(block);
+    const cached = input === undefined ? undefined : this.#cache?.get(input);
+    if (cached !== undefined) return { chunks: [cached], isOurs: true, input };
     const chunks = await compressBlock(block, this.#options);
     if (isZero) this.#zeros.set(block.length, Buffer.concat(chunks));
-    if (key !== undefined) this.#cache?.put(key, Buffer.concat(chunks));
-    return { chunks, isOurs: true };
+    return { chunks, isOurs: true, input };
   }
 
   async #writeOldest(): Promise<void> {
     const oldest = await this.#inFlight.shift();
     if (oldest === undefined) return;
-    for (const chunk of oldest.block.chunks) this.#emit(chunk);
+    const { chunks, isOurs, input } = oldest.block;
+    const offset = this.#output.sizeBytes;
+    for (const chunk of chunks) this.#emit(chunk);
     oldest.release();
-    if (oldest.block.isOurs) freeAtOnce(oldest.block.chunks);
+    if (input !== undefined) {
+      const digester = new Digester();
+      for (const chunk of chunks) digester.update(chunk);
+      this.#cache?.put(input, { offset, length: digester.sizeBytes, digest: digester.digest() });
+    }
+    if (isOurs) freeAtOnce(chunks);
   }
 
   #emit(bytes: Uint8Array): void {
@@ -196,6 +211,8 @@ const SELF_TEST_DIGEST: Digest = "sha256:8e0ab230caa3bf5861cdcf9ba84bc0ab33ce3c9
 interface CompressedBlock {
   readonly chunks: readonly Uint8Array[];
   readonly isOurs: boolean;
+  /** Digest of what was compressed, where it is of use. */
+  readonly input?: Digest | undefined;
 }
 
 /** Pieces of buffers that belong to nobody else. (The one-call functions of node:zlib copy them into one.) */

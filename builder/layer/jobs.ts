@@ -63,6 +63,18 @@ export interface PackRequest extends CompressionOptions {
   readonly keepNanoseconds?: boolean;
   /** Byte strings to look for on the way; at least one. */
   readonly lookFor?: readonly Uint8Array[];
+  /** Where blocks that were compressed before are found, and these are remembered; the blob is the same without. */
+  readonly storedBlocks?: StoredBlocksPlace;
+}
+
+/** Absolute paths. */
+export interface StoredBlocksPlace {
+  /** Indexes of the blocks of blobs; need not be there. */
+  readonly indexDirectory: string;
+  /** The blobs, each a file named by the hex digits of its digest. */
+  readonly blobsDirectory: string;
+  /** A name on the file system of the indexes that nobody else uses. */
+  readonly temporaryFile: string;
 }
 
 export interface ApplyRequest {

@@ -7,24 +7,21 @@ import { Digester } from "../core/digest.ts";
 import type { Digest } from "../core/digest.ts";
 import { BLOCK_FORMAT, endsBefore } from "./block-cutter.ts";
 import { BlobWriter } from "./compress.ts";
-import type { BlockCache } from "./compress.ts";
 import { checkDigest, checkSize, ContentReader, digestOfBytes, EMPTY_DIGEST } from "./content.ts";
 import type { Entry, SourcedEntry } from "./entry.ts";
 import type { PackedBlob, PackRequest, WithEntries } from "./jobs.ts";
 import { layerContent } from "./layer-content.ts";
 import { LayerSearch } from "./layer-search.ts";
 import { sortEntries } from "./order.ts";
+import { StoredBlocks } from "./stored-blocks.ts";
 import { paddingOf } from "./tar-format.ts";
 import { encodeTarHeader, TAR_END } from "./tar-writer.ts";
 import { headerOf } from "./whiteout.ts";
 
 /** Does `LayerJobs.pack`. `check` throws when the job is to stop; it is called for every entry and large block. */
-export async function pack(
-  request: PackRequest,
-  check: () => void,
-  cache?: BlockCache,
-): Promise<WithEntries<PackedBlob>> {
-  const blob = await BlobWriter.create(request, request.outFile, cache);
+export async function pack(request: PackRequest, check: () => void): Promise<WithEntries<PackedBlob>> {
+  const stored = request.storedBlocks === undefined ? undefined : new StoredBlocks(request.storedBlocks, request);
+  const blob = await BlobWriter.create(request, request.outFile, stored);
   try {
     const search = request.lookFor === undefined ? undefined : new LayerSearch(request.lookFor);
     const tar = new TarPacker(blob, check, search);
@@ -39,11 +36,14 @@ export async function pack(
     await tar.end();
     search?.end();
     const { digest, size, diffId, uncompressedSize } = await blob.finish(request.sync);
+    stored?.save(digest);
     const found = search === undefined ? {} : { found: search.found };
     return { diffId, digest, size, uncompressedSize, entries, ...found };
   } catch (error) {
     blob.abandon();
     throw error;
+  } finally {
+    stored?.close();
   }
 }
 

@@ -7,6 +7,9 @@ import { plainDescriptor } from "./layer-files.ts";
 import type { LayerPlace } from "./ports.ts";
 import type { BlobOptions, LayerBlob } from "./ref.ts";
 
+/** A smaller layer is compressed before an index is read. */
+const LEAST_BYTES_FOR_BLOCKS = 4 << 20;
+
 /** Packs the layer `id` as the options say; the blob is in the store when this resolves. The index is as the tar has it. */
 export async function packBlob(
   place: LayerPlace,
@@ -24,6 +27,7 @@ export async function packBlob(
   await using writer = await place.blobs.writer(signal);
   const { compression, level, encoder, maxMtimeNs } = options;
   const watched = place.watch?.begin(id);
+  const blocks = bytes < LEAST_BYTES_FOR_BLOCKS ? undefined : place.storedBlocks;
   const packed = await place.jobs.pack(
     {
       content,
@@ -34,6 +38,7 @@ export async function packBlob(
       ...(encoder === undefined ? {} : { encoder }),
       ...(maxMtimeNs === undefined ? {} : { maxMtimeNs }),
       ...(watched === undefined ? {} : { lookFor: watched.strings }),
+      ...(blocks === undefined ? {} : { storedBlocks: { ...blocks, temporaryFile: writer.path } }),
     },
     signal,
   );

@@ -39,6 +39,8 @@ export interface LayerPlace {
   /** A folder of this process below `<root>/tsbuild/work`, on the same file system; gone when the process ends. */
   readonly workDirectory: string;
   readonly blobs: BlobPort;
+  /** Where the compressed blocks of earlier blobs are found. */
+  readonly storedBlocks?: { readonly indexDirectory: string; readonly blobsDirectory: string };
   readonly space: StoreSpace;
   readonly jobs: LayerJobs;
   readonly overlayXattrs: "trusted" | "user";

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout } from "node:timers/promises";
@@ -12,9 +13,9 @@ import type { MemberToWrite } from "../../builder/layer/archive.ts";
 import { writeArchive } from "../../builder/layer/archive.ts";
 import { BLOCK_FORMAT, endsBefore } from "../../builder/layer/block-cutter.ts";
 import { selfTestGzip } from "../../builder/layer/compress.ts";
-import type { BlockCache } from "../../builder/layer/compress.ts";
 import type { Entry, EntryType, SourcedEntry } from "../../builder/layer/entry.ts";
 import { decodeIndex, encodeIndex } from "../../builder/layer/index-file.ts";
+import type { PackRequest } from "../../builder/layer/jobs.ts";
 import { comparePaths, sortEntries } from "../../builder/layer/order.ts";
 import { pack } from "../../builder/layer/pack.ts";
 import { readTar, temporary } from "./support.ts";
@@ -36,31 +37,66 @@ function files(change?: (index: number, size: number) => number): SourcedEntry[]
   });
 }
 
-class CountingCache implements BlockCache {
-  readonly blocks = new Map<Digest, Uint8Array>();
-  misses = 0;
+/** A store of blobs and the indexes of their blocks. */
+class BlobStore {
+  readonly indexDirectory: string;
+  readonly blobsDirectory: string;
+  readonly #base: string;
+  readonly #inputs = new Set<string>();
+  #files = 0;
 
-  get(input: Digest): Uint8Array | undefined {
-    return this.blocks.get(input);
+  constructor(base: string) {
+    this.#base = base;
+    this.indexDirectory = join(base, "blocks");
+    this.blobsDirectory = join(base, "blobs");
+    mkdirSync(this.blobsDirectory);
   }
 
-  put(input: Digest, compressed: Uint8Array): void {
-    this.misses++;
-    this.blocks.set(input, compressed);
+  async pack(content: readonly SourcedEntry[], more: Partial<PackRequest> = {}): Promise<Digest> {
+    const outFile = join(this.#base, `${++this.#files}`);
+    const storedBlocks = {
+      indexDirectory: this.indexDirectory,
+      blobsDirectory: this.blobsDirectory,
+      temporaryFile: outFile,
+    };
+    const request: PackRequest = { content, outFile, sync: false, compression: "gzip", storedBlocks, ...more };
+    const { digest } = await pack(request, check);
+    const path = this.blob(digest);
+    renameSync(outFile, path);
+    return digest;
+  }
+
+  /** Blocks of a blob whose input no earlier one had. */
+  newBlocks(digest: Digest): number {
+    const inputs = this.index(digest).map((line) => line.split(" ")[0] ?? "");
+    const fresh = inputs.filter((input) => !this.#inputs.has(input));
+    for (const input of inputs) this.#inputs.add(input);
+    return fresh.length;
+  }
+
+  index(digest: Digest): string[] {
+    return readFileSync(join(this.indexDirectory, digest.slice(7)), "latin1")
+      .split("\n")
+      .slice(1, -1);
+  }
+
+  blob(digest: Digest): string {
+    return join(this.blobsDirectory, digest.slice(7));
   }
 }
 
-test("one changed file changes one or two blocks; the rest comes from the cache, with the same bytes", async (t) => {
+test("one changed file changes one or two blocks; the rest comes from the blobs before, with the same bytes", async (t) => {
   const base = temporary(t);
-  const cache = new CountingCache();
-  let number = 0;
+  const store = new BlobStore(base);
   const run = async (entries: readonly SourcedEntry[]): Promise<number> => {
-    const before = cache.misses;
-    const request = { content: entries, sync: false, compression: "gzip" } as const;
-    const cached = await pack({ ...request, outFile: join(base, `${++number}`) }, check, cache);
-    const fresh = await pack({ ...request, outFile: join(base, `${++number}`) }, check);
-    assert.equal(cached.digest, fresh.digest);
-    return cache.misses - before;
+    const digest = await store.pack(entries);
+    const fresh = await pack(
+      { content: entries, sync: false, compression: "gzip", outFile: join(base, "fresh") },
+      check,
+    );
+    assert.equal(digest, fresh.digest);
+    assert.equal(digestOf(readFileSync(store.blob(digest))), digest);
+    return store.newBlocks(digest);
   };
   const all = await run(files());
   assert.ok(all >= 20 && all <= 120, `${all} blocks`);
@@ -75,6 +111,43 @@ test("one changed file changes one or two blocks; the rest comes from the cache,
   }
   assert.ok((await run(files().filter((_, i) => i !== 1000))) <= 3);
   assert.equal(await run(files()), 0);
+});
+
+test("blocks are taken from a blob only while they are what they were, and for the same compression", async (t) => {
+  const store = new BlobStore(temporary(t));
+  const few = files().slice(0, 300);
+  const honest = await store.pack(few);
+  const [first = ""] = store.index(honest);
+  const [input = "", offset = "", length = "", output = ""] = first.split(" ");
+  const bytes = readFileSync(store.blob(honest));
+  bytes[Number(offset) + 5] = 1 ^ (bytes[Number(offset) + 5] ?? 0);
+  writeFileSync(store.blob(honest), bytes);
+  assert.equal(await store.pack(few), honest, "a damaged block is compressed again");
+
+  // With an index that says so, the damaged bytes are taken: so blocks do come from there.
+  bytes[Number(offset) + 5] = 2 ^ (bytes[Number(offset) + 5] ?? 0);
+  const forged = digestOf(bytes.subarray(Number(offset), Number(offset) + Number(length))).slice(7);
+  const index = join(store.indexDirectory, honest.slice(7));
+  const text = readFileSync(index, "latin1");
+  writeFileSync(store.blob(honest), bytes);
+  writeFileSync(index, text.replace(first, `${input} ${offset} ${length} ${forged}`));
+  assert.notEqual(await store.pack(few), honest);
+  assert.notEqual(output, forged);
+
+  for (const change of [
+    "",
+    "nonsense\n",
+    text.replace(/gzip/, "zstd"),
+    text.replaceAll(/^(\w+) \d+/gm, "$1 999999999"),
+  ]) {
+    for (const name of readdirSync(store.indexDirectory)) writeFileSync(join(store.indexDirectory, name), change);
+    assert.equal(await store.pack(few), honest);
+  }
+  const other = new BlobStore(temporary(t));
+  assert.equal(await store.pack(few, { level: 1 }), await other.pack(few, { level: 1 }));
+  rmSync(store.blobsDirectory, { recursive: true });
+  mkdirSync(store.blobsDirectory);
+  assert.equal(await store.pack(few), honest, "where the blobs are gone");
 });
 
 test("the rule of the cut is part of the format", () => {
