@@ -208,7 +208,7 @@ test("every flag of build that works is read by somebody", () => {
   const read = new Set<string>();
   for (const file of [...filesIn(path.join(source, "commands")), ...filesIn(path.join(source, "cli"))]) {
     const code = readFileSync(file, "utf8");
-    for (const [, name = ""] of code.matchAll(/\b(?:textOf|listOf|isOn|each)\(\w+, "([a-z-]+)"/g)) read.add(name);
+    for (const [, name = ""] of code.matchAll(/\b(?:textOf|listOf|isOn|each|formOf)\(\w+, "([a-z-]+)"/g)) read.add(name);
   }
   const works = BUILD_FLAGS.filter(({ state }) => state === "works").map(({ name }) => name);
   assert.deepEqual(
@@ -218,5 +218,6 @@ test("every flag of build that works is read by somebody", () => {
 });
 
 function filesIn(folder: string): string[] {
-  return readdirSync(folder).map((name) => path.join(folder, name));
+  const names = readdirSync(folder, { recursive: true, encoding: "utf8" });
+  return names.filter((name) => name.endsWith(".ts")).map((name) => path.join(folder, name));
 }
