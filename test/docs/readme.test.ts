@@ -75,6 +75,8 @@ function masked(output: string): string {
     .replaceAll(/\b[0-9a-f]{64}\b|\b[0-9a-f]{12}\b/g, "DIGEST")
     .replaceAll(/ \d+\.\d+s\b/g, "")
     .replaceAll(/\b[\d.]+[kM]?B\b/g, "SIZE")
+    .replaceAll(/ (?:Less than a second|About a minute|\d+ (?:second|minute)s?) ago /g, " AGO ")
+    .replaceAll(/ {2,}/g, "  ")
     .replaceAll("DONE", "done")
     .split("\n");
   // A part that took its time was told of once before it was done.

@@ -26,7 +26,8 @@ const DOCKER_CAPABILITIES = "00000000a80425fb";
 
 if (await insideSandboxUser(import.meta.url)) {
   const probes = await probeDrivers();
-  for (const driver of DRIVER_ORDER) {
+  // Without mounts there is little of this: pod.test.ts says what `chroot` does.
+  for (const driver of DRIVER_ORDER.filter((name) => name !== "chroot")) {
     const probe = probes.find((candidate) => candidate.driver === driver);
     if (probe?.usable === true) describeDriver(driver);
     else test(`the driver ${driver}`, { skip: `not usable here: ${probe?.notes.join("; ")}` }, () => undefined);
