@@ -41,13 +41,13 @@ export function smallWorld(asked: string[] = []): ConvertWorld {
   return {
     async resolveImage(name, platform) {
       asked.push(name);
-      if (!(name in CONFIGS)) throw new BuildError("REGISTRY", `there is no image "${name}"`);
+      if (!Object.hasOwn(CONFIGS, name)) throw new BuildError("REGISTRY", `there is no image "${name}"`);
       return image(name, name === "foreign" ? { os: "linux", architecture: "s390x" } : platform);
     },
-    hasNamedContext: (name) => shortName(name) in contexts,
+    hasNamedContext: (name) => Object.hasOwn(contexts, shortName(name)),
     async namedContext(name) {
       asked.push(`context ${shortName(name)}`);
-      return contexts[shortName(name)];
+      return Object.hasOwn(contexts, shortName(name)) ? contexts[shortName(name)] : undefined;
     },
     sourceSeconds: () => Promise.resolve(undefined),
     async mainContext() {

@@ -160,7 +160,8 @@ async function told(text: string | undefined, work: () => Promise<void>): Promis
     if (error.message === "" || /\n\s+at .*:\d+:\d+/.test(`${error.message}\n${error.hint ?? ""}`))
       throw new Error(`not a message for people: ${error.message}`, { cause: error });
     const { startLine, endLine } = error.location?.range ?? { startLine: 1, endLine: 1 };
-    const lines = (text ?? "").split("\n").length;
+    // As the file was read: what is no UTF-8 may have been written as other lines.
+    const lines = (error.location?.text ?? text ?? "").split("\n").length;
     if (text !== undefined && (startLine < 1 || startLine > lines || endLine < startLine))
       throw new Error(`line ${startLine} to ${endLine} of ${lines}: ${error.message}`, { cause: error });
     throw error;
