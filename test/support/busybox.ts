@@ -7,6 +7,7 @@ import * as fs from "node:fs";
 import path from "node:path";
 import process from "node:process";
 
+import { COMPILE_CACHE } from "./compile-cache.ts";
 import { type LayerText, readImageText } from "./image-text.ts";
 
 const TSBUILD = path.join(import.meta.dirname, "../../bin/tsbuild.js");
@@ -35,7 +36,7 @@ export async function buildBase(folder: string): Promise<Base> {
   makeContext(context);
   const storeRoot = path.join(folder, "base-store");
   const layout = path.join(folder, "base-layout");
-  const environment = { PATH: process.env["PATH"] ?? "", HOME: folder };
+  const environment = { PATH: process.env["PATH"] ?? "", HOME: folder, ...COMPILE_CACHE };
   const build = ["build", "--root", storeRoot, "--file", path.join(folder, "Dockerfile")];
   fs.writeFileSync(path.join(folder, "Dockerfile"), DOCKERFILE);
   for (const output of [

@@ -24,6 +24,7 @@ import * as fs from "node:fs";
 import path from "node:path";
 import process from "node:process";
 
+import { COMPILE_CACHE } from "./compile-cache.ts";
 import { formatConfig, formatLayerTypes } from "./image-summary.ts";
 import { formatLayers, type LayerText, readImageText } from "./image-text.ts";
 import { splitWords } from "./words.ts";
@@ -78,6 +79,7 @@ class Script {
     const home = path.join(options.storeRoot, "../home");
     fs.mkdirSync(home, { recursive: true });
     this.#environment = {
+      ...COMPILE_CACHE,
       PATH: process.env["PATH"] ?? "/usr/bin:/bin",
       HOME: home,
       WORK: options.folder,

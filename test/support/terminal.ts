@@ -4,6 +4,8 @@ import assert from "node:assert/strict";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 
+import { COMPILE_CACHE } from "./compile-cache.ts";
+
 const PATIENCE_MS = 60_000;
 
 /** Why there can be no terminal here; undefined when there can. */
@@ -45,7 +47,12 @@ export class Terminal {
     const { spawn } = await import("node-pty");
     const [file = "", ...args] = command;
     const { columns = 80, rows = 24, cwd } = options;
-    const env = { PATH: process.env["PATH"] ?? "/usr/bin:/bin", TERM: "xterm-256color", ...options.env };
+    const env = {
+      PATH: process.env["PATH"] ?? "/usr/bin:/bin",
+      TERM: "xterm-256color",
+      ...COMPILE_CACHE,
+      ...options.env,
+    };
     return new Terminal(spawn(file, args, { cols: columns, rows, cwd, env }));
   }
 
