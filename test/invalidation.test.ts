@@ -24,6 +24,9 @@ const SCENES = readScenes();
 const RECORDED = readRecorded();
 const whole = process.env["INVALIDATION"] === "all";
 const chosen = process.env["SCENES"]?.split(",");
+/** In an ordinary user's namespace every third scene is enough: keys do not know who makes them. */
+const SAMPLE = 3;
+const isSample = process.env["TSBUILD_USERNS"] !== undefined && chosen === undefined && !whole;
 
 suite("what may run again", { concurrency: 2, skip: noSandbox ?? false }, () => {
   let folder = "";
@@ -45,6 +48,7 @@ suite("what may run again", { concurrency: 2, skip: noSandbox ?? false }, () => 
 
   for (const [number, scene] of SCENES.entries()) {
     if (chosen?.includes(scene.name) === false) continue;
+    if (isSample && number % SAMPLE !== 0) continue;
     test(scene.name, { skip: whyNot(scene.needs) ?? false }, async () => {
       const own = path.join(folder, String(number));
       const builder = (flags: readonly string[], context: string): Promise<readonly Step[]> =>

@@ -208,7 +208,8 @@ test("every flag of build that works is read by somebody", () => {
   const read = new Set<string>();
   for (const file of [...filesIn(path.join(source, "commands")), ...filesIn(path.join(source, "cli"))]) {
     const code = readFileSync(file, "utf8");
-    for (const [, name = ""] of code.matchAll(/\b(?:textOf|listOf|isOn|each|formOf)\(\w+, "([a-z-]+)"/g)) read.add(name);
+    for (const [, name = ""] of code.matchAll(/\b(?:textOf|listOf|isOn|each|formOf)\(\w+, "([a-z-]+)"/g))
+      read.add(name);
   }
   const works = BUILD_FLAGS.filter(({ state }) => state === "works").map(({ name }) => name);
   assert.deepEqual(

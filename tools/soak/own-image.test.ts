@@ -7,11 +7,11 @@ import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite, test } from "node:test";
-import { layOutImage } from "../tools/image/root.ts";
-import { whyNoBusybox } from "./support/busybox.ts";
-import { Pod, whyNoPod } from "./support/pod.ts";
+import { layOutImage } from "../image/root.ts";
+import { whyNoBusybox } from "../../test/support/busybox.ts";
+import { Pod, whyNoPod } from "../../test/support/pod.ts";
 
-const ROOT = join(import.meta.dirname, "..");
+const ROOT = join(import.meta.dirname, "../..");
 const TSBUILD = join(ROOT, "bin/tsbuild.js");
 
 suite("our own image", { skip: whyNoPod() || (whyNoBusybox() ?? false) }, () => {
