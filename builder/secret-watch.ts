@@ -128,9 +128,8 @@ export class SecretWatch implements Disposable {
       return found;
     };
     return {
-      ...(session.secretIds === undefined ? {} : { secretIds: session.secretIds }),
+      ...session,
       secret: (id) => once(secrets, id, () => read(id)),
-      sshAgent: (id) => session.sshAgent(id),
       gitAuthorization: async (host) => {
         const header = await session.gitAuthorization?.(host);
         if (header !== undefined) await this.#addHeader(host, header);
