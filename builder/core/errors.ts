@@ -82,11 +82,10 @@ export function withLocation(error: unknown, location: SourceLocation): BuildErr
 /** What was thrown, as a BuildError; system errors keep their text, unknown ones become `INTERNAL`. */
 export function asBuildError(error: unknown): BuildError {
   if (error instanceof BuildError) return error;
-  if (isSystemError(error)) {
-    const known = NO_PLACE.get(error.code);
-    if (known === undefined) return new BuildError("INTERNAL", error.message, { cause: error });
+  const code = isSystemError(error) ? error.code : databaseErrno(error);
+  const known = code === undefined ? undefined : NO_PLACE.get(code);
+  if (known !== undefined && error instanceof Error)
     return new BuildError("OUTPUT", `${known.reason} (${error.message})`, { cause: error, hint: known.hint });
-  }
   const message = error instanceof Error ? error.message : String(error);
   return new BuildError("INTERNAL", message, { cause: error });
 }
@@ -96,6 +95,13 @@ const NO_PLACE: ReadonlyMap<string, { readonly reason: string; readonly hint?: s
   ["EROFS", { reason: "the file system is read-only", hint: "point --root at a writable one" }],
   ["EDQUOT", { reason: "the disk quota is used up" }],
 ]);
+
+/** What an error of a database means, as the operating system would say it (sqlite.org/rescode.html: READONLY, FULL). */
+function databaseErrno(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !("errcode" in error)) return undefined;
+  const primary = Number(error.errcode) & 0xff;
+  return primary === 13 ? "ENOSPC" : primary === 8 ? "EROFS" : undefined;
+}
 
 /** An error of the operating system, with its errno name in `code`. */
 export function isSystemError(error: unknown): error is Error & { code: string; path?: string } {

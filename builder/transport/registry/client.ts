@@ -14,6 +14,9 @@ import { findOrigin } from "./origin.ts";
 import type { RetryPolicy } from "./retry.ts";
 import { RETRY } from "./retry.ts";
 
+/** Logins anew for one request, as long as each of them was good for another one. */
+const MOST_RENEWALS = 5;
+
 /** How to reach registries. */
 export interface RegistryOptions {
   readonly router: RegistryRouter;
@@ -41,6 +44,8 @@ export class RegistryClient {
   readonly #auth: RegistryAuth;
   readonly #headers: Readonly<Record<string, string>>;
   #origin: Promise<string> | undefined;
+  /** The header that was taken last. */
+  #accepted: string | undefined;
 
   constructor(endpoint: RegistryEndpoint, options: RegistryOptions) {
     this.endpoint = endpoint;
@@ -94,7 +99,13 @@ export class RegistryClient {
         ...(authorization === undefined ? {} : { authorization }),
       };
       const response = await this.#http.send({ method, url, ...more, headers }, signal);
-      if (response.status !== 401 || !isOwn || attempt > 0) return response;
+      if (response.status !== 401 || !isOwn) {
+        if (authorization !== undefined) this.#accepted = authorization;
+        return response;
+      }
+      // What was good a moment ago has run out, perhaps while others used it: that is no refusal.
+      const hasRunOut = authorization !== undefined && authorization === this.#accepted;
+      if (attempt > 0 && (!hasRunOut || attempt >= MOST_RENEWALS)) return response;
       discard(response);
       await this.#auth.answer(response.headers["www-authenticate"], scope, authorization, base, signal);
     }
