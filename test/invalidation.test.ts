@@ -1,6 +1,6 @@
 // What may run again after a change: every case of fixtures/invalidation is played, and the steps that ran are
 // compared with those that BuildKit ran. INVALIDATION=all plays those of long runs as well (`make soak` does);
-// `SCENES=mounts,stages node --test test/invalidation.test.ts` plays some scenes.
+// TESTS=whole every scene (else every third); `SCENES=mounts,stages node --test test/invalidation.test.ts` plays some scenes.
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
@@ -18,15 +18,13 @@ import { type Case, type Need, readRecorded, readScenes, type Scene } from "./in
 import { play, type Step } from "./invalidation/stage.ts";
 import { type FolderServer, serveFolder } from "./invalidation/www.ts";
 import { becomeRoot } from "./support/become-root.ts";
+import { isPlayed as isInSample } from "./support/sample.ts";
 
 const noSandbox = await becomeRoot();
 const SCENES = readScenes();
 const RECORDED = readRecorded();
 const whole = process.env["INVALIDATION"] === "all";
 const chosen = process.env["SCENES"]?.split(",");
-/** In an ordinary user's namespace every third scene is enough: keys do not know who makes them. */
-const SAMPLE = 3;
-const isSample = process.env["TSBUILD_USERNS"] !== undefined && chosen === undefined && !whole;
 
 suite("what may run again", { concurrency: 2, skip: noSandbox ?? false }, () => {
   let folder = "";
@@ -48,7 +46,7 @@ suite("what may run again", { concurrency: 2, skip: noSandbox ?? false }, () => 
 
   for (const [number, scene] of SCENES.entries()) {
     if (chosen?.includes(scene.name) === false) continue;
-    if (isSample && number % SAMPLE !== 0) continue;
+    if (chosen === undefined && !whole && !isInSample(number)) continue;
     test(scene.name, { skip: whyNot(scene.needs) ?? false }, async () => {
       const own = path.join(folder, String(number));
       const builder = (flags: readonly string[], context: string): Promise<readonly Step[]> =>
