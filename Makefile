@@ -29,7 +29,7 @@ build: $(MODULES) $(DIST) $(BUNDLE) $(if $(LAUNCHER_SOURCES),$(LAUNCHER)) ## mod
 demo: build ## builds two images from this machine's own programs and runs one
 	@node tools/demo.ts
 
-test: build ## the test suite; as root it first installs the Debian packages that tests use (FILES=… runs those only, TESTS=whole every case of long tables)
+test: build ## the test suite; as root it first installs the Debian packages that tests use (FILES=… runs those only, TESTS=whole also long ones)
 	@tools/debian-packages.sh install-or-tell
 	@node tools/test.ts $(FILES)
 

@@ -2,6 +2,9 @@
 // named at the end with its reason, so that a machine that lacks something does not look like one where all is well;
 // with CI=true a skip that test/skips.json does not allow fails the run. The last lines are the runner's own summary.
 //
+// TESTS says how much: nothing leaves the long files out and plays a third of long tables, "long" takes those files as well,
+// "whole" is everything (.ci/run: "whole" as root, "long" as an ordinary user).
+//
 // TEST_SUMMARY=file also writes {passed, failed, skipped} there, for whoever adds several runs up.
 
 import { globSync, readFileSync, writeFileSync } from "node:fs";
@@ -20,8 +23,15 @@ const TEST_TIMEOUT_MS = 10 * 60 * 1000;
 
 type Summary = EventData.TestSummary;
 
+/** Builds and copies that are killed, that share a store, that run out of disk: what takes long and seldom breaks alone. */
+const LONG = /^test\/robustness\//;
+const tests = process.env["TESTS"] ?? "";
+
 const patterns = process.argv.slice(2);
-const files = globSync(patterns.length > 0 ? patterns : ["test/**/*.test.ts"], { cwd: ROOT })
+const found = globSync(patterns.length > 0 ? patterns : ["test/**/*.test.ts"], { cwd: ROOT });
+const leftOut = patterns.length === 0 && tests === "" ? found.filter((file) => LONG.test(file)) : [];
+const files = found
+  .filter((file) => !leftOut.includes(file))
   .map((file) => path.resolve(ROOT, file))
   .toSorted();
 if (files.length === 0) {
@@ -34,6 +44,7 @@ let total: Summary | undefined;
 
 // All of them, and the programs they start, share what they compile.
 process.env["NODE_COMPILE_CACHE"] ??= path.join(ROOT, "dist/.test-cache");
+if (leftOut.length > 0) console.log(`left out: ${leftOut.length} long files, see TESTS in tools/test.ts`);
 console.log(`${files.length} test files on Node ${process.version} (${process.execPath})`);
 const events = run({ files, concurrency: FILES_AT_ONCE, timeout: TEST_TIMEOUT_MS, cwd: ROOT });
 events.on("test:pass", (data) => {
