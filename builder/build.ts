@@ -121,8 +121,10 @@ async function stages({ engine, secrets, inputs, recording, startedMs, signal }:
   const parts = { engine, request, secrets, inputs, targets, blobs, caches, signal };
   if (request.reproducible) await requireKnownBytes(parts.blobs);
   if (request.dryRun === true) return await dryRun(parts);
-  await enterNamespaceIfNeeded(parts);
+  for (const message of namespaceNotes(request.environment)) request.events({ kind: "warning", message });
   const finish = async (): Promise<BuildResult> => {
+    // Each time: a cache that breaks its promises leaves steps to run.
+    await enterNamespaceIfNeeded(parts);
     await using ahead = new PackAhead(parts.blobs, request.events, signal);
     const { results, known } = await solve(parts, ahead, recording);
 
@@ -300,8 +302,7 @@ function solverOf(
 
 /** An ordinary user runs steps inside a user namespace; what is known already, or runs nothing, needs none. What a namespace lacks is said in it. */
 async function enterNamespaceIfNeeded(parts: SolveParts): Promise<void> {
-  const { engine, request, targets } = parts;
-  for (const message of namespaceNotes(request.environment)) request.events({ kind: "warning", message });
+  const { engine, targets } = parts;
   if (engine.privileged || !topological(targets).some((vertex) => vertex.op.kind === "exec")) return;
   const peek = solverOf(parts, () => {});
   if (!(await peek.isKnown(targets))) throw new NamespaceNeeded("running a step");

@@ -45,6 +45,7 @@ export class LayerStore {
     const id = LayerStore.imageLayerId(below.at(-1)?.id, blob.diffId);
     const known = this.#known.get(id);
     const layer = known ?? this.#add(new DiskLayer({ place: this.place, id, meta: this.#imageMeta(id), below, fetch }));
+    layer.fetchWith(fetch, below);
     layer.addVariant({ ...blob, variant: `as is ${blob.descriptor.digest}` });
     return layer;
   }
@@ -60,10 +61,12 @@ export class LayerStore {
     fetch: FetchBlob,
   ): StoredLayer {
     const id = hexOf(digestOf(`cached ${below.at(-1)?.id ?? ""} ${blob.diffId} ${createdMs}`));
-    const known = this.#known.get(id);
-    if (known !== undefined) return known;
-    const meta = this.#heldMeta(id) ?? { origin: "built", createdMs, variants: [] };
-    const layer = this.#add(new DiskLayer({ place: this.place, id, meta, below, fetch }));
+    let layer = this.#known.get(id);
+    if (layer === undefined) {
+      const meta = this.#heldMeta(id) ?? { origin: "built", createdMs, variants: [] };
+      layer = this.#add(new DiskLayer({ place: this.place, id, meta, below, fetch }));
+    }
+    layer.fetchWith(fetch, below);
     layer.addVariant({ ...blob, variant });
     return layer;
   }

@@ -53,8 +53,8 @@ export class DiskLayer implements StoredLayer {
   readonly id: string;
   readonly files: LayerFiles;
   readonly #place: LayerPlace;
-  readonly #fetch: FetchBlob | undefined;
-  readonly #below: readonly StoredLayer[];
+  #fetch: FetchBlob | undefined;
+  #below: readonly StoredLayer[];
   #meta: LayerMeta;
   #index: Promise<LayerIndex> | undefined;
   #directory: Promise<string> | undefined;
@@ -69,6 +69,13 @@ export class DiskLayer implements StoredLayer {
     this.#below = options.below ?? [];
     this.#index = options.pendingIndex;
     this.files = new LayerFiles(options.place.layersDirectory, options.id);
+  }
+
+  /** Says where its blob can be had, of one that was met in the store before anybody knew. */
+  fetchWith(fetch: FetchBlob, below: readonly StoredLayer[]): void {
+    if (this.#fetch !== undefined) return;
+    this.#fetch = fetch;
+    this.#below = below;
   }
 
   get createdMs(): number | undefined {
