@@ -97,6 +97,17 @@ export function flock(fd: number, kind: "exclusive" | "shared" | "unlock", optio
   }
 }
 
+/** Lets a file that Node would close when this process becomes another program stay open (dup(2) clears close-on-exec). */
+export function keepOpenOnExec(fd: number): void {
+  const { calls } = library();
+  const copy = calls.dup(fd);
+  if (copy < 0) throw systemError("dup", errnoName(), `fd ${fd}`);
+  const result = calls.dup2(copy, fd);
+  const code = result < 0 ? errnoName() : undefined;
+  calls.close(copy);
+  if (code !== undefined) throw systemError("dup2", code, `fd ${fd}`);
+}
+
 /** The next byte at or after `offset` that is data ("data") or a hole ("hole"); undefined past the end or when the file system cannot say. */
 export function seek(fd: number, offset: number, to: "data" | "hole"): number | undefined {
   const found = library().calls.lseek(fd, offset, to === "data" ? 3 : 4);
@@ -120,6 +131,9 @@ interface Calls {
   mount(source: Bytes, target: Bytes, type: Bytes, flags: number, data: Bytes): number;
   umount2(target: Bytes, flags: number): number;
   flock(fd: number, operation: number): number;
+  dup(fd: number): number;
+  dup2(from: number, to: number): number;
+  close(fd: number): number;
   lseek(fd: number, offset: number, whence: number): number;
 }
 
@@ -142,6 +156,9 @@ function library(): { koffi: typeof Koffi; calls: Calls } {
     mount: libc.func("mount", "int", [p, p, p, "ulong", p]),
     umount2: libc.func("umount2", "int", [p, "int"]),
     flock: libc.func("flock", "int", ["int", "int"]),
+    dup: libc.func("dup", "int", ["int"]),
+    dup2: libc.func("dup2", "int", ["int", "int"]),
+    close: libc.func("close", "int", ["int"]),
     lseek: libc.func("lseek", "long", ["int", "long", "int"]),
   };
   loaded = { koffi, calls };

@@ -6,6 +6,7 @@ import { readFileSync, statSync } from "node:fs";
 import { constants, userInfo } from "node:os";
 import { delimiter } from "node:path";
 import { BuildError } from "../core/errors.ts";
+import { keepOpenOnExec } from "../core/syscall.ts";
 import { tool } from "./drivers/prelude.ts";
 import { findLauncher } from "./find-launcher.ts";
 import { findProgram } from "./find-program.ts";
@@ -48,6 +49,7 @@ export async function planUserNamespace(env: NodeJS.ProcessEnv): Promise<Namespa
   return { kind: "single", notes: [...ids.problems, SINGLE_ID_NOTE] };
 }
 
+const FIRST_LISTENED = 3;
 const SINGLE_ID_NOTE =
   "only one user id is available: files of other owners, `USER`, chown and setgroups fail, and apt-get needs -o APT::Sandbox::User=root";
 
@@ -70,6 +72,8 @@ export async function enterUserNamespace(
   // Without "--" Node looks for flags of its own among the program's.
   const program = [process.execPath, ...process.execArgv, "--", ...argv];
   const [file, ...args] = namespaceCommand(plan, program);
+  // What a service manager opened (sd_listen_fds(3)) is for the program that this one becomes.
+  for (let fd = 0; fd < Number(env["LISTEN_FDS"] ?? 0); fd++) keepOpenOnExec(FIRST_LISTENED + fd);
   if (typeof process.execve === "function") process.execve(file, [file, ...args], marked);
   return await runAsParent(file, args, marked);
 }
