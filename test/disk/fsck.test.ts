@@ -19,7 +19,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { onDiskBytes } from "../support/on-disk.ts";
 import { whyNoBusybox } from "../support/busybox.ts";
 import type { Ended, Room } from "../robustness/workshop.ts";
-import { Running, Workshop } from "../robustness/workshop.ts";
+import { Running, Workshop, isRoot } from "../robustness/workshop.ts";
 
 const DOCKERFILE = `\
 FROM fixture:busybox
@@ -61,7 +61,8 @@ suite("a damaged store", { skip: whyNoBusybox() ?? false }, () => {
     const first = digestIn(await room.succeed(["--reproducible", "-t", "own"]));
     writeFileSync(join(room.root, "tsbuild/cache.db"), "no database".repeat(1000));
     const again = await room.succeed(["--reproducible", "-t", "own"]);
-    assert.match(again.stderr, /cache records were damaged/);
+    // An ordinary user's build has begun anew in a user namespace by then, and what it had said is not said again.
+    if (isRoot) assert.match(again.stderr, /cache records were damaged/);
     assert.doesNotMatch(again.stderr, /RUN echo made[^\n]*\n#\d+ CACHED/);
     assert.equal(digestIn(again), first);
   });
