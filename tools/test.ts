@@ -3,7 +3,7 @@
 // with CI=true a skip that test/skips.json does not allow fails the run. The last lines are the runner's own summary.
 //
 // TESTS says how much: nothing leaves the long files out and plays a third of long tables, "long" takes those files as well,
-// "whole" is everything (.ci/run: "whole" as root, "long" as an ordinary user).
+// "whole" is everything (.ci/run as root; an ordinary user runs what is run without it).
 //
 // TEST_SUMMARY=file also writes {passed, failed, skipped} there, for whoever adds several runs up.
 
