@@ -29,7 +29,7 @@ try {
     const results = new Map<string, Measured[]>();
     for (let round = 0; round < rounds; round++) {
       for (const builder of builders) {
-        const archive = workload.archive ? join(state, `${builder.name}.tar`) : undefined;
+        const archive = workload.archive ? join(state, `${builder.name.replaceAll(/[ ,]+/g, "-")}.tar`) : undefined;
         if (archive !== undefined) rmSync(archive, { force: true });
         if (workload.start === "cold") builder.clean();
         else if (round === 0) await measure(builder.build(context, archive), process.env);
