@@ -11,7 +11,7 @@ import { convert } from "./dockerfile/convert/convert.ts";
 import type { Plan } from "./dockerfile/convert/plan.ts";
 import type { LintFinding } from "./dockerfile/instruction.ts";
 import { readDockerfile } from "./dockerfile/instructions.ts";
-import { type Engine, openEngine } from "./engine.ts";
+import { type Engine, type OnFault, openEngine } from "./engine.ts";
 import { namespaceNotes } from "./executor/rights.ts";
 import { FailedRuns } from "./failed-runs.ts";
 import { findingEvent } from "./finding-events.ts";
@@ -53,7 +53,7 @@ async function buildRecorded(secrets: SecretWatch, recorder: BuildRecorder, sign
   const { request } = secrets;
   const startedMs = request.now();
   const { root, requireSandbox, snapshotter, limits, disk } = request;
-  const onFault = (message: string): void => request.events({ kind: "warning", message });
+  const onFault: OnFault = (message, more) => request.events({ kind: "warning", message, ...more });
   const watch = secrets.layers;
   await using engine = await openEngine({ root, requireSandbox, snapshotter, limits, disk, watch, onFault });
   await secrets.keepVerdicts(engine);

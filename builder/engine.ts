@@ -44,8 +44,11 @@ export interface EngineOptions {
   /** Default: BuildKit's. */
   readonly disk?: DiskSettings | undefined;
   /** Told, as sentences for people, of what is wrong with the store and does not hinder the work. */
-  readonly onFault?: (fault: string) => void;
+  readonly onFault?: OnFault;
 }
+
+/** `isMended`: whoever opens the store again does not find it any more. */
+export type OnFault = (fault: string, more?: { readonly isMended: true }) => void;
 
 /** The open parts. Disposing it stops the workers and removes this process's temporary files. */
 export interface Engine extends AsyncDisposable {
@@ -79,7 +82,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   const { database, putAside } = openDatabase(join(own, "cache.db"));
   undo.defer(() => database.close());
   if (putAside !== undefined)
-    onFault(`the cache records were damaged: they are in "${putAside}" now, and steps run again`);
+    onFault(`the cache records were damaged: they are in "${putAside}" now, and steps run again`, { isMended: true });
   const privileged = isPrivileged();
   const space = undo.use(await openSpace({ ...options, database, privileged, onFault }));
   const store = await openStore(root, space);

@@ -4,8 +4,15 @@
 import { BuildError } from "./core/errors.ts";
 import { isPrivileged } from "./executor/rights.ts";
 
-/** Runs `argv` (script and arguments) inside the best user namespace there is; its exit code. Throws `SANDBOX` when there is none. */
-export async function runInNamespace(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+/**
+ * Runs `argv` (script and arguments) inside the best user namespace there is, where `notes` will be warnings; its exit
+ * code. Throws `SANDBOX` when there is none.
+ */
+export async function runInNamespace(
+  argv: readonly string[],
+  env: NodeJS.ProcessEnv,
+  notes: readonly string[] = [],
+): Promise<number> {
   const { enterUserNamespace, planUserNamespace } = await import("./executor/user-namespace.ts");
   const plan = await planUserNamespace(env);
   if (plan.kind === "direct") {
@@ -13,7 +20,7 @@ export async function runInNamespace(argv: readonly string[], env: NodeJS.Proces
       hint: "run tsbuild as an ordinary user, or as root with its usual capabilities",
     });
   }
-  return await enterUserNamespace(argv, env, plan);
+  return await enterUserNamespace(argv, env, { ...plan, notes: [...notes, ...plan.notes] });
 }
 
 /** Whether a request may end in `NamespaceNeeded` here, so that it has to be one that can be made twice. */

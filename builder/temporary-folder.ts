@@ -6,13 +6,16 @@
 import { readFileSync } from "node:fs";
 import { lstat, mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { hostIdOf, parseIdMap } from "./bundle/id-map.ts";
 import { BuildError, isErrno } from "./core/errors.ts";
 import { sweepTemporary } from "./store/temporary.ts";
 
 /** Makes and sweeps the folder; its absolute path. Throws `OUTPUT` when it cannot be had, or is somebody else's. */
 export async function temporaryFolder(environment: ReadonlyMap<string, string>): Promise<string> {
   const uid = process.getuid?.() ?? 0;
-  const path = join(environment.get("TMPDIR") || "/var/tmp", `tsbuild-${machineUid(uid)}`);
+  // In a user namespace everybody is 0.
+  const machineUid = hostIdOf(parseIdMap(readFileSync("/proc/self/uid_map", "utf8")), uid) ?? uid;
+  const path = join(environment.get("TMPDIR") || "/var/tmp", `tsbuild-${machineUid}`);
   try {
     await mkdir(path, { mode: 0o700 }).catch((error: unknown) => {
       if (!isErrno(error, "EEXIST")) throw error;
@@ -32,13 +35,4 @@ export async function temporaryFolder(environment: ReadonlyMap<string, string>):
       hint: "set TMPDIR to a folder that can be written",
     });
   }
-}
-
-/** The user outside of the user namespace that this process may be in (user_namespaces(7)): there everybody is 0. */
-function machineUid(uid: number): number {
-  for (const line of readFileSync("/proc/self/uid_map", "utf8").trim().split("\n")) {
-    const [inside = 0, outside = 0, count = 0] = line.trim().split(/\s+/).map(Number);
-    if (uid >= inside && uid < inside + count) return outside + uid - inside;
-  }
-  return uid;
 }

@@ -176,7 +176,7 @@ async function fail(thrown: unknown): Promise<never> {
   if (thrown instanceof NamespaceNeeded) {
     try {
       const { runInNamespace } = await import("../builder/namespace.ts");
-      process.exit(await runInNamespace(process.argv.slice(1), process.env));
+      process.exit(await runInNamespace(process.argv.slice(1), process.env, thrown.notes));
     } catch (error) {
       return await fail(error);
     }

@@ -32,7 +32,7 @@ export class CacheRecords {
     return this.#orMiss(() => {
       const row = this.#find.get(key);
       if (row === undefined) return undefined;
-      const layers = parseList(String(row["layers"]));
+      const layers = parseLayerIds(String(row["layers"]));
       if (layers === undefined) this.#onFault(`the cache record of ${key} is damaged`);
       return layers === undefined ? undefined : { layers };
     });
@@ -66,7 +66,8 @@ export class CacheRecords {
   }
 }
 
-function parseList(text: string): readonly string[] | undefined {
+/** Ids of layers as a record holds them; undefined when they are damaged. */
+export function parseLayerIds(text: string): readonly string[] | undefined {
   try {
     const list: unknown = JSON.parse(text);
     return Array.isArray(list) && list.every((id) => typeof id === "string") ? list : undefined;

@@ -49,6 +49,8 @@ export interface WarningEvent {
   readonly detail?: string;
   readonly url?: string;
   readonly location?: SourceLocation;
+  /** Of something that was mended in the same breath: whoever begins anew does not find it again. */
+  readonly isMended?: boolean;
 }
 
 export type BuildEvent = VertexEvent | StatusEvent | LogEvent | WarningEvent;

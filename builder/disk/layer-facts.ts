@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
+import { parseLayerIds } from "../cache/records.ts";
 import { hexOf } from "../core/digest.ts";
 import { isErrno } from "../core/errors.ts";
 import type { LayerMeta } from "../snapshot/layer-files.ts";
@@ -36,7 +37,11 @@ export function readResults(database: DatabaseSync): ResultRow[] {
   return database
     .prepare("SELECT key, name, layers FROM results ORDER BY created, key")
     .all()
-    .map((row) => ({ key: String(row["key"]), name: String(row["name"]), layers: parseList(String(row["layers"])) }));
+    .map((row) => ({
+      key: String(row["key"]),
+      name: String(row["name"]),
+      layers: parseLayerIds(String(row["layers"])),
+    }));
 }
 
 /** The layers below `<root>/tsbuild/layers` by id. Those without a readable `meta.json` are not among them. */
@@ -73,14 +78,5 @@ function readMeta(path: string): LayerMeta | undefined {
   } catch (error) {
     if (isErrno(error, "ENOENT", "ENOTDIR", "EISDIR")) return undefined;
     throw error;
-  }
-}
-
-function parseList(text: string): readonly string[] | undefined {
-  try {
-    const list: unknown = JSON.parse(text);
-    return Array.isArray(list) && list.every((id) => typeof id === "string") ? list : undefined;
-  } catch {
-    return undefined;
   }
 }

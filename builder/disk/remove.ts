@@ -1,6 +1,6 @@
 // Takes one item out of a store: aside in a moment in which nobody can begin to use it, then away.
 
-import { closeSync, mkdirSync, openSync, renameSync, rmSync } from "node:fs";
+import { closeSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import type { LeaseFloor } from "../cache/ledger.ts";
@@ -10,6 +10,7 @@ import { isErrno } from "../core/errors.ts";
 import type { ItemName } from "../core/space.ts";
 import { flock } from "../core/syscall.ts";
 import { temporaryPath } from "../store/temporary.ts";
+import { openIfThere } from "../store/open-if-there.ts";
 import type { StoreParts } from "./inventory.ts";
 import type { DiskItem, Inventory } from "./items.ts";
 
@@ -85,14 +86,5 @@ function forgetResults(database: DatabaseSync, layer: string, nowMs: number): vo
     pruneResultsOf(database, layer, nowMs);
   } catch (error) {
     if (!isUnwritable(error)) throw error;
-  }
-}
-
-function openIfThere(path: string): number | undefined {
-  try {
-    return openSync(path, "r");
-  } catch (error) {
-    if (isErrno(error, "ENOENT")) return undefined;
-    throw error;
   }
 }

@@ -4,7 +4,8 @@
 import { lstat, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { bytePath } from "../core/byte-path.ts";
-import { BuildError, isErrno, isSystemError } from "../core/errors.ts";
+import { BuildError, isErrno } from "../core/errors.ts";
+import { cannotWrite } from "../core/cannot-write.ts";
 import { removeTree } from "../layer/remove-tree.ts";
 import { isOwnerAlive, ownerName } from "../store/owner.ts";
 
@@ -43,18 +44,11 @@ export async function writeOutput(
 
 /** A system error as an `OUTPUT` error that names the destination; others as they are. */
 export function explainOutput(error: unknown, path: string): unknown {
-  if (!isSystemError(error)) return error;
-  const reasons: Record<string, string> = {
-    ENOSPC: "the disk is full",
-    EDQUOT: "the disk quota is used up",
-    EROFS: "the file system is read-only",
-    EACCES: "permission denied",
-    EPERM: "permission denied",
+  return cannotWrite(path, error, {
     EISDIR: "it is a directory",
     ENOTDIR: "a part of its path is not a directory",
     ENOENT: `the folder "${dirname(path)}" does not exist`,
-  };
-  return new BuildError("OUTPUT", `cannot write "${path}": ${reasons[error.code] ?? error.message}`, { cause: error });
+  });
 }
 
 /** Whether a file can be renamed to a path: nothing or a regular file is there. Throws `OUTPUT` for a directory. */

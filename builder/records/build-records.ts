@@ -4,23 +4,14 @@
 //   <id>.kept   the layers that its failed RUN left. While this file is there they must stay: it is their lease.
 // A `.kept` file is locked (shared) while somebody looks at what it names.
 
-import {
-  closeSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { closeSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { BuildError, isErrno } from "../core/errors.ts";
 import { flock } from "../core/syscall.ts";
 import type { BuildRecord, KeptState } from "./build-record.ts";
 import { RECORD_FORMAT } from "./build-record.ts";
+import { openIfThere } from "../store/open-if-there.ts";
 
 /** Records that are remembered, and states of failed steps that are kept, at most. */
 const MOST_RECORDS = 50;
@@ -219,14 +210,5 @@ export class BuildRecords {
       rmSync(temporary, { force: true });
       throw error;
     }
-  }
-}
-
-function openIfThere(path: string): number | undefined {
-  try {
-    return openSync(path, "r");
-  } catch (error) {
-    if (isErrno(error, "ENOENT")) return undefined;
-    throw error;
   }
 }

@@ -7,7 +7,8 @@ import { mkdir, open, readdir, readFile, rename, rm, rmdir } from "node:fs/promi
 import { join } from "node:path";
 import type { Descriptor } from "../core/descriptor.ts";
 import { Digester, digestOf, hexOf } from "../core/digest.ts";
-import { BuildError, isErrno, isSystemError } from "../core/errors.ts";
+import { cannotWrite } from "../core/cannot-write.ts";
+import { BuildError, isErrno } from "../core/errors.ts";
 import { parseDocument } from "../image/read.ts";
 import { appear } from "../store/layout.ts";
 import { takeLock } from "../store/lock.ts";
@@ -192,15 +193,8 @@ async function explained(path: string, body: () => Promise<void>): Promise<void>
 }
 
 function explain(path: string, error: unknown): unknown {
-  if (!isSystemError(error)) return error;
-  const reasons: Record<string, string> = {
-    ENOSPC: "the disk is full",
-    EDQUOT: "the disk quota is used up",
-    EROFS: "the file system is read-only",
-    EACCES: "permission denied",
-    EPERM: "permission denied",
+  return cannotWrite(path, error, {
     ENOTDIR: "it, or a part of its path, is not a directory",
     EEXIST: "it is not a directory",
-  };
-  return new BuildError("OUTPUT", `cannot write "${path}": ${reasons[error.code] ?? error.message}`, { cause: error });
+  });
 }

@@ -2,6 +2,7 @@
 
 import { isAbsolute, normalize, resolve } from "node:path";
 import { BuildError } from "../../builder/core/errors.ts";
+import { readBoolean } from "./booleans.ts";
 import { parseCsv } from "./csv.ts";
 import { parseSize } from "./sizes.ts";
 
@@ -123,9 +124,9 @@ function targetOf(flag: string, text: string, target: string): string {
 function isYes(flag: string, text: string, key: string, fields: ReadonlyMap<string, string | undefined>): boolean {
   if (!fields.has(key)) return false;
   const value = fields.get(key);
-  if (value === undefined || /^(1|t|true)$/i.test(value)) return true;
-  if (/^(0|f|false)$/i.test(value)) return false;
-  throw invalid(flag, text, `"${key}=${value}" is neither true nor false`, undefined);
+  const said = value === undefined ? true : readBoolean(value);
+  if (said === undefined) throw invalid(flag, text, `"${key}=${value}" is neither true nor false`, undefined);
+  return said;
 }
 
 function octal(flag: string, text: string, value: string): number {

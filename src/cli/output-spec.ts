@@ -5,6 +5,7 @@ import type { Compression } from "../../builder/core/descriptor.ts";
 import { BuildError } from "../../builder/core/errors.ts";
 import type { AnnotationSpec } from "./annotation-spec.ts";
 import { annotationAttribute } from "./annotation-spec.ts";
+import { AttributeValues } from "./attribute-values.ts";
 import type { Pair } from "./csv.ts";
 import { parseCsv, parsePairs } from "./csv.ts";
 import { nearest } from "./nearest.ts";
@@ -156,14 +157,14 @@ function readImage(attributes: Attributes): ImageAttributes {
   };
 }
 
-/** The attributes of one output, each checked when it is asked for. */
-class Attributes {
+/** The attributes of one output. */
+class Attributes extends AttributeValues {
   readonly annotations: readonly AnnotationSpec[];
-  readonly #values = new Map<string, string>();
 
   constructor(type: (typeof TYPES)[number], pairs: readonly Pair[]) {
     const known = KEYS[type];
     const annotations: AnnotationSpec[] = [];
+    const values = new Map<string, string>();
     for (const pair of pairs) {
       const annotation = known.includes("name") ? annotationAttribute(pair.written, pair.value) : undefined;
       if (annotation !== undefined) {
@@ -176,19 +177,20 @@ class Attributes {
           hint: near === undefined ? undefined : `did you mean ${near}?`,
         });
       }
-      this.#values.set(pair.key, pair.value);
+      values.set(pair.key, pair.value);
     }
+    super("--output", values);
     this.annotations = annotations;
   }
 
-  text(key: string): string | undefined {
-    const value = this.#values.get(key);
-    return value === "" ? undefined : value;
+  /** An output's key alone says yes. */
+  override boolean(key: string): boolean | undefined {
+    return this.written(key) === "" ? true : super.boolean(key);
   }
 
   required(key: string): string {
     const value = this.text(key);
-    if (value === undefined) throw new BuildError("USAGE", `--output: ${key} is required for local exporter`);
+    if (value === undefined) throw this.fault(`${key} is required for local exporter`);
     return value;
   }
 
@@ -196,46 +198,6 @@ class Attributes {
   fileName(key: string): string | undefined {
     const value = this.text(key);
     if (value?.includes("/") !== true) return value;
-    throw new BuildError("USAGE", `--output: ${key}="${value}" must not name a folder`);
-  }
-
-  boolean(key: string): boolean | undefined {
-    const value = this.#values.get(key);
-    if (value === undefined) return undefined;
-    if (/^(1|t|true|)$/i.test(value)) return true;
-    if (/^(0|f|false)$/i.test(value)) return false;
-    throw new BuildError("USAGE", `--output: ${key}="${value}" is neither true nor false`);
-  }
-
-  choice<const T extends string>(key: string, choices: readonly T[]): T | undefined {
-    const value = this.#values.get(key);
-    if (value === undefined) return undefined;
-    const found = choices.find((candidate) => candidate === value);
-    if (found === undefined) {
-      throw new BuildError("USAGE", `--output: ${key}="${value}" is none of ${choices.join(", ")}`);
-    }
-    return found;
-  }
-
-  /** gzip 0-9 and zstd 0-22, as BuildKit bounds them. */
-  level(compression: Compression): number | undefined {
-    const value = this.text("compression-level");
-    if (value === undefined) return undefined;
-    const most = compression === "zstd" ? 22 : 9;
-    const level = /^\d+$/.test(value) ? Number(value) : Number.NaN;
-    if (!(level >= 0 && level <= most)) {
-      throw new BuildError(
-        "USAGE",
-        `--output: compression-level="${value}" is not between 0 and ${most} (${compression})`,
-      );
-    }
-    return level;
-  }
-
-  /** Refuses a value that means something to BuildKit and nothing here yet. */
-  refuse(key: string, value: string): void {
-    if (this.#values.get(key) === value) {
-      throw new BuildError("UNSUPPORTED", `--output: ${key}=${value} is not supported yet`);
-    }
+    throw this.fault(`${key}="${value}" must not name a folder`);
   }
 }

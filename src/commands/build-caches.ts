@@ -1,6 +1,7 @@
 // Where results of steps come from and go to beside the local store: --cache-from, --cache-to, BUILDKIT_INLINE_CACHE.
 
 import type { CacheFrom, CacheTo } from "../../builder/cache-request.ts";
+import { readBoolean } from "../cli/booleans.ts";
 import type { Arguments } from "../cli/flags.ts";
 import { listOf } from "../cli/flags.ts";
 
@@ -15,7 +16,7 @@ export interface Caches {
 export async function readCaches(args: Arguments, buildArgs: ReadonlyMap<string, string>): Promise<Caches> {
   const from = listOf(args, "cache-from").filter((text) => text !== "");
   const to = listOf(args, "cache-to").filter((text) => text !== "");
-  if (/^(1|t|true)$/i.test(buildArgs.get("BUILDKIT_INLINE_CACHE") ?? "") && !to.includes("type=inline"))
+  if (readBoolean(buildArgs.get("BUILDKIT_INLINE_CACHE") ?? "") === true && !to.includes("type=inline"))
     to.push("type=inline");
   if (from.length + to.length === 0) return { cacheFrom: [], cacheTo: [], insecureRegistries: [] };
   const { parseCacheFrom, parseCacheTo } = await import("./cache-spec.ts");

@@ -10,6 +10,7 @@ import { formatPlatform, hostPlatform, parsePlatform } from "../../builder/core/
 import type { DiskSettings } from "../../builder/disk-settings.ts";
 import type { DriverName } from "../../builder/request.ts";
 import type { BuildRequest, ContextSpec, ErrorShell } from "../../builder/request.ts";
+import { readBoolean } from "../cli/booleans.ts";
 import type { Arguments } from "../cli/flags.ts";
 import { isOn, listOf, textOf } from "../cli/flags.ts";
 import { parseAssignments, parseLabels } from "../cli/key-value.ts";
@@ -176,9 +177,9 @@ async function each<T>(args: Arguments, name: string, load: () => Promise<(text:
 
 /** `--squash[=new|all]`; docker's old flag was a boolean. */
 function squash(text: string | undefined): Pick<BuildRequest, "squash"> {
-  if (text === undefined || /^(0|f|false)$/i.test(text)) return {};
+  if (text === undefined || readBoolean(text) === false) return {};
   if (text === "all") return { squash: "all" };
-  if (text === "new" || /^(1|t|true)$/i.test(text)) return { squash: "new" };
+  if (text === "new" || readBoolean(text) === true) return { squash: "new" };
   throw new BuildError("USAGE", `--squash: "${text}" is neither new nor all`);
 }
 

@@ -4,6 +4,7 @@ import { asBuildError, BuildError } from "../../builder/core/errors.ts";
 import { NamespaceNeeded } from "../../builder/core/namespace.ts";
 import type { WarningEvent } from "../../builder/core/events.ts";
 import type { BuildResult } from "../../builder/request.ts";
+import { readBoolean } from "../cli/booleans.ts";
 import { BUILD_FLAGS } from "../cli/build-flags.ts";
 import type { CallSpec } from "../cli/call-spec.ts";
 import type { Arguments } from "../cli/flags.ts";
@@ -80,7 +81,7 @@ export const build: Command = async (context) => {
     return 0;
   } catch (error) {
     if (error instanceof NamespaceNeeded) {
-      events.drop();
+      error.notes.push(...events.drop());
       throw error;
     }
     const failure = asBuildError(error);
@@ -105,7 +106,7 @@ async function report(
   if (idFile && id !== undefined) await writeWhole(idFile, id);
   if (metadataFile) {
     const { vertexWarning } = await import("../progress/rawjson.ts");
-    const isAsked = /^(1|t|true)$/i.test(context.environment["BUILDX_METADATA_WARNINGS"] ?? "");
+    const isAsked = readBoolean(context.environment["BUILDX_METADATA_WARNINGS"] ?? "") === true;
     const told = isAsked ? warnings.map(vertexWarning) : [];
     await writeWhole(metadataFile, `${JSON.stringify(metadata(result, told), null, 2)}\n`);
   }

@@ -2,11 +2,11 @@
 
 import { resolve } from "node:path";
 import type { CacheFrom, CacheLook, CacheTo } from "../../builder/cache-request.ts";
-import type { Compression } from "../../builder/core/descriptor.ts";
 import type { Digest } from "../../builder/core/digest.ts";
 import { isDigest } from "../../builder/core/digest.ts";
 import { BuildError } from "../../builder/core/errors.ts";
 import { formatReference, parseReference } from "../../builder/core/reference.ts";
+import { AttributeValues } from "../cli/attribute-values.ts";
 import { parseCsv, parsePairs } from "../cli/csv.ts";
 import { nearest } from "../cli/nearest.ts";
 
@@ -102,26 +102,22 @@ function read<T extends string>(
   return new Attributes(flag, keys, pairs);
 }
 
-/** The attributes of one cache, each checked when it is asked for. */
-class Attributes<T extends string> {
+/** The attributes of one cache. */
+class Attributes<T extends string> extends AttributeValues {
   readonly type: T;
-  readonly #flag: string;
-  readonly #values: ReadonlyMap<string, string>;
 
   constructor(
     flag: string,
     keys: Readonly<Record<T, readonly string[]>>,
     pairs: readonly (readonly [string, string])[],
   ) {
-    this.#flag = flag;
-    this.#values = new Map(pairs);
+    super(flag, new Map(pairs));
     const types = Object.keys(keys) as T[]; // the keys of a record of T
     const named = this.text("type");
     if (named === undefined) throw this.fault("type is required", `types are ${types.join(", ")}`);
     const type = types.find((candidate) => candidate === named);
     if (type === undefined) {
-      if (["gha", "s3", "azblob"].includes(named))
-        throw new BuildError("UNSUPPORTED", `${flag}: type=${named} is not supported yet`);
+      if (["gha", "s3", "azblob"].includes(named)) this.refuse("type", named);
       throw this.fault(`unknown type "${named}"`, `types are ${types.join(", ")}`);
     }
     this.type = type;
@@ -133,14 +129,6 @@ class Attributes<T extends string> {
         near === undefined ? undefined : `did you mean ${near}?`,
       );
     }
-  }
-
-  fault(message: string, hint?: string): BuildError {
-    return new BuildError("USAGE", `${this.#flag}: ${message}`, { hint });
-  }
-
-  text(key: string): string | undefined {
-    return this.#values.get(key) || undefined;
   }
 
   required(key: string): string {
@@ -165,38 +153,5 @@ class Attributes<T extends string> {
     const text = this.text("digest");
     if (text === undefined || isDigest(text)) return text;
     throw this.fault(`digest="${text}" is not a sha256 digest`);
-  }
-
-  boolean(key: string): boolean | undefined {
-    const value = this.#values.get(key);
-    if (value === undefined) return undefined;
-    if (/^(1|t|true)$/i.test(value)) return true;
-    if (/^(0|f|false)$/i.test(value)) return false;
-    throw this.fault(`${key}="${value}" is neither true nor false`);
-  }
-
-  choice<const C extends string>(key: string, choices: readonly C[]): C | undefined {
-    const value = this.#values.get(key);
-    if (value === undefined) return undefined;
-    const found = choices.find((candidate) => candidate === value);
-    if (found === undefined) throw this.fault(`${key}="${value}" is none of ${choices.join(", ")}`);
-    return found;
-  }
-
-  /** gzip 0-9 and zstd 0-22, as BuildKit bounds them. */
-  level(compression: Compression): number | undefined {
-    const value = this.text("compression-level");
-    if (value === undefined) return undefined;
-    const most = compression === "zstd" ? 22 : 9;
-    const level = /^\d+$/.test(value) ? Number(value) : Number.NaN;
-    if (!(level >= 0 && level <= most))
-      throw this.fault(`compression-level="${value}" is not between 0 and ${most} (${compression})`);
-    return level;
-  }
-
-  /** Refuses a value that means something to BuildKit and nothing here yet. */
-  refuse(key: string, value: string): void {
-    if (this.#values.get(key) === value)
-      throw new BuildError("UNSUPPORTED", `${this.#flag}: ${key}=${value} is not supported yet`);
   }
 }

@@ -53,8 +53,12 @@ export async function readArguments(
 
 /** The store's folder for this command. */
 export function rootOf(context: CommandContext, args: Arguments): string {
-  const flag = textOf(args, "root") ?? textOf(context.globals, "root");
-  const root = dataRoot(flag, context.environment, process.getuid?.() ?? 0);
+  return useRoot(textOf(args, "root") ?? textOf(context.globals, "root"), context.environment);
+}
+
+/** The store's folder where a flag names one, or none does. */
+export function useRoot(flag: string | undefined, environment: Environment): string {
+  const root = dataRoot(flag, environment, process.getuid?.() ?? 0);
   // Run once more inside a user namespace this program is root, and must not look for another place then.
   process.env["TSBUILD_ROOT"] = root;
   return root;

@@ -4,6 +4,7 @@ import { BuildError } from "../../builder/core/errors.ts";
 import { BadPattern, compileGlob } from "../../builder/core/glob.ts";
 import { familiarReference, parseReference } from "../../builder/core/reference.ts";
 import type { ListedImage } from "../../builder/images.ts";
+import { readBoolean } from "../cli/booleans.ts";
 import { humanAge, humanSize } from "../cli/human.ts";
 
 const NONE = "<none>";
@@ -73,7 +74,7 @@ type Test = (image: ListedImage) => boolean;
 function testOf(key: string, value: string, images: readonly ListedImage[]): Test {
   switch (key) {
     case "dangling": {
-      const wanted = readBoolean(value);
+      const wanted = isDangling(value);
       return ({ name }) => (name === undefined) === wanted;
     }
     case "label": {
@@ -94,10 +95,10 @@ function testOf(key: string, value: string, images: readonly ListedImage[]): Tes
   }
 }
 
-function readBoolean(text: string): boolean {
-  if (/^(1|t|true)$/i.test(text)) return true;
-  if (/^(0|f|false)$/i.test(text)) return false;
-  throw new BuildError("USAGE", `--filter dangling="${text}" is neither true nor false`);
+function isDangling(text: string): boolean {
+  const said = readBoolean(text);
+  if (said === undefined) throw new BuildError("USAGE", `--filter dangling="${text}" is neither true nor false`);
+  return said;
 }
 
 /** A glob over the short or the full name, with its tag or without (docker's path.Match). */

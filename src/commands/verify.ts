@@ -74,7 +74,7 @@ async function shown<T>(
     closeShown(view);
     return result;
   } catch (error) {
-    if (error instanceof NamespaceNeeded) view.events.drop();
+    if (error instanceof NamespaceNeeded) error.notes.push(...view.events.drop());
     else {
       closeShown(view, asBuildError(error));
       context.outcome.told = view.display.tellsErrors;

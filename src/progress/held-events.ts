@@ -39,10 +39,12 @@ export class HeldEvents {
     for (const event of held) this.#target(event);
   }
 
-  /** Forgets what is held, and takes no more. */
-  drop(): void {
+  /** Forgets what is held, and takes no more. Returns warnings that will not come again where the build begins anew. */
+  drop(): readonly string[] {
     clearTimeout(this.#timer);
+    const held = this.#held ?? [];
     this.#isDropped = true;
     this.#held = [];
+    return held.flatMap((event) => (event.kind === "warning" && event.isMended === true ? [event.message] : []));
   }
 }

@@ -61,10 +61,10 @@ suite("bundle", { skip: whyNoBusybox() ?? false }, () => {
     room = workshop.room({ Dockerfile: DOCKERFILE });
     await room.succeed(["-t", "x", "-o", "type=image", "-o", `type=oci,tar=false,dest=${room.home}/layout`]);
   });
-  after(() => {
+  after(async () => {
     // Some are of other ids.
     spawnSync("unshare", ["--map-auto", "--map-root-user", "rm", "-rf", room.home]);
-    workshop.close();
+    await workshop.close();
   });
 
   const start = (args: readonly string[]): Running => new Running(["--root", room.root, "bundle", ...args], room.home);

@@ -38,7 +38,7 @@ suite("a job", { skip: whyNoBusybox() ?? false }, () => {
   after(async () => {
     await registry[Symbol.asyncDispose]();
     rmSync(folder, { recursive: true, force: true });
-    workshop.close();
+    await workshop.close();
   });
 
   const job = async (args: readonly string[], options: StartOptions = {}): Promise<Ended> =>

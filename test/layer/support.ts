@@ -1,9 +1,11 @@
 // What the tests of this room share: temporary folders, tars built member by member, a pool.
 
+import assert from "node:assert/strict";
 import { lstatSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
+import { BuildError } from "../../builder/core/errors.ts";
 import { joinBytes, fsPath } from "../../builder/core/byte-path.ts";
 import { ArchiveReader } from "../../builder/layer/archive-reader.ts";
 import type { Entry, SourcedEntry } from "../../builder/layer/entry.ts";
@@ -129,4 +131,14 @@ export function treeText(root: string): string[] {
 /** Entries as short lines: "path type". */
 export function summary(entries: readonly Entry[]): string[] {
   return entries.map(({ path, type, link }) => `${path} ${type}${link === undefined ? "" : ` ${link}`}`);
+}
+
+/** Whether an archive is refused for what it holds, with these words. */
+export async function refuses(promise: Promise<unknown>, text: RegExp): Promise<void> {
+  await assert.rejects(promise, (error) => {
+    assert.ok(error instanceof BuildError);
+    assert.equal(error.code, "ARCHIVE_INVALID");
+    assert.match(error.message, text);
+    return true;
+  });
 }

@@ -30,9 +30,9 @@ suite(
     let workshop: Workshop;
     const mounted: string[] = [];
     before(async () => (workshop = await Workshop.open()));
-    after(() => {
+    after(async () => {
       for (const path of mounted) spawnSync("umount", ["-l", path]);
-      workshop.close();
+      await workshop.close();
     });
 
     function smallDisk(name: string, sizeMib: number): string {

@@ -11,12 +11,12 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
-  rmSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { runAsOwner } from "../support/as-owner.ts";
 import { COMPILE_CACHE } from "../support/compile-cache.ts";
 import { buildBase } from "../support/busybox.ts";
 
@@ -106,8 +106,10 @@ export class Workshop {
     return new Workshop(folder);
   }
 
-  close(): void {
-    rmSync(this.folder, { recursive: true, force: true });
+  /** Takes everything away, also what a step made for itself alone. */
+  async close(): Promise<void> {
+    const { stderr } = await runAsOwner("rm", "-rf", this.folder);
+    assert.equal(stderr, "");
   }
 
   /** A fresh context with these files, and a fresh store with the base image. */

@@ -3,6 +3,7 @@
 
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { ownCapabilities } from "../own-capabilities.ts";
 import { BuildError } from "../../core/errors.ts";
 import type { DriverName, Executor, StepSpec } from "../executor.ts";
 import { refuseCgroupParent } from "../cgroup.ts";
@@ -47,7 +48,7 @@ export function runtimeExecutor(runtime: RuntimeDriver): Executor {
         rootPath: plan.rootPath,
         mounts: plan.mounts,
         terminal: wantsTerminal(step) ? terminalSize() : undefined,
-        permitted: permittedCapabilities(),
+        permitted: ownCapabilities().permitted,
         existingDevices: INSECURE_DEVICES.filter((name) => existsSync(`/dev/${name}`)),
       });
       writeFileSync(join(step.scratch, "config.json"), JSON.stringify(config), { mode: 0o600 });
@@ -112,11 +113,4 @@ function errorMessage(line: string): string[] {
   } catch {
     return [];
   }
-}
-
-/** The capabilities that this process may hand on. */
-export function permittedCapabilities(): bigint {
-  const status = readFileSync("/proc/self/status", "utf8");
-  const bounding = BigInt(`0x${/^CapBnd:\s*([0-9a-f]+)/m.exec(status)?.[1] ?? "0"}`);
-  return bounding & BigInt(`0x${/^CapPrm:\s*([0-9a-f]+)/m.exec(status)?.[1] ?? "0"}`);
 }

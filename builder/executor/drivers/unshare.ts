@@ -20,7 +20,7 @@ import {
   RESOURCE_LIMITS,
 } from "../sandbox-policy.ts";
 import { throwIfAborted } from "../launcher/step-result.ts";
-import { permittedCapabilities } from "./oci-runtime.ts";
+import { ownCapabilities } from "../own-capabilities.ts";
 import { tmpfsOptions } from "../tmpfs-data.ts";
 import type { Prelude, PreludeStep } from "./prelude.ts";
 import { planPrelude, preludeCommand, runCommand, tool } from "./prelude.ts";
@@ -75,7 +75,7 @@ export function unshareExecutor(notes: readonly string[] = UNSHARE_NOTES): Execu
 /** env sets the environment, prlimit the limits, setpriv groups and bounding set; unshare enters the root and the working directory and becomes the user. */
 function processCommand(step: StepSpec, rootPath: string): string[] {
   const { process } = step;
-  const available = capabilitiesOf(permittedCapabilities());
+  const available = capabilitiesOf(ownCapabilities().permitted);
   const kept =
     process.security === "insecure"
       ? available

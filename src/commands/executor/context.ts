@@ -1,10 +1,10 @@
 // A job's build context by kaniko's schemes. Whatever it is, the ignore file in it counts, as in a folder.
 
-import { createReadStream, statSync } from "node:fs";
+import { createReadStream, realpathSync, statSync } from "node:fs";
 import { join, relative, resolve, sep } from "node:path";
-import { realpathSync } from "node:fs";
 import { BuildError } from "../../../builder/core/errors.ts";
 import type { ContextSpec } from "../../../builder/request.ts";
+import { readBoolean } from "../../cli/booleans.ts";
 import type { Environment } from "../../config/environment.ts";
 import type { OpenStdin } from "../build-contexts.ts";
 
@@ -126,7 +126,7 @@ function refuseUnchecked(asked: boolean): void {
 }
 
 function isTrue(key: string, value: string): boolean {
-  if (/^(1|t|true)$/i.test(value)) return true;
-  if (/^(0|f|false)$/i.test(value)) return false;
-  throw new BuildError("USAGE", `--git: ${key}="${value}" is neither true nor false`);
+  const said = readBoolean(value);
+  if (said === undefined) throw new BuildError("USAGE", `--git: ${key}="${value}" is neither true nor false`);
+  return said;
 }

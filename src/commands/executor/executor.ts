@@ -8,13 +8,12 @@ import { EXECUTOR_FLAGS } from "../../cli/executor-flags.ts";
 import type { Arguments } from "../../cli/flags.ts";
 import { isOn, listOf, textOf } from "../../cli/flags.ts";
 import { parseCount } from "../../cli/sizes.ts";
-import { dataRoot } from "../../config/data-root.ts";
 import { HeldEvents } from "../../progress/held-events.ts";
 import type { JobLogOptions } from "../../progress/job-log.ts";
 import { JobLog, LOG_FORMATS, LOG_LEVELS } from "../../progress/job-log.ts";
 import { readRequest } from "../build-request.ts";
 import type { Command, CommandContext } from "../command.ts";
-import { readArguments } from "../command.ts";
+import { readArguments, useRoot } from "../command.ts";
 import { openStdin } from "../stdin.ts";
 import { cacheArguments } from "./cache.ts";
 import { jobContext } from "./context.ts";
@@ -92,9 +91,8 @@ async function runJob(context: CommandContext, args: Arguments): Promise<number>
   } catch (error) {
     if (!(error instanceof NamespaceNeeded)) throw failed(error);
   }
-  events.drop();
   const { runInNamespace } = await import("../../../builder/namespace.ts");
-  return await runInNamespace(process.argv.slice(1), process.env).catch((error: unknown) => {
+  return await runInNamespace(process.argv.slice(1), process.env, events.drop()).catch((error: unknown) => {
     throw failed(error);
   });
 }
@@ -106,13 +104,7 @@ async function jobRequest(
   { sink, repeatable }: { readonly sink: BuildRequest["events"]; readonly repeatable: boolean },
 ): Promise<BuildRequest> {
   const folder = textOf(args, "kaniko-dir") || environment["KANIKO_DIR"];
-  const root = dataRoot(
-    textOf(globals, "root") || (folder && `${folder}/tsbuild`),
-    environment,
-    process.getuid?.() ?? 0,
-  );
-  // Run once more inside a user namespace this program is root, and must not look for another place then.
-  process.env["TSBUILD_ROOT"] = root;
+  const root = useRoot(textOf(globals, "root") || (folder && `${folder}/tsbuild`), environment);
   const stdin = (what: string): (() => AsyncIterable<Uint8Array>) => openStdin(what, repeatable);
   const job = {
     context: textOf(args, "context") ?? "",

@@ -4,6 +4,7 @@ import { resolve } from "node:path";
 import { BuildError } from "../../../builder/core/errors.ts";
 import { formatReference, parseReference } from "../../../builder/core/reference.ts";
 import type { ExportSpec, ImageOptions } from "../../../builder/request.ts";
+import { readBoolean } from "../../cli/booleans.ts";
 import type { Arguments } from "../../cli/flags.ts";
 import { isOn, listOf, textOf } from "../../cli/flags.ts";
 import type { Environment } from "../../config/environment.ts";
@@ -23,7 +24,10 @@ export interface JobOutputs extends Outputs {
 /** Throws `USAGE`. */
 export function jobOutputs(args: Arguments, environment: Environment): JobOutputs {
   const destinations = [...new Set(listOf(args, "destination").map(destinationOf))];
-  const push = textOf(args, "no-push") === undefined ? !isTrue(environment["KANIKO_NO_PUSH"]) : !isOn(args, "no-push");
+  const push =
+    textOf(args, "no-push") === undefined
+      ? readBoolean(environment["KANIKO_NO_PUSH"] ?? "") !== true
+      : !isOn(args, "no-push");
   if (push && destinations.length === 0)
     throw new BuildError("USAGE", "a job needs a --destination for its image", {
       hint: "--no-push builds without one",
@@ -81,8 +85,4 @@ function imageOptions(args: Arguments, names: readonly string[]): ImageOptions {
     forceCompression: false,
     annotations,
   };
-}
-
-function isTrue(text: string | undefined): boolean {
-  return /^(1|t|true)$/i.test(text ?? "");
 }

@@ -36,14 +36,14 @@ export function registrySettings(
 function protocols(args: Arguments, pushed: readonly string[]): readonly RegistrySetting[] {
   const plain = { protocol: "either" } as const;
   const unchecked = { protocol: "unchecked" } as const;
-  const any: Scope = { kind: "any" };
+  const everywhere: Scope = { kind: "any" };
   return [
     ...listOf(args, "insecure-registry").map((name) => reach("insecure-registry", host(name), plain)),
     ...listOf(args, "skip-tls-verify-registry").map((name) => reach("skip-tls-verify-registry", host(name), unchecked)),
     ...(isOn(args, "insecure") ? pushed.map((name) => reach("insecure", host(name), plain)) : []),
     ...(isOn(args, "skip-tls-verify") ? pushed.map((name) => reach("skip-tls-verify", host(name), unchecked)) : []),
-    ...(isOn(args, "insecure-pull") ? [reach("insecure-pull", any, plain)] : []),
-    ...(isOn(args, "skip-tls-verify-pull") ? [reach("skip-tls-verify-pull", any, unchecked)] : []),
+    ...(isOn(args, "insecure-pull") ? [reach("insecure-pull", everywhere, plain)] : []),
+    ...(isOn(args, "skip-tls-verify-pull") ? [reach("skip-tls-verify-pull", everywhere, unchecked)] : []),
   ];
 }
 
