@@ -16,8 +16,9 @@ import { canSetAttributes } from "./conformance/case.ts";
 import { layOutBases } from "./conformance/lay-out.ts";
 import { type Case, type Need, readRecorded, readScenes, type Scene } from "./invalidation/scenes.ts";
 import { play, type Step } from "./invalidation/stage.ts";
-import { type FolderServer, serveFolder } from "./invalidation/www.ts";
+import { serveFolder } from "./invalidation/www.ts";
 import { becomeRoot } from "./support/become-root.ts";
+import type { LoopbackServer } from "./support/loopback.ts";
 import { isPlayed as isInSample } from "./support/sample.ts";
 
 const noSandbox = await becomeRoot();
@@ -29,7 +30,7 @@ const chosen = process.env["SCENES"]?.split(",");
 suite("what may run again", { concurrency: 2, skip: noSandbox ?? false }, () => {
   let folder = "";
   let bases = "";
-  let server: FolderServer;
+  let server: LoopbackServer;
 
   before(async () => {
     process.umask(0o022);

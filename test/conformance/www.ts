@@ -7,6 +7,7 @@ import path from "node:path";
 import * as v from "valibot";
 
 import { type Case, has } from "./case.ts";
+import { listenOnLoopback, type LoopbackServer } from "../support/loopback.ts";
 
 const Rules = v.record(
   v.string(),
@@ -21,13 +22,8 @@ const Rules = v.record(
 );
 const NO_RULE = v.parse(Rules, { "/": {} })["/"];
 
-export interface WebServer extends AsyncDisposable {
-  /** http://127.0.0.1:PORT */
-  readonly url: string;
-}
-
 /** Serves the case's files on a free port; undefined when it has none. */
-export async function serve(it: Case): Promise<WebServer | undefined> {
+export async function serve(it: Case): Promise<LoopbackServer | undefined> {
   if (!has(it, "www")) return undefined;
   const root = path.join(it.folder, "www");
   const rules = has(it, "www.json") ? v.parse(Rules, readJson(path.join(it.folder, "www.json"))) : {};
@@ -40,20 +36,7 @@ export async function serve(it: Case): Promise<WebServer | undefined> {
     });
     response.end(request.method === "HEAD" ? undefined : body);
   });
-  const { promise: listening, resolve } = Promise.withResolvers<void>();
-  server.listen(0, "127.0.0.1", resolve);
-  await listening;
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("the server has no port");
-  return {
-    url: `http://127.0.0.1:${address.port}`,
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections();
-      const { promise: closed, resolve } = Promise.withResolvers<void>();
-      server.close(() => resolve());
-      await closed;
-    },
-  };
+  return await listenOnLoopback(server);
 }
 
 interface Answer {

@@ -3,12 +3,9 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { createServer } from "node:http";
 import path from "node:path";
+import { listenOnLoopback, type LoopbackServer } from "../support/loopback.ts";
 
-export interface FolderServer extends AsyncDisposable {
-  readonly url: string;
-}
-
-export async function serveFolder(folder: string): Promise<FolderServer> {
+export async function serveFolder(folder: string): Promise<LoopbackServer> {
   const server = createServer((request, response) => {
     const file = path.join(folder, path.posix.normalize(new URL(request.url ?? "/", "http://localhost").pathname));
     if (!existsSync(file) || !statSync(file).isFile()) {
@@ -23,14 +20,5 @@ export async function serveFolder(folder: string): Promise<FolderServer> {
     });
     response.end(request.method === "HEAD" ? undefined : body);
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("the server has no port");
-  return {
-    url: `http://127.0.0.1:${address.port}`,
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
+  return await listenOnLoopback(server);
 }

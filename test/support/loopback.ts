@@ -1,0 +1,26 @@
+// A server of a test on a loopback port of its own.
+
+import type { Server } from "node:http";
+
+export interface LoopbackServer extends AsyncDisposable {
+  /** "http://127.0.0.1:40001". */
+  readonly url: string;
+}
+
+/** Has a server listen; disposing it ends its connections too. */
+export async function listenOnLoopback(server: Server): Promise<LoopbackServer> {
+  const { promise: listening, resolve } = Promise.withResolvers<void>();
+  server.listen(0, "127.0.0.1", resolve);
+  await listening;
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("the server has no port");
+  return {
+    url: `http://127.0.0.1:${address.port}`,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      const { promise: closed, resolve: end } = Promise.withResolvers<void>();
+      server.close(() => end());
+      await closed;
+    },
+  };
+}
