@@ -28,6 +28,8 @@ export async function prepareLayout(root: string, own: string, code: ErrorCode):
       const empty = { schemaVersion: 2, mediaType: MEDIA.ociIndex, manifests: [] };
       await appear(join(root, "index.json"), JSON.stringify(empty), own, "keep");
       await appear(join(root, "oci-layout"), LAYOUT_TEXT, own, "keep");
+      // Another process may have been the one who wrote it.
+      await layoutVersion(root, code);
     }
   });
 }
@@ -160,10 +162,12 @@ function versionIn(text: string): string | undefined {
 // A layout is not strewn into a folder that holds something else: one typo in --root would.
 // A crash in the middle of the first preparation leaves only names of ours.
 async function refuseForeign(root: string, own: string, code: ErrorCode): Promise<void> {
-  const names = await readdir(root).catch((error: unknown) => {
+  const names: readonly string[] = await readdir(root).catch((error: unknown) => {
     if (isErrno(error, "ENOENT")) return [];
     throw error;
   });
+  // Another process has made the layout since its version was looked for.
+  if (names.includes("oci-layout")) return;
   const ours = new Set([
     "blobs",
     "index.json",
