@@ -4,8 +4,8 @@
 import type { Digest } from "./core/digest.ts";
 import type { EventSink } from "./core/events.ts";
 import { BuildError } from "./core/errors.ts";
-import type { SolvedGraph } from "./build-recording.ts";
-import { BuildRecording } from "./build-recording.ts";
+import type { SolvedGraph } from "./engine/recording/build-recording.ts";
+import { BuildRecording } from "./engine/recording/build-recording.ts";
 import { NamespaceNeeded } from "./core/namespace.ts";
 import { convert } from "./dockerfile/convert/convert.ts";
 import type { Plan } from "./dockerfile/convert/plan.ts";
@@ -13,30 +13,30 @@ import type { LintFinding } from "./dockerfile/instruction.ts";
 import { readDockerfile } from "./dockerfile/instructions.ts";
 import { type Engine, type OnFault, openEngine } from "./engine.ts";
 import { namespaceNotes } from "./executor/rights.ts";
-import { FailedRuns } from "./failed-runs.ts";
-import { findingEvent } from "./finding-events.ts";
+import { FailedRuns } from "./engine/recording/failed-runs.ts";
+import { findingEvent } from "./engine/finding-events.ts";
 import type { Vertex } from "./graph/vertex.ts";
 import { topological } from "./graph/vertex.ts";
-import { InputLoader } from "./inputs.ts";
-import type { BuildLock } from "./lock.ts";
-import { PackAhead } from "./pack-ahead.ts";
+import { InputLoader } from "./engine/contexts/inputs.ts";
+import type { BuildLock } from "./engine/contexts/lock.ts";
+import { PackAhead } from "./engine/pack-ahead.ts";
 import { readersOf } from "./ops/context-files.ts";
 import type { OpResult } from "./ops/result.ts";
 import { refOperator } from "./ops/operator.ts";
-import { requireKnownBytes } from "./compressor-check.ts";
-import { checkOf, convertOptions } from "./convert-options.ts";
-import type { Outcome } from "./outputs.ts";
-import { exportAll } from "./outputs.ts";
-import { directoryWanters, imageVertices, makesImage, runWanters } from "./demand.ts";
+import { requireKnownBytes } from "./engine/compressor-check.ts";
+import { checkOf, convertOptions } from "./engine/convert-options.ts";
+import type { Outcome } from "./engine/outputs/outputs.ts";
+import { exportAll } from "./engine/outputs/outputs.ts";
+import { directoryWanters, imageVertices, makesImage, runWanters } from "./engine/demand.ts";
 import type { BuildRequest, BuildResult } from "./request.ts";
 import { BuildRecorder } from "./records/recorder.ts";
-import type { RemoteCaches } from "./remote-caches.ts";
-import { RecordedResults } from "./recorded-results.ts";
-import { sandboxOf } from "./sandbox.ts";
-import { SecretWatch } from "./secret-watch.ts";
+import type { RemoteCaches } from "./engine/caches/remote-caches.ts";
+import { RecordedResults } from "./engine/caches/recorded-results.ts";
+import { sandboxOf } from "./engine/sandbox.ts";
+import { SecretWatch } from "./engine/secrets/secret-watch.ts";
 import type { BlobOptions, Ref } from "./snapshot/ref.ts";
 import { Solver } from "./solver/solver.ts";
-import { KeyFilesByVertex } from "./step-files.ts";
+import { KeyFilesByVertex } from "./engine/recording/step-files.ts";
 
 /** Builds what is asked for. Throws BuildError; `NamespaceNeeded` when the same request must be made again inside a user namespace. */
 export async function build(asked: BuildRequest, signal: AbortSignal): Promise<BuildResult> {
@@ -157,7 +157,7 @@ interface SolveParts {
 }
 
 async function dryRun(parts: SolveParts): Promise<BuildResult> {
-  const { planOf } = await import("./dry-run.ts");
+  const { planOf } = await import("./engine/caches/dry-run.ts");
   const files = new KeyFilesByVertex();
   const solver = solverOf(parts, () => {}, { files });
   const plan = await planOf({ ...parts, solver, files });
@@ -172,7 +172,7 @@ async function openCaches(
 ): Promise<RemoteCaches | undefined> {
   const { cacheFrom = [], cacheTo = [] } = request;
   if (cacheFrom.length + cacheTo.length === 0) return undefined;
-  const { RemoteCaches: Caches } = await import("./remote-caches.ts");
+  const { RemoteCaches: Caches } = await import("./engine/caches/remote-caches.ts");
   return new Caches(engine, request, inputs, signal);
 }
 
@@ -183,7 +183,7 @@ async function openLock(
   inputs: InputLoader,
 ): Promise<BuildLock | undefined> {
   if (request.lock === undefined) return undefined;
-  const { BuildLock: Lock } = await import("./lock.ts");
+  const { BuildLock: Lock } = await import("./engine/contexts/lock.ts");
   const lock = await Lock.open(request, dockerfilePath);
   if (lock !== undefined && request.lock.mode === "enforce")
     inputs.pin((reference, platform) => lock.image(reference, platform), lock);
@@ -194,7 +194,7 @@ async function squashIfAsked(parts: SolveParts, outcomes: readonly Outcome[]): P
   const { request, inputs, signal } = parts;
   const mode = request.squash;
   if (mode === undefined || !makesImage(request)) return outcomes;
-  const { squash } = await import("./squash.ts");
+  const { squash } = await import("./engine/outputs/squash.ts");
   const layersOfImage = (id: string): number | undefined =>
     inputs.resolved.images.find((image) => image.id === id)?.layers;
   return await Promise.all(outcomes.map((outcome) => squash({ ...parts, layersOfImage }, outcome, mode, signal)));
@@ -207,7 +207,7 @@ async function attestIfAsked(
   startedMs: number,
 ): Promise<readonly Outcome[]> {
   if (request.attestations === undefined) return outcomes;
-  const { attestationsOf } = await import("./attestations.ts");
+  const { attestationsOf } = await import("./engine/outputs/attestations.ts");
   const done = { engine, request, inputs, dockerfile, startedMs, finishedMs: request.now() };
   const stated = await attestationsOf(done, outcomes, signal);
   return outcomes.map((outcome, at) => ({ ...outcome, attestations: stated[at] ?? [] }));

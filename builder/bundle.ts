@@ -20,7 +20,7 @@ import { DEFAULT_CAPABILITIES, MASKED_PATHS, READONLY_PATHS } from "./executor/s
 import { runtimeSeccomp } from "./executor/seccomp/runtime.ts";
 import { mappingsFor, readSubordinateIds } from "./executor/subordinate-ids.ts";
 import { isInsideUserNamespace } from "./executor/user-namespace.ts";
-import { imageForUse } from "./image-for-use.ts";
+import { imageForUse } from "./engine/images/image-for-use.ts";
 import type { ResolvedUser } from "./ops/passwd.ts";
 import { homeVariable, resolveUser } from "./ops/passwd.ts";
 import { viewOf } from "./ops/result.ts";

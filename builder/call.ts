@@ -1,7 +1,7 @@
 // Questions about a Dockerfile that build nothing: check, outline, targets. They read the file and look base images
 // up as far as a conversion does; no step runs, no layer is fetched, no namespace is entered.
 
-import { convertOptions } from "./convert-options.ts";
+import { convertOptions } from "./engine/convert-options.ts";
 import type { BuildError } from "./core/errors.ts";
 import { asBuildError } from "./core/errors.ts";
 import { convert } from "./dockerfile/convert/convert.ts";
@@ -14,9 +14,9 @@ import { outline } from "./dockerfile/subrequests/outline.ts";
 import { targets } from "./dockerfile/subrequests/targets.ts";
 import type { Answer } from "./dockerfile/subrequests/text.ts";
 import { openEngine } from "./engine.ts";
-import { findingEvent } from "./finding-events.ts";
-import type { DockerfileSource } from "./inputs.ts";
-import { InputLoader } from "./inputs.ts";
+import { findingEvent } from "./engine/finding-events.ts";
+import type { DockerfileSource } from "./engine/contexts/inputs.ts";
+import { InputLoader } from "./engine/contexts/inputs.ts";
 import type { BuildRequest } from "./request.ts";
 
 /** What can be asked, by buildx's names. */

@@ -2,7 +2,7 @@
 // that made it so. Layers that both have at the bottom are read once, and what they hold is not compared.
 
 import type { Digest } from "./core/digest.ts";
-import { ImageFiles } from "./image-files.ts";
+import { ImageFiles } from "./engine/images/image-files.ts";
 import type { FieldChange } from "./image/compare-configs.ts";
 import { compareStatements } from "./image/compare-configs.ts";
 import { layerInstructions } from "./image/history.ts";

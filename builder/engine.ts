@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { availableParallelism } from "node:os";
 import { openDatabase } from "./cache/database.ts";
 import { CacheRecords } from "./cache/records.ts";
-import { openSpace } from "./space.ts";
+import { openSpace } from "./engine/space.ts";
 import type { BytePath } from "./core/byte-path.ts";
 import { isErrno } from "./core/errors.ts";
 import type { SnapshotterName } from "./choose-snapshotter.ts";

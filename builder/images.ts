@@ -8,10 +8,10 @@ import type { ExpandName } from "./core/reference.ts";
 import { formatReference, parseReference } from "./core/reference.ts";
 import { isImageManifest } from "./image/convert.ts";
 import { parseConfig, parseDocument, platformOf } from "./image/read.ts";
-import { imageIdsOf, keptById, keptImages, requireStored, unknownImage } from "./kept-images.ts";
+import { imageIdsOf, keptById, keptImages, requireStored, unknownImage } from "./engine/images/kept-images.ts";
 import { openStore } from "./store/open.ts";
-import { findStored } from "./stored-images.ts";
-import { isWhole } from "./whole-images.ts";
+import { findStored } from "./engine/images/stored-images.ts";
+import { isWhole } from "./engine/images/whole-images.ts";
 import type { BlobStore } from "./store/store.ts";
 
 /** One image of the store; an index has several, a name each. */

@@ -3,7 +3,7 @@
 import { BuildError } from "./core/errors.ts";
 import type { Descriptor } from "./core/descriptor.ts";
 import type { Digest } from "./core/digest.ts";
-import { ImageFiles } from "./image-files.ts";
+import { ImageFiles } from "./engine/images/image-files.ts";
 import { layerInstructions } from "./image/history.ts";
 import type { Entry } from "./layer/entry.ts";
 import type { MarkedNode } from "./layer/marked-tree.ts";

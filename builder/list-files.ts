@@ -5,7 +5,7 @@ import { createReadStream } from "node:fs";
 import type { BytePath } from "./core/byte-path.ts";
 import { baseOf, bytePath, compareBytes, displayPath, fsPath, joinBytes, parentOf } from "./core/byte-path.ts";
 import { BuildError } from "./core/errors.ts";
-import { ImageFiles } from "./image-files.ts";
+import { ImageFiles } from "./engine/images/image-files.ts";
 import type { Entry } from "./layer/entry.ts";
 import type { RootfsView } from "./layer/view.ts";
 import type { PlatformImage } from "./open-image.ts";

@@ -8,7 +8,7 @@ import { BuildError, isErrno } from "./core/errors.ts";
 import type { Platform } from "./core/platform.ts";
 import { hostPlatform } from "./core/platform.ts";
 import { formatReference, parseReference } from "./core/reference.ts";
-import { toldTransfer } from "./internal-steps.ts";
+import { toldTransfer } from "./engine/internal-steps.ts";
 import type { ArchiveFile } from "./transport/archive-file.ts";
 import { openArchiveFile, receiveArchive } from "./transport/archive-file.ts";
 import { archivedImages } from "./transport/archived-images.ts";
@@ -20,7 +20,7 @@ import type { ImageSink } from "./transport/source.ts";
 import { openDir } from "./transport/dir.ts";
 import { openOciLayout, readLayoutEntries } from "./transport/oci-layout.ts";
 import { openStore } from "./store/open.ts";
-import { temporaryFolder } from "./temporary-folder.ts";
+import { temporaryFolder } from "./engine/temporary-folder.ts";
 
 export interface LoadRequest extends TransferRequest {
   readonly input:

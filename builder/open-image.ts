@@ -160,14 +160,14 @@ export interface ImagePlace {
 /** The first half of `openImage`, for who verifies everything himself. */
 export async function openPlace(text: string, places: ImagePlaces, signal: AbortSignal): Promise<ImagePlace> {
   const location = locationInName(text) ?? { transport: "store", image: text };
-  const { openSource } = await import("./locations.ts");
+  const { openSource } = await import("./engine/images/locations.ts");
   const { registry, daemon, root, expandName, limits = DEFAULT_LIMITS } = places;
   const source = await openSource(location, {
     registry,
     daemon,
     store: () => openStore(root),
     temporaryDirectory: async () => {
-      const { temporaryFolder } = await import("./temporary-folder.ts");
+      const { temporaryFolder } = await import("./engine/temporary-folder.ts");
       return await temporaryFolder(registry.environment ?? new Map());
     },
     limits,

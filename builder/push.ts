@@ -11,16 +11,16 @@ import type { Reference } from "./core/reference.ts";
 import { formatReference, parseReference } from "./core/reference.ts";
 import { isImageManifest } from "./image/convert.ts";
 import { parseDocument } from "./image/read.ts";
-import { toldTransfer } from "./internal-steps.ts";
-import { openSink } from "./locations.ts";
+import { toldTransfer } from "./engine/internal-steps.ts";
+import { openSink } from "./engine/images/locations.ts";
 import type { RegistryAccess } from "./registry-options.ts";
-import { requireStored } from "./kept-images.ts";
+import { requireStored } from "./engine/images/kept-images.ts";
 import type { BlobNotes, BlobStore } from "./store/store.ts";
 import type { CopyOptions } from "./transport/copy/copy-work.ts";
 import { copyImage } from "./transport/copy/copy-image.ts";
 import type { NamedStore } from "./transport/local-store.ts";
 import { storedImage } from "./transport/local-store.ts";
-import { isWhole } from "./whole-images.ts";
+import { isWhole } from "./engine/images/whole-images.ts";
 
 export interface PushRequest extends TransferRequest {
   /** Image of the store, by name or id. */

@@ -8,12 +8,12 @@ import { hostPlatform } from "./core/platform.ts";
 import { NamespaceNeeded } from "./core/namespace.ts";
 import type { StepSpec } from "./executor/executor.ts";
 import { adjustedCapabilities } from "./executor/sandbox-policy.ts";
-import { imageForUse } from "./image-for-use.ts";
+import { imageForUse } from "./engine/images/image-for-use.ts";
 import { accountsOf } from "./ops/accounts.ts";
 import { RefResult } from "./ops/result.ts";
 import { homeVariable, resolveGroups, resolveUser } from "./ops/passwd.ts";
 import type { RunRequest, RunResult } from "./run-request.ts";
-import { volumeMounts } from "./run-volumes.ts";
+import { volumeMounts } from "./engine/run-volumes.ts";
 
 /** Runs the image's command, or the request's; `ready` is told when the program is about to have the terminal. */
 export async function runImage(request: RunRequest, ready: () => void, signal: AbortSignal): Promise<RunResult> {

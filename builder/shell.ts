@@ -12,8 +12,8 @@ import type { BuildRecords } from "./records/build-records.ts";
 import { buildRecordsOf } from "./records/build-records.ts";
 import type { RunResult } from "./run-request.ts";
 import type { ListedBuild, ShellRequest } from "./shell-request.ts";
-import type { StepState } from "./step-states.ts";
-import { StepStates } from "./step-states.ts";
+import type { StepState } from "./engine/recording/step-states.ts";
+import { StepStates } from "./engine/recording/step-states.ts";
 
 /** Opens the shell on this process's own terminal; its exit code. Throws `INPUT_MISSING` when the step's state is not kept. */
 export async function openShell(request: ShellRequest, signal: AbortSignal): Promise<RunResult> {

@@ -1,7 +1,7 @@
 // Everything that must hold of an image, one check after the other, each with what came of it; nothing stops at the
 // first fault. What a build, a pull or a copy asks of an image before it is visible is in image/validate.ts.
 
-import { checkBlob, checkLayer } from "./check-layer.ts";
+import { checkBlob, checkLayer } from "./engine/images/check-layer.ts";
 import type { Descriptor } from "./core/descriptor.ts";
 import { MEDIA } from "./core/descriptor.ts";
 import type { Digest } from "./core/digest.ts";

@@ -4,8 +4,8 @@
 import { mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { build } from "./build.ts";
-import type { Difference } from "./compare-images.ts";
-import { compareImages } from "./compare-images.ts";
+import type { Difference } from "./engine/images/compare-images.ts";
+import { compareImages } from "./engine/images/compare-images.ts";
 import { bytePath } from "./core/byte-path.ts";
 import type { Compression } from "./core/descriptor.ts";
 import { compressionOf, MEDIA } from "./core/descriptor.ts";
@@ -19,7 +19,7 @@ import { daemonOf, registryOptions } from "./registry-options.ts";
 import type { BuildRequest, ImageOptions } from "./request.ts";
 import { temporaryPath } from "./store/temporary.ts";
 
-export type { Difference } from "./compare-images.ts";
+export type { Difference } from "./engine/images/compare-images.ts";
 
 /** What came out. */
 export interface Verification {

@@ -5,15 +5,15 @@ import { openDatabase } from "./cache/database.ts";
 import { prunedAt } from "./cache/pruned.ts";
 import { StepRecords } from "./cache/step-records.ts";
 import type { Digest } from "./core/digest.ts";
-import type { ExplainedStep, Reason, StepHistory } from "./explanation.ts";
-import { Explainer, read } from "./explanation.ts";
+import type { ExplainedStep, Reason, StepHistory } from "./engine/caches/explanation.ts";
+import { Explainer, read } from "./engine/caches/explanation.ts";
 import type { BuildRecord, StepRecord } from "./records/build-record.ts";
 import { findStep } from "./records/build-record.ts";
 import { Listings } from "./records/listings.ts";
 import { rememberedBuild } from "./builds.ts";
-import { stepRecordsFile } from "./step-memory.ts";
+import { stepRecordsFile } from "./engine/recording/step-memory.ts";
 
-export type { Reason } from "./explanation.ts";
+export type { Reason } from "./engine/caches/explanation.ts";
 export type { Difference, FileChange, FileState, InputThen } from "./records/ingredients.ts";
 
 /** What became, or would become, of a step. `may-run`: whether it would is decided by files that another step makes. */

@@ -179,7 +179,7 @@ suite("names of images", () => {
     const ambiguous = join(temp, "ambiguous");
     const store = await openStore(ambiguous);
     // Of two thousand, some two begin with the same four digits.
-    const { findStored } = await import("../../builder/stored-images.ts");
+    const { findStored } = await import("../../builder/engine/images/stored-images.ts");
     const seen = new Map<string, string>();
     for (let at = 0; at < 2000; at++) {
       const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, manifests: [], annotations: { at: `${at}` } }));

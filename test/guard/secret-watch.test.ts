@@ -8,7 +8,7 @@ import type { BuildEvent } from "../../builder/core/events.ts";
 import { NamespaceNeeded } from "../../builder/core/namespace.ts";
 import type { Session } from "../../builder/core/session.ts";
 import type { BuildRequest } from "../../builder/request.ts";
-import { SecretWatch } from "../../builder/secret-watch.ts";
+import { SecretWatch } from "../../builder/engine/secrets/secret-watch.ts";
 
 const vertex = digestOf("step");
 

@@ -26,8 +26,10 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   ops: ["graph", "solver", "source", "executor", "snapshot", "layer", "store"],
   exporter: ["image", "layer", "snapshot", "store", "transport"],
   bundle: ["image", "layer", "snapshot"],
-  // The files that lie in builder/ itself: the engine's door, the only place that knows every room.
+  // The files that lie in builder/ itself: what one can ask of the engine. They and the parts they share, in
+  // builder/engine, are the only places that know every room.
   builder: ["any room of builder"],
+  engine: ["any room of builder"],
   "src/progress": [],
   "src/cli": [],
   // The types of what it answers the engine with: routes to registries.
@@ -59,7 +61,7 @@ const PACKAGES: Readonly<Record<string, readonly string[] | "any">> = {
   "node:http2": ["src/daemon", "src/client"],
   "node:http": ["transport", "source", "src/daemon", "src/client"],
   "node:https": ["transport", "source", "src/daemon", "src/client"],
-  "node:sqlite": ["cache", "disk", "builder/space.ts", "builder/attest/sbom/rpm.ts"],
+  "node:sqlite": ["cache", "disk", "builder/engine/space.ts", "builder/attest/sbom/rpm.ts"],
 };
 
 /** One import of one file, both relative to the repository: the file imported, or the package's name. */

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { digestOf } from "../../builder/core/digest.ts";
 import type { BuildEvent } from "../../builder/core/events.ts";
-import { PullProgress } from "../../builder/pull-progress.ts";
+import { PullProgress } from "../../builder/engine/images/pull-progress.ts";
 import { PlainText } from "../../src/progress/plain.ts";
 
 const FROM = { vertex: digestOf("from"), name: "[1/2] FROM base" };

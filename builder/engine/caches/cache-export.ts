@@ -1,0 +1,184 @@
+// What a build knows, written where other builds find it (--cache-to): its records under BuildKit's keys, and the layers
+// of its steps. Layers that the place has already are neither fetched nor sent.
+
+import type { CacheLook, CacheTo } from "../../cache-request.ts";
+import type { VertexKeys } from "../../cache/buildkit/vertex-keys.ts";
+import { layerAnnotations } from "../../cache/remote/annotations.ts";
+import type { ItemResult } from "../../cache/remote/collector.ts";
+import { Collector } from "../../cache/remote/collector.ts";
+import { writeCache } from "../../cache/remote/document.ts";
+import { collectRecords } from "../../cache/remote/export-records.ts";
+import { openLayoutFolder } from "../../cache/remote/layout-folder.ts";
+import { formatTime } from "../../core/clock.ts";
+import type { Descriptor } from "../../core/descriptor.ts";
+import type { Digest } from "../../core/digest.ts";
+import { digestOf } from "../../core/digest.ts";
+import { asBuildError, BuildError } from "../../core/errors.ts";
+import { formatReference, parseReference } from "../../core/reference.ts";
+import type { Engine } from "../../engine.ts";
+import type { Vertex } from "../../graph/vertex.ts";
+import { partsOf, told } from "../internal-steps.ts";
+import type { OpResult } from "../../ops/result.ts";
+import { RefResult } from "../../ops/result.ts";
+import { registryOptions } from "../../registry-options.ts";
+import type { BuildRequest } from "../../request.ts";
+import type { BlobOptions, Ref, StoredLayer } from "../../snapshot/ref.ts";
+import { isForm } from "../../snapshot/stored-layer.ts";
+import { inParallel } from "../../transport/pull.ts";
+import type { ImageSink } from "../../transport/source.ts";
+
+/** A build that was solved. */
+export interface SolvedBuild {
+  readonly engine: Engine;
+  readonly request: BuildRequest;
+  readonly keys: VertexKeys;
+  readonly targets: readonly Vertex[];
+  /** Of the targets' images. */
+  readonly refs: readonly Ref[];
+  /** A vertex's result, if it is known; runs nothing. */
+  readonly known: (vertex: Vertex) => Promise<OpResult | undefined>;
+  /** Refuses layers that hold a secret. */
+  readonly guard?: { checkLayer(layer: StoredLayer, step: string, signal: AbortSignal): Promise<void> } | undefined;
+  /** How the blobs of the build are made. */
+  readonly blobs: BlobOptions;
+  readonly signal: AbortSignal;
+}
+
+type PlacedCache = Extract<CacheTo, { readonly type: "registry" | "local" }>;
+
+/** Writes every cache that is asked for. One that cannot be written is a warning, unless `ignoreError` says otherwise. */
+export async function exportCaches(build: SolvedBuild): Promise<void> {
+  const { request, signal } = build;
+  for (const [number, spec] of (request.cacheTo ?? []).entries()) {
+    if (spec.type === "inline") continue;
+    try {
+      const vertex = digestOf(`export cache ${number}`);
+      await told(request, nameOf(spec), () => exportCache(build, spec, vertex), vertex);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!spec.ignoreError || (error instanceof BuildError && error.code === "SECRET_IN_RESULT")) throw error;
+      request.events({
+        kind: "warning",
+        message: `the cache was not written to ${placeOf(spec)}: ${asBuildError(error).message}`,
+      });
+    }
+  }
+}
+
+async function exportCache(build: SolvedBuild, spec: PlacedCache, vertex: Digest): Promise<void> {
+  const { request, signal } = build;
+  const tell = partsOf(request, vertex);
+  const layers = new Map<Digest, StoredLayer>();
+  const options = optionsOf(build.blobs, spec);
+  const { config, blobs } = await tell("preparing build cache for export", async () => {
+    const collector = new Collector();
+    const world = {
+      tree: async (of: Vertex) => await (await build.known(of))?.tree(signal),
+      result: async (of: Vertex) => {
+        await checkSecrets(build, of);
+        return await resultOf(build, of, spec.mode, (layer) => describe(layer));
+      },
+    };
+    await collectRecords(build.targets, build.keys, world, collector, signal);
+    return collector.finish();
+  });
+  if (config.layers.length === 0) {
+    await tell("skipping cache export for empty result", () => Promise.resolve());
+    return;
+  }
+  const written = writeCache(config, blobs, spec);
+  await using sink = await openSink(spec, request);
+  await inParallel([...blobs.values()], 4, async (blob) => {
+    await tell(`writing layer ${blob.digest}`, () => send(sink, blob, layers, options, build));
+  });
+  await tell(`writing config ${written.config.descriptor.digest}`, async () => {
+    if (await sink.has(written.config.descriptor, signal)) return;
+    await sink.putBlob(written.config.descriptor, () => oneChunk(written.config.bytes), signal);
+  });
+  const { descriptor, bytes } = written.manifest;
+  const kind = spec.imageManifest ? "cache image manifest" : "cache manifest";
+  await tell(`writing ${kind} ${descriptor.digest}`, () => sink.putDocument(descriptor, bytes, [tagOf(spec)], signal));
+
+  async function describe(layer: StoredLayer): Promise<Descriptor> {
+    const blob = layer.knownBlob(options) ?? (await layer.blob(options, signal));
+    const form = layer.knownBlob(options)?.variant;
+    const { mediaType, digest, size } = blob.descriptor;
+    layers.set(digest, layer);
+    const createdAt = layer.createdMs === undefined ? undefined : formatTime(layer.createdMs);
+    const facts = { diffId: blob.diffId, createdAt, form: form !== undefined && isForm(form) ? form : undefined };
+    return { mediaType, digest, size, annotations: layerAnnotations(facts) };
+  }
+}
+
+/** What a step added is looked through where it was made; what came with a cache went through there. */
+async function checkSecrets({ guard, known, signal }: SolvedBuild, vertex: Vertex): Promise<void> {
+  const result = guard === undefined ? undefined : await known(vertex);
+  const top = result instanceof RefResult ? result.layers.at(-1) : undefined;
+  if (top?.createdMs !== undefined && (await top.isHere())) await guard?.checkLayer(top, vertex.options.name, signal);
+}
+
+/** The layers of a vertex that travel: with "min" only what the images are made of. */
+export async function resultOf<T extends Descriptor>(
+  { known, refs }: Pick<SolvedBuild, "known" | "refs">,
+  vertex: Vertex,
+  mode: "min" | "max",
+  describe: (layer: StoredLayer) => Promise<T>,
+): Promise<ItemResult | undefined> {
+  const result = await known(vertex);
+  if (!(result instanceof RefResult)) return undefined;
+  const { layers } = result;
+  const top = layers.at(-1);
+  const inImages = new Set(refs.flatMap((ref) => ref.layers.map(({ id }) => id)));
+  if (top === undefined || (mode === "min" && !layers.every(({ id }) => inImages.has(id)))) return undefined;
+  return {
+    layers: await Promise.all(layers.map(describe)),
+    createdAt: formatTime(top.createdMs ?? 0),
+  };
+}
+
+async function send(
+  sink: ImageSink,
+  blob: Descriptor,
+  layers: ReadonlyMap<Digest, StoredLayer>,
+  options: BlobOptions,
+  { engine, signal }: SolvedBuild,
+): Promise<void> {
+  if (await sink.has(blob, signal)) return;
+  await layers.get(blob.digest)?.blob(options, signal);
+  await sink.putBlob(blob, () => engine.store.open(blob.digest, signal), signal, engine.store.notes);
+}
+
+async function openSink(spec: PlacedCache, request: BuildRequest): Promise<ImageSink> {
+  if (spec.type === "local") return await openLayoutFolder(spec.path);
+  const { openRegistrySink } = await import("../../transport/registry/sink.ts");
+  const { tag: _tag, digest: _digest, ...repository } = parseReference(spec.reference);
+  return await openRegistrySink(formatReference(repository), registryOptions(request));
+}
+
+/** As the build makes its blobs, unless the cache's own compression was named. */
+function optionsOf(blobs: BlobOptions, { compression, level, forceCompression }: CacheLook): BlobOptions {
+  if (compression === undefined) return { ...blobs, force: forceCompression };
+  const { maxMtimeNs } = blobs;
+  return {
+    compression,
+    ...(level === undefined ? {} : { level }),
+    ...(maxMtimeNs === undefined ? {} : { maxMtimeNs }),
+    force: forceCompression,
+  };
+}
+
+function tagOf(spec: PlacedCache): string {
+  return (spec.type === "local" ? spec.tag : parseReference(spec.reference).tag) ?? "latest";
+}
+
+function nameOf(spec: PlacedCache): string {
+  return spec.type === "local" ? "exporting cache to client directory" : "exporting cache to registry";
+}
+
+function placeOf(spec: PlacedCache): string {
+  return spec.type === "local" ? `"${spec.path}"` : spec.reference;
+}
+
+async function* oneChunk(bytes: Uint8Array): AsyncIterable<Uint8Array> {
+  yield bytes;
+}

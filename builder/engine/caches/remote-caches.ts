@@ -1,0 +1,58 @@
+// The caches of one build that lie elsewhere: results that come from them, and what goes into them.
+
+import { importedResults } from "./cache-import.ts";
+import { vertexKeys } from "./cache-keys.ts";
+import type { VertexKeys } from "../../cache/buildkit/vertex-keys.ts";
+import type { Engine } from "../../engine.ts";
+import type { ImportedResults } from "./imported-results.ts";
+import type { InputLoader } from "../contexts/inputs.ts";
+import type { Outcome } from "../outputs/outputs.ts";
+import type { SolvedBuild } from "./cache-export.ts";
+import type { BuildRequest } from "../../request.ts";
+
+export class RemoteCaches implements AsyncDisposable {
+  readonly #request: BuildRequest;
+  readonly #keys: VertexKeys;
+  /** Results of caches that were named. */
+  readonly imported: ImportedResults | undefined;
+
+  constructor(engine: Engine, request: BuildRequest, inputs: InputLoader, signal: AbortSignal) {
+    this.#request = request;
+    this.#keys = vertexKeys(inputs);
+    const isAsked = (request.cacheFrom ?? []).length > 0;
+    this.imported = isAsked ? importedResults(engine, request, inputs, this.#keys, signal) : undefined;
+  }
+
+  /** Whether a blob turned out not to be what its cache promised: then the build is not at fault. */
+  get hasBroken(): boolean {
+    return this.imported?.hasBroken ?? false;
+  }
+
+  /** Does the work again, without the blobs that turned out to be broken. */
+  async retrying<T>(work: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await work();
+      } catch (error) {
+        if (this.imported?.takeBroken() !== true) throw error;
+      }
+    }
+  }
+
+  /** The outcomes with the cache that their images carry (--cache-to type=inline). */
+  async inline(build: Omit<SolvedBuild, "keys">, outcomes: readonly Outcome[]): Promise<readonly Outcome[]> {
+    if (!(this.#request.cacheTo ?? []).some(({ type }) => type === "inline")) return outcomes;
+    const { withInlineCache } = await import("./cache-inline.ts");
+    return await withInlineCache({ ...build, keys: this.#keys }, outcomes);
+  }
+
+  /** Writes the caches that are asked for. */
+  async write(build: Omit<SolvedBuild, "keys">): Promise<void> {
+    const { exportCaches } = await import("./cache-export.ts");
+    await exportCaches({ ...build, keys: this.#keys });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.imported?.[Symbol.asyncDispose]();
+  }
+}

@@ -1,0 +1,269 @@
+// Base images: a name and a platform to a config at once, and to layers when somebody
+// wants them. Where an image is looked for: a named context, a layout or archive named
+// in FROM, the local store, a registry.
+
+import type { Digest } from "../../core/digest.ts";
+import { digestOf } from "../../core/digest.ts";
+import { BuildError } from "../../core/errors.ts";
+import type { ImageLocation } from "../../core/image-location.ts";
+import { formatLocation } from "../../core/image-location.ts";
+import type { Platform } from "../../core/platform.ts";
+import { formatPlatform } from "../../core/platform.ts";
+import type { ExpandName, Reference } from "../../core/reference.ts";
+import { formatReference, parseReference } from "../../core/reference.ts";
+import type { ResolvedImage } from "../../dockerfile/convert/plan.ts";
+import type { Engine } from "../../engine.ts";
+import { layersOf } from "./image-layers.ts";
+import type { StepClock } from "../internal-steps.ts";
+import type { UnpackLimits } from "../../layer/unpack-limits.ts";
+import { DEFAULT_LIMITS } from "../../layer/unpack-limits.ts";
+import type { LocationAccess } from "./locations.ts";
+import { PullProgress } from "./pull-progress.ts";
+import type { ContextSpec } from "../../request.ts";
+import type { Ref, StoredLayer } from "../../snapshot/ref.ts";
+import { storeSource } from "../../transport/local-store.ts";
+import type { PulledImage } from "../../transport/pull.ts";
+import { pullImage } from "../../transport/pull.ts";
+import type { RegistryOptions } from "../../transport/registry/client.ts";
+import type { ImageSource } from "../../transport/source.ts";
+import { openStore } from "../../store/open.ts";
+import { holdsPlatform } from "./whole-images.ts";
+
+/** A context that names an image. */
+export type ImageContext = Extract<ContextSpec, { kind: "image" | "location" }>;
+
+export interface BaseImagesOptions {
+  readonly engine: Engine;
+  /** Ask the registry even for names that are in the store. */
+  readonly pull: boolean;
+  readonly registry: RegistryOptions;
+  readonly daemon: LocationAccess["daemon"];
+  /** Of archives that images are in. */
+  readonly limits?: UnpackLimits | undefined;
+  /** Who is told of layers that come. */
+  readonly clock?: StepClock | undefined;
+  /** What a name that is not in the store stands for; undefined: what docker makes of it. */
+  readonly expandName?: ExpandName | undefined;
+  /** Roots of other stores, whose names count where this one has none. */
+  readonly otherRoots?: readonly string[];
+}
+
+/** What a name must stand for, where a lock file says so. */
+export interface ImagePin {
+  /** Of the index or the manifest. */
+  readonly digest: Digest;
+  /** Of the platform's manifest. */
+  readonly manifest: Digest;
+}
+
+/** Looks a name up in a lock file; throws when it is not there. */
+export type PinImage = (reference: Reference, platform: Platform) => ImagePin | undefined;
+
+/** An image that was asked for, and what it turned out to be. */
+export interface ResolvedBase {
+  /** The id of its source ops: the manifest's digest. */
+  readonly id: Digest;
+  /** Full reference; of a layout or an archive, what stands for one. */
+  readonly name: string;
+  /** As it was asked for. */
+  readonly platform: Platform;
+  /** What the name pointed to. */
+  readonly top: Digest;
+  readonly layers: number;
+  /** From a layout or an archive. */
+  readonly isLocal: boolean;
+}
+
+/** An image to be opened, under a key of its own. */
+interface Asked {
+  readonly key: string;
+  readonly name: string;
+  readonly platform: Platform;
+  readonly open: () => Promise<ImageSource>;
+  readonly pin?: ImagePin | undefined;
+  readonly isLocal?: boolean;
+}
+
+interface Loaded {
+  readonly progress: PullProgress;
+  readonly source: ImageSource;
+  readonly image: PulledImage;
+  /** In the store's form, bottom first. */
+  readonly layers: readonly StoredLayer[];
+  readonly resolved: ResolvedImage;
+}
+
+/** The base images of one build, each opened once; disposing it closes their sources. */
+export class BaseImages implements AsyncDisposable {
+  readonly #options: BaseImagesOptions;
+  readonly #loaded = new Map<string, Promise<Loaded>>();
+  readonly #byId = new Map<string, Loaded>();
+  readonly #bases: ResolvedBase[] = [];
+  #pin: PinImage | undefined;
+
+  constructor(options: BaseImagesOptions) {
+    this.#options = options;
+  }
+
+  /** From here on names stand for what is said of them. */
+  pin(pin: PinImage): void {
+    this.#pin = pin;
+  }
+
+  /** What was asked for until now, each image once a platform. */
+  get bases(): readonly ResolvedBase[] {
+    return this.#bases;
+  }
+
+  /** An image by its name in a Dockerfile. Throws `INPUT_MISSING`, `REGISTRY`. */
+  async byName(name: string, platform: Platform, signal: AbortSignal): Promise<ResolvedImage> {
+    const reference = await this.#referenceOf(name);
+    const full = formatReference(reference);
+    const pin = reference.digest === undefined ? this.#pin?.(reference, platform) : undefined;
+    const open = (): Promise<ImageSource> => this.#openNamed(reference, platform, pin?.digest);
+    return (await this.#load({ key: full, name: full, platform, open, pin }, signal)).resolved;
+  }
+
+  /** Where a name leads: this store, another one, its registry. */
+  async #openNamed(reference: Reference, platform: Platform, pinned: Digest | undefined): Promise<ImageSource> {
+    const { engine, pull, registry } = this.#options;
+    let digest = pinned ?? reference.digest;
+    const name = formatReference(reference);
+    for (const store of pull ? [] : [engine.store, ...(await this.#otherStores())]) {
+      const found = await store.names.resolve(name);
+      if (found === undefined || (pinned !== undefined && found.digest !== pinned)) continue;
+      if (await holdsPlatform(store, found, platform)) return storeSource(store, name);
+      // Other platforms of it were pulled: this one comes from where those did.
+      digest ??= found.digest;
+    }
+    // HTTP is loaded when something is fetched: it costs more than a build of which everything is known.
+    const { openRegistry } = await import("../../transport/registry/source.ts");
+    return await openRegistry(digest === undefined ? reference : { ...reference, digest }, registry);
+  }
+
+  async #openLocation(location: ImageLocation, signal: AbortSignal): Promise<ImageSource> {
+    const { engine, registry, daemon, limits = DEFAULT_LIMITS } = this.#options;
+    const { openSource } = await import("./locations.ts");
+    return await openSource(location, {
+      registry,
+      daemon,
+      store: async () => engine.store,
+      temporaryDirectory: async () => engine.layers.place.workDirectory,
+      limits,
+      signal,
+    });
+  }
+
+  async #otherStores(): Promise<readonly Engine["store"][]> {
+    return await Promise.all((this.#options.otherRoots ?? []).map((root) => openStore(root)));
+  }
+
+  /** An image that `--build-context` names. */
+  async byContext(
+    context: ImageContext,
+    name: string,
+    platform: Platform,
+    signal: AbortSignal,
+  ): Promise<ResolvedImage> {
+    switch (context.kind) {
+      case "image":
+        return await this.byName(context.reference, platform, signal);
+      case "location": {
+        const { location } = context;
+        const open = (): Promise<ImageSource> => this.#openLocation(location, signal);
+        return (await this.#load({ key: formatLocation(location), name, platform, open, isLocal: true }, signal))
+          .resolved;
+      }
+    }
+  }
+
+  /** The chain of an image's layers: equal for images with the same rootfs under whatever name. */
+  key(id: string): Digest {
+    return digestOf(
+      `image ${this.#get(id)
+        .image.layers.map((layer) => layer.diffId)
+        .join(" ")}`,
+    );
+  }
+
+  /** What an image is by its digests; undefined for one that was never asked for. */
+  identity(
+    id: string,
+  ): { readonly top: Digest; readonly platform: Platform; readonly diffIds: readonly Digest[] } | undefined {
+    const image = this.#byId.get(id)?.image;
+    const base = this.#bases.find((one) => one.id === id);
+    if (image === undefined || base === undefined) return undefined;
+    return { top: base.top, platform: base.platform, diffIds: image.layers.map(({ diffId }) => diffId) };
+  }
+
+  /** The layers, in the store's form; their blobs come when they are first needed, and then belong to the step that asks here. */
+  ref(id: string, step?: { readonly vertex: Digest; readonly name: string }): Ref {
+    const { layers, progress } = this.#get(id);
+    if (step !== undefined) progress.belongsTo(step.vertex, step.name);
+    return { layers };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const loaded of this.#byId.values()) await loaded.source[Symbol.asyncDispose]();
+  }
+
+  /** What is in the store under docker's reading of a name comes before any other one. */
+  async #referenceOf(name: string): Promise<Reference> {
+    const { expandName, engine } = this.#options;
+    const reference = parseReference(name);
+    if (expandName === undefined || (await engine.store.names.resolve(formatReference(reference))) !== undefined)
+      return reference;
+    return parseReference(await expandName(name));
+  }
+
+  #get(id: string): Loaded {
+    const loaded = this.#byId.get(id);
+    if (loaded === undefined) throw new BuildError("INTERNAL", `the base image "${id}" was never resolved`);
+    return loaded;
+  }
+
+  #load(asked: Asked, signal: AbortSignal): Promise<Loaded> {
+    const id = `${asked.key} ${formatPlatform(asked.platform)}`;
+    let loading = this.#loaded.get(id);
+    if (!loading) {
+      loading = this.#open(asked, signal);
+      this.#loaded.set(id, loading);
+    }
+    return loading;
+  }
+
+  async #open({ name, platform, open, pin, isLocal = false }: Asked, signal: AbortSignal): Promise<Loaded> {
+    const source = await open();
+    const { clock = { events: () => undefined, now: () => 0 }, engine } = this.#options;
+    const progress = new PullProgress(clock, name);
+    const image = await pullImage(source, platform, engine.store, signal, progress.sink);
+    if (pin !== undefined && image.descriptor.digest !== pin.manifest) {
+      throw new BuildError(
+        "DIGEST_INVALID",
+        `${name} is ${image.descriptor.digest} for ${formatPlatform(platform)}, the lock file says ${pin.manifest}`,
+      );
+    }
+    const layers = layersOf(image, engine.layers, (fetch) => progress.during(fetch));
+    const loaded: Loaded = { progress, source, image, layers, resolved: describe(name, image) };
+    this.#byId.set(loaded.resolved.id, loaded);
+    const { descriptor, top } = image;
+    this.#bases.push({ id: descriptor.digest, name, platform, top: top.digest, layers: layers.length, isLocal });
+    return loaded;
+  }
+}
+
+/** What the conversion sees. The id is the manifest's digest: equal images are one vertex. */
+function describe(name: string, image: PulledImage): ResolvedImage {
+  const { config } = image;
+  return {
+    id: image.descriptor.digest,
+    name: name.includes("@") ? name : `${name}@${image.top.digest}`,
+    platform: image.platform,
+    ...(config.author === undefined ? {} : { author: config.author }),
+    ...(config["os.version"] === undefined ? {} : { osVersion: config["os.version"] }),
+    ...(config["os.features"] === undefined ? {} : { osFeatures: config["os.features"] }),
+    config: config.config ?? {},
+    history: config.history ?? [],
+    layers: image.layers.length,
+  };
+}

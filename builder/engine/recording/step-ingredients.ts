@@ -1,0 +1,178 @@
+// What goes into the keys of a build's steps, gathered while keys are made, and kept for steps that were run.
+
+import type { Withheld } from "../../attest/withheld.ts";
+import { isSecretName } from "../../attest/withheld.ts";
+import type { KnownStep } from "../../cache/step-records.ts";
+import type { Digest } from "../../core/digest.ts";
+import { digestOf } from "../../core/digest.ts";
+import { formatPlatform } from "../../core/platform.ts";
+import type { CopyAction, ExecMount, FileAction, FileOp } from "../../graph/op.ts";
+import type { Vertex } from "../../graph/vertex.ts";
+import { canonicalJson } from "../../graph/vertex.ts";
+import { builtUpon, definitionOf, KEY_FORMAT } from "../../ops/keys.ts";
+import type { Ingredients, InputThen, ReadThen } from "../../records/ingredients.ts";
+import type { Listings } from "../../records/listings.ts";
+import type { KeyFilesByVertex } from "./step-files.ts";
+
+/** What ingredients are made from. */
+export interface IngredientSources {
+  readonly keys: ReadonlyMap<Digest, Digest>;
+  readonly files: KeyFilesByVertex;
+  readonly listings: Listings;
+  /** Build arguments whose values may be secret go by their names. */
+  readonly buildArgs: ReadonlyMap<string, string>;
+  readonly withheld: Withheld;
+  /** Where the context is. */
+  readonly context: string;
+}
+
+/** The ingredients of one step; lists of files are kept on the way. */
+export async function ingredientsOf(vertex: Vertex, sources: IngredientSources): Promise<Ingredients> {
+  const { name, location } = vertex.options;
+  const then = (number: number): InputThen => inputThen(vertex.inputs[number], sources);
+  const reads: ReadThen[] = [];
+  for (const { input, target, digest, entries } of sources.files.of(vertex)) {
+    reads.push({
+      from: input < 0 ? { name: "several places" } : then(input),
+      ...(target === undefined ? {} : { target }),
+      digest,
+      isListed: await sources.listings.keep(digest, entries),
+    });
+  }
+  return {
+    name: sources.withheld.scrub(name),
+    ...(location === undefined ? {} : { place: `${location.file}:${location.range.startLine}` }),
+    context: sources.context,
+    fields: fieldsOf(vertex, sources),
+    bases: builtUpon(vertex).map(then),
+    // Mounts are hashed side by side, and come in any order.
+    reads: reads.toSorted((a, b) => ((a.target ?? "") < (b.target ?? "") ? -1 : 1)),
+  };
+}
+
+/** A step as it is remembered. */
+export function knownStep(
+  key: Digest,
+  vertex: Vertex,
+  ingredients: Ingredients,
+  { createdMs, isDone }: Pick<KnownStep, "createdMs" | "isDone">,
+): KnownStep {
+  return { key, ...placeOf(vertex, ingredients), createdMs, isDone, parts: JSON.stringify(ingredients) };
+}
+
+/** By what records of the same step are found, whatever it stood on or read, and by what those of its place. */
+export function placeOf(vertex: Vertex, { fields }: Ingredients): Pick<KnownStep, "definition" | "site"> {
+  const { name, location } = vertex.options;
+  const [, label = "", instruction = ""] = /^(?:\[(.*?)(?:\/\d+)?\] )?(\S*)/s.exec(name) ?? [];
+  return {
+    definition: digestOf(canonicalJson([vertex.op.kind, fields])),
+    site: digestOf(canonicalJson([location?.file ?? "", label.replaceAll(/\s+/g, " "), instruction])),
+  };
+}
+
+function inputThen(vertex: Vertex | undefined, { keys, withheld }: IngredientSources): InputThen {
+  if (vertex === undefined) return { name: "scratch" };
+  const { op, options } = vertex;
+  const key = keys.get(vertex.digest);
+  const { location } = options;
+  const image = op.kind === "source" && op.source.type === "image" ? op.source : undefined;
+  return {
+    ...(key === undefined ? {} : { key }),
+    name: withheld.scrub(options.name),
+    ...(location === undefined ? {} : { place: `${location.file}:${location.range.startLine}` }),
+    ...(image === undefined ? {} : { image: { name: image.name.replace(/@sha256:.*$/, ""), digest: image.id } }),
+  };
+}
+
+function fieldsOf({ op }: Vertex, sources: IngredientSources): Record<string, string> {
+  const version = { "way to make keys": KEY_FORMAT };
+  switch (op.kind) {
+    case "exec":
+      return { ...version, ...execFields(definitionOf(op), sources) };
+    case "file":
+      return { ...version, ...fileFields(op, sources) };
+    case "source":
+    case "merge":
+    case "diff":
+      return version;
+  }
+}
+
+function execFields(
+  op: ReturnType<typeof definitionOf>,
+  { withheld, buildArgs }: IngredientSources,
+): Record<string, string> {
+  const shell = op.args.length === 3 && op.args[1] === "-c";
+  const hides = (variable: string, name: string): boolean =>
+    withheld.scrub(variable) !== variable || (buildArgs.has(name) && isSecretName(name));
+  const env = op.env.map((variable): [string, string] => {
+    const equals = variable.indexOf("=");
+    const name = equals < 0 ? variable : variable.slice(0, equals);
+    return [`env ${name}`, hides(variable, name) ? "<withheld>" : variable.slice(name.length + 1)];
+  });
+  return {
+    command: withheld.scrub(shell ? (op.args[2] ?? "") : op.args.join(" ")),
+    ...(shell ? { shell: op.args[0] ?? "" } : {}),
+    ...Object.fromEntries(env),
+    "working directory": op.cwd,
+    user: op.user,
+    "option --network": op.network,
+    "option --security": op.security,
+    hostname: op.hostname,
+    "option --add-host": op.extraHosts.map(({ host, ip }) => `${host}:${ip}`).join(","),
+    "option --ulimit": op.ulimits.map(({ name, soft, hard }) => `${name}=${soft}:${hard}`).join(","),
+    "option --shm-size": String(op.shmSizeBytes),
+    platform: formatPlatform(op.platform),
+    ...Object.fromEntries(op.mounts.map(mountField)),
+  };
+}
+
+function mountField(mount: ExecMount): [string, string] {
+  const { type, ...rest } = mount;
+  const fields = Object.entries(rest).filter(([name]) => name !== "target" && name !== "input");
+  const said = [`type=${type}`, ...fields.map(([name, value]) => `${name}=${String(value)}`)].join(",");
+  return [`mount ${mount.target ?? ("id" in mount ? mount.id : type)}`, said];
+}
+
+function fileFields(op: FileOp, { withheld }: IngredientSources): Record<string, string> {
+  const clean = (text: string): string => withheld.scrub(text);
+  const copies = op.actions.filter((action) => action.action === "copy");
+  const others = op.actions.filter((action) => action.action !== "copy");
+  return {
+    ...(copies.length === 0 ? {} : copyFields(copies)),
+    ...Object.fromEntries(others.map((action) => otherField(action, clean))),
+    ...(op.createdTimeNs === undefined ? {} : { SOURCE_DATE_EPOCH: op.createdTimeNs.slice(0, -9) }),
+  };
+}
+
+function copyFields(copies: readonly CopyAction[]): Record<string, string> {
+  const each = (text: (action: CopyAction) => string): string => [...new Set(copies.map(text))].join(", ");
+  const flags = each(
+    ({ action: _action, from: _from, source: _source, destination: _d, owner: _o, mode: _m, ...rest }) =>
+      canonicalJson(rest),
+  );
+  return {
+    sources: copies.map(({ source }) => source).join(", "),
+    destination: each(({ destination }) => destination),
+    "option --chown": each(({ owner }) => (owner === undefined ? "" : [owner.user, owner.group ?? ""].join(":"))),
+    "option --chmod": each(({ mode }) =>
+      mode === undefined ? "" : "octal" in mode ? mode.octal.toString(8) : mode.symbolic,
+    ),
+    options: flags,
+  };
+}
+
+function otherField(action: Exclude<FileAction, CopyAction>, clean: (text: string) => string): [string, string] {
+  switch (action.action) {
+    case "mkfile": {
+      const { data, path, ...rest } = action;
+      return [`file ${path}`, `${digestOf(clean(data))} ${canonicalJson(rest)}`];
+    }
+    case "mkdir":
+      return [`folder ${action.path}`, canonicalJson(action)];
+    case "rm":
+      return [`removed ${action.path}`, canonicalJson(action)];
+    case "symlink":
+      return [`link ${action.newPath}`, canonicalJson(action)];
+  }
+}
