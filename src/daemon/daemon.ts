@@ -6,7 +6,7 @@ import { BuildError } from "../../builder/core/errors.ts";
 import { openEngine } from "../../builder/engine.ts";
 import { Jobs } from "./control/jobs.ts";
 import { controlHandlers } from "./control/service.ts";
-import { GrpcServer } from "./grpc/server.ts";
+import { GrpcServer } from "../api/grpc/server.ts";
 import type { ListenOptions, Listener } from "./listen.ts";
 import { listen } from "./listen.ts";
 import type { Log } from "./log.ts";

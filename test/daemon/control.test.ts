@@ -5,8 +5,8 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { serve } from "../../src/daemon/daemon.ts";
-import { CODE, RpcError } from "../../src/daemon/grpc/status.ts";
-import { PongResponse, ReturnRequest } from "../../src/daemon/proto/bridge.ts";
+import { CODE, RpcError } from "../../src/api/grpc/status.ts";
+import { PongResponse, ReturnRequest } from "../../src/api/proto/bridge.ts";
 import {
   Empty,
   HealthRequest,
@@ -14,15 +14,15 @@ import {
   InfoResponse,
   ListWorkersRequest,
   ListWorkersResponse,
-} from "../../src/daemon/proto/control.ts";
+} from "../../src/api/proto/control.ts";
 import {
   DiskUsageRequest,
   DiskUsageResponse,
   PruneRequest,
   UpdateHistoryRequest,
   UsageRecord,
-} from "../../src/daemon/proto/disk.ts";
-import type { Of } from "../../src/daemon/proto/message.ts";
+} from "../../src/api/proto/disk.ts";
+import type { Of } from "../../src/api/proto/message.ts";
 import { bridgeOf, offerOf, openSession, statusOf } from "../support/build-client.ts";
 import type { Offer } from "../support/build-client.ts";
 import { build, client, DOCKERFILE, folder, history, NEVER, options, solve, status } from "./running-daemon.ts";

@@ -10,12 +10,12 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { connect as connectTls } from "node:tls";
 import type { ConnectionOptions } from "node:tls";
-import { GrpcClient } from "../../src/daemon/grpc/client.ts";
-import { unary } from "../../src/daemon/grpc/methods.ts";
-import { GrpcServer } from "../../src/daemon/grpc/server.ts";
+import { GrpcClient } from "../../src/api/grpc/client.ts";
+import { unary } from "../../src/api/grpc/methods.ts";
+import { GrpcServer } from "../../src/api/grpc/server.ts";
 import type { ListenOptions } from "../../src/daemon/listen.ts";
 import { listen } from "../../src/daemon/listen.ts";
-import { Empty, HealthRequest, HealthResponse } from "../../src/daemon/proto/control.ts";
+import { Empty, HealthRequest, HealthResponse } from "../../src/api/proto/control.ts";
 import { connectTo } from "../support/build-client.ts";
 import { makeAuthority, makeCertificate, noOpenssl } from "../support/certificates.ts";
 

@@ -3,12 +3,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { BridgeSolveResponse, StatusMessage } from "../../src/daemon/proto/bridge.ts";
-import { SolveRequest, StatusResponse } from "../../src/daemon/proto/control.ts";
-import { MalformedMessage } from "../../src/daemon/proto/message.ts";
-import { bytesMessage, readBytesMessage, readPacket, writePacket } from "../../src/daemon/proto/packets.ts";
-import type { Packet } from "../../src/daemon/proto/packets.ts";
-import { fileOf, statOf } from "../../src/daemon/session/go-stat.ts";
+import { BridgeSolveResponse, StatusMessage } from "../../src/api/proto/bridge.ts";
+import { SolveRequest, StatusResponse } from "../../src/api/proto/control.ts";
+import { MalformedMessage } from "../../src/api/proto/message.ts";
+import { bytesMessage, readBytesMessage, readPacket, writePacket } from "../../src/api/proto/packets.ts";
+import type { Packet } from "../../src/api/proto/packets.ts";
+import { fileOf, statOf } from "../../src/api/files/go-stat.ts";
 
 const PATH = fc.string({ unit: "binary-ascii", minLength: 1, maxLength: 30 });
 /** Objects as our code makes them, whose prototype is Object's. */

@@ -9,8 +9,8 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { serve } from "../../src/daemon/daemon.ts";
-import { CODE } from "../../src/daemon/grpc/status.ts";
-import { HealthRequest, HealthResponse } from "../../src/daemon/proto/control.ts";
+import { CODE } from "../../src/api/grpc/status.ts";
+import { HealthRequest, HealthResponse } from "../../src/api/proto/control.ts";
 import { Sessions } from "../../src/daemon/session/sessions.ts";
 import { buildThrough, connectTo, offerOf, openSession, statusOf } from "../support/build-client.ts";
 import {

@@ -7,10 +7,10 @@ import { join } from "node:path";
 import { after, before } from "node:test";
 import type { DaemonOptions } from "../../src/daemon/daemon.ts";
 import { serve } from "../../src/daemon/daemon.ts";
-import type { GrpcClient } from "../../src/daemon/grpc/client.ts";
-import { RpcError } from "../../src/daemon/grpc/status.ts";
-import { SolveRequest, SolveResponse } from "../../src/daemon/proto/control.ts";
-import { HistoryEvent, HistoryRequest } from "../../src/daemon/proto/disk.ts";
+import type { GrpcClient } from "../../src/api/grpc/client.ts";
+import { RpcError } from "../../src/api/grpc/status.ts";
+import { SolveRequest, SolveResponse } from "../../src/api/proto/control.ts";
+import { HistoryEvent, HistoryRequest } from "../../src/api/proto/disk.ts";
 import { buildThrough, connectTo, openSession } from "../support/build-client.ts";
 import type { Offer } from "../support/build-client.ts";
 

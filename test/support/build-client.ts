@@ -3,17 +3,17 @@
 
 import { once } from "node:events";
 import { connect } from "node:net";
-import { GrpcClient } from "../../src/daemon/grpc/client.ts";
-import type { Handler, ServerCall } from "../../src/daemon/grpc/server.ts";
-import { GrpcServer } from "../../src/daemon/grpc/server.ts";
-import { CODE, RpcError } from "../../src/daemon/grpc/status.ts";
-import { ReturnRequest } from "../../src/daemon/proto/bridge.ts";
-import { BridgeSolveRequest, BridgeSolveResponse, PongResponse } from "../../src/daemon/proto/bridge.ts";
-import { Empty, SolveRequest, SolveResponse, StatusRequest, StatusResponse } from "../../src/daemon/proto/control.ts";
-import type { MessageType, Of } from "../../src/daemon/proto/message.ts";
-import { readBytesMessage, readPacket, writePacket } from "../../src/daemon/proto/packets.ts";
-import type { Stat } from "../../src/daemon/proto/packets.ts";
-import { tunnel } from "../../src/daemon/session/tunnel.ts";
+import { GrpcClient } from "../../src/api/grpc/client.ts";
+import type { Handler, ServerCall } from "../../src/api/grpc/server.ts";
+import { GrpcServer } from "../../src/api/grpc/server.ts";
+import { CODE, RpcError } from "../../src/api/grpc/status.ts";
+import { ReturnRequest } from "../../src/api/proto/bridge.ts";
+import { BridgeSolveRequest, BridgeSolveResponse, PongResponse } from "../../src/api/proto/bridge.ts";
+import { Empty, SolveRequest, SolveResponse, StatusRequest, StatusResponse } from "../../src/api/proto/control.ts";
+import type { MessageType, Of } from "../../src/api/proto/message.ts";
+import { readBytesMessage, readPacket, writePacket } from "../../src/api/proto/packets.ts";
+import type { Stat } from "../../src/api/proto/packets.ts";
+import { tunnel } from "../../src/api/grpc/tunnel.ts";
 
 const NEVER = new AbortController().signal;
 const DIR = 0x80000000;

@@ -37,6 +37,8 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   // Pages are drawn from records; what a terminal must not see, a page must not either.
   "src/report": ["records", "src/progress", "src/cli"],
   "src/commands": ["builder", "any room of src"],
+  // BuildKit's API as both of its sides speak it: messages, calls, transfers of files.
+  "src/api": [],
   "src/daemon": ["builder", "any room of src"],
   "src/client": ["builder", "any room of src"],
   "src/bake": ["builder", "any room of src"],
@@ -57,8 +59,8 @@ const PACKAGES: Readonly<Record<string, readonly string[] | "any">> = {
   "node-pty": ["executor"],
   execa: ["executor", "source", "src/config"],
   valibot: "any",
-  "@bufbuild/protobuf": ["src/daemon", "src/client"],
-  "node:http2": ["src/daemon", "src/client"],
+  "@bufbuild/protobuf": ["src/api"],
+  "node:http2": ["src/api"],
   "node:http": ["transport", "source", "src/daemon", "src/client"],
   "node:https": ["transport", "source", "src/daemon", "src/client"],
   "node:sqlite": ["cache", "disk", "builder/engine/space.ts", "builder/attest/sbom/rpm.ts"],

@@ -6,7 +6,7 @@ import type { ExportSpec } from "../../../builder/request.ts";
 import type { OutputSpec } from "../../cli/output-spec.ts";
 import { outputOf } from "../../cli/output-spec.ts";
 import { imageOptions } from "../../commands/build-outputs.ts";
-import type { Exporter, SolveRequest } from "../proto/control.ts";
+import type { Exporter, SolveRequest } from "../../api/proto/control.ts";
 import type { ClientSession } from "../session/client-session.ts";
 import type { OutputWorld } from "../session/file-send.ts";
 import { clientDirectory, clientFile } from "../session/file-send.ts";

@@ -15,7 +15,7 @@ import { parseCount } from "../../cli/sizes.ts";
 import { parseUlimit } from "../../cli/ulimit-spec.ts";
 import { attestationsOf } from "../../commands/build-attestations.ts";
 import type { DaemonSettings } from "../settings.ts";
-import type { Exporter } from "../proto/control.ts";
+import type { Exporter } from "../../api/proto/control.ts";
 import { remoteSession } from "../session/remote-session.ts";
 import type { AskedCaches } from "./caches.ts";
 import { cachesOf } from "./caches.ts";

@@ -2,9 +2,9 @@
 // the call's metadata.
 
 import type { CallResult } from "../../../builder/call.ts";
-import { unary } from "../grpc/methods.ts";
-import type { Handler, ServerCall } from "../grpc/server.ts";
-import { CODE, RpcError } from "../grpc/status.ts";
+import { unary } from "../../api/grpc/methods.ts";
+import type { Handler, ServerCall } from "../../api/grpc/server.ts";
+import { CODE, RpcError } from "../../api/grpc/status.ts";
 import {
   BridgeSolveRequest,
   BridgeSolveResponse,
@@ -13,10 +13,10 @@ import {
   PongResponse,
   ReturnRequest,
   WarnRequest,
-} from "../proto/bridge.ts";
-import type { ResultMessage } from "../proto/bridge.ts";
-import { Empty } from "../proto/control.ts";
-import type { Of } from "../proto/message.ts";
+} from "../../api/proto/bridge.ts";
+import type { ResultMessage } from "../../api/proto/bridge.ts";
+import { Empty } from "../../api/proto/control.ts";
+import type { Of } from "../../api/proto/message.ts";
 import { FRONTEND_CAPS, LLB_CAPS, workerRecord } from "./capabilities.ts";
 import { rpcErrorOf } from "./errors.ts";
 import type { Job } from "./jobs.ts";

@@ -2,8 +2,8 @@
 
 import { hostPlatform } from "../../../builder/core/platform.ts";
 import { VERSION } from "../../version.ts";
-import type { BuildkitVersion, WorkerRecord } from "../proto/control.ts";
-import type { Of } from "../proto/message.ts";
+import type { BuildkitVersion, WorkerRecord } from "../../api/proto/control.ts";
+import type { Of } from "../../api/proto/message.ts";
 
 /** The release whose API is spoken: clients compare it with what they need. */
 const API_VERSION = "v0.25.0";

@@ -2,10 +2,10 @@
 
 import type { DiskItem } from "../../../builder/disk-usage.ts";
 import { diskUsage, prune } from "../../../builder/disk-usage.ts";
-import { streaming, unary } from "../grpc/methods.ts";
-import type { Handler } from "../grpc/server.ts";
-import { DiskUsageRequest, DiskUsageResponse, PruneRequest, UsageRecord } from "../proto/disk.ts";
-import type { Of } from "../proto/message.ts";
+import { streaming, unary } from "../../api/grpc/methods.ts";
+import type { Handler } from "../../api/grpc/server.ts";
+import { DiskUsageRequest, DiskUsageResponse, PruneRequest, UsageRecord } from "../../api/proto/disk.ts";
+import type { Of } from "../../api/proto/message.ts";
 import { rpcErrorOf } from "./errors.ts";
 
 const SERVICE = "/moby.buildkit.v1.Control";

@@ -4,9 +4,9 @@
 import type { SourceLocation } from "../../../builder/core/errors.ts";
 import { asBuildError, BuildError } from "../../../builder/core/errors.ts";
 import { NamespaceNeeded } from "../../../builder/core/namespace.ts";
-import type { Status } from "../grpc/status.ts";
-import { CODE, RpcError } from "../grpc/status.ts";
-import { MalformedMessage } from "../proto/message.ts";
+import type { Status } from "../../api/grpc/status.ts";
+import { CODE, RpcError } from "../../api/grpc/status.ts";
+import { MalformedMessage } from "../../api/proto/message.ts";
 
 /** What a build threw, as the error of its call. */
 export function rpcErrorOf(error: unknown): RpcError {

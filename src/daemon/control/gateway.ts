@@ -3,10 +3,10 @@
 // what was asked for, under a name.
 
 import { randomUUID } from "node:crypto";
-import { CODE, RpcError } from "../grpc/status.ts";
-import type { Status } from "../grpc/status.ts";
-import type { BridgeSolveRequest, ReturnRequest } from "../proto/bridge.ts";
-import type { Of } from "../proto/message.ts";
+import { CODE, RpcError } from "../../api/grpc/status.ts";
+import type { Status } from "../../api/grpc/status.ts";
+import type { BridgeSolveRequest, ReturnRequest } from "../../api/proto/bridge.ts";
+import type { Of } from "../../api/proto/message.ts";
 
 /** What a ref stands for. */
 export type Attrs = ReadonlyMap<string, string>;

@@ -1,11 +1,11 @@
 // The builds that are under way and those that ended lately, for `docker buildx history`. Their logs are read as those
 // of builds under way are.
 
-import { streaming, unary } from "../grpc/methods.ts";
-import type { Handler } from "../grpc/server.ts";
-import { CODE, RpcError } from "../grpc/status.ts";
-import { Empty } from "../proto/control.ts";
-import { HistoryEvent, HistoryRequest, UpdateHistoryRequest } from "../proto/disk.ts";
+import { streaming, unary } from "../../api/grpc/methods.ts";
+import type { Handler } from "../../api/grpc/server.ts";
+import { CODE, RpcError } from "../../api/grpc/status.ts";
+import { Empty } from "../../api/proto/control.ts";
+import { HistoryEvent, HistoryRequest, UpdateHistoryRequest } from "../../api/proto/disk.ts";
 import type { Job, Jobs } from "./jobs.ts";
 
 const SERVICE = "/moby.buildkit.v1.Control";

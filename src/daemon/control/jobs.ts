@@ -4,8 +4,8 @@
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import type { Digest } from "../../../builder/core/digest.ts";
-import type { Status } from "../grpc/status.ts";
-import { CODE, RpcError } from "../grpc/status.ts";
+import type { Status } from "../../api/grpc/status.ts";
+import { CODE, RpcError } from "../../api/grpc/status.ts";
 import type { ClientSession } from "../session/client-session.ts";
 import { Gateway } from "./gateway.ts";
 import { StatusLog } from "./status-log.ts";

@@ -1,8 +1,8 @@
 // The service moby.buildkit.v1.Control, and the health that load balancers ask for.
 
-import { streaming, unary } from "../grpc/methods.ts";
-import type { Handler } from "../grpc/server.ts";
-import { CODE, RpcError } from "../grpc/status.ts";
+import { streaming, unary } from "../../api/grpc/methods.ts";
+import type { Handler } from "../../api/grpc/server.ts";
+import { CODE, RpcError } from "../../api/grpc/status.ts";
 import {
   Empty,
   HealthRequest,
@@ -13,7 +13,7 @@ import {
   SolveRequest,
   SolveResponse,
   StatusRequest,
-} from "../proto/control.ts";
+} from "../../api/proto/control.ts";
 import { bridgeHandlers } from "./bridge.ts";
 import { VERSION_RECORD, workerRecord } from "./capabilities.ts";
 import { diskHandlers } from "./disk.ts";

@@ -5,7 +5,7 @@ import { closeSync, mkdirSync, openSync, read, unlinkSync, writeSync } from "nod
 import { dirname } from "node:path";
 import { promisify } from "node:util";
 import type { BuildEvent } from "../../../builder/core/events.ts";
-import { StatusResponse } from "../proto/control.ts";
+import { StatusResponse } from "../../api/proto/control.ts";
 import { statusMessages } from "./status-messages.ts";
 
 const readAt = promisify(read);

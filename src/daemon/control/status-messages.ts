@@ -1,8 +1,8 @@
 // Events as the messages of the Status stream, cut so that every client takes them.
 
 import type { BuildEvent, LogEvent, WarningEvent } from "../../../builder/core/events.ts";
-import type { Of } from "../proto/message.ts";
-import type { StatusResponse, VertexLog, VertexWarning } from "../proto/control.ts";
+import type { Of } from "../../api/proto/message.ts";
+import type { StatusResponse, VertexLog, VertexWarning } from "../../api/proto/control.ts";
 
 /** Of one message; clients take 16 MiB. */
 const MOST_BYTES = 1 << 20;

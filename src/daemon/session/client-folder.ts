@@ -3,13 +3,15 @@
 import type { ClientFolder, FolderSelection } from "../../../builder/core/session.ts";
 import type { ClientFolders } from "../../../builder/client-folders.ts";
 import { bytePath } from "../../../builder/core/byte-path.ts";
-import type { CallMetadata } from "../grpc/client.ts";
+import type { CallMetadata } from "../../api/grpc/client.ts";
 import type { ClientSession } from "./client-session.ts";
 import { explainSession } from "./explain.ts";
-import { receiveFiles } from "./receive-files.ts";
+import { receiveFiles } from "../../api/files/receive-files.ts";
+import type { FilePeer } from "../../api/files/file-call.ts";
 import { SmallFiles } from "./small-files.ts";
 
 const DIFF_COPY = "/moby.filesync.v1.FileSync/DiffCopy";
+const PEER: FilePeer = { name: "the client", code: "CONTEXT" };
 
 /** What a folder is brought with. */
 export interface FolderWorld {
@@ -33,7 +35,7 @@ export class SessionFolder implements ClientFolder {
 
   async read(paths: readonly string[]): Promise<ReadonlyMap<string, Uint8Array>> {
     const files = new SmallFiles();
-    await this.#transfer({ followpaths: paths }, (call) => receiveFiles(call, files));
+    await this.#transfer({ followpaths: paths }, (call) => receiveFiles(call, files, PEER));
     return new Map(
       paths.flatMap((path): [string, Uint8Array][] => {
         const bytes = files.read(bytePath(path.replace(/^\/+/, "")));
@@ -49,7 +51,7 @@ export class SessionFolder implements ClientFolder {
     const place = held.use(places.take(`${name}:${key}`));
     await this.#transfer({ "exclude-patterns": excludes, followpaths: paths }, async (call) => {
       using folder = place.receive(progress);
-      await receiveFiles(call, folder);
+      await receiveFiles(call, folder, PEER);
       folder.finish();
     });
     return place.directory;

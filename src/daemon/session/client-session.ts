@@ -1,8 +1,8 @@
 // What one client offers: which methods, and the connection on which they are called.
 
 import type { Duplex } from "node:stream";
-import { GrpcClient } from "../grpc/client.ts";
-import type { Metadata } from "../grpc/metadata.ts";
+import { GrpcClient } from "../../api/grpc/client.ts";
+import type { Metadata } from "../../api/grpc/metadata.ts";
 
 const PREFIX = "x-docker-expose-session";
 

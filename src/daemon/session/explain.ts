@@ -2,8 +2,8 @@
 
 import type { ErrorCode } from "../../../builder/core/errors.ts";
 import { BuildError } from "../../../builder/core/errors.ts";
-import { RpcError } from "../grpc/status.ts";
-import { MalformedMessage } from "../proto/message.ts";
+import { RpcError } from "../../api/grpc/status.ts";
+import { MalformedMessage } from "../../api/proto/message.ts";
 
 /** An error of a session as a BuildError with a code of ours; others as they are. */
 export function explainSession(error: unknown, what: string, code: ErrorCode, signal: AbortSignal): unknown {

@@ -7,17 +7,17 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { BuildError } from "../../../builder/core/errors.ts";
 import type { Credentials, Session } from "../../../builder/core/session.ts";
-import type { ClientCall } from "../grpc/client.ts";
-import { CODE, RpcError } from "../grpc/status.ts";
-import { Empty } from "../proto/control.ts";
-import { bytesMessage, readBytesMessage } from "../proto/packets.ts";
+import type { ClientCall } from "../../api/grpc/client.ts";
+import { CODE, RpcError } from "../../api/grpc/status.ts";
+import { Empty } from "../../api/proto/control.ts";
+import { bytesMessage, readBytesMessage } from "../../api/proto/packets.ts";
 import {
   CheckAgentRequest,
   CredentialsRequest,
   CredentialsResponse,
   GetSecretRequest,
   GetSecretResponse,
-} from "../proto/session.ts";
+} from "../../api/proto/session.ts";
 import type { ClientSession } from "./client-session.ts";
 import { explainSession } from "./explain.ts";
 

@@ -1,10 +1,10 @@
 // The sessions that are open, by their id. A build may ask for one that is still on its way.
 
 import { once } from "node:events";
-import { CODE, RpcError } from "../grpc/status.ts";
-import type { ServerCall } from "../grpc/server.ts";
+import { CODE, RpcError } from "../../api/grpc/status.ts";
+import type { ServerCall } from "../../api/grpc/server.ts";
 import { ClientSession } from "./client-session.ts";
-import { tunnel } from "./tunnel.ts";
+import { tunnel } from "../../api/grpc/tunnel.ts";
 
 /** How long a build waits for its session, in ms. */
 const PATIENCE_MS = 5000;

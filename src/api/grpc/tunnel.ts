@@ -1,7 +1,7 @@
 // A client's session: an HTTP/2 connection in which the client is the server, carried in the messages of a call.
 
 import { Duplex } from "node:stream";
-import type { ServerCall } from "../grpc/server.ts";
+import type { ServerCall } from "./server.ts";
 import { bytesMessage, readBytesMessage } from "../proto/packets.ts";
 
 /** Below what every client takes in one message. */

@@ -5,16 +5,18 @@ import type { BytePath } from "../../../builder/core/byte-path.ts";
 import { displayPath, parentOf } from "../../../builder/core/byte-path.ts";
 import type { ClientFile, FileReceiver } from "../../../builder/core/client-file.ts";
 import { BuildError } from "../../../builder/core/errors.ts";
-import type { ClientCall } from "../grpc/client.ts";
 import { readPacket, writePacket } from "../proto/packets.ts";
+import type { FileCall, FilePeer } from "./file-call.ts";
 import { fileOf } from "./go-stat.ts";
 
 const MOST_FILES = 4_000_000;
 const LONGEST_PATH = 4096;
 
-/** Receives a whole transfer. Throws `CONTEXT` for what no client sends, `RpcError` when the client goes. */
-export async function receiveFiles(call: ClientCall, receiver: FileReceiver): Promise<void> {
-  const order = new PathOrder();
+/** Receives a whole transfer. Throws with `peer`'s code for what no sender sends, `RpcError` when it goes. */
+export async function receiveFiles(call: FileCall, receiver: FileReceiver, peer: FilePeer): Promise<void> {
+  const broken = (what: string): BuildError =>
+    new BuildError(peer.code, `the files of ${peer.name} come in a way that cannot be understood: ${what}`);
+  const order = new PathOrder(broken);
   const awaited = new Map<number, BytePath>();
   let [count, isListed, isFinished] = [0, false, false];
   for await (const message of call.messages) {
@@ -46,10 +48,10 @@ export async function receiveFiles(call: ClientCall, receiver: FileReceiver): Pr
         break;
       }
       case "error":
-        throw new BuildError("CONTEXT", `the client cannot send its files: ${packet.message}`);
+        throw new BuildError(peer.code, `${peer.name} cannot send its files: ${packet.message}`);
       case "finish":
         if (!isFinished) throw broken("the transfer ends before all files have come");
-        call.end();
+        call.end?.();
         break;
       case "request":
         throw broken("a request for a file");
@@ -64,8 +66,13 @@ export async function receiveFiles(call: ClientCall, receiver: FileReceiver): Pr
 
 /** Paths are relative, plain, and come after the directory that they are in. */
 class PathOrder {
+  readonly #broken: (what: string) => BuildError;
   readonly #directories = new Set<BytePath>([""]);
   readonly #seen = new Set<BytePath>();
+
+  constructor(broken: (what: string) => BuildError) {
+    this.#broken = broken;
+  }
 
   check({ path, type, size }: ClientFile): void {
     const isPlain =
@@ -73,16 +80,12 @@ class PathOrder {
       path.length <= LONGEST_PATH &&
       !path.includes("\0") &&
       path.split("/").every((part) => part !== "" && part !== "." && part !== "..");
-    if (!isPlain) throw broken(`the path "${displayPath(path)}"`);
+    if (!isPlain) throw this.#broken(`the path "${displayPath(path)}"`);
     if (!this.#directories.has(parentOf(path)))
-      throw broken(`"${displayPath(path)}" comes before the directory that it is in`);
-    if (this.#seen.has(path)) throw broken(`"${displayPath(path)}" comes twice`);
-    if (!Number.isSafeInteger(size) || size < 0) throw broken(`"${displayPath(path)}" has a size of ${size}`);
+      throw this.#broken(`"${displayPath(path)}" comes before the directory that it is in`);
+    if (this.#seen.has(path)) throw this.#broken(`"${displayPath(path)}" comes twice`);
+    if (!Number.isSafeInteger(size) || size < 0) throw this.#broken(`"${displayPath(path)}" has a size of ${size}`);
     this.#seen.add(path);
     if (type === "dir") this.#directories.add(path);
   }
-}
-
-function broken(what: string): BuildError {
-  return new BuildError("CONTEXT", `the client's files come in a way that cannot be understood: ${what}`);
 }
