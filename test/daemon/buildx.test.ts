@@ -5,27 +5,18 @@ import assert from "node:assert/strict";
 import { execFile, spawn, spawnSync } from "node:child_process";
 import type { ChildProcess, PromiseWithChild } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
-import { homedir, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
 import type { Base } from "../support/busybox.ts";
 import { buildBase, whyNoBusybox } from "../support/busybox.ts";
+import { dockerPlugin } from "../support/docker-clients.ts";
 
 const MAIN = new URL("../../src/main.ts", import.meta.url).pathname;
 const run = promisify(execFile);
-/** The client alone, or where docker keeps its plugins. */
-const PLACES = [
-  "/usr/libexec/docker/cli-plugins",
-  "/usr/lib/docker/cli-plugins",
-  join(homedir(), ".docker/cli-plugins"),
-];
-const buildx = [
-  process.env["TSBUILD_TEST_BUILDX"] ?? "",
-  ...PLACES.map((folder) => join(folder, "docker-buildx")),
-].find((path) => path !== "" && existsSync(path));
+const buildx = dockerPlugin("docker-buildx");
 const skip = buildx === undefined ? "needs docker buildx" : (whyNoBusybox() ?? sandboxMissing() ?? false);
 
 let folder = "";
@@ -57,7 +48,7 @@ test("buildx builds a RUN with a secret into a folder, an archive and a tar", { 
   const context = await contextOf("outputs", {
     Dockerfile: `FROM fixture:busybox
 COPY --from=named n /n
-RUN --mount=type=secret,id=s,required cp /run/secrets/s /secret && echo built > /made
+RUN --mount=type=secret,id=s,required tr a-z A-Z < /run/secrets/s > /secret && echo built > /made
 FROM scratch
 COPY --from=0 /secret /made /n /
 `,
@@ -70,7 +61,7 @@ COPY --from=0 /secret /made /n /
   assert.match(stderr, /\[internal\] load build definition from Dockerfile/);
   assert.match(stderr, /\[stage-0 3\/3\] RUN/);
   assert.deepEqual((await readdir(out)).toSorted(), ["made", "n", "secret"]);
-  assert.equal(await readFile(join(out, "secret"), "utf8"), "hidden");
+  assert.equal(await readFile(join(out, "secret"), "utf8"), "HIDDEN");
 
   const metadata = join(folder, "metadata.json");
   const archive = join(folder, "app.tar");
