@@ -51,6 +51,7 @@ const PACKAGES: Readonly<Record<string, readonly string[] | "any">> = {
   koffi: ["core"],
   "dockerfile-ast": ["dockerfile"],
   "tar-stream": ["builder/layer/archive.ts"],
+  aws4fetch: ["builder/transport/cloud/aws-sign.ts"],
   fflate: ["layer"],
   "node-liblzma": ["layer"],
   "spdx-expression-parse": ["attest"],

@@ -7,10 +7,10 @@ export interface LoopbackServer extends AsyncDisposable {
   readonly url: string;
 }
 
-/** Has a server listen; disposing it ends its connections too. */
-export async function listenOnLoopback(server: Server): Promise<LoopbackServer> {
+/** Has a server listen, on a port of its own if none is named; disposing it ends its connections too. */
+export async function listenOnLoopback(server: Server, port = 0): Promise<LoopbackServer> {
   const { promise: listening, resolve } = Promise.withResolvers<void>();
-  server.listen(0, "127.0.0.1", resolve);
+  server.listen(port, "127.0.0.1", resolve);
   await listening;
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("the server has no port");
