@@ -45,6 +45,12 @@ export async function diskUsage(root: string, filters: readonly string[]): Promi
   return { items: inventory.items.filter(isWanted), store: inventory };
 }
 
+/** What a store takes by its own account, in bytes: nothing is measured. */
+export async function accountedBytes(root: string): Promise<number> {
+  using store = await openDisk(root);
+  return store.ledger.usedBytes();
+}
+
 /** Takes away what nobody uses; the bytes that are free by it. Images with a name stay, whatever is asked for. */
 export async function prune(request: PruneRequest, signal: AbortSignal): Promise<number> {
   const rule = ruleOf(request);

@@ -10,6 +10,8 @@ export const DAEMON_FLAGS: readonly Flag[] = [
   { name: "config", kind: "string", value: "FILE", state: "works", help: "Settings in the form of buildkitd.toml; flags come before them" },
   { name: "group", kind: "string", value: "GROUP", state: "works", help: "Group (name or number) that may use a unix socket (default: its owner alone)" },
   { name: "insecure", kind: "boolean", state: "works", help: "Permit tcp:// without TLS" },
+  { name: "log-format", kind: "string", value: "FORMAT", state: "works", help: "What the daemon says of itself: json (default) or text, one line each, on standard error" },
+  { name: "log-level", kind: "string", value: "LEVEL", state: "works", help: "Least of what is said: debug, info (default), warn, error" },
   { name: "require-sandbox", kind: "string", value: "DRIVER", state: "works", help: "Fail builds unless RUN is isolated by launcher, crun, runc or unshare" },
   { name: "shutdown-timeout", kind: "string", value: "SECONDS", state: "works", help: "How long builds may go on after SIGTERM (default 25)" },
   { name: "tlscacert", kind: "string", value: "FILE", state: "works", help: "CA of clients: each must show a certificate that it signed" },

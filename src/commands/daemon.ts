@@ -13,10 +13,14 @@ import { parseCount } from "../cli/sizes.ts";
 import type { DaemonFile } from "../config/daemon-file.ts";
 import { dataRoot } from "../config/data-root.ts";
 import type { Environment } from "../config/environment.ts";
+import type { OtelTable } from "../config/otlp.ts";
+import { otlpTarget } from "../config/otlp.ts";
 import { localRegistries } from "../config/registries.ts";
 import type { TlsFiles } from "../daemon/listen.ts";
-import { jsonLog } from "../daemon/log.ts";
+import { LOG_FORMATS, LOG_LEVELS, logTo } from "../daemon/log.ts";
 import type { DaemonSettings } from "../daemon/settings.ts";
+import type { OtlpSettings } from "../daemon/watch/otlp.ts";
+import { VERSION } from "../version.ts";
 import type { Command } from "./command.ts";
 import { exactly, readArguments } from "./command.ts";
 
@@ -33,6 +37,8 @@ const EMPTY: DaemonFile = {
   entitlements: [],
   tls: {},
   maxParallelism: undefined,
+  otel: {},
+  log: {},
   ignored: [],
 };
 
@@ -51,7 +57,7 @@ export const daemon: Command = async (context) => {
     root,
     entitlements: entitlements([...listOf(args, "allow-insecure-entitlement"), ...file.entitlements]),
     maxParallelism: file.maxParallelism,
-    requireSandbox: driver(textOf(args, "require-sandbox")),
+    requireSandbox: oneOf(args, "require-sandbox", DRIVERS),
     environment: new Map(
       Object.entries(environment).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
     ),
@@ -66,7 +72,12 @@ export const daemon: Command = async (context) => {
     group: groupOf(textOf(args, "group")),
     environment,
     graceMs: parseCount(textOf(args, "shutdown-timeout") ?? String(GRACE_SECONDS), "--shutdown-timeout", 0) * 1000,
-    log: jsonLog((line) => void process.stderr.write(line)),
+    log: logTo(
+      (line) => void process.stderr.write(line),
+      oneOf(args, "log-format", LOG_FORMATS) ?? file.log.format ?? "json",
+      oneOf(args, "log-level", LOG_LEVELS) ?? file.log.level ?? "info",
+    ),
+    otlp: otlpOf(file.otel, environment),
   };
   if (mayNeedNamespace()) {
     // Inside the namespace this program is root, and must not look for other places then.
@@ -101,6 +112,21 @@ async function readFile(path: string): Promise<DaemonFile> {
   return await readDaemonFile(resolve(path));
 }
 
+/** One of a few words. */
+function oneOf<T extends string>(args: Arguments, flag: string, words: readonly T[]): T | undefined {
+  const text = textOf(args, flag);
+  if (text === undefined) return undefined;
+  const found = words.find((word) => word === text);
+  if (found === undefined) throw new BuildError("USAGE", `--${flag}: "${text}" is none of ${words.join(", ")}`);
+  return found;
+}
+
+function otlpOf(table: OtelTable, environment: Environment): OtlpSettings | undefined {
+  const target = otlpTarget(table, environment);
+  if (target === undefined) return undefined;
+  return { ...target, resource: { "service.name": "tsbuild", "service.version": VERSION, ...target.resource } };
+}
+
 function tlsOf(args: Arguments, file: DaemonFile): TlsFiles | undefined {
   const certificate = textOf(args, "tlscert") ?? file.tls.cert;
   const key = textOf(args, "tlskey") ?? file.tls.key;
@@ -116,14 +142,6 @@ function entitlements(names: readonly string[]): readonly string[] {
   if (unknown !== undefined)
     throw new BuildError("USAGE", `"${unknown}" is no entitlement`, { hint: `they are ${ENTITLEMENTS.join(", ")}` });
   return names;
-}
-
-function driver(text: string | undefined): DriverName | undefined {
-  if (text === undefined) return undefined;
-  const found = DRIVERS.find((candidate) => candidate === text);
-  if (found === undefined)
-    throw new BuildError("USAGE", `--require-sandbox: "${text}" is none of ${DRIVERS.join(", ")}`);
-  return found;
 }
 
 /** A group's number; by name as /etc/group has it. */

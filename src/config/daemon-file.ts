@@ -15,6 +15,14 @@ const File = v.looseObject({
   root: v.exactOptional(v.string()),
   "insecure-entitlements": v.exactOptional(v.array(v.string())),
   grpc: v.exactOptional(v.looseObject({ address: v.exactOptional(v.array(v.string())), tls: v.exactOptional(Tls) })),
+  otel: v.exactOptional(
+    v.looseObject({
+      endpoint: v.exactOptional(v.string()),
+      headers: v.exactOptional(v.record(v.string(), v.string())),
+    }),
+  ),
+  debug: v.exactOptional(v.boolean()),
+  log: v.exactOptional(v.looseObject({ format: v.exactOptional(v.picklist(["json", "text"])) })),
   worker: v.exactOptional(
     v.looseObject({ oci: v.exactOptional(v.looseObject({ "max-parallelism": v.exactOptional(v.number()) })) }),
   ),
@@ -27,15 +35,20 @@ export interface DaemonFile {
   readonly entitlements: readonly string[];
   readonly tls: { readonly cert?: string; readonly key?: string; readonly ca?: string };
   readonly maxParallelism: number | undefined;
+  /** Where traces go. */
+  readonly otel: { readonly endpoint?: string; readonly headers?: Readonly<Record<string, string>> };
+  readonly log: { readonly format?: "json" | "text"; readonly level?: "debug" };
   /** Tables and keys that mean something to buildkitd and nothing here. */
   readonly ignored: readonly string[];
 }
 
 /** What each table may hold that counts here. */
 const KNOWN: Readonly<Record<string, readonly string[]>> = {
-  "": ["root", "insecure-entitlements", "grpc", "worker", "registry"],
+  "": ["root", "insecure-entitlements", "grpc", "worker", "registry", "otel", "log", "debug"],
   grpc: ["address", "tls"],
   "grpc.tls": ["cert", "key", "ca"],
+  otel: ["endpoint", "headers"],
+  log: ["format"],
   worker: ["oci"],
   "worker.oci": ["max-parallelism"],
 };
@@ -51,6 +64,11 @@ export async function readDaemonFile(path: string): Promise<DaemonFile> {
     entitlements: file["insecure-entitlements"] ?? [],
     tls: file.grpc?.tls ?? {},
     maxParallelism: file.worker?.oci?.["max-parallelism"] || undefined,
+    otel: file.otel ?? {},
+    log: {
+      ...(file.log?.format === undefined ? {} : { format: file.log.format }),
+      ...(file.debug === true ? { level: "debug" } : {}),
+    },
     ignored: unknownKeys("", file),
   };
 }

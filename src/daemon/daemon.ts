@@ -2,6 +2,7 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { clientFolders } from "../../builder/client-folders.ts";
+import { accountedBytes } from "../../builder/disk-usage.ts";
 import { BuildError } from "../../builder/core/errors.ts";
 import { openEngine } from "../../builder/engine.ts";
 import { Jobs } from "./control/jobs.ts";
@@ -12,6 +13,10 @@ import { listen } from "./listen.ts";
 import type { Log } from "./log.ts";
 import { Sessions } from "./session/sessions.ts";
 import type { DaemonSettings } from "./settings.ts";
+import { DaemonMetrics } from "./watch/daemon-metrics.ts";
+import { Observer } from "./watch/observer.ts";
+import type { OtlpSettings } from "./watch/otlp.ts";
+import { OtlpExporter } from "./watch/otlp.ts";
 
 export interface DaemonOptions extends ListenOptions {
   readonly addresses: readonly string[];
@@ -21,9 +26,13 @@ export interface DaemonOptions extends ListenOptions {
   /** How long a call waits for the build or the session that it is about, in ms; a few seconds if not said. */
   readonly patienceMs?: number;
   readonly log: Log;
+  /** Where traces go; undefined: nowhere. */
+  readonly otlp?: OtlpSettings | undefined;
 }
 
 const POLL_MS = 50;
+/** How long the collector of traces is waited for at the end. */
+const TRACES_MS = 5000;
 
 /**
  * Serves until `signal` is aborted. Then no new builds are taken, those under way may end within the grace, and those
@@ -33,16 +42,34 @@ export async function serve(options: DaemonOptions, signal: AbortSignal): Promis
   const { settings, log } = options;
   // Makes the store or says why not, and clears what dead processes left.
   await (await openEngine({ root: settings.root }))[Symbol.asyncDispose]();
+  const startedMs = Date.now();
   const jobs = new Jobs(settings.root, options.patienceMs);
+  const metrics: DaemonMetrics = new DaemonMetrics(
+    {
+      buildsRunning: () => jobs.running,
+      sessions: () => sessions.size,
+      stepsRunning: () => 0,
+      stepsWaiting: () => 0,
+      storeBytes: () => accountedBytes(settings.root),
+    },
+    startedMs,
+  );
+  const sessions = new Sessions(options.patienceMs, {
+    received: (bytes) => metrics.received(bytes),
+    sent: (bytes) => metrics.sent(bytes),
+    began: (session) => log("debug", "session", { session }),
+    ended: (session) => log("debug", "session ended", { session }),
+  });
+  const traces = options.otlp === undefined ? undefined : new OtlpExporter(options.otlp, log);
   const stop = new AbortController();
   const handlers = controlHandlers({
     settings,
     jobs,
-    sessions: new Sessions(options.patienceMs),
+    sessions,
     places: clientFolders(settings.root),
     stopped: stop.signal,
     isDraining: () => signal.aborted,
-    log,
+    observer: new Observer({ log, metrics, traces }),
   });
   const server = new GrpcServer(handlers);
   await using listeners = new AsyncDisposableStack();
@@ -62,6 +89,7 @@ export async function serve(options: DaemonOptions, signal: AbortSignal): Promis
   stop.abort(new BuildError("CANCELLED", "the daemon was stopped"));
   await server.stop();
   jobs.forgetAll();
+  await traces?.end(TRACES_MS);
   log("info", "stopped");
 }
 

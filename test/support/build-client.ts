@@ -3,6 +3,7 @@
 
 import { once } from "node:events";
 import { connect } from "node:net";
+import type { CallMetadata } from "../../src/api/grpc/client.ts";
 import { GrpcClient } from "../../src/api/grpc/client.ts";
 import type { Handler, ServerCall } from "../../src/api/grpc/server.ts";
 import { GrpcServer } from "../../src/api/grpc/server.ts";
@@ -89,8 +90,10 @@ export async function buildThrough(
   request: Partial<Of<typeof SolveRequest>> & { readonly ref: string },
   attrs: Readonly<Record<string, string>>,
   signal: AbortSignal = NEVER,
+  metadata: CallMetadata = {},
 ): Promise<ReadonlyMap<string, string>> {
-  const solved = client.unary("/moby.buildkit.v1.Control/Solve", [SolveRequest, SolveResponse], request, signal);
+  const types = [SolveRequest, SolveResponse] as const;
+  const solved = client.unary("/moby.buildkit.v1.Control/Solve", types, request, signal, metadata);
   solved.catch(() => undefined);
   const bridge = bridgeOf(client, request.ref, signal);
   await bridge("Ping", [Empty, PongResponse], {});

@@ -81,8 +81,9 @@ export class GrpcClient implements Disposable {
     [question, answer]: readonly [MessageType<Q>, MessageType<A>],
     request: Partial<Q>,
     signal: AbortSignal,
+    metadata: CallMetadata = {},
   ): Promise<A> {
-    await using call = this.call(method, {}, signal);
+    await using call = this.call(method, metadata, signal);
     await call.send(question.encode(request));
     call.end();
     let response: A | undefined;

@@ -7,6 +7,7 @@ import type { Digest } from "../../../builder/core/digest.ts";
 import type { Status } from "../../api/grpc/status.ts";
 import { CODE, RpcError } from "../../api/grpc/status.ts";
 import type { ClientSession } from "../session/client-session.ts";
+import type { ObservedBuild } from "../watch/observer.ts";
 import { Gateway } from "./gateway.ts";
 import { StatusLog } from "./status-log.ts";
 
@@ -38,6 +39,8 @@ export interface Job {
   /** Aborted when the build is to stop, or is over. */
   readonly signal: AbortSignal;
   readonly outcome: JobOutcome;
+  /** Who is told of it, once it is known to be a build. */
+  observed: ObservedBuild | undefined;
 }
 
 export class Jobs {
@@ -73,7 +76,7 @@ export class Jobs {
       response: new Map(),
       steps: new Map(),
     };
-    const job = { ref, log, gateway: new Gateway(), session, signal, outcome };
+    const job: Job = { ref, log, gateway: new Gateway(), session, signal, outcome, observed: undefined };
     this.#running.set(ref, job);
     for (const wake of this.#waiting.get(ref) ?? []) wake();
     return job;

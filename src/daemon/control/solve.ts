@@ -14,8 +14,8 @@ import { CODE, RpcError } from "../../api/grpc/status.ts";
 import type { SolveRequest } from "../../api/proto/control.ts";
 import type { ClientFolders } from "../../../builder/client-folders.ts";
 import type { Sessions } from "../session/sessions.ts";
-import type { Log } from "../log.ts";
 import type { DaemonSettings } from "../settings.ts";
+import type { Observer } from "../watch/observer.ts";
 import { rpcErrorOf } from "./errors.ts";
 import type { Attrs } from "./gateway.ts";
 import { requireKnownFrontend } from "./gateway.ts";
@@ -29,14 +29,14 @@ export interface SolveWorld {
   readonly places: ClientFolders;
   /** Aborted when the daemon gives its builds up. */
   readonly stopped: AbortSignal;
-  readonly log: Log;
+  readonly observer: Observer;
 }
 
 /** Builds; what is returned are the exporters' words. Nothing of the build is left when it returns. Throws `RpcError`. */
 export async function solve(
   world: SolveWorld,
   request: SolveRequest,
-  { signal: gone }: Pick<ServerCall, "signal">,
+  { signal: gone, metadata }: Pick<ServerCall, "signal" | "metadata">,
 ): Promise<ReadonlyMap<string, string>> {
   const ended = new AbortController();
   const signal = AbortSignal.any([gone, world.stopped, ended.signal]);
@@ -52,17 +52,16 @@ export async function solve(
       return new Map();
     }
     [job.outcome.attrs, job.outcome.isBuild] = [attrs, true];
-    world.log("info", "build", { ref: job.ref });
+    job.observed = world.observer.begin(job.ref, metadata.get("traceparent"));
     const { entitlements, cache } = request;
     const caches = cache ?? NO_CACHES;
     const result = await buildFor(world, job, { attrs, exporters, entitlements, caches });
-    world.log("info", "built", { ref: job.ref, digest: result.digest });
+    job.observed.ended({ digest: result.digest });
     return (job.outcome.response = responseOf(result));
   } catch (error) {
     const failure = rpcErrorOf(gone.aborted ? new RpcError(CODE.cancelled, "context canceled") : error);
     job.outcome.error = failure.status;
-    if (job.outcome.isBuild)
-      world.log("info", "build failed", { ref: job.ref, code: failure.status.code, error: failure.message });
+    job.observed?.ended({ error: failure.status });
     throw failure;
   } finally {
     ended.abort(new RpcError(CODE.cancelled, "the build is over"));
@@ -121,9 +120,10 @@ export async function answerFor(world: SolveWorld, job: Job, attrs: Attrs, quest
 
 async function requestWorld(
   { settings, places, sessions }: SolveWorld,
-  { session, signal, log, outcome }: Job,
+  job: Job,
   held: DisposableStack,
 ): Promise<Parameters<typeof requestOf>[1]> {
+  const { session, signal, log, outcome } = job;
   return {
     settings,
     places,
@@ -133,6 +133,7 @@ async function requestWorld(
     otherSession: (id) => sessions.find(id, signal),
     events: (event) => {
       log.add(event);
+      job.observed?.event(event);
       if (event.kind !== "vertex") return;
       const { vertex, cached, completed } = event;
       outcome.steps.set(vertex, cached === true ? "cached" : completed === undefined ? "known" : "completed");

@@ -4,19 +4,37 @@ import { once } from "node:events";
 import { CODE, RpcError } from "../../api/grpc/status.ts";
 import type { ServerCall } from "../../api/grpc/server.ts";
 import { ClientSession } from "./client-session.ts";
+import type { Carrier } from "../../api/grpc/tunnel.ts";
 import { tunnel } from "../../api/grpc/tunnel.ts";
 
 /** How long a build waits for its session, in ms. */
 const PATIENCE_MS = 5000;
 
+/** Told of sessions and of the bytes that they carry. */
+export interface SessionWatch {
+  received(bytes: number): void;
+  sent(bytes: number): void;
+  began(id: string): void;
+  ended(id: string): void;
+}
+
+const NOBODY: SessionWatch = {
+  received: () => undefined,
+  sent: () => undefined,
+  began: () => undefined,
+  ended: () => undefined,
+};
+
 export class Sessions {
   readonly #open = new Map<string, ClientSession>();
   readonly #waiting = new Map<string, Set<(session: ClientSession) => void>>();
   readonly #patienceMs: number;
+  readonly #watch: SessionWatch;
 
   /** `patienceMs` is how long one that is not there is waited for. */
-  constructor(patienceMs = PATIENCE_MS) {
+  constructor(patienceMs = PATIENCE_MS, watch: SessionWatch = NOBODY) {
     this.#patienceMs = patienceMs;
+    this.#watch = watch;
   }
 
   /** Number of open ones. */
@@ -26,13 +44,14 @@ export class Sessions {
 
   /** Holds a session open for as long as its client wants it. */
   async hold(call: ServerCall): Promise<void> {
-    const connection = tunnel(call);
+    const connection = tunnel(counted(call, this.#watch));
     const closed = once(connection, "close").catch(() => undefined);
     connection.on("error", () => undefined); // "close" follows
     using session = new ClientSession(call.metadata, connection);
     if (session.id === "") throw new RpcError(CODE.invalidArgument, "the session has no id");
     if (this.#open.has(session.id)) throw new RpcError(CODE.alreadyExists, `session ${session.id} is open already`);
     this.#open.set(session.id, session);
+    this.#watch.began(session.id);
     try {
       call.start();
       for (const take of this.#waiting.get(session.id) ?? []) take(session);
@@ -40,6 +59,7 @@ export class Sessions {
       await Promise.race([closed, ended]);
     } finally {
       this.#open.delete(session.id);
+      this.#watch.ended(session.id);
       connection.destroy();
       await closed;
     }
@@ -82,4 +102,20 @@ export class Sessions {
       waiting.add(take);
     });
   }
+}
+
+function counted({ messages, send, signal }: Carrier, watch: SessionWatch): Carrier {
+  return {
+    messages: (async function* () {
+      for await (const message of messages) {
+        watch.received(message.length);
+        yield message;
+      }
+    })(),
+    send: async (...parts) => {
+      for (const part of parts) watch.sent(part.length);
+      await send(...parts);
+    },
+    signal,
+  };
 }
