@@ -52,7 +52,9 @@ export function select(action: CopyAction, tree: FileTree): readonly SelectedSou
 
 function find(action: CopyAction, tree: FileTree): SelectedSource[] {
   const { start, include } = startOf(action);
-  const starts = action.allowWildcard ? expandWildcards(tree, start, action.followSymlinks) : [bytePath(start)];
+  let starts = action.allowWildcard ? expandWildcards(tree, start, action.followSymlinks) : [bytePath(start)];
+  if (tree.origin === "client" && include !== undefined && hasWildcards(start))
+    starts = onlySent(tree, starts, `${start}/${include}`);
   if (starts.length === 0 && !action.allowEmptyWildcard) throw missingSource(tree, bytePath(start));
   const filter = new Filter(include, action.excludes);
   const selected = starts.map((path) => selectFrom(tree, path, action, filter));
@@ -61,6 +63,20 @@ function find(action: CopyAction, tree: FileTree): SelectedSource[] {
   if (isNamed && selected.every(({ items }) => items.length <= 1))
     throw missingSource(tree, bytePath(`${start}/${include}`));
   return selected;
+}
+
+/**
+ * Those of `paths` (absolute) that a client would send for `source` (text): what it names as a pattern of an ignore file,
+ * and the directories on the way there. BuildKit looks for the beginnings of a copy among these alone.
+ */
+function onlySent(tree: FileTree, paths: readonly BytePath[], source: string): BytePath[] {
+  const root = rootPath(tree, bytePath("/"));
+  const entry = tree.lstat(root);
+  if (entry === undefined) return [];
+  const walk = new SelectionWalk(tree, new Filter(source.replace(/^\/+/, ""), []));
+  walk.add({ name: "", path: root, entry });
+  const sent = new Set(walk.items.map(({ path }) => path));
+  return paths.filter((path) => sent.has(path.slice(1)));
 }
 
 /** Where a copy begins, as text, and with `--parents` the pattern of what it takes below that. */
