@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, suite, test } from "node:test";
 import { gunzipSync } from "node:zlib";
+import { zipSync } from "fflate";
 import type { Inventory } from "../../builder/attest/sbom/scan.ts";
 import { scanTree } from "../../builder/attest/sbom/scan.ts";
 import type { FileContent } from "./tree.ts";
@@ -186,6 +187,80 @@ suite("languages", () => {
     assert.deepEqual(purls(found), ["pkg:cargo/serde@1.0.1", "pkg:golang/golang.org/x/sys@v0.1.0"]);
   });
 
+  test("yarn and pnpm: locks of every form, without the project's own packages", async () => {
+    const found = await scan({
+      "one/yarn.lock":
+        '# yarn lockfile v1\n\n\n"@scope/a@^1.0.0", "@scope/a@^1.1":\n  version "1.1.0"\n  resolved "https://x/a.tgz"\n  dependencies:\n    version "^9"\n\nother@npm:real@^2:\n  version "2.0.1"\n',
+      "two/yarn.lock":
+        '__metadata:\n  version: 8\n\n"@scope/b@npm:^3.0.0, @scope/b@npm:^3.1.0":\n  version: 3.1.0\n  resolution: "@scope/b@npm:3.1.0"\n  dependencies:\n    version: "npm:^9"\n  languageName: node\n\n"app@workspace:.":\n  version: 0.0.0-use.local\n  resolution: "app@workspace:."\n',
+      "five/pnpm-lock.yaml":
+        "lockfileVersion: 5.4\n\npackages:\n\n  /@scope/c/4.0.0_react@18.0.0:\n    resolution: {integrity: sha512-x}\n    dev: false\n\n  github.com/some/d/0123abc:\n    name: d\n    version: 5.0.0\n",
+      "six/pnpm-lock.yaml":
+        "lockfileVersion: '6.0'\n\nimporters:\n  .:\n    dependencies:\n      e: 1\n\npackages:\n\n  /@scope/e@6.0.0(react@18.0.0):\n    resolution: {integrity: x}\n",
+      "nine/pnpm-lock.yaml":
+        "lockfileVersion: '9.0'\n\npackages:\n\n  '@scope/f@7.0.0':\n    resolution: {integrity: x}\n\n  g@https://x/g.tgz:\n    resolution: {tarball: x}\n    version: 8.0.0\n\nsnapshots:\n\n  'h@9.0.0(react@18.0.0)': {}\n",
+    });
+    assert.deepEqual(purls(found), [
+      "pkg:npm/%40scope/a@1.1.0",
+      "pkg:npm/%40scope/b@3.1.0",
+      "pkg:npm/%40scope/c@4.0.0",
+      "pkg:npm/%40scope/e@6.0.0",
+      "pkg:npm/%40scope/f@7.0.0",
+      "pkg:npm/d@5.0.0",
+      "pkg:npm/g@8.0.0",
+      "pkg:npm/real@2.0.1",
+    ]);
+  });
+
+  test("go.mod: what it requires, and what stands in for it", async () => {
+    const found = await scan({
+      "app/go.mod":
+        'module example.com/app\n\ngo 1.22\n\nrequire example.com/one v1.0.0\n\nrequire (\n\texample.com/two v2.0.0 // indirect\n\t"example.com/three" v3.0.0\n\texample.com/four v4.0.0\n)\n\nreplace (\n\texample.com/three => example.com/fork v3.1.0\n\texample.com/four v4.0.0 => ../four\n)\n\nexclude example.com/two v1.9.0\n',
+    });
+    assert.deepEqual(purls(found), [
+      "pkg:golang/example.com/fork@v3.1.0",
+      "pkg:golang/example.com/one@v1.0.0",
+      "pkg:golang/example.com/two@v2.0.0",
+    ]);
+  });
+
+  test("composer: what is installed and what a lock names", async () => {
+    const found = await scan({
+      "app/composer.lock": JSON.stringify({
+        packages: [{ name: "Vendor/lib", version: "v1.2.0", license: ["MIT"] }],
+        "packages-dev": [{ name: "vendor/dev", version: "2.0.0" }],
+      }),
+      "app/vendor/composer/installed.json": JSON.stringify({ packages: [{ name: "vendor/lib", version: "v1.2.0" }] }),
+    });
+    assert.deepEqual(purls(found), ["pkg:composer/vendor/dev@2.0.0", "pkg:composer/vendor/lib@v1.2.0"]);
+    assert.equal(found.software[1]?.license, "MIT");
+    assert.equal(found.software[1]?.evidence.length, 2);
+  });
+
+  test("Java: what Maven says of archives, and of those in them", async () => {
+    const pom = (name: string): Record<string, Uint8Array> => ({
+      [`META-INF/maven/org.example/${name}/pom.properties`]: Buffer.from(
+        `#Generated\nversion=1.0-${name}\r\ngroupId=org.example\nartifactId=${name}\n`,
+      ),
+    });
+    const inner = (name: string): Uint8Array => zipSync(pom(name));
+    const found = await scan({
+      "app/all.jar": zipSync({
+        ...pom("all"),
+        "BOOT-INF/lib/stored.jar": [inner("stored"), { level: 0 }],
+        "BOOT-INF/lib/packed.jar": [inner("packed"), { level: 6 }],
+        "BOOT-INF/lib/broken.jar": Buffer.from("no zip"),
+      }),
+      "app/war.war": zipSync({ "WEB-INF/lib/twice.jar": inner("all") }),
+    });
+    assert.deepEqual(purls(found), [
+      "pkg:maven/org.example/all@1.0-all",
+      "pkg:maven/org.example/packed@1.0-packed",
+      "pkg:maven/org.example/stored@1.0-stored",
+    ]);
+    assert.deepEqual(found.notes, ["/app/all.jar: BOOT-INF/lib/broken.jar: it is no zip file"]);
+  });
+
   const MODULES = [
     "path\texample.com/app/cmd",
     "mod\texample.com/app\tv1.2.3\th1:a=",
@@ -220,6 +295,9 @@ suite("data that cannot be read", () => {
   const broken: readonly (readonly [string, string | Uint8Array, RegExp])[] = [
     ["app/package-lock.json", "{", /JSON/],
     ["app/Pipfile.lock", "[", /JSON/],
+    ["app/composer.lock", "[", /JSON/],
+    ["app/cut.jar", zipSync({ "META-INF/maven/g/a/pom.properties": new Uint8Array(9) }).subarray(0, 90), /no zip file/],
+    ["app/bomb.jar", zipSync({ "META-INF/maven/g/a/pom.properties": new Uint8Array(1 << 20) }), /is larger than 65536 bytes/],
     ["usr/lib/sysimage/rpm/rpmdb.sqlite", "no database at all", /database/],
     ["usr/lib/sysimage/rpm/rpmdb.sqlite", rpmDatabase(folder(), [Buffer.from("00000000ffffffff", "hex")]), /no package header/],
     ["usr/lib/sysimage/rpm/rpmdb.sqlite", rpmDatabase(folder(), [Buffer.from("7fffffff00000010", "hex")]), /no package header/],

@@ -1,4 +1,4 @@
-// Go's modules: those that programs were compiled with, and those that a go.sum names.
+// Go's modules: those that programs were compiled with, and those that a go.mod or go.sum names.
 
 import type { BytePath } from "../../core/byte-path.ts";
 import { formatPackageUrl } from "../../core/package-url.ts";
@@ -8,13 +8,17 @@ import type { Cataloger, ScannedFiles, Software } from "./software.ts";
 import { eachFile } from "./software.ts";
 
 const SUMS = /(?:^|\/)go\.sum$/;
+const MODULES = /(?:^|\/)go\.mod$/;
 /** The smallest Go program has more. */
 const LEAST_PROGRAM_BYTES = 256 << 10;
 
 export const go: Cataloger = {
-  wants: (path: BytePath, entry: Entry) => SUMS.test(path) || isProgram(entry),
+  wants: (path: BytePath, entry: Entry) => SUMS.test(path) || MODULES.test(path) || isProgram(entry),
   find: (files: ScannedFiles) =>
-    eachFile(files, (path) => (SUMS.test(path) ? fromSums(files.text(path), path) : fromProgram(files, path))),
+    eachFile(files, (path) => {
+      if (SUMS.test(path)) return fromSums(files.text(path), path);
+      return MODULES.test(path) ? fromModules(files.text(path), path) : fromProgram(files, path);
+    }),
 };
 
 function isProgram({ mode, size }: Entry): boolean {
@@ -34,6 +38,31 @@ function fromSums(text: string, file: BytePath): Software[] {
   return text.split("\n").flatMap((line) => {
     const [path = "", version = ""] = line.split(" ");
     return path === "" || version === "" || version.endsWith("/go.mod") ? [] : [named(path, version, "go.sum", file)];
+  });
+}
+
+/** `require` and `replace`, each in a line or in a block (Go Modules Reference, go.mod files). */
+function fromModules(text: string, file: BytePath): Software[] {
+  const required = new Map<string, string>();
+  const replaced = new Map<string, readonly string[]>();
+  let block: string | undefined;
+  for (const whole of text.split("\n")) {
+    const line = whole.replace(/\/\/.*$/, "").trim();
+    const [, opened] = /^(\w+)\s*\($/.exec(line) ?? [];
+    if (opened !== undefined) block = opened;
+    if (line === ")") block = undefined;
+    const words = (block === undefined ? line : `${block} ${line}`)
+      .split(/\s+/)
+      .map((word) => word.replaceAll(/["`]/g, ""));
+    const [verb = "", path = ""] = words;
+    const arrow = words.indexOf("=>");
+    if (verb === "require" && /^v\d/.test(words[2] ?? "")) required.set(path, words[2] ?? "");
+    if (verb === "replace" && arrow > 0) replaced.set(path, words.slice(arrow + 1));
+  }
+  return [...required].flatMap(([path, version]) => {
+    const [otherPath, otherVersion] = replaced.get(path) ?? [path, version];
+    // Replaced by a folder: what lies there says what it is.
+    return otherVersion === undefined ? [] : [named(otherPath ?? path, otherVersion, "go.mod", file)];
   });
 }
 

@@ -1,18 +1,33 @@
-// Node's packages: what lies in node_modules, and what a package-lock.json names (npm, package-lock-json).
+// Node's packages: what lies in node_modules, and what the lock files of npm (package-lock-json), yarn and pnpm name.
 
 import type { BytePath } from "../../core/byte-path.ts";
+import { baseOf } from "../../core/byte-path.ts";
 import { formatPackageUrl } from "../../core/package-url.ts";
+import type { JsonFields } from "./json-fields.ts";
+import { asList, asObject, textOf } from "./json-fields.ts";
+import type { LockedPackage } from "./lock-tables.ts";
+import { pnpmPackages } from "./pnpm-lock.ts";
 import type { Cataloger, ScannedFiles, Software } from "./software.ts";
 import { eachFile } from "./software.ts";
+import { yarnPackages } from "./yarn-lock.ts";
 
 const INSTALLED = /(?:^|\/)node_modules\/(?:@[^/]+\/)?[^/@][^/]*\/package\.json$/;
 /** node_modules/.package-lock.json says what lies beside it once more. */
 const LOCK = /(?:^|\/)(?:package-lock|npm-shrinkwrap)\.json$/;
 
+/** Locks that are not JSON. */
+const OTHER_LOCKS: Readonly<Record<string, (text: string) => readonly LockedPackage[]>> = {
+  "yarn.lock": yarnPackages,
+  "pnpm-lock.yaml": pnpmPackages,
+};
+
 export const npm: Cataloger = {
-  wants: (path: BytePath) => LOCK.test(path) || INSTALLED.test(path),
+  wants: (path: BytePath) => LOCK.test(path) || INSTALLED.test(path) || Object.hasOwn(OTHER_LOCKS, baseOf(path)),
   find: (files: ScannedFiles) =>
     eachFile(files, (path) => {
+      const file = baseOf(path);
+      const others = OTHER_LOCKS[file]?.(files.text(path));
+      if (others !== undefined) return others.map(({ name, version }) => named(name, version, file, path));
       const json = asObject(JSON.parse(files.text(path)));
       return INSTALLED.test(path) ? installed(json, path) : locked(json, path);
     }),
@@ -78,18 +93,6 @@ function licenseOf(json: JsonFields): string | undefined {
   const { license, licenses } = json;
   const one = textOf(license) || textOf(asObject(license)["type"]);
   if (one !== "") return one;
-  const several = (Array.isArray(licenses) ? licenses : []).map(
-    (each: unknown) => textOf(each) || textOf(asObject(each)["type"]),
-  );
+  const several = asList(licenses).map((each) => textOf(each) || textOf(asObject(each)["type"]));
   return several.filter((each) => each !== "").join(" OR ") || undefined;
-}
-
-type JsonFields = Readonly<Record<string, unknown>>;
-
-function asObject(value: unknown): JsonFields {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : {};
-}
-
-function textOf(value: unknown): string {
-  return typeof value === "string" ? value : "";
 }

@@ -2,7 +2,7 @@
 // of files say which ones are opened, and those are asked of the layers all at once.
 
 import { createHash } from "node:crypto";
-import { closeSync, fstatSync, mkdirSync, openSync, readSync } from "node:fs";
+import { closeSync, fstatSync, mkdirSync, openSync, readSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { BytePath } from "../../core/byte-path.ts";
 import { displayPath, fsPath, joinBytes } from "../../core/byte-path.ts";
@@ -11,15 +11,17 @@ import type { ContentSource, Entry } from "../../layer/entry.ts";
 import type { FileTree } from "../../layer/file-tree.ts";
 import { apk } from "./apk.ts";
 import { cargo } from "./cargo.ts";
+import { composer } from "./composer.ts";
 import { dpkg } from "./dpkg.ts";
 import { go } from "./go.ts";
+import { java } from "./java.ts";
 import { npm } from "./npm.ts";
 import { python } from "./python.ts";
 import { rpm } from "./rpm.ts";
 import type { Cataloger, ScannedFiles, Software, SystemRelease } from "./software.ts";
 import { parseSystemRelease, RELEASE_FILES } from "./system-release.ts";
 
-const CATALOGERS: readonly Cataloger[] = [dpkg, apk, rpm, npm, python, go, cargo];
+const CATALOGERS: readonly Cataloger[] = [dpkg, apk, rpm, npm, python, go, cargo, java, composer];
 
 /** Read whole; a database of 64 MiB describes some 100,000 packages. */
 const MOST_FILE_BYTES = 64 << 20;
@@ -124,6 +126,7 @@ class OpenFiles {
       scratch,
       bytes: (path) => this.#bytes(path),
       text: (path) => this.text(path),
+      size: (path) => this.#size(path),
       part: (path, offset, length) => this.#part(path, offset, length),
       note: (path, why) => this.note(path, why),
     };
@@ -154,9 +157,15 @@ class OpenFiles {
     return bytes;
   }
 
+  #size(path: BytePath): number {
+    const source = this.#sources.get(path);
+    if (source === undefined) throw nowhere(path);
+    return source.kind === "bytes" ? source.bytes.length : statSync(fsPath(source.path)).size;
+  }
+
   #part(path: BytePath, offset: number, length: number): Uint8Array {
     const source = this.#sources.get(path);
-    if (source === undefined) throw new BuildError("INTERNAL", `"/${displayPath(path)}" is nowhere to be read`);
+    if (source === undefined) throw nowhere(path);
     if (!Number.isSafeInteger(offset) || offset < 0 || length <= 0) return new Uint8Array();
     if (source.kind === "bytes") return source.bytes.subarray(offset, offset + length);
     const fd = openSync(fsPath(source.path), "r");
@@ -173,6 +182,10 @@ class OpenFiles {
       closeSync(fd);
     }
   }
+}
+
+function nowhere(path: BytePath): BuildError {
+  return new BuildError("INTERNAL", `"/${displayPath(path)}" is nowhere to be read`);
 }
 
 const CHUNK_BYTES = 1 << 20;

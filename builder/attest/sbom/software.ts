@@ -40,6 +40,8 @@ export interface ScannedFiles {
   bytes(path: BytePath): Uint8Array;
   /** UTF-8; what is none becomes U+FFFD. */
   text(path: BytePath): string;
+  /** In bytes. */
+  size(path: BytePath): number;
   /** A part of a file; shorter at its end. */
   part(path: BytePath, offset: number, length: number): Uint8Array;
   /** Says that something could not be read, and why; the scan goes on. */
