@@ -137,11 +137,16 @@ async function forward(
     () => (isAnswered = true),
   );
   try {
-    for await (const chunk of request as AsyncIterable<Buffer>) {
+    // Leaving the loop must not end the request: nobody would read what is left of it, nor the next one on its connection.
+    const chunks: AsyncIterable<Buffer> = request.iterator({ destroyOnReturn: false });
+    for await (const chunk of chunks) {
       const rest = limit === undefined ? chunk : chunk.subarray(0, limit - exchange.requestBytes);
       exchange.requestBytes += rest.length;
       if (!outgoing.write(rest)) await Promise.race([drained(outgoing), early]);
-      if (isAnswered) return true;
+      if (isAnswered) {
+        request.resume();
+        return true;
+      }
       if (exchange.requestBytes === limit) {
         await sleep(5); // so that the registry sees them
         return false;
