@@ -266,6 +266,7 @@ function solverOf(
     engine.locksDirectory,
     request.now,
     caches?.imported,
+    request.cacheRules?.maxAgeMs,
   );
   const inImage = imageVertices(request, targets);
   const forRun = runWanters(targets);

@@ -143,6 +143,14 @@ export interface AttestationRequest {
   readonly sbom?: Record<string, never>;
 }
 
+/** Which results of earlier builds may be taken. */
+export interface CacheRules {
+  /** Those of RUN as well. */
+  readonly runs: boolean;
+  /** Results that are older do not count. */
+  readonly maxAgeMs: number;
+}
+
 /** Everything one build is asked for. */
 export interface BuildRequest {
   /** Root folder of the store, absolute. */
@@ -159,6 +167,10 @@ export interface BuildRequest {
   readonly pull: boolean;
   /** Roots of other stores that may have base images; nothing is written there. */
   readonly otherRoots?: readonly string[];
+  /** A folder of base images that a warmer filled, and for how long they count. */
+  readonly warmed?: { readonly path: string; readonly maxAgeMs: number };
+  /** Which earlier results count: of RUN none, none that is older. */
+  readonly cacheRules?: CacheRules;
   readonly network: "default" | "host" | "none";
   readonly extraHosts: readonly { readonly host: string; readonly ip: string }[];
   readonly ulimits: readonly { readonly name: string; readonly soft: number; readonly hard: number }[];

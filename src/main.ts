@@ -65,12 +65,13 @@ const COMMANDS: readonly CommandEntry[] = [
   { name: "doctor", help: "Say what this machine can do for RUN", load: async () => (await import("./commands/doctor.ts")).doctor },
   { name: "verify", help: "Say whether a build gives the same image again, and what differs", load: async () => (await import("./commands/verify.ts")).verify },
   { name: "executor", help: "Build and push in a pod, with the arguments of kaniko's executor", load: async () => (await import("./commands/executor/executor.ts")).executor },
+  { name: "warmer", help: "Fill a folder with base images, with the arguments of kaniko's warmer", load: async () => (await import("./commands/executor/warmer.ts")).warmer },
   { name: "daemon", help: "Serve BuildKit's clients: docker buildx, buildctl", load: async () => (await import("./commands/daemon.ts")).daemon },
   { name: "version", help: "Show versions", load: async () => (await import("./commands/version.ts")).version },
 ];
 
 /** Names of other programs and commands that will have a meaning; a folder of that name is reached as "./executor". */
-const LATER = new Set(["warmer", "bud", "buildx", "buildctl", "bake", "sync"]);
+const LATER = new Set(["bud", "buildx", "buildctl", "bake", "sync"]);
 
 const outcome: Outcome = { debug: false, told: false };
 const stop = new AbortController();
@@ -138,8 +139,9 @@ async function splitWords(
   const globals = [...GLOBAL_FLAGS, VERSION_FLAG];
   const startedAs = basename(process.argv[1] ?? "").replace(/\.(js|ts)$/, "");
   if (LATER.has(startedAs)) await refuseLater(startedAs);
-  // /kaniko/executor
-  const personality = startedAs === "executor" ? COMMANDS.find(({ name }) => name === startedAs) : undefined;
+  // /kaniko/executor, /kaniko/warmer
+  const isPersonality = startedAs === "executor" || startedAs === "warmer";
+  const personality = isPersonality ? COMMANDS.find(({ name }) => name === startedAs) : undefined;
   if (personality !== undefined) return { flags: parseArguments(globals, []), command: personality, args: words };
 
   let at = 0;

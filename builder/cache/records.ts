@@ -10,6 +10,12 @@ export interface CacheRecord {
   readonly layers: readonly string[];
 }
 
+/** A record that was found. */
+export interface FoundRecord extends CacheRecord {
+  /** ms since the epoch. */
+  readonly createdMs: number;
+}
+
 /** The records of one store. What cannot be read is a miss; what cannot be written is made again the next time. */
 export class CacheRecords {
   readonly #find: StatementSync;
@@ -21,20 +27,20 @@ export class CacheRecords {
   /** `onFault` is told, as a sentence for people, of what could not be read or written. */
   constructor(database: DatabaseSync, onFault: (fault: string) => void = () => undefined) {
     this.#onFault = onFault;
-    this.#find = database.prepare("SELECT layers FROM results WHERE key = ?");
+    this.#find = database.prepare("SELECT layers, created FROM results WHERE key = ?");
     this.#save = database.prepare("INSERT OR REPLACE INTO results (key, layers, name, created) VALUES (?, ?, ?, ?)");
     this.#findFact = database.prepare("SELECT value FROM facts WHERE key = ?");
     this.#saveFact = database.prepare("INSERT OR REPLACE INTO facts (key, value) VALUES (?, ?)");
   }
 
   /** The record of a key. */
-  find(key: Digest): CacheRecord | undefined {
+  find(key: Digest): FoundRecord | undefined {
     return this.#orMiss(() => {
       const row = this.#find.get(key);
       if (row === undefined) return undefined;
       const layers = parseLayerIds(String(row["layers"]));
       if (layers === undefined) this.#onFault(`the cache record of ${key} is damaged`);
-      return layers === undefined ? undefined : { layers };
+      return layers === undefined ? undefined : { layers, createdMs: Number(row["created"]) };
     });
   }
 

@@ -15,6 +15,7 @@ export function convertOptions(request: BuildRequest, platform: Platform): Conve
     buildArgs: request.buildArgs,
     labels: request.labels,
     noCache: request.noCache,
+    noCacheForRuns: request.cacheRules?.runs === false,
     network: request.network,
     hostname: request.buildArgs.get("BUILDKIT_SANDBOX_HOSTNAME"),
     extraHosts: request.extraHosts,

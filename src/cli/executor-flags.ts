@@ -7,7 +7,7 @@ const READS_CHANGES = "files are compared as they are: there is nothing to choos
 
 /** How registries are reached; the warmer's too. */
 // prettier-ignore
-const REGISTRY_FLAGS: readonly Flag[] = [
+export const REGISTRY_FLAGS: readonly Flag[] = [
   { name: "insecure-pull", kind: "boolean", state: "works", help: "Pull by plain HTTP where there is no HTTPS" },
   { name: "insecure-registry", kind: "list", value: "HOST", state: "works", help: "Reach this registry by plain HTTP where it has no HTTPS" },
   { name: "registry-certificate", kind: "list", value: "HOST=FILE", state: "works", help: "Certificate authority of a registry" },
@@ -19,8 +19,9 @@ const REGISTRY_FLAGS: readonly Flag[] = [
   { name: "skip-tls-verify-registry", kind: "list", value: "HOST", state: "works", help: "Do not check this registry's certificate" },
 ];
 
+/** The log's; the warmer's too. */
 // prettier-ignore
-const LOG_FLAGS: readonly Flag[] = [
+export const LOG_FLAGS: readonly Flag[] = [
   { name: "help", short: "h", kind: "boolean", state: "works", help: "Show this help" },
   { name: "log-format", kind: "string", value: "FORMAT", state: "works", help: "text, color or json (default color)" },
   { name: "log-timestamp", kind: "boolean", state: "works", help: "Begin each line with the time" },
@@ -30,14 +31,14 @@ const LOG_FLAGS: readonly Flag[] = [
 // prettier-ignore
 export const EXECUTOR_FLAGS: readonly Flag[] = [
   { name: "annotation", kind: "list", value: "K=V", state: "works", help: "Add an annotation to the manifest" },
-  { name: "bucket", short: "b", kind: "string", value: "NAME", state: "later", help: "Bucket of the build context", note: "give --context=gs://BUCKET/KEY" },
+  { name: "bucket", short: "b", kind: "string", value: "NAME", state: "works", help: "Bucket of the build context, if --context has none: gs://NAME, or a whole URL" },
   { name: "build-arg", kind: "list", value: "K[=V]", state: "works", help: "Set a build argument; without a value, from the environment" },
   { name: "cache", kind: "boolean", state: "works", help: "Take layers from a repository of cached ones, and put new ones there" },
   { name: "cache-copy-layers", kind: "boolean", state: "ignored", help: "Also cache layers of COPY", note: "all layers are cached alike" },
-  { name: "cache-dir", kind: "string", state: "ignored", help: "Folder of base images", note: "base images are kept in the folder of --kaniko-dir" },
+  { name: "cache-dir", kind: "string", value: "DIR", state: "works", help: "Folder of base images that the warmer filled (default /cache)" },
   { name: "cache-repo", kind: "string", value: "NAME", state: "works", help: "Repository of cached layers, or oci:FOLDER (default: the first destination with /cache)" },
-  { name: "cache-run-layers", kind: "boolean", state: "ignored", help: "Cache layers of RUN", note: "all layers are cached alike" },
-  { name: "cache-ttl", kind: "string", state: "ignored", help: "How long cached layers count", note: "a layer counts as long as all that it was made of is the same" },
+  { name: "cache-run-layers", kind: "boolean", state: "works", help: "Take results of RUN from caches (default true)" },
+  { name: "cache-ttl", kind: "string", value: "DURATION", state: "works", help: "How long cached layers and warmed images count (default 336h)" },
   { name: "cleanup", kind: "boolean", state: "ignored", help: "Clean the filesystem at the end" },
   { name: "compressed-caching", kind: "boolean", state: "ignored", help: "Compress the cached layers in memory" },
   { name: "compression", kind: "string", value: "KIND", state: "works", help: "gzip (default) or zstd" },
@@ -47,6 +48,7 @@ export const EXECUTOR_FLAGS: readonly Flag[] = [
   { name: "custom-platform", aliases: ["customPlatform"], kind: "string", value: "OS/ARCH", state: "works", help: "Platform to build for (default: this machine's)" },
   { name: "destination", short: "d", kind: "list", value: "NAME", state: "works", help: "Push the image there (may be repeated)" },
   { name: "digest-file", kind: "string", value: "FILE", state: "works", help: "Write the image's digest to a file" },
+  { name: "dryrun", kind: "boolean", state: "works", help: "Only say which steps would run, and why" },
   { name: "dockerfile", short: "f", kind: "string", value: "FILE", state: "works", help: "The Dockerfile: a path or a URL (default Dockerfile)" },
   { name: "force", kind: "boolean", state: "ignored", help: "Run outside of a container" },
   { name: "force-build-metadata", kind: "boolean", state: "ignored", help: "Layers for metadata", note: "ignored: metadata makes no layers, and changes no file" },

@@ -45,7 +45,7 @@ export function layOutImage(checkout: string, context: string): void {
   const entry = path.join(program, "bin/tsbuild.js");
   writeFileSync(entry, readFileSync(entry, "utf8").replace(/^#!.*\n/, "#!/kaniko/program/node --\n"));
   chmodSync(entry, 0o755);
-  for (const name of ["executor", "tsbuild"]) symlinkSync("program/bin/tsbuild.js", path.join(home, name));
+  for (const name of ["executor", "warmer", "tsbuild"]) symlinkSync("program/bin/tsbuild.js", path.join(home, name));
   copyGit(root);
   const etc = path.join(root, "etc");
   mkdirSync(path.join(etc, "ssl/certs"), { recursive: true });

@@ -67,7 +67,8 @@ export async function convertToTarget(
   return { conversion, target };
 }
 
-async function beginConversion(
+/** What the parts of a conversion share, at its beginning. */
+export async function beginConversion(
   dockerfile: Dockerfile,
   options: ConvertOptions,
   world: ConvertWorld,

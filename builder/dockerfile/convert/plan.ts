@@ -63,6 +63,8 @@ export interface ConvertOptions {
   readonly labels: ReadonlyMap<string, string>;
   /** `true`: all; a list: these stages (lower case); `false`: none. */
   readonly noCache: boolean | readonly string[];
+  /** Every RUN runs. */
+  readonly noCacheForRuns?: boolean;
   readonly network: "default" | "host" | "none";
   readonly hostname: string | undefined;
   readonly extraHosts: readonly { readonly host: string; readonly ip: string }[];

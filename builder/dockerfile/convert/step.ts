@@ -30,7 +30,8 @@ export function runStep(
   text: string,
   variables: EnvLookup,
 ): Step {
-  return step(conversion, stage, command, expandForDisplay(conversion, text, variables, true), stage.ignoreCache);
+  const ignoreCache = stage.ignoreCache || conversion.options.noCacheForRuns === true;
+  return step(conversion, stage, command, expandForDisplay(conversion, text, variables, true), ignoreCache);
 }
 
 function step(conversion: Conversion, stage: Stage, command: Command, shown: string, ignoreCache: boolean): Step {

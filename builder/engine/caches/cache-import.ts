@@ -33,6 +33,7 @@ export function importedResults(
       return (await inputs.loader().image(op.source.id, step, signal)).layers;
     },
     clock: request,
+    maxAgeMs: request.cacheRules?.maxAgeMs,
     signal,
   });
 }

@@ -48,6 +48,8 @@ export interface ImportedResultsOptions {
   /** The layers of a base image that a source vertex names. */
   readonly baseLayers: (vertex: Vertex) => Promise<readonly StoredLayer[]>;
   readonly clock: StepClock;
+  /** Results that are older do not count. */
+  readonly maxAgeMs?: number | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -165,7 +167,9 @@ export class ImportedResults implements AsyncDisposable {
     }
   }
 
-  #isUsable({ layers }: Remote): boolean {
+  #isUsable({ layers, createdAt }: Remote): boolean {
+    const { clock, maxAgeMs } = this.#options;
+    if (maxAgeMs !== undefined && clock.now() - Date.parse(createdAt) > maxAgeMs) return false;
     return layers.every(
       (layer) =>
         !this.#broken.has(layer.digest) &&

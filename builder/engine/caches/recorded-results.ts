@@ -28,21 +28,27 @@ export class RecordedResults implements CacheIndex<OpResult> {
   readonly #pending = new Set<Promise<void>>();
 
   readonly #imported: Imported | undefined;
+  readonly #maxAgeMs: number;
   readonly lookupEarly?: NonNullable<CacheIndex<OpResult>["lookupEarly"]>;
 
-  /** In `locksDirectory` a file stands for each key whose result is being made. `imported`: asked for what this store does not have. */
+  /**
+   * In `locksDirectory` a file stands for each key whose result is being made. `imported`: asked for what this store does
+   * not have. Records older than `maxAgeMs` do not count.
+   */
   constructor(
     records: CacheRecords,
     layers: LayerStore,
     locksDirectory: string,
     now: () => number,
     imported?: Imported,
+    maxAgeMs = Number.POSITIVE_INFINITY,
   ) {
     this.#records = records;
     this.#layers = layers;
     this.#locksDirectory = locksDirectory;
     this.#now = now;
     this.#imported = imported;
+    this.#maxAgeMs = maxAgeMs;
     if (imported !== undefined) this.lookupEarly = (vertex, solved) => imported.early(vertex, solved);
   }
 
@@ -57,7 +63,7 @@ export class RecordedResults implements CacheIndex<OpResult> {
 
   async #ownResult(key: Digest): Promise<OpResult | undefined> {
     const record = this.#records.find(key);
-    if (record === undefined) return undefined;
+    if (record === undefined || this.#now() - record.createdMs > this.#maxAgeMs) return undefined;
     const layers: StoredLayer[] = [];
     for (const id of record.layers) {
       const layer = this.#layers.get(id);

@@ -44,6 +44,7 @@ export class InputLoader implements ConvertWorld, AsyncDisposable {
       registry: registryOptions(request),
       expandName: request.expandName,
       otherRoots: request.otherRoots ?? [],
+      warmed: request.warmed,
       daemon: () => daemonOf(request),
       limits: request.limits,
     });

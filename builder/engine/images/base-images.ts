@@ -27,6 +27,7 @@ import { pullImage } from "../../transport/pull.ts";
 import type { RegistryOptions } from "../../transport/registry/client.ts";
 import type { ImageSource } from "../../transport/source.ts";
 import { openStore } from "../../store/open.ts";
+import type { WarmedFolder } from "./warmed-images.ts";
 import { holdsPlatform } from "./whole-images.ts";
 
 /** A context that names an image. */
@@ -46,6 +47,8 @@ export interface BaseImagesOptions {
   readonly expandName?: ExpandName | undefined;
   /** Roots of other stores, whose names count where this one has none. */
   readonly otherRoots?: readonly string[];
+  /** A folder of images that were warmed. */
+  readonly warmed?: WarmedFolder | undefined;
 }
 
 /** What a name must stand for, where a lock file says so. */
@@ -120,13 +123,18 @@ export class BaseImages implements AsyncDisposable {
     const reference = await this.#referenceOf(name);
     const full = formatReference(reference);
     const pin = reference.digest === undefined ? this.#pin?.(reference, platform) : undefined;
-    const open = (): Promise<ImageSource> => this.#openNamed(reference, platform, pin?.digest);
+    const open = (): Promise<ImageSource> => this.#openNamed(reference, platform, pin?.digest, signal);
     return (await this.#load({ key: full, name: full, platform, open, pin }, signal)).resolved;
   }
 
-  /** Where a name leads: this store, another one, its registry. */
-  async #openNamed(reference: Reference, platform: Platform, pinned: Digest | undefined): Promise<ImageSource> {
-    const { engine, pull, registry } = this.#options;
+  /** Where a name leads: this store, another one, a folder of warmed images, its registry. */
+  async #openNamed(
+    reference: Reference,
+    platform: Platform,
+    pinned: Digest | undefined,
+    signal: AbortSignal,
+  ): Promise<ImageSource> {
+    const { engine, pull, registry, warmed, clock } = this.#options;
     let digest = pinned ?? reference.digest;
     const name = formatReference(reference);
     for (const store of pull ? [] : [engine.store, ...(await this.#otherStores())]) {
@@ -136,9 +144,16 @@ export class BaseImages implements AsyncDisposable {
       // Other platforms of it were pulled: this one comes from where those did.
       digest ??= found.digest;
     }
+    const wanted = digest === undefined ? reference : { ...reference, digest };
     // HTTP is loaded when something is fetched: it costs more than a build of which everything is known.
+    if (warmed !== undefined && clock !== undefined) {
+      const { warmedImage } = await import("./warmed-images.ts");
+      const lookup = { folder: warmed, platform, now: clock.now, signal };
+      const found = await warmedImage(wanted, registry, lookup, clock.events);
+      if (found !== undefined) return found;
+    }
     const { openRegistry } = await import("../../transport/registry/source.ts");
-    return await openRegistry(digest === undefined ? reference : { ...reference, digest }, registry);
+    return await openRegistry(wanted, registry);
   }
 
   async #openLocation(location: ImageLocation, signal: AbortSignal): Promise<ImageSource> {

@@ -1,9 +1,31 @@
-// A job's cache of layers in a registry, or in a folder.
+// A job's caches: of layers in a registry or in a folder, and of base images that were warmed.
 
+import { resolve } from "node:path";
 import { BuildError } from "../../../builder/core/errors.ts";
 import { formatReference, parseReference } from "../../../builder/core/reference.ts";
+import type { CacheRules } from "../../../builder/request.ts";
+import { parseDuration } from "../../cli/disk-filter.ts";
 import type { Arguments } from "../../cli/flags.ts";
 import { isOn, textOf } from "../../cli/flags.ts";
+
+/** kaniko's. */
+const WARMED_IMAGES = "/cache";
+const MAX_AGE = "336h";
+
+/** The folder of warmed images, absolute. */
+export function cacheFolder(args: Arguments): string {
+  return resolve(textOf(args, "cache-dir") || WARMED_IMAGES);
+}
+
+/** How long what is cached counts. Throws `USAGE`. */
+export function cacheMaxAgeMs(args: Arguments): number {
+  return parseDuration(textOf(args, "cache-ttl") || MAX_AGE, "--cache-ttl");
+}
+
+/** Which earlier results a job takes. Throws `USAGE`. */
+export function cacheRules(args: Arguments): CacheRules {
+  return { runs: textOf(args, "cache-run-layers") !== "false", maxAgeMs: cacheMaxAgeMs(args) };
+}
 
 /** The caches as a build's flags name them; none without `--cache`. Throws `USAGE`. */
 export function cacheArguments(

@@ -9,16 +9,15 @@ import type { Arguments } from "../../cli/flags.ts";
 import { isOn, listOf, textOf } from "../../cli/flags.ts";
 import { parseCount } from "../../cli/sizes.ts";
 import { HeldEvents } from "../../progress/held-events.ts";
-import type { JobLogOptions } from "../../progress/job-log.ts";
-import { JobLog, LOG_FORMATS, LOG_LEVELS } from "../../progress/job-log.ts";
 import { readRequest } from "../build-request.ts";
 import type { Command, CommandContext } from "../command.ts";
 import { readArguments, useRoot } from "../command.ts";
 import { openStdin } from "../stdin.ts";
-import { cacheArguments } from "./cache.ts";
+import { cacheArguments, cacheFolder, cacheMaxAgeMs, cacheRules } from "./cache.ts";
 import { jobContext } from "./context.ts";
 import { tellPod, writeResultFiles } from "./files.ts";
 import { withGitLogin } from "./git-login.ts";
+import { openJobLog } from "./log.ts";
 import type { JobOutputs } from "./outputs.ts";
 import { jobOutputs } from "./outputs.ts";
 import { registrySettings } from "./registries.ts";
@@ -60,7 +59,7 @@ async function runJob(context: CommandContext, args: Arguments): Promise<number>
   const { environment } = context;
   const [extra] = args.positionals;
   if (extra !== undefined) throw new BuildError("USAGE", `unknown command "${extra}" for "executor"`);
-  const log = jobLog(args, context);
+  const log = openJobLog(args, context);
   const { mayNeedNamespace } = await import("../../../builder/namespace.ts");
   const repeatable = mayNeedNamespace();
   const events = new HeldEvents(log.sink, repeatable ? HOLD_MS : 0);
@@ -74,13 +73,18 @@ async function runJob(context: CommandContext, args: Arguments): Promise<number>
   };
   try {
     const request = await jobRequest(context, args, outputs, { sink: events.sink, repeatable });
-    if (outputs.push && !isOn(args, "skip-push-permission-check")) {
+    if (outputs.push && request.dryRun !== true && !isOn(args, "skip-push-permission-check")) {
       const { checkPush } = await import("../../../builder/registry.ts");
       await checkPush(request, outputs.destinations, context.signal);
     }
     const { build } = await import("../../../builder/build.ts");
     const result = await build(request, context.signal);
     events.release();
+    if (result.plan !== undefined) {
+      const { whyText } = await import("../why-text.ts");
+      await context.print(whyText(result.plan, { isWhole: false, isLong: false }));
+      return 0;
+    }
     if (result.digest === undefined) throw new BuildError("INTERNAL", "a job made no image");
     await writeResultFiles(args, environment, outputs.destinations, result.digest);
     for (const { imageId } of result.images) log.say("info", `image id ${imageId}`);
@@ -107,7 +111,7 @@ async function jobRequest(
   const root = useRoot(textOf(globals, "root") || (folder && `${folder}/tsbuild`), environment);
   const stdin = (what: string): (() => AsyncIterable<Uint8Array>) => openStdin(what, repeatable);
   const job = {
-    context: textOf(args, "context") ?? "",
+    context: textOf(args, "context") || bucketContext(textOf(args, "bucket")),
     subPath: textOf(args, "context-sub-path") ?? "",
     git: textOf(args, "git"),
   };
@@ -119,6 +123,7 @@ async function jobRequest(
     environment,
     openStdin: stdin,
     events: sink,
+    dryRun: isOn(args, "dryrun"),
     registryFlags: registrySettings(args, environment, outputs.destinations),
   });
   const retries = ["push-retry", "image-download-retry", "image-fs-extract-retry"].map((name) =>
@@ -127,10 +132,19 @@ async function jobRequest(
   return {
     ...request,
     session: withGitLogin(request.session, environment),
+    // Given and false: nothing of an earlier build counts.
+    noCache: textOf(args, "cache") === "false",
+    cacheRules: cacheRules(args),
+    warmed: { path: cacheFolder(args), maxAgeMs: cacheMaxAgeMs(args) },
     registryRetries: Math.max(...retries),
     leaveOut: [...listOf(args, "ignore-path"), ...(textOf(args, "ignore-var-run") === "false" ? [] : ["/var/run"])],
     ...(isOn(args, "single-snapshot") ? { squash: "new" as const } : {}),
   };
+}
+
+/** The old way to name an archive in a bucket, by default one of Google's. */
+function bucketContext(bucket = ""): string {
+  return bucket === "" || bucket.includes("://") ? bucket : `gs://${bucket}`;
 }
 
 function withImmutableTags(outputs: JobOutputs, keepImmutableTags: boolean): JobOutputs {
@@ -152,24 +166,4 @@ function buildArguments(args: Arguments, destinations: readonly string[]): Argum
   const values = new Map<string, readonly string[]>(cacheArguments(args, destinations));
   for (const [from, to] of Object.entries(names)) if (args.values.has(from)) values.set(to, listOf(args, from));
   return { values, positionals: [], notes: [] };
-}
-
-function jobLog(args: Arguments, { outcome }: CommandContext): JobLog {
-  const choose = <T extends string>(flag: string, choices: readonly T[], otherwise: T): T => {
-    const text = textOf(args, flag) || otherwise;
-    const found = choices.find((choice) => choice === text);
-    if (found === undefined) throw new BuildError("USAGE", `--${flag}: "${text}" is none of ${choices.join(", ")}`);
-    return found;
-  };
-  const level = choose("verbosity", LOG_LEVELS, "info");
-  outcome.debug ||= level === "debug" || level === "trace";
-  const options: JobLogOptions = {
-    format: choose("log-format", LOG_FORMATS, "color"),
-    level,
-    timestamp: isOn(args, "log-timestamp"),
-    now: Date.now,
-    write: (text) => void process.stderr.write(text),
-    output: (stream, data) => void (stream === 1 ? process.stdout : process.stderr).write(data),
-  };
-  return new JobLog(options);
 }

@@ -1,0 +1,100 @@
+// `tsbuild warmer`: kaniko's command line for filling a folder with base images, which jobs take from there.
+
+import { readFile } from "node:fs/promises";
+import { basename, resolve } from "node:path";
+import { asBuildError, BuildError } from "../../../builder/core/errors.ts";
+import { hostPlatform, parsePlatform } from "../../../builder/core/platform.ts";
+import type { WarmRequest } from "../../../builder/warm.ts";
+import type { Arguments } from "../../cli/flags.ts";
+import { isOn, listOf, textOf } from "../../cli/flags.ts";
+import { parseAssignments } from "../../cli/key-value.ts";
+import { unpackLimits } from "../../cli/unpack-limits.ts";
+import { WARMER_FLAGS } from "../../cli/warmer-flags.ts";
+import { localRegistries } from "../../config/registries.ts";
+import { localSession } from "../../config/session.ts";
+import { definedOnly } from "../build-request.ts";
+import type { Command, CommandContext } from "../command.ts";
+import { readArguments } from "../command.ts";
+import { cacheFolder, cacheMaxAgeMs } from "./cache.ts";
+import { openJobLog } from "./log.ts";
+import { registrySettings } from "./registries.ts";
+
+const USAGE = `Usage:  tsbuild warmer --image NAME [--image NAME...] [OPTIONS]
+
+Fills a folder with base images, with the arguments of kaniko's warmer. \`tsbuild executor --cache-dir\` takes them from
+there, also where their registry cannot be reached.`;
+
+const FAILURE = 1;
+
+/** The command. An image that cannot be had makes it fail when the others were tried. */
+export const warmer: Command = async (context) => {
+  if (context.args[0] === "version") {
+    const { VERSION } = await import("../../version.ts");
+    await context.print(`tsbuild ${VERSION}\n`);
+    return 0;
+  }
+  context.outcome.ownFailure = FAILURE;
+  const args = await readArguments(context, WARMER_FLAGS, USAGE);
+  if (args === undefined) return 0;
+  const [extra] = args.positionals;
+  if (extra !== undefined) throw new BuildError("USAGE", `unknown command "${extra}" for "warmer"`);
+  const log = openJobLog(args, context);
+  for (const note of args.notes) log.say("warn", note);
+  try {
+    const request = { ...(await warmRequest(context, args)), events: log.sink };
+    const { warm } = await import("../../../builder/warm.ts");
+    for (const { name, digest, wasThere } of await warm(request, context.signal))
+      log.say("info", `${wasThere ? "Found" : "Warmed"} ${name}@${digest}`);
+    return 0;
+  } catch (error) {
+    log.fail(asBuildError(error));
+    context.outcome.told = true;
+    throw error;
+  }
+};
+
+async function warmRequest({ environment }: CommandContext, args: Arguments): Promise<Omit<WarmRequest, "events">> {
+  const images = listOf(args, "image").filter((name) => name !== "");
+  const file = textOf(args, "dockerfile");
+  if (images.length === 0 && !file)
+    throw new BuildError(
+      "USAGE",
+      "the warmer needs an image: --image names one, --dockerfile a file that begins with some",
+    );
+  const { router, credentials } = localRegistries(environment, [], registrySettings(args, environment, []));
+  const platform = textOf(args, "custom-platform");
+  return {
+    folder: cacheFolder(args),
+    images,
+    ...(file
+      ? {
+          dockerfile: {
+            bytes: await readDockerfile(file),
+            name: basename(file),
+            buildArgs: parseAssignments(listOf(args, "build-arg"), "--build-arg", environment),
+          },
+        }
+      : {}),
+    platform: platform ? parsePlatform(platform, hostPlatform()) : hostPlatform(),
+    force: isOn(args, "force"),
+    maxAgeMs: cacheMaxAgeMs(args),
+    access: {
+      router,
+      session: await localSession({ secrets: [], ssh: [], environment, credentials }),
+      environment: definedOnly(environment),
+    },
+    limits: unpackLimits(args),
+    checkLayers: undefined,
+    retries: 0,
+    now: Date.now,
+    environment: definedOnly(environment),
+  };
+}
+
+async function readDockerfile(file: string): Promise<Uint8Array> {
+  if (/^https?:\/\//.test(file))
+    throw new BuildError("UNSUPPORTED", `--dockerfile: "${file}" is not fetched: give a file of this machine`);
+  return await readFile(resolve(file)).catch((error: unknown) => {
+    throw new BuildError("INPUT_MISSING", `--dockerfile: there is no file "${file}"`, { cause: error });
+  });
+}
