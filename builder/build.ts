@@ -293,6 +293,7 @@ function solverOf(
     events: inputs.withoutTold(events),
     now: request.now,
     jobs: request.jobs,
+    turns: request.turns,
     signal,
     // An image wants the blob: compressing starts while later steps run.
     onResult: (vertex, result) => {

@@ -13,11 +13,13 @@ import type { ClientFolder, Session } from "./core/session.ts";
 import type { DiskSettings } from "./disk/settings.ts";
 import type { DriverName } from "./executor/executor.ts";
 import type { RegistryRouter } from "./transport/registry/endpoints.ts";
+import type { Turns } from "./solver/slots.ts";
 import type { UnpackLimits } from "./layer/unpack-limits.ts";
 import type { ImageLocation } from "./core/image-location.ts";
 import type { BuildReasons } from "./why.ts";
 
 export type { DriverName } from "./executor/executor.ts";
+export type { Turns } from "./solver/slots.ts";
 
 /** Where a build context (main or named) comes from. */
 export type ContextSpec =
@@ -191,6 +193,8 @@ export interface BuildRequest {
   readonly lock?: { readonly mode: "write" | "enforce"; readonly path?: string };
   /** RUN steps at a time. */
   readonly jobs: number;
+  /** Where other builds share the machine: says when a RUN step may run. */
+  readonly turns?: Turns | undefined;
   /** SOURCE_DATE_EPOCH in seconds; `--reproducible` without one is 0. */
   readonly epochSeconds: number | undefined;
   /** Fail rather than write bytes that another machine could not reproduce. */

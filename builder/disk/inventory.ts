@@ -194,7 +194,8 @@ class Reader {
       this.#other("folders", this.#size.own(folder));
     for (const folder of ["", "layers", "http", "http/blobs"])
       this.#other("folders", this.#size.own(join(this.#own, folder)));
-    this.#readUnknown(root, ["blobs", "tsbuild"]);
+    // Stores of a daemon's tenants have their own count.
+    this.#readUnknown(root, ["blobs", "tsbuild", "tenants"]);
     this.#readUnknown(join(root, "blobs"), ["sha256"]);
     this.#readUnknown(join(this.#own, "http"), ["blobs", "urls"]);
     this.#readUnknown(join(this.#own, "http/blobs"), ["sha256"]);

@@ -1,7 +1,13 @@
 // Bounded parallelism: so many holders at a time, first come, first served.
 
+/** Says when work may run. */
+export interface Turns {
+  /** Runs the work once it may; a waiter whose signal aborts gives up its place. */
+  use<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T>;
+}
+
 /** Hands out `count` slots. */
-export class Slots {
+export class Slots implements Turns {
   #free: number;
   readonly #waiting: (() => void)[] = [];
 
@@ -9,7 +15,6 @@ export class Slots {
     this.#free = Math.max(1, count);
   }
 
-  /** Runs the work once a slot is free; a waiter whose signal aborts gives up its place. */
   async use<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
     await this.#take(signal);
     try {

@@ -11,6 +11,7 @@ import type { EventSink } from "../core/events.ts";
 import type { Vertex } from "../graph/vertex.ts";
 import { topological } from "../graph/vertex.ts";
 import type { CacheIndex, Claim, Operator, SolvedInput } from "./operator.ts";
+import type { Turns } from "./slots.ts";
 import { Slots } from "./slots.ts";
 
 export interface SolverOptions<R> {
@@ -20,6 +21,8 @@ export interface SolverOptions<R> {
   readonly now: () => number;
   /** Steps that take a slot, at a time. */
   readonly jobs: number;
+  /** Who else has a say in when such a step runs: other builds of the same machine. */
+  readonly turns?: Turns | undefined;
   /** Told of each result as soon as it is there: whoever wants another form of it starts making it. */
   readonly onResult?: (vertex: Vertex, result: R) => void;
   readonly signal: AbortSignal;
@@ -300,7 +303,9 @@ export class Solver<R> {
         throw failure;
       }
     };
-    return operator.takesSlot(vertex) ? await this.#slots.use(this.#signal, work) : await work();
+    if (!operator.takesSlot(vertex)) return await work();
+    const { turns } = this.#options;
+    return await this.#slots.use(this.#signal, turns === undefined ? work : () => turns.use(this.#signal, work));
   }
 
   #failed(vertex: Vertex, error: unknown): BuildError {

@@ -5,6 +5,7 @@ import { join, resolve } from "node:path";
 import { BuildError } from "../../builder/core/errors.ts";
 import { NamespaceNeeded } from "../../builder/core/namespace.ts";
 import { mayNeedNamespace } from "../../builder/namespace.ts";
+import { limitMemory } from "../../builder/step-limits.ts";
 import type { DriverName } from "../../builder/request.ts";
 import { DAEMON_FLAGS } from "../cli/daemon-flags.ts";
 import type { Arguments } from "../cli/flags.ts";
@@ -21,8 +22,11 @@ import { LOG_FORMATS, LOG_LEVELS, logTo } from "../daemon/log.ts";
 import type { DaemonSettings } from "../daemon/settings.ts";
 import type { OtlpSettings } from "../daemon/watch/otlp.ts";
 import { VERSION } from "../version.ts";
+import { NO_TENANT } from "../daemon/tenants.ts";
 import type { Command } from "./command.ts";
 import { exactly, readArguments } from "./command.ts";
+import { tenantsOf } from "./daemon-tenants.ts";
+import { amountOf, diskSettingsOf, readDiskSettings } from "./disk-settings.ts";
 
 const USAGE = `Usage:  tsbuild daemon [OPTIONS]
 
@@ -31,12 +35,18 @@ Serves builds to BuildKit's clients: docker buildx with the remote driver, build
 const ENTITLEMENTS = ["network.host", "security.insecure"];
 const DRIVERS: readonly DriverName[] = ["launcher", "crun", "runc", "unshare"];
 const GRACE_SECONDS = 25;
+/** Where steps are put that may have so much memory together, and no more. */
+const OWN_CGROUP = "/tsbuild-daemon";
 const EMPTY: DaemonFile = {
   root: undefined,
   addresses: [],
   entitlements: [],
   tls: {},
   maxParallelism: undefined,
+  maxMemory: undefined,
+  cgroupParent: undefined,
+  disk: undefined,
+  tenants: new Map(),
   otel: {},
   log: {},
   ignored: [],
@@ -55,6 +65,9 @@ export const daemon: Command = async (context) => {
   const addresses = chosen(listOf(args, "addr"), file.addresses, environment);
   const settings: DaemonSettings = {
     root,
+    tenant: NO_TENANT,
+    disk: file.disk === undefined ? await readDiskSettings(environment) : diskSettingsOf(file.disk, "[worker.oci]"),
+    cgroupParent: file.cgroupParent ?? (file.maxMemory === undefined ? undefined : OWN_CGROUP),
     entitlements: entitlements([...listOf(args, "allow-insecure-entitlement"), ...file.entitlements]),
     maxParallelism: file.maxParallelism,
     requireSandbox: oneOf(args, "require-sandbox", DRIVERS),
@@ -67,6 +80,7 @@ export const daemon: Command = async (context) => {
   const options = {
     addresses,
     settings,
+    tenants: tenantsOf(file.tenants, settings),
     tls: tlsOf(args, file),
     isInsecure: isOn(args, "insecure"),
     group: groupOf(textOf(args, "group")),
@@ -85,6 +99,8 @@ export const daemon: Command = async (context) => {
     process.env[SOCKETS_VARIABLE] = addresses.join("\n");
     throw new NamespaceNeeded("running steps of builds");
   }
+  if (file.maxMemory !== undefined && settings.cgroupParent !== undefined)
+    limitMemory(settings.cgroupParent, amountOf(file.maxMemory, "[worker.oci] max-memory"));
   for (const key of file.ignored) options.log("warn", "a setting that means nothing here", { key });
   const { serve } = await import("../daemon/daemon.ts");
   await serve(options, context.signal);

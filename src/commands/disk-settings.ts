@@ -45,6 +45,11 @@ export async function readDiskSettings(environment: Environment): Promise<DiskSe
   return { ...(settings ?? DEFAULT_SETTINGS), ceiling: amountOf(variable, CEILING_VARIABLE) };
 }
 
+/** The settings where some amounts are said, each as in tsbuild.toml. Throws `CONFIG`. */
+export function diskSettingsOf(amounts: Amounts, where: string): DiskSettings {
+  return settingsOf(amounts, where);
+}
+
 function settingsOf(disk: NonNullable<v.InferOutput<typeof File>["disk"]>, where: string): DiskSettings {
   const caps = amountsOf(disk, where);
   const ceiling = caps.maxUsed ?? DEFAULT_SETTINGS.ceiling;
@@ -81,8 +86,8 @@ function amountsOf(amounts: Amounts, where: string): Caps {
   return caps;
 }
 
-/** "50GB", "80%", or a number of bytes. */
-function amountOf(text: string | number, what: string): Amount {
+/** "50GB", "80%", or a number of bytes. Throws `CONFIG`. */
+export function amountOf(text: string | number, what: string): Amount {
   if (typeof text === "number") return { bytes: text };
   const percent = /^(\d+(?:\.\d+)?)\s*%$/.exec(text.trim())?.[1];
   if (percent !== undefined) return { percent: Number(percent) };

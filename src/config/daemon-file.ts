@@ -11,10 +11,26 @@ const Tls = v.looseObject({
   key: v.exactOptional(v.string()),
   ca: v.exactOptional(v.string()),
 });
+const Space = v.union([v.string(), v.number()]);
+const Tenant = v.strictObject({
+  certificates: v.optional(v.array(v.string()), []),
+  addresses: v.optional(v.array(v.string()), []),
+  "max-parallelism": v.exactOptional(v.pipe(v.number(), v.integer(), v.minValue(1))),
+  "max-used-space": v.exactOptional(Space),
+});
+const Oci = v.looseObject({
+  "max-parallelism": v.exactOptional(v.number()),
+  "max-memory": v.exactOptional(Space),
+  defaultCgroupParent: v.exactOptional(v.string()),
+  maxUsedSpace: v.exactOptional(Space),
+  reservedSpace: v.exactOptional(Space),
+  minFreeSpace: v.exactOptional(Space),
+});
 const File = v.looseObject({
   root: v.exactOptional(v.string()),
   "insecure-entitlements": v.exactOptional(v.array(v.string())),
   grpc: v.exactOptional(v.looseObject({ address: v.exactOptional(v.array(v.string())), tls: v.exactOptional(Tls) })),
+  tenant: v.exactOptional(v.record(v.string(), Tenant)),
   otel: v.exactOptional(
     v.looseObject({
       endpoint: v.exactOptional(v.string()),
@@ -23,10 +39,19 @@ const File = v.looseObject({
   ),
   debug: v.exactOptional(v.boolean()),
   log: v.exactOptional(v.looseObject({ format: v.exactOptional(v.picklist(["json", "text"])) })),
-  worker: v.exactOptional(
-    v.looseObject({ oci: v.exactOptional(v.looseObject({ "max-parallelism": v.exactOptional(v.number()) })) }),
-  ),
+  worker: v.exactOptional(v.looseObject({ oci: v.exactOptional(Oci) })),
 });
+
+/** A part of the disk, as it was written. */
+type Amounts = { readonly [K in "max-used-space" | "reserved-space" | "min-free-space"]?: string | number };
+
+/** `[tenant.NAME]`. */
+export interface TenantTable {
+  readonly certificates: readonly string[];
+  readonly addresses: readonly string[];
+  readonly maxParallelism: number | undefined;
+  readonly disk: Amounts | undefined;
+}
 
 /** What a file says; what it does not say is undefined. */
 export interface DaemonFile {
@@ -35,6 +60,11 @@ export interface DaemonFile {
   readonly entitlements: readonly string[];
   readonly tls: { readonly cert?: string; readonly key?: string; readonly ca?: string };
   readonly maxParallelism: number | undefined;
+  /** Of all steps together. */
+  readonly maxMemory: string | number | undefined;
+  readonly cgroupParent: string | undefined;
+  readonly disk: Amounts | undefined;
+  readonly tenants: ReadonlyMap<string, TenantTable>;
   /** Where traces go. */
   readonly otel: { readonly endpoint?: string; readonly headers?: Readonly<Record<string, string>> };
   readonly log: { readonly format?: "json" | "text"; readonly level?: "debug" };
@@ -44,13 +74,20 @@ export interface DaemonFile {
 
 /** What each table may hold that counts here. */
 const KNOWN: Readonly<Record<string, readonly string[]>> = {
-  "": ["root", "insecure-entitlements", "grpc", "worker", "registry", "otel", "log", "debug"],
+  "": ["root", "insecure-entitlements", "grpc", "worker", "registry", "tenant", "otel", "log", "debug"],
   grpc: ["address", "tls"],
   "grpc.tls": ["cert", "key", "ca"],
   otel: ["endpoint", "headers"],
   log: ["format"],
   worker: ["oci"],
-  "worker.oci": ["max-parallelism"],
+  "worker.oci": [
+    "max-parallelism",
+    "max-memory",
+    "defaultCgroupParent",
+    "maxUsedSpace",
+    "reservedSpace",
+    "minFreeSpace",
+  ],
 };
 
 /** Reads the file. Throws `CONFIG` when it is not there, no TOML, or not of that form. */
@@ -58,12 +95,31 @@ export async function readDaemonFile(path: string): Promise<DaemonFile> {
   const written = await readToml(path);
   if (written === undefined) throw new BuildError("CONFIG", `--config: there is no file "${path}"`);
   const file = checkShape(File, written, `"${path}"`);
+  const oci = file.worker?.oci ?? {};
   return {
     root: file.root,
     addresses: file.grpc?.address ?? [],
     entitlements: file["insecure-entitlements"] ?? [],
     tls: file.grpc?.tls ?? {},
-    maxParallelism: file.worker?.oci?.["max-parallelism"] || undefined,
+    maxParallelism: oci["max-parallelism"] || undefined,
+    maxMemory: oci["max-memory"],
+    cgroupParent: oci.defaultCgroupParent || undefined,
+    disk: amounts({
+      "max-used-space": oci.maxUsedSpace,
+      "reserved-space": oci.reservedSpace,
+      "min-free-space": oci.minFreeSpace,
+    }),
+    tenants: new Map(
+      Object.entries(file.tenant ?? {}).map(([name, table]) => [
+        name,
+        {
+          certificates: table.certificates,
+          addresses: table.addresses,
+          maxParallelism: table["max-parallelism"],
+          disk: amounts({ "max-used-space": table["max-used-space"] }),
+        },
+      ]),
+    ),
     otel: file.otel ?? {},
     log: {
       ...(file.log?.format === undefined ? {} : { format: file.log.format }),
@@ -71,6 +127,12 @@ export async function readDaemonFile(path: string): Promise<DaemonFile> {
     },
     ignored: unknownKeys("", file),
   };
+}
+
+/** Undefined where nothing is said. */
+function amounts(written: { readonly [K in keyof Amounts]: Amounts[K] | undefined }): Amounts | undefined {
+  const said = Object.entries(written).filter(([, value]) => value !== undefined);
+  return said.length === 0 ? undefined : Object.fromEntries(said);
 }
 
 function unknownKeys(table: string, content: Readonly<Record<string, unknown>>): string[] {

@@ -1,26 +1,34 @@
 // One process, many clients: opens the addresses, serves until it is told to stop, then lets builds end.
 
+import type { Socket } from "node:net";
+import { availableParallelism } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
-import { clientFolders } from "../../builder/client-folders.ts";
 import { accountedBytes } from "../../builder/disk-usage.ts";
 import { BuildError } from "../../builder/core/errors.ts";
-import { openEngine } from "../../builder/engine.ts";
-import { Jobs } from "./control/jobs.ts";
-import { controlHandlers } from "./control/service.ts";
-import { GrpcServer } from "../api/grpc/server.ts";
 import type { ListenOptions, Listener } from "./listen.ts";
 import { listen } from "./listen.ts";
 import type { Log } from "./log.ts";
-import { Sessions } from "./session/sessions.ts";
+import type { OpenTenant } from "./open-tenant.ts";
+import { openTenant } from "./open-tenant.ts";
 import type { DaemonSettings } from "./settings.ts";
+import type { TenantRule } from "./tenants.ts";
+import { tenantOf } from "./tenants.ts";
+import { FairTurns } from "./turns.ts";
 import { DaemonMetrics } from "./watch/daemon-metrics.ts";
 import { Observer } from "./watch/observer.ts";
 import type { OtlpSettings } from "./watch/otlp.ts";
 import { OtlpExporter } from "./watch/otlp.ts";
 
+/** A tenant, and what it works with. */
+export interface TenantSettings extends TenantRule {
+  readonly settings: DaemonSettings;
+}
+
 export interface DaemonOptions extends ListenOptions {
   readonly addresses: readonly string[];
+  /** Of clients that belong to no tenant. */
   readonly settings: DaemonSettings;
+  readonly tenants?: readonly TenantSettings[];
   /** How long builds may go on after the daemon was told to stop, in ms. */
   readonly graceMs: number;
   /** How long a call waits for the build or the session that it is about, in ms; a few seconds if not said. */
@@ -39,58 +47,70 @@ const TRACES_MS = 5000;
  * that have not ended are cancelled; when it returns nothing of them is left. Throws what opening an address throws.
  */
 export async function serve(options: DaemonOptions, signal: AbortSignal): Promise<void> {
-  const { settings, log } = options;
-  // Makes the store or says why not, and clears what dead processes left.
-  await (await openEngine({ root: settings.root }))[Symbol.asyncDispose]();
+  const { settings, log, tenants: rules = [] } = options;
   const startedMs = Date.now();
-  const jobs = new Jobs(settings.root, options.patienceMs);
-  const metrics: DaemonMetrics = new DaemonMetrics(
-    {
-      buildsRunning: () => jobs.running,
-      sessions: () => sessions.size,
-      stepsRunning: () => 0,
-      stepsWaiting: () => 0,
-      storeBytes: () => accountedBytes(settings.root),
-    },
-    startedMs,
-  );
-  const sessions = new Sessions(options.patienceMs, {
-    received: (bytes) => metrics.received(bytes),
-    sent: (bytes) => metrics.sent(bytes),
-    began: (session) => log("debug", "session", { session }),
-    ended: (session) => log("debug", "session ended", { session }),
-  });
+  const turns = new FairTurns(settings.maxParallelism ?? availableParallelism());
+  const tenants = new Map<string, OpenTenant>();
+  const running = (): number => sumOf(tenants, (tenant) => tenant.running);
+  const metrics = metricsOf(tenants, turns, startedMs);
   const traces = options.otlp === undefined ? undefined : new OtlpExporter(options.otlp, log);
   const stop = new AbortController();
-  const handlers = controlHandlers({
-    settings,
-    jobs,
-    sessions,
-    places: clientFolders(settings.root),
+  const shared = {
+    patienceMs: options.patienceMs,
+    turns,
+    observer: new Observer({ log, metrics, traces }),
     stopped: stop.signal,
     isDraining: () => signal.aborted,
-    observer: new Observer({ log, metrics, traces }),
-  });
-  const server = new GrpcServer(handlers);
+    sessionWatch: {
+      received: (bytes: number) => metrics.received(bytes),
+      sent: (bytes: number) => metrics.sent(bytes),
+      began: (session: string) => log("debug", "session", { session }),
+      ended: (session: string) => log("debug", "session ended", { session }),
+    },
+  };
+  for (const each of [settings, ...rules.map((rule) => rule.settings)])
+    tenants.set(each.tenant, await openTenant(each, shared));
   await using listeners = new AsyncDisposableStack();
-  for (const address of options.addresses) {
-    const opened: readonly Listener[] = await listen(address, options, (connection) => server.accept(connection));
+  const addresses = new Set([...options.addresses, ...rules.flatMap((rule) => rule.addresses)]);
+  for (const address of addresses) {
+    const take = (connection: Socket): void => tenants.get(tenantOf(connection, address, rules))?.accept(connection);
+    const opened: readonly Listener[] = await listen(address, options, take);
     for (const listener of opened) {
       listeners.use(listener);
       log("info", "listening", { address: listener.address });
     }
   }
   await aborted(signal);
-  log("info", "stopping", { builds: jobs.running });
+  log("info", "stopping", { builds: running() });
   await listeners.disposeAsync();
-  for (const end = performance.now() + options.graceMs; jobs.running > 0 && performance.now() < end;)
-    await sleep(POLL_MS);
-  if (jobs.running > 0) log("warn", "cancelling what has not ended", { builds: jobs.running });
+  for (const end = performance.now() + options.graceMs; running() > 0 && performance.now() < end;) await sleep(POLL_MS);
+  if (running() > 0) log("warn", "cancelling what has not ended", { builds: running() });
   stop.abort(new BuildError("CANCELLED", "the daemon was stopped"));
-  await server.stop();
-  jobs.forgetAll();
+  await Promise.all([...tenants.values()].map((tenant) => tenant.stop()));
   await traces?.end(TRACES_MS);
   log("info", "stopped");
+}
+
+function metricsOf(tenants: ReadonlyMap<string, OpenTenant>, turns: FairTurns, startedMs: number): DaemonMetrics {
+  return new DaemonMetrics(
+    {
+      buildsRunning: () => sumOf(tenants, ({ running }) => running),
+      sessions: () => sumOf(tenants, ({ sessions }) => sessions),
+      stepsRunning: () => turns.running,
+      stepsWaiting: () => turns.waiting,
+      storeBytes: () =>
+        Promise.all(
+          [...tenants].map(
+            async ([tenant, { settings }]) => [{ tenant }, await accountedBytes(settings.root)] as const,
+          ),
+        ),
+    },
+    startedMs,
+  );
+}
+
+function sumOf(tenants: ReadonlyMap<string, OpenTenant>, of: (tenant: OpenTenant) => number): number {
+  return [...tenants.values()].reduce((sum, tenant) => sum + of(tenant), 0);
 }
 
 async function aborted(signal: AbortSignal): Promise<void> {

@@ -1,5 +1,6 @@
 // What whoever started the daemon decided: for all clients alike.
 
+import type { DiskSettings } from "../../builder/disk-settings.ts";
 import type { DriverName } from "../../builder/request.ts";
 import type { LocalRegistries } from "../config/registries.ts";
 
@@ -8,8 +9,16 @@ export interface DaemonSettings {
   readonly root: string;
   /** Entitlements that clients may ask for: network.host, security.insecure. */
   readonly entitlements: readonly string[];
-  /** RUN steps of one build at a time. */
+  /** Whose store it is; "" where it is nobody's in particular. */
+  readonly tenant: string;
+  /** RUN steps of all builds at a time. */
   readonly maxParallelism: number | undefined;
+  /** Of those, what this tenant may have. */
+  readonly mostTurns?: number | undefined;
+  /** How much of the disk the store may have; undefined: the defaults. */
+  readonly disk?: DiskSettings | undefined;
+  /** Where steps of builds that name no cgroup are put below; undefined: they stay in the daemon's. */
+  readonly cgroupParent?: string | undefined;
   readonly requireSandbox: DriverName | undefined;
   /** What git and proxies may see. */
   readonly environment: ReadonlyMap<string, string>;

@@ -46,6 +46,7 @@ export function options(socket: string): DaemonOptions {
       void said.push(`${what} ${typeof facts["ref"] === "string" ? facts["ref"] : ""}`),
     settings: {
       root: join(folder, "root"),
+      tenant: "",
       entitlements: [],
       maxParallelism: 1,
       requireSandbox: undefined,
@@ -71,8 +72,9 @@ export async function connected(path: string): Promise<GrpcClient> {
 /** What is told of builds of a name. */
 export async function history(
   ref: string,
+  of = client,
 ): Promise<readonly { readonly ref: string; readonly error: string | undefined; readonly isWhole: boolean }[]> {
-  await using call = client.call("/moby.buildkit.v1.Control/ListenBuildHistory", {}, NEVER);
+  await using call = of.call("/moby.buildkit.v1.Control/ListenBuildHistory", {}, NEVER);
   await call.send(HistoryRequest.encode({ ref, earlyExit: true }));
   call.end();
   const found = [];

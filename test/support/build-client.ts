@@ -38,6 +38,8 @@ export interface Offer {
   readonly received: Map<string, string>;
   /** Called before a file is sent; what it throws is the client's end of the call. */
   readonly beforeFile?: (path: string, call: ServerCall) => Promise<void>;
+  /** Called before an output is read. */
+  readonly beforeOutput?: () => Promise<void>;
 }
 
 /** An offer of one folder, which is both the context and where the Dockerfile lies. */
@@ -163,6 +165,7 @@ async function sendFolder(call: ServerCall, offer: Offer): Promise<void> {
 }
 
 async function takeOutput(call: ServerCall, offer: Offer): Promise<void> {
+  await offer.beforeOutput?.();
   const parts: Uint8Array[] = [];
   const paths: string[] = [];
   let isFolder = false;

@@ -14,6 +14,8 @@ import { CODE, RpcError, statusOf, statusTrailers } from "./status.ts";
 /** One call of a client. */
 export interface ServerCall {
   readonly metadata: Metadata;
+  /** Equal for the calls of one connection. */
+  readonly connection: string;
   /** The client's messages, for one reader. */
   readonly messages: AsyncIterable<Uint8Array>;
   /** Aborted when the client has gone or the server stops. */
@@ -50,6 +52,7 @@ export class GrpcServer {
   readonly #handlers: ReadonlyMap<string, Handler>;
   readonly #sessions = new Set<ServerHttp2Session>();
   readonly #calls = new Set<Promise<void>>();
+  #accepted = 0;
 
   constructor(handlers: ReadonlyMap<string, Handler>) {
     this.#handlers = handlers;
@@ -64,8 +67,9 @@ export class GrpcServer {
     session.on("error", () => session.destroy());
     socket.on("error", () => session.destroy());
     widenWindow(session);
+    const connection = String(this.#accepted++);
     session.on("stream", (stream, headers, _flags, raw) => {
-      const call = this.#serve(stream, headers, raw).finally(() => this.#calls.delete(call));
+      const call = this.#serve({ stream, headers, raw, connection }).finally(() => this.#calls.delete(call));
       this.#calls.add(call);
     });
   }
@@ -81,7 +85,7 @@ export class GrpcServer {
     while (this.#calls.size > 0) await Promise.all(this.#calls);
   }
 
-  async #serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, raw: readonly string[]): Promise<void> {
+  async #serve({ stream, headers, raw, connection }: Incoming): Promise<void> {
     const gone = new AbortController();
     let isAnswered = false;
     stream.on("error", () => gone.abort());
@@ -94,6 +98,7 @@ export class GrpcServer {
       const handler = this.#handlerOf(headers);
       await handler({
         metadata: new Metadata(raw),
+        connection,
         messages: readMessages(stream),
         signal: gone.signal,
         start: (more) => start(answer, more),
@@ -117,6 +122,14 @@ export class GrpcServer {
     if (handler === undefined) throw new RpcError(CODE.unimplemented, `unknown method ${path}`);
     return handler;
   }
+}
+
+/** A call as it comes in. */
+interface Incoming {
+  readonly stream: ServerHttp2Stream;
+  readonly headers: IncomingHttpHeaders;
+  readonly raw: readonly string[];
+  readonly connection: string;
 }
 
 interface Answer {

@@ -7,7 +7,7 @@ import type { EventSink } from "../../../builder/core/events.ts";
 import { formatPlatform, hostPlatform, parsePlatform } from "../../../builder/core/platform.ts";
 import type { Platform } from "../../../builder/core/platform.ts";
 import type { Session } from "../../../builder/core/session.ts";
-import type { BuildRequest } from "../../../builder/request.ts";
+import type { BuildRequest, Turns } from "../../../builder/request.ts";
 import { BUILD_FLAGS } from "../../cli/build-flags.ts";
 import { parseExtraHosts } from "../../cli/extra-host-spec.ts";
 import { parseArguments } from "../../cli/flags.ts";
@@ -39,6 +39,8 @@ export interface Asked {
 export interface RequestWorld extends ContextsWorld {
   readonly settings: DaemonSettings;
   readonly events: EventSink;
+  /** Says when a step may run, among the steps of all clients. */
+  readonly turns: Turns;
 }
 
 /** The request of a build. Throws `USAGE`, `UNSUPPORTED`. */
@@ -71,12 +73,14 @@ export async function requestOf(
     extraHosts: listOf(attrs.get("add-hosts")).flatMap(parseExtraHosts),
     ulimits: listOf(attrs.get("ulimit")).map(parseUlimit),
     shmSizeBytes: attrs.get("shm-size") ? parseCount(attrs.get("shm-size") ?? "", "shm-size", 0) : DEFAULT_SHM_BYTES,
-    cgroupParent: attrs.get("cgroup-parent") ?? "",
+    cgroupParent: attrs.get("cgroup-parent") || (settings.cgroupParent ?? ""),
     allow: allowed(entitlements, network, settings.entitlements),
     exports: outputs.exports,
     ...caches,
     ...(attestations === undefined ? {} : { attestations }),
     jobs: settings.maxParallelism ?? availableParallelism(),
+    turns: world.turns,
+    disk: settings.disk,
     epochSeconds: undefined,
     reproducible: false,
     requireSandbox: settings.requireSandbox,

@@ -32,6 +32,8 @@ export interface JobOutcome {
 /** One build. */
 export interface Job {
   readonly ref: string;
+  /** Whose it is, among those whose steps wait for their turn. */
+  readonly client: string;
   readonly log: StatusLog;
   readonly gateway: Gateway;
   /** The client's session, once it is there; undefined for a client without one. */
@@ -63,7 +65,7 @@ export class Jobs {
   }
 
   /** Begins a build. Throws `RpcError` when one of that name is under way or has been. */
-  begin(ref: string, session: Promise<ClientSession | undefined>, signal: AbortSignal): Job {
+  begin(ref: string, client: string, session: Promise<ClientSession | undefined>, signal: AbortSignal): Job {
     if (ref === "") throw new RpcError(CODE.invalidArgument, "the build has no ref");
     if (this.#running.has(ref) || this.#ended.has(ref)) throw new RpcError(CODE.alreadyExists, `job ID ${ref} exists`);
     const log = new StatusLog(join(this.#directory, `status-${randomUUID()}`));
@@ -76,7 +78,7 @@ export class Jobs {
       response: new Map(),
       steps: new Map(),
     };
-    const job: Job = { ref, log, gateway: new Gateway(), session, signal, outcome, observed: undefined };
+    const job: Job = { ref, client, log, gateway: new Gateway(), session, signal, outcome, observed: undefined };
     this.#running.set(ref, job);
     for (const wake of this.#waiting.get(ref) ?? []) wake();
     return job;

@@ -15,6 +15,7 @@ import type { SolveRequest } from "../../api/proto/control.ts";
 import type { ClientFolders } from "../../../builder/client-folders.ts";
 import type { Sessions } from "../session/sessions.ts";
 import type { DaemonSettings } from "../settings.ts";
+import type { FairTurns } from "../turns.ts";
 import type { Observer } from "../watch/observer.ts";
 import { rpcErrorOf } from "./errors.ts";
 import type { Attrs } from "./gateway.ts";
@@ -30,19 +31,21 @@ export interface SolveWorld {
   /** Aborted when the daemon gives its builds up. */
   readonly stopped: AbortSignal;
   readonly observer: Observer;
+  /** Of all tenants together. */
+  readonly turns: FairTurns;
 }
 
 /** Builds; what is returned are the exporters' words. Nothing of the build is left when it returns. Throws `RpcError`. */
 export async function solve(
   world: SolveWorld,
   request: SolveRequest,
-  { signal: gone, metadata }: Pick<ServerCall, "signal" | "metadata">,
+  { signal: gone, metadata, connection }: Pick<ServerCall, "signal" | "metadata" | "connection">,
 ): Promise<ReadonlyMap<string, string>> {
   const ended = new AbortController();
   const signal = AbortSignal.any([gone, world.stopped, ended.signal]);
   const session = request.session === "" ? Promise.resolve(undefined) : world.sessions.find(request.session, signal);
   session.catch(() => undefined); // asked for below
-  const job = world.jobs.begin(request.ref, session, signal);
+  const job = world.jobs.begin(request.ref, connection, session, signal);
   try {
     await session;
     const attrs = await whatToBuild(job, request);
@@ -119,13 +122,14 @@ export async function answerFor(world: SolveWorld, job: Job, attrs: Attrs, quest
 }
 
 async function requestWorld(
-  { settings, places, sessions }: SolveWorld,
+  { settings, places, sessions, turns }: SolveWorld,
   job: Job,
   held: DisposableStack,
 ): Promise<Parameters<typeof requestOf>[1]> {
   const { session, signal, log, outcome } = job;
   return {
     settings,
+    turns: turns.of({ client: job.client, tenant: settings.tenant, most: settings.mostTurns }),
     places,
     held,
     signal,

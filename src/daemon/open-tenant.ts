@@ -1,0 +1,52 @@
+// All of the daemon that is one tenant's: its store, its builds, its sessions, and the servers that know no others.
+
+import type { Socket } from "node:net";
+import { clientFolders } from "../../builder/client-folders.ts";
+import { openEngine } from "../../builder/engine.ts";
+import { GrpcServer } from "../api/grpc/server.ts";
+import { Jobs } from "./control/jobs.ts";
+import { controlHandlers } from "./control/service.ts";
+import type { ControlWorld } from "./control/service.ts";
+import type { SessionWatch } from "./session/sessions.ts";
+import { Sessions } from "./session/sessions.ts";
+import type { DaemonSettings } from "./settings.ts";
+
+/** What all tenants share. */
+export interface SharedWorld extends Pick<ControlWorld, "observer" | "turns" | "stopped" | "isDraining"> {
+  readonly patienceMs: number | undefined;
+  readonly sessionWatch: SessionWatch;
+}
+
+export interface OpenTenant {
+  readonly settings: DaemonSettings;
+  /** Number of builds under way. */
+  readonly running: number;
+  readonly sessions: number;
+  /** Serves a connection of this tenant's. */
+  accept(connection: Socket): void;
+  /** Ends every connection, and waits until the work of their calls is over. */
+  stop(): Promise<void>;
+}
+
+/** Makes the tenant's store or says why not, and clears what dead processes left there. Throws `STORE`. */
+export async function openTenant(settings: DaemonSettings, shared: SharedWorld): Promise<OpenTenant> {
+  await (await openEngine({ root: settings.root, disk: settings.disk }))[Symbol.asyncDispose]();
+  const jobs = new Jobs(settings.root, shared.patienceMs);
+  const sessions = new Sessions(shared.patienceMs, shared.sessionWatch);
+  const world: ControlWorld = { ...shared, settings, jobs, sessions, places: clientFolders(settings.root) };
+  const server = new GrpcServer(controlHandlers(world));
+  return {
+    settings,
+    get running() {
+      return jobs.running;
+    },
+    get sessions() {
+      return sessions.size;
+    },
+    accept: (connection) => server.accept(connection),
+    stop: async () => {
+      await server.stop();
+      jobs.forgetAll();
+    },
+  };
+}

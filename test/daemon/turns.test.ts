@@ -1,0 +1,94 @@
+// Turns of steps among clients: who waits, who is next, and what a client that goes away leaves.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { FairTurns } from "../../src/daemon/turns.ts";
+import type { Share } from "../../src/daemon/turns.ts";
+
+const NEVER = new AbortController().signal;
+
+/** Steps that end when they are told to. */
+class Steps {
+  readonly order: string[] = [];
+  readonly #ends = new Map<string, () => void>();
+  readonly #turns: FairTurns;
+
+  constructor(turns: FairTurns) {
+    this.#turns = turns;
+  }
+
+  start(name: string, share: Share, signal = NEVER): Promise<void> {
+    const ended = Promise.withResolvers<void>();
+    this.#ends.set(name, ended.resolve);
+    return this.#turns.of(share).use(signal, async () => {
+      this.order.push(name);
+      await ended.promise;
+    });
+  }
+
+  /** Waits until those that may have begun. */
+  async begun(): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  async end(name: string): Promise<void> {
+    this.#ends.get(name)?.();
+    await this.begun();
+  }
+}
+
+test("a client with few steps comes before one that has many under way or waiting", async () => {
+  const steps = new Steps(new FairTurns(2));
+  const [a, b] = [
+    { client: "a", tenant: "" },
+    { client: "b", tenant: "" },
+  ];
+  const all = ["a1", "a2", "a3", "a4"].map((name) => steps.start(name, a));
+  all.push(steps.start("b1", b), steps.start("b2", b));
+  await steps.begun();
+  assert.deepEqual(steps.order, ["a1", "a2"]);
+  await steps.end("a1");
+  assert.deepEqual(steps.order.slice(2), ["b1"]);
+  // One each: whoever came first.
+  await steps.end("a2");
+  assert.deepEqual(steps.order.slice(3), ["a3"]);
+  await steps.end("b1");
+  assert.deepEqual(steps.order.slice(4), ["b2"]);
+  for (const name of ["a3", "b2", "a4"]) await steps.end(name);
+  await Promise.all(all);
+});
+
+test("a tenant has no more turns than it may, and no fewer for having many clients", async () => {
+  const turns = new FairTurns(3);
+  const steps = new Steps(turns);
+  const all = ["x1", "x2", "x3"].map((name) => steps.start(name, { client: name, tenant: "x", most: 2 }));
+  await steps.begun();
+  assert.deepEqual(steps.order, ["x1", "x2"]);
+  all.push(steps.start("y1", { client: "y", tenant: "y" }), steps.start("y2", { client: "y", tenant: "y" }));
+  await steps.begun();
+  assert.deepEqual(steps.order.slice(2), ["y1"]);
+  await steps.end("x1");
+  // x has one, y has one: x3 waited longer.
+  assert.deepEqual(steps.order.slice(3), ["x3"]);
+  assert.deepEqual([turns.running, turns.waiting], [3, 1]);
+  for (const name of ["x2", "x3", "y1", "y2"]) await steps.end(name);
+  await Promise.all(all);
+  assert.deepEqual([turns.running, turns.waiting], [0, 0]);
+});
+
+test("a step that fails or is cancelled gives its turn, or its place, to the next", async () => {
+  const turns = new FairTurns(1);
+  const steps = new Steps(turns);
+  const share = { client: "a", tenant: "" };
+  const failing = turns.of(share).use(NEVER, () => Promise.reject(new Error("it fails")));
+  const cancel = new AbortController();
+  const waiting = steps.start("waits", share, cancel.signal);
+  const last = steps.start("last", share);
+  cancel.abort(new Error("enough"));
+  await assert.rejects(failing, /it fails/);
+  await assert.rejects(waiting, /enough/);
+  await steps.end("last");
+  await last;
+  assert.deepEqual(steps.order, ["last"]);
+  assert.equal(turns.running, 0);
+});
