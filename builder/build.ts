@@ -275,7 +275,7 @@ function solverOf(
     layers: engine.layers,
     ...sandboxOf(engine, events),
     sources: inputs.loader(),
-    cacheMounts: engine.cacheMounts,
+    cacheMounts: caches?.mounts ?? engine.cacheMounts,
     facts: engine.records,
     readers: readersOf(targets),
     session: request.session,
@@ -304,8 +304,9 @@ function solverOf(
 
 /** An ordinary user runs steps inside a user namespace; what is known already, or runs nothing, needs none. What a namespace lacks is said in it. */
 async function enterNamespaceIfNeeded(parts: SolveParts): Promise<void> {
-  const { engine, targets } = parts;
+  const { engine, targets, caches } = parts;
   if (engine.privileged || !topological(targets).some((vertex) => vertex.op.kind === "exec")) return;
+  if (caches?.readsMounts(targets) === true) throw new NamespaceNeeded("reading a cache mount");
   const peek = solverOf(parts, () => {});
   if (!(await peek.isKnown(targets))) throw new NamespaceNeeded("running a step");
 }

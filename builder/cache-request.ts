@@ -20,7 +20,10 @@ export interface LocalCache {
 }
 
 /** Where results may be. */
-export type CacheFrom = RegistryCache | (LocalCache & { readonly digest?: Digest });
+export type CacheFrom = (RegistryCache | (LocalCache & { readonly digest?: Digest })) & {
+  /** "none": cache mounts that lie beside it are left there. */
+  readonly mounts?: "none" | "max";
+};
 
 /** What goes where. */
 export type CacheTo = ((RegistryCache | LocalCache) & CacheLook) | ({ readonly type: "inline" } & CacheFailure);
@@ -36,6 +39,8 @@ export interface CacheLook extends CacheFailure {
   readonly compression?: Compression;
   readonly level?: number;
   readonly forceCompression: boolean;
+  /** "max": the cache mounts of all steps are written beside it. */
+  readonly mounts: "none" | "max";
 }
 
 export interface CacheFailure {

@@ -14,6 +14,7 @@ await build({
     tsbuild: "src/main.ts",
     worker: "builder/layer/worker.ts",
     "local-worker": "builder/exporter/local-worker.ts",
+    "mounts-worker": "builder/cache/mounts/mounts-worker.ts",
   },
   outdir: "dist",
   outExtension: { ".js": ".cjs" },

@@ -147,17 +147,19 @@ class Reader {
 
   #readMounts(): void {
     this.#readAll("mounts", (name, path) => {
-      if (name.endsWith(".lock")) this.#other("records", this.#size.tree(path));
-      else this.#named(`mount/${name}`, path, "cache mount", "exec.cachemount");
+      // What content a mount has (ops/mount-directories.ts); it goes with the mount.
+      if (name.endsWith(".from")) this.#other("records", this.#size.tree(path));
+      else this.#named(`mount/${name}`, path, "cache mount", "exec.cachemount", [`${path}.from`]);
     });
   }
 
   /** Something that the ledger has under its own name. */
-  #named(item: ItemName, path: string, kind: ItemKind, type: ItemType): void {
+  #named(item: ItemName, path: string, kind: ItemKind, type: ItemType, companions: readonly string[] = []): void {
     const bytes = this.#measure(item, path);
     this.#account.set(item, { bytes, changedMs: statIfThere(path)?.mtimeMs ?? 0 });
     const id = item.slice(item.indexOf("/") + 1);
-    this.#add({ id, kind, type, bytes, paths: [path], locks: [item], mutable: kind !== "download" });
+    const paths = [path, ...companions];
+    this.#add({ id, kind, type, bytes, paths, locks: [item], mutable: kind !== "download" });
   }
 
   /** What was measured stays so until somebody has used it to write (`StoreSpace.landed`). */

@@ -53,14 +53,22 @@ export class LayerGuard {
   }
 
   #keep(layer: string, secrets: readonly KnownSecret[], found: readonly FoundString[]): void {
-    let first = 0;
-    for (const secret of secrets) {
-      const end = first + secret.forms.length;
-      const own = found.filter(({ string }) => string >= first && string < end);
-      this.#verdicts.keep(layer, secret, placesOf(own, secret));
-      first = end;
-    }
+    for (const { secret, places } of findingsIn(secrets, found)) this.#verdicts.keep(layer, secret, places);
   }
+}
+
+/** The places of each secret, also of those that were not found; `found` are places of all their forms, one after the other. */
+export function findingsIn(
+  secrets: readonly KnownSecret[],
+  found: readonly FoundString[],
+): { readonly secret: KnownSecret; readonly places: readonly LayerPlace[] }[] {
+  let first = 0;
+  return secrets.map((secret) => {
+    const end = first + secret.forms.length;
+    const own = found.filter(({ string }) => string >= first && string < end);
+    first = end;
+    return { secret, places: placesOf(own, secret) };
+  });
 }
 
 /** Each place once; also a name that holds the secret is not written down. */

@@ -2,32 +2,22 @@
 // one step alone, and of a `private` one each concurrent step gets its own. Which step uses one is known to all
 // processes by a flock(2) on the directory itself, which the kernel takes back when its holder dies.
 
-import {
-  chmodSync,
-  chownSync,
-  closeSync,
-  constants,
-  existsSync,
-  fstatSync,
-  mkdirSync,
-  openSync,
-  renameSync,
-  rmSync,
-  statSync,
-} from "node:fs";
+import { mkdirSync } from "node:fs";
 import { randomUUID } from "node:crypto";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { BytePath } from "../core/byte-path.ts";
 import { digestOf, hexOf } from "../core/digest.ts";
-import { BuildError, isErrno } from "../core/errors.ts";
-import type { StoreSpace } from "../core/space.ts";
-import { flock } from "../core/syscall.ts";
 import type { Ref } from "../snapshot/ref.ts";
+import type { DirectoryLock } from "./directory-lock.ts";
+import { lockDirectory } from "./directory-lock.ts";
+import type { MountDirectoriesOptions, MountsElsewhere } from "./mount-directories.ts";
+import { MountDirectories } from "./mount-directories.ts";
 
 export interface CacheMountRequest {
   readonly id: string;
   readonly sharing: "shared" | "private" | "locked";
+  /** The step cannot write there. */
+  readonly readonly: boolean;
   /** Of a directory that is made new. */
   readonly mode: number;
   readonly uid: number;
@@ -42,19 +32,13 @@ export interface CacheLease extends Disposable {
   readonly paths: readonly string[];
 }
 
-export interface CacheMountsOptions {
-  /** `<root>/tsbuild/mounts`. */
-  readonly directory: string;
-  /** On the same file system; swept when the process has died. */
-  readonly temporaryDirectory: string;
-  readonly space: StoreSpace;
-  readonly privileged: boolean;
-  /** Fills a new directory with what `from` holds. */
-  readonly fill: (
-    from: { readonly ref: Ref; readonly selector: BytePath },
-    directory: string,
-    signal: AbortSignal,
-  ) => Promise<void>;
+/** A mount that is read as a whole, as its steps have left it. Disposing it gives it back. */
+export interface ReadMount extends Disposable {
+  readonly path: string;
+  /** Which content it has, unless a step has had it since that was known. */
+  readonly version: string | undefined;
+  /** Says which content it turned out to have; nothing happens where a step has begun to use it meanwhile. */
+  settle(version: string): void;
 }
 
 const LONGEST_WAIT_MS = 50;
@@ -62,10 +46,17 @@ const STRICTEST: readonly CacheMountRequest["sharing"][] = ["locked", "private",
 
 /** Hands out the cache directories of one store. */
 export class CacheMounts {
-  readonly #options: CacheMountsOptions;
+  readonly #options: MountDirectoriesOptions;
+  readonly #directories: MountDirectories;
 
-  constructor(options: CacheMountsOptions) {
+  constructor(options: MountDirectoriesOptions) {
     this.#options = options;
+    this.#directories = new MountDirectories(options);
+  }
+
+  /** The same directories, for a build that names caches elsewhere. */
+  with(elsewhere: MountsElsewhere): CacheMounts {
+    return new CacheMounts({ ...this.#options, elsewhere });
   }
 
   /**
@@ -75,12 +66,13 @@ export class CacheMounts {
   async acquire(requests: readonly CacheMountRequest[], signal: AbortSignal): Promise<CacheLease> {
     using undo = new DisposableStack();
     mkdirSync(this.#options.directory, { recursive: true });
-    const names = requests.map(nameOf);
+    const names = requests.map(mountName);
     const paths = new Map<string, string>();
     for (const name of [...new Set(names)].toSorted()) {
       const same = requests.filter((_, number) => names[number] === name);
       const [request] = same.toSorted((a, b) => STRICTEST.indexOf(a.sharing) - STRICTEST.indexOf(b.sharing));
-      if (request !== undefined) paths.set(name, await this.#take(name, request, undo, signal));
+      const readonly = same.every((one) => one.readonly);
+      if (request !== undefined) paths.set(name, await this.#take(name, { ...request, readonly }, undo, signal));
     }
     const held = undo.move();
     return {
@@ -89,88 +81,83 @@ export class CacheMounts {
     };
   }
 
+  /**
+   * A mount to be read. Waits for steps that have it for themselves; those that share it go on, and whoever reads has to
+   * find out whether they wrote. Undefined when there is none.
+   */
+  async read(name: string, signal: AbortSignal): Promise<ReadMount | undefined> {
+    const directories = this.#directories;
+    const path = directories.pathOf(name);
+    this.#options.space.hold(`mount/${name}`);
+    const lock = await waitForLock(path, "shared", signal);
+    if (lock === "gone") return undefined;
+    const version = directories.versionOf(name);
+    // Who has had it since shows by this having gone.
+    const mark = version ?? `reading ${randomUUID()}`;
+    directories.setVersion(name, mark);
+    return {
+      path,
+      version,
+      settle: (found) => {
+        if (lock.upgrade() && directories.versionOf(name) === mark) directories.setVersion(name, found);
+      },
+      [Symbol.dispose]: () => {
+        if (version === undefined && directories.versionOf(name) === mark) directories.setVersion(name, undefined);
+        lock[Symbol.dispose]();
+      },
+    };
+  }
+
   async #take(name: string, request: CacheMountRequest, undo: DisposableStack, signal: AbortSignal): Promise<string> {
-    for (let [number, wait] = [0, 1]; ;) {
+    for (let number = 0; ;) {
       signal.throwIfAborted();
-      const path = await this.#directory(number === 0 ? name : `${name}.${number}`, request, signal);
-      const lock = lockDirectory(path, request.sharing === "shared" ? "shared" : "exclusive");
+      const own = number === 0 ? name : `${name}.${number}`;
+      const path = await this.#directories.prepare(own, request, signal);
+      const kind = request.sharing === "shared" ? "shared" : "exclusive";
+      const lock = request.sharing === "locked" ? await waitForLock(path, kind, signal) : lockDirectory(path, kind);
       if (lock === "gone") continue;
       if (lock !== "held") {
         undo.use(lock);
+        if (!request.readonly) this.#isWritten(own, undo);
         return path;
       }
-      if (request.sharing === "locked") {
-        await sleep(wait, undefined, { signal });
-        wait = Math.min(LONGEST_WAIT_MS, wait * 2);
-      } else number += 1;
+      number += 1;
     }
   }
 
-  async #directory(name: string, request: CacheMountRequest, signal: AbortSignal): Promise<string> {
-    const path = join(this.#options.directory, name);
-    const { space } = this.#options;
-    space.hold(`mount/${name}`);
-    space.label(`mount/${name}`, `cached mount with id ${request.id}`);
-    // The step will write there.
-    space.landed(`mount/${name}`);
-    if (existsSync(path)) return path;
-    const made = join(this.#options.temporaryDirectory, randomUUID());
-    mkdirSync(made);
-    try {
-      if (request.from === undefined) {
-        if (this.#options.privileged) chownSync(made, request.uid, request.gid);
-        chmodSync(made, request.mode);
-      } else {
-        await this.#options.fill(request.from, made, signal);
-      }
-      renameSync(made, path);
-    } catch (error) {
-      rmSync(made, { recursive: true, force: true });
-      if (!isErrno(error, "ENOTEMPTY", "EEXIST")) throw error; // another step was faster: theirs is as good
-    }
-    return path;
+  /** From now until it is given back nobody knows what is in it; whoever reads it meanwhile sees by the end that it was written to. */
+  #isWritten(name: string, undo: DisposableStack): void {
+    const forget = (): void => this.#directories.setVersion(name, undefined);
+    forget();
+    undo.defer(forget);
   }
 }
 
-function nameOf(request: CacheMountRequest): string {
+async function waitForLock(
+  path: string,
+  kind: "shared" | "exclusive",
+  signal: AbortSignal,
+): Promise<DirectoryLock | "gone"> {
+  for (let wait = 1; ; wait = Math.min(LONGEST_WAIT_MS, wait * 2)) {
+    signal.throwIfAborted();
+    const lock = lockDirectory(path, kind);
+    if (lock !== "held") return lock;
+    await sleep(wait, undefined, { signal });
+  }
+}
+
+/** The name of a mount's directory: the same in every store where it begins alike. */
+export function mountName(request: Pick<CacheMountRequest, "id" | "mode" | "uid" | "gid" | "from">): string {
   return hexOf(digestOf(JSON.stringify([request.id, beginningOf(request)])));
 }
 
 /** With the id, what a cache directory starts as says which one it is, as in BuildKit. */
-function beginningOf({ from, mode, uid, gid }: CacheMountRequest): readonly unknown[] | null {
+function beginningOf({
+  from,
+  mode,
+  uid,
+  gid,
+}: Pick<CacheMountRequest, "mode" | "uid" | "gid" | "from">): readonly unknown[] | null {
   if (from !== undefined) return [from.selector, from.ref.layers.map((layer) => layer.id)];
   return mode === 0o755 && uid === 0 && gid === 0 ? null : [mode, uid, gid];
-}
-
-/** A lock on a directory; "held" when another has it, "gone" when the directory was taken away meanwhile. */
-function lockDirectory(path: string, kind: "shared" | "exclusive"): Disposable | "held" | "gone" {
-  let fd: number;
-  try {
-    fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
-  } catch (error) {
-    if (isErrno(error, "ENOENT")) return "gone";
-    throw noLock(path, error);
-  }
-  let result: Disposable | "held" | "gone" = "held";
-  try {
-    if (flock(fd, kind, { wait: false }))
-      result = isStill(path, fd) ? { [Symbol.dispose]: () => closeSync(fd) } : "gone";
-  } catch (error) {
-    throw noLock(path, error);
-  } finally {
-    if (typeof result === "string") closeSync(fd);
-  }
-  return result;
-}
-
-function isStill(path: string, fd: number): boolean {
-  const there = statSync(path, { throwIfNoEntry: false });
-  return there?.ino === fstatSync(fd).ino;
-}
-
-function noLock(path: string, cause: unknown): BuildError {
-  return new BuildError("STORE", `cannot lock the cache mount "${path}": ${(cause as Error).message}`, {
-    cause,
-    hint: "the store must lie on a file system with flock(2)",
-  });
 }

@@ -117,11 +117,7 @@ async function cacheMounts(
   const mounts = op.mounts.filter((mount) => mount.type === "cache");
   if (mounts.length === 0) return new Map();
   const requests: CacheMountRequest[] = [];
-  for (const mount of mounts) {
-    const input = inputs[mount.input];
-    const from = input === undefined ? undefined : { ref: await input.ref(signal), selector: cleaned(mount.selector) };
-    requests.push({ ...mount, from });
-  }
+  for (const mount of mounts) requests.push({ ...mount, from: await seedOf(mount, inputs[mount.input], signal) });
   const { paths } = undo.use(await context.cacheMounts.acquire(requests, signal));
   const specs = new Map<ExecMount, MountSpec>();
   for (const [number, mount] of mounts.entries()) {
@@ -129,6 +125,15 @@ async function cacheMounts(
     specs.set(mount, { kind: "bind", source: paths[number] ?? "", target, readonly });
   }
   return specs;
+}
+
+/** What a cache mount begins with. */
+export async function seedOf(
+  mount: CacheMount,
+  input: OpResult | undefined,
+  signal: AbortSignal,
+): Promise<CacheMountRequest["from"]> {
+  return input === undefined ? undefined : { ref: await input.ref(signal), selector: cleaned(mount.selector) };
 }
 
 async function secretMount(

@@ -16,11 +16,13 @@ export interface CacheSpec<T> {
   readonly insecureRegistry: string | undefined;
 }
 
-const LOOK_KEYS = ["mode", "ignore-error", "compression", "compression-level", "force-compression"];
+const LOOK_KEYS = ["mode", "ignore-error", "compression", "compression-level", "force-compression", "mounts"];
 const FORM_KEYS = ["image-manifest", "oci-mediatypes"];
+/** Whether cache mounts travel with a cache. */
+const MOUNTS = ["none", "max"] as const;
 const FROM_KEYS = {
-  registry: ["ref", "registry.insecure"],
-  local: ["src", "tag", "digest"],
+  registry: ["ref", "registry.insecure", "mounts"],
+  local: ["src", "tag", "digest", "mounts"],
 } as const;
 const TO_KEYS = {
   registry: ["ref", "registry.insecure", ...LOOK_KEYS, ...FORM_KEYS],
@@ -31,14 +33,16 @@ const TO_KEYS = {
 /** Reads one `--cache-from`. Throws `USAGE`, `UNSUPPORTED`. */
 export function parseCacheFrom(text: string): CacheSpec<CacheFrom> {
   const attributes = read(text, "--cache-from", FROM_KEYS);
+  const mounts = attributes.choice("mounts", MOUNTS);
+  const more = mounts === undefined ? {} : { mounts };
   switch (attributes.type) {
     case "registry":
-      return attributes.inRegistry((reference) => ({ type: "registry", reference }));
+      return attributes.inRegistry((reference) => ({ type: "registry", reference, ...more }));
     case "local": {
       const tag = attributes.text("tag");
       const digest = attributes.digest();
       const path = resolve(attributes.required("src"));
-      return plain({ type: "local", path, ...(tag && { tag }), ...(digest && { digest }) });
+      return plain({ type: "local", path, ...(tag && { tag }), ...(digest && { digest }), ...more });
     }
   }
 }
@@ -79,6 +83,7 @@ function lookOf(attributes: Attributes<string>): CacheLook {
     ...(compression === undefined && level === undefined ? {} : { compression: compression ?? "gzip" }),
     ...(level === undefined ? {} : { level }),
     forceCompression: attributes.boolean("force-compression") ?? false,
+    mounts: attributes.choice("mounts", MOUNTS) ?? "none",
   };
 }
 

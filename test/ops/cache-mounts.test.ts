@@ -35,7 +35,7 @@ function request(
   sharing: CacheMountRequest["sharing"],
   more: Partial<CacheMountRequest> = {},
 ): CacheMountRequest {
-  return { id, sharing, mode: 0o755, uid: 0, gid: 0, from: undefined, ...more };
+  return { id, sharing, readonly: false, mode: 0o755, uid: 0, gid: 0, from: undefined, ...more };
 }
 
 async function isWaiting(promise: Promise<unknown>): Promise<boolean> {

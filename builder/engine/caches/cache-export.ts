@@ -18,6 +18,7 @@ import { formatReference, parseReference } from "../../core/reference.ts";
 import type { Engine } from "../../engine.ts";
 import type { Vertex } from "../../graph/vertex.ts";
 import { partsOf, told } from "../internal-steps.ts";
+import type { OutputGuard } from "../secrets/output-guard.ts";
 import type { OpResult } from "../../ops/result.ts";
 import { RefResult } from "../../ops/result.ts";
 import { registryOptions } from "../../registry-options.ts";
@@ -38,7 +39,7 @@ export interface SolvedBuild {
   /** A vertex's result, if it is known; runs nothing. */
   readonly known: (vertex: Vertex) => Promise<OpResult | undefined>;
   /** Refuses layers that hold a secret. */
-  readonly guard?: { checkLayer(layer: StoredLayer, step: string, signal: AbortSignal): Promise<void> } | undefined;
+  readonly guard?: Pick<OutputGuard, "checkLayer" | "beginMount"> | undefined;
   /** How the blobs of the build are made. */
   readonly blobs: BlobOptions;
   readonly signal: AbortSignal;
@@ -48,21 +49,47 @@ type PlacedCache = Extract<CacheTo, { readonly type: "registry" | "local" }>;
 
 /** Writes every cache that is asked for. One that cannot be written is a warning, unless `ignoreError` says otherwise. */
 export async function exportCaches(build: SolvedBuild): Promise<void> {
-  const { request, signal } = build;
+  const { request } = build;
   for (const [number, spec] of (request.cacheTo ?? []).entries()) {
     if (spec.type === "inline") continue;
-    try {
-      const vertex = digestOf(`export cache ${number}`);
-      await told(request, nameOf(spec), () => exportCache(build, spec, vertex), vertex);
-    } catch (error) {
-      signal.throwIfAborted();
-      if (!spec.ignoreError || (error instanceof BuildError && error.code === "SECRET_IN_RESULT")) throw error;
-      request.events({
-        kind: "warning",
-        message: `the cache was not written to ${placeOf(spec)}: ${asBuildError(error).message}`,
-      });
-    }
+    const vertex = digestOf(`export cache ${number}`);
+    await tolerated(build, spec, "the cache was", () =>
+      told(request, `exporting cache to ${kindOf(spec)}`, () => exportCache(build, spec, vertex), vertex),
+    );
+    if (spec.mounts === "max")
+      await tolerated(build, spec, "the cache mounts were", () => sendMounts(build, spec, number));
   }
+}
+
+async function tolerated(
+  { request, signal }: SolvedBuild,
+  spec: PlacedCache,
+  what: string,
+  work: () => Promise<void>,
+): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!spec.ignoreError || (error instanceof BuildError && error.code === "SECRET_IN_RESULT")) throw error;
+    const message = `${what} not written to ${placeOf(spec)}: ${asBuildError(error).message}`;
+    request.events({ kind: "warning", message });
+  }
+}
+
+async function sendMounts(build: SolvedBuild, spec: PlacedCache, number: number): Promise<void> {
+  const { request } = build;
+  const { exportMounts } = await import("./mount-export.ts");
+  const vertex = digestOf(`export cache mounts ${number}`);
+  await told(
+    request,
+    `exporting cache mounts to ${kindOf(spec)}`,
+    async () => {
+      await using sink = await openSink(spec, request);
+      await exportMounts(build, spec, sink, partsOf(request, vertex));
+    },
+    vertex,
+  );
 }
 
 async function exportCache(build: SolvedBuild, spec: PlacedCache, vertex: Digest): Promise<void> {
@@ -171,8 +198,8 @@ function tagOf(spec: PlacedCache): string {
   return (spec.type === "local" ? spec.tag : parseReference(spec.reference).tag) ?? "latest";
 }
 
-function nameOf(spec: PlacedCache): string {
-  return spec.type === "local" ? "exporting cache to client directory" : "exporting cache to registry";
+function kindOf(spec: PlacedCache): string {
+  return spec.type === "local" ? "client directory" : "registry";
 }
 
 function placeOf(spec: PlacedCache): string {

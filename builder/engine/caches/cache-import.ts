@@ -49,8 +49,8 @@ function named(spec: CacheFrom, request: BuildRequest): NamedCache {
         },
       };
     case "local": {
-      const { path, digest, tag = "latest" } = spec;
-      const choice = digest === undefined ? { tag } : { digest };
+      const { path, digest, tag } = spec;
+      const choice = digest !== undefined ? { digest } : tag === undefined ? {} : { ref: tag };
       return { name: `"${path}"`, open: async () => cacheOf(await openOciLayout(path, choice)) };
     }
   }

@@ -6,6 +6,10 @@ import type { VertexKeys } from "../../cache/buildkit/vertex-keys.ts";
 import type { Engine } from "../../engine.ts";
 import type { ImportedResults } from "./imported-results.ts";
 import type { InputLoader } from "../contexts/inputs.ts";
+import { ImportedMounts } from "./imported-mounts.ts";
+import type { CacheMounts } from "../../ops/cache-mounts.ts";
+import type { Vertex } from "../../graph/vertex.ts";
+import { topological } from "../../graph/vertex.ts";
 import type { Outcome } from "../outputs/outputs.ts";
 import type { SolvedBuild } from "./cache-export.ts";
 import type { BuildRequest } from "../../request.ts";
@@ -15,17 +19,28 @@ export class RemoteCaches implements AsyncDisposable {
   readonly #keys: VertexKeys;
   /** Results of caches that were named. */
   readonly imported: ImportedResults | undefined;
+  /** The store's cache mounts, and those of caches that were named. */
+  readonly mounts: CacheMounts;
+  readonly #importedMounts: ImportedMounts;
 
   constructor(engine: Engine, request: BuildRequest, inputs: InputLoader, signal: AbortSignal) {
     this.#request = request;
     this.#keys = vertexKeys(inputs);
     const isAsked = (request.cacheFrom ?? []).length > 0;
     this.imported = isAsked ? importedResults(engine, request, inputs, this.#keys, signal) : undefined;
+    this.#importedMounts = new ImportedMounts(engine, request, signal);
+    this.mounts = isAsked ? engine.cacheMounts.with(this.#importedMounts) : engine.cacheMounts;
   }
 
   /** Whether a blob turned out not to be what its cache promised: then the build is not at fault. */
   get hasBroken(): boolean {
     return this.imported?.hasBroken ?? false;
+  }
+
+  /** Whether cache mounts of these vertices are to be written somewhere. */
+  readsMounts(targets: readonly Vertex[]): boolean {
+    if (!(this.#request.cacheTo ?? []).some((spec) => spec.type !== "inline" && spec.mounts === "max")) return false;
+    return topological(targets).some(({ op }) => op.kind === "exec" && op.mounts.some(({ type }) => type === "cache"));
   }
 
   /** Does the work again, without the blobs that turned out to be broken. */
@@ -54,5 +69,6 @@ export class RemoteCaches implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.imported?.[Symbol.asyncDispose]();
+    await this.#importedMounts[Symbol.asyncDispose]();
   }
 }

@@ -7,8 +7,10 @@ import { BuildError } from "../../core/errors.ts";
 import type { HistoryEntry } from "../../core/image-config.ts";
 import type { Attestation } from "../../exporter/attestations.ts";
 import { DocumentSearch } from "../../guard/documents.ts";
+import { findingsIn } from "../../guard/layer-guard.ts";
 import type { LayerGuard } from "../../guard/layer-guard.ts";
 import type { LayerPlace } from "../../guard/verdicts.ts";
+import type { FoundString } from "../../layer/jobs.ts";
 import { told } from "../internal-steps.ts";
 import { viewOf } from "../../ops/result.ts";
 import type { Outcome } from "../outputs/outputs.ts";
@@ -22,6 +24,13 @@ interface Leak {
   readonly name: string;
   readonly place: string;
   readonly location?: SourceLocation | undefined;
+}
+
+/** The search for secrets in one cache mount. */
+export interface MountSearch {
+  readonly strings: readonly Uint8Array[];
+  /** Why the mount may not travel where some of them stand in it. */
+  refusal(found: readonly FoundString[]): BuildError;
 }
 
 /** The guard of one build's outputs. */
@@ -58,6 +67,21 @@ export class OutputGuard {
   /** Looks through a layer that is to go elsewhere with a cache; `step`: the name of the one that made it. Throws `SECRET_IN_RESULT`. */
   async checkLayer(layer: StoredLayer, step: string, signal: AbortSignal): Promise<void> {
     this.#refuse(await this.#inLayer(layer, { step }, signal));
+  }
+
+  /** The search through a cache mount that is to go elsewhere; undefined when there is nothing to look for. */
+  beginMount(id: string): MountSearch | undefined {
+    const secrets = this.#layers.secrets.filter((secret) => !this.#allowed.has(secret.id));
+    if (secrets.length === 0) return undefined;
+    return {
+      strings: secrets.flatMap(({ forms }) => forms),
+      refusal: (found) => {
+        const places = findingsIn(secrets, found).flatMap(({ secret: { id: secret, name }, places: all }) =>
+          all.map((place) => ({ id: secret, name, place: `${placeText(place)} of the cache mount "${id}"` })),
+        );
+        return this.#refusal(places) ?? new BuildError("SECRET_IN_RESULT", `a secret is in the cache mount "${id}"`);
+      },
+    };
   }
 
   /** Looks through a document that is to be written. Throws `SECRET_IN_RESULT`. */
@@ -164,9 +188,14 @@ export class OutputGuard {
   }
 
   #refuse(leaks: readonly Leak[]): void {
+    const refusal = this.#refusal(leaks);
+    if (refusal !== undefined) throw refusal;
+  }
+
+  #refusal(leaks: readonly Leak[]): BuildError | undefined {
     const refused = leaks.filter(({ id }) => !this.#allowed.has(id));
     const [first, ...others] = refused;
-    if (first === undefined) return;
+    if (first === undefined) return undefined;
     const ids = [...new Set(refused.map(({ id }) => id))];
     const more = others.slice(0, MOST_TOLD).map(({ name, place }) => `also: ${name} in ${place}`);
     const left = others.length - more.length;
@@ -175,7 +204,7 @@ export class OutputGuard {
       ...(left > 0 ? [`and in ${left} more places`] : []),
       `nothing was written; where it is meant to be there: ${ids.map((id) => `--allow-secret-in-image=${id}`).join(" ")}`,
     ];
-    throw new BuildError("SECRET_IN_RESULT", `${first.name} is in ${first.place}`, {
+    return new BuildError("SECRET_IN_RESULT", `${first.name} is in ${first.place}`, {
       hint: hint.join("\n"),
       location: first.location,
     });
