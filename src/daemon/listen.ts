@@ -137,7 +137,10 @@ async function listenTcp(hostPort: string, options: ListenOptions, take: TakeCon
   return { address: `tcp://${shown}:${actual}`, [Symbol.asyncDispose]: () => closed(server) };
 }
 
-/** Clients need not say which protocol they speak (ALPN): buildx does not. */
+/**
+ * Clients need not say which protocol they speak (ALPN): buildx does not. Those that speak both (browsers) mean pages,
+ * and those are HTTP/1.1's.
+ */
 async function tlsServer(files: TlsFiles, take: TakeConnection): Promise<Server> {
   const read = async (path: string): Promise<Buffer> => {
     try {
@@ -152,7 +155,7 @@ async function tlsServer(files: TlsFiles, take: TakeConnection): Promise<Server>
       key: await read(files.key),
       ...(files.ca === undefined ? {} : { ca: await read(files.ca), requestCert: true, rejectUnauthorized: true }),
       minVersion: "TLSv1.2",
-      ALPNProtocols: ["h2"],
+      ALPNCallback: ({ protocols }) => ["http/1.1", "h2"].find((one) => protocols.includes(one)),
     });
     server.on("secureConnection", take);
     server.on("tlsClientError", () => undefined); // a stranger: the handshake told it why

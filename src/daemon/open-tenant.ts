@@ -7,6 +7,10 @@ import { GrpcServer } from "../api/grpc/server.ts";
 import { Jobs } from "./control/jobs.ts";
 import { controlHandlers } from "./control/service.ts";
 import type { ControlWorld } from "./control/service.ts";
+import { dockerRoutes } from "./docker/routes.ts";
+import { upgradeRoutes } from "./docker/upgrades.ts";
+import { Protocols } from "./http/protocol.ts";
+import { HttpServer } from "./http/server.ts";
 import type { SessionWatch } from "./session/sessions.ts";
 import { Sessions } from "./session/sessions.ts";
 import type { DaemonSettings } from "./settings.ts";
@@ -35,6 +39,14 @@ export async function openTenant(settings: DaemonSettings, shared: SharedWorld):
   const sessions = new Sessions(shared.patienceMs, shared.sessionWatch);
   const world: ControlWorld = { ...shared, settings, jobs, sessions, places: clientFolders(settings.root) };
   const server = new GrpcServer(controlHandlers(world));
+  const http = new HttpServer(
+    { routes: dockerRoutes(world), upgrades: upgradeRoutes(server, sessions) },
+    shared.stopped,
+  );
+  const protocols = new Protocols({
+    http2: (connection) => server.accept(connection),
+    http1: (connection) => http.accept(connection),
+  });
   return {
     settings,
     get running() {
@@ -43,9 +55,10 @@ export async function openTenant(settings: DaemonSettings, shared: SharedWorld):
     get sessions() {
       return sessions.size;
     },
-    accept: (connection) => server.accept(connection),
+    accept: (connection) => protocols.accept(connection),
     stop: async () => {
-      await server.stop();
+      protocols[Symbol.dispose]();
+      await Promise.all([server.stop(), http.stop()]);
       jobs.forgetAll();
     },
   };

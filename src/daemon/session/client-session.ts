@@ -6,6 +6,11 @@ import type { Metadata } from "../../api/grpc/metadata.ts";
 
 const PREFIX = "x-docker-expose-session";
 
+/** The id that a client gives its session; "" where it says none. */
+export function sessionIdOf(metadata: Metadata): string {
+  return metadata.get(`${PREFIX}-uuid`) ?? "";
+}
+
 /** An open session. Disposing it ends the connection; calls under way fail as unavailable. */
 export class ClientSession implements Disposable {
   readonly id: string;
@@ -15,7 +20,7 @@ export class ClientSession implements Disposable {
   readonly #methods: ReadonlySet<string>;
 
   constructor(metadata: Metadata, connection: Duplex) {
-    this.id = metadata.get(`${PREFIX}-uuid`) ?? "";
+    this.id = sessionIdOf(metadata);
     this.sharedKey = metadata.get(`${PREFIX}-sharedkey`) ?? "";
     this.#methods = new Set(metadata.all(`${PREFIX}-grpc-method`).map((name) => name.toLowerCase()));
     this.client = new GrpcClient(connection);

@@ -1,9 +1,11 @@
 // The sessions that are open, by their id. A build may ask for one that is still on its way.
 
 import { once } from "node:events";
+import type { Duplex } from "node:stream";
+import type { Metadata } from "../../api/grpc/metadata.ts";
 import { CODE, RpcError } from "../../api/grpc/status.ts";
 import type { ServerCall } from "../../api/grpc/server.ts";
-import { ClientSession } from "./client-session.ts";
+import { ClientSession, sessionIdOf } from "./client-session.ts";
 import type { Carrier } from "../../api/grpc/tunnel.ts";
 import { tunnel } from "../../api/grpc/tunnel.ts";
 
@@ -42,18 +44,26 @@ export class Sessions {
     return this.#open.size;
   }
 
-  /** Holds a session open for as long as its client wants it. */
+  /** Holds a session open that is carried in a call, for as long as its client wants it. */
   async hold(call: ServerCall): Promise<void> {
-    const connection = tunnel(counted(call, this.#watch));
+    await this.holdOn(tunnel(counted(call, this.#watch)), call.metadata, () => call.start());
+  }
+
+  /**
+   * Holds a session open on a connection for as long as its client wants it; `ready` is called when it is open. Throws
+   * `RpcError` before that alone, and has not touched the connection then.
+   */
+  async holdOn(connection: Duplex, metadata: Metadata, ready: () => void): Promise<void> {
+    const id = sessionIdOf(metadata);
+    if (id === "") throw new RpcError(CODE.invalidArgument, "the session has no id");
+    if (this.#open.has(id)) throw new RpcError(CODE.alreadyExists, `session ${id} is open already`);
     const closed = once(connection, "close").catch(() => undefined);
     connection.on("error", () => undefined); // "close" follows
-    using session = new ClientSession(call.metadata, connection);
-    if (session.id === "") throw new RpcError(CODE.invalidArgument, "the session has no id");
-    if (this.#open.has(session.id)) throw new RpcError(CODE.alreadyExists, `session ${session.id} is open already`);
+    using session = new ClientSession(metadata, connection);
     this.#open.set(session.id, session);
     this.#watch.began(session.id);
     try {
-      call.start();
+      ready();
       for (const take of this.#waiting.get(session.id) ?? []) take(session);
       const ended = new Promise((resolve) => connection.once("end", resolve));
       await Promise.race([closed, ended]);

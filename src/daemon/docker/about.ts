@@ -1,0 +1,101 @@
+// What docker's clients ask first: whether somebody is there, which version of the API he speaks, what machine it is.
+
+import { availableParallelism, hostname, release, totalmem, type } from "node:os";
+import type { ServerResponse } from "node:http";
+import { hostPlatform } from "../../../builder/core/platform.ts";
+import { listImages } from "../../../builder/images.ts";
+import { VERSION } from "../../version.ts";
+import { sendBytes, sendJson } from "../http/answer.ts";
+import type { Route } from "../http/router.ts";
+import type { DaemonSettings } from "../settings.ts";
+
+/** Of docker 28.5, whose command line all of this was tried with. */
+const API_VERSION = "1.51";
+/** Oldest that its clients may speak. */
+const MIN_API_VERSION = "1.24";
+/** `docker build` goes through BuildKit's API, which this is. */
+const BUILDER_VERSION = "2";
+
+/** The routes about the daemon itself. */
+export function aboutRoutes(settings: DaemonSettings): readonly Route[] {
+  return [
+    { method: "GET", pattern: "/_ping", handler: async (_, response) => ping(response) },
+    { method: "GET", pattern: "/version", handler: async (_, response) => sendJson(response, 200, version()) },
+    {
+      method: "GET",
+      pattern: "/info",
+      handler: async (_, response) => sendJson(response, 200, await info(settings)),
+    },
+    // Nothing happens here but builds, and those are told of in their own streams: it is open, and says nothing.
+    { method: "GET", pattern: "/events", handler: async ({ signal }, response) => silence(response, signal) },
+  ];
+}
+
+async function ping(response: ServerResponse): Promise<void> {
+  response.setHeader("Api-Version", API_VERSION);
+  response.setHeader("Builder-Version", BUILDER_VERSION);
+  response.setHeader("Docker-Experimental", "false");
+  response.setHeader("Ostype", hostPlatform().os);
+  response.setHeader("Swarm", "inactive");
+  response.setHeader("Cache-Control", "no-cache, no-store, must-revalidate");
+  sendBytes(response, 200, "text/plain; charset=utf-8", Buffer.from("OK"));
+}
+
+function version(): object {
+  const { os, architecture } = hostPlatform();
+  return {
+    Platform: { Name: "tsbuild" },
+    Version: VERSION,
+    ApiVersion: API_VERSION,
+    MinAPIVersion: MIN_API_VERSION,
+    Os: os,
+    Arch: architecture,
+    KernelVersion: release(),
+    Components: [
+      { Name: "tsbuild", Version: VERSION, Details: { ApiVersion: API_VERSION, Os: os, Arch: architecture } },
+    ],
+  };
+}
+
+async function info({ root }: DaemonSettings): Promise<object> {
+  return {
+    ID: "tsbuild",
+    Name: hostname(),
+    ServerVersion: VERSION,
+    OSType: hostPlatform().os,
+    Architecture: MACHINES.get(hostPlatform().architecture) ?? hostPlatform().architecture,
+    OperatingSystem: type(),
+    KernelVersion: release(),
+    NCPU: availableParallelism(),
+    MemTotal: totalmem(),
+    DockerRootDir: root,
+    Driver: "tsbuild",
+    // By this clients know that manifests are kept, and indexes, and offer what needs them.
+    DriverStatus: [["driver-type", "io.containerd.snapshotter.v1"]],
+    Images: (await listImages(root)).length,
+    Containers: 0,
+    ContainersRunning: 0,
+    ContainersPaused: 0,
+    ContainersStopped: 0,
+    ExperimentalBuild: false,
+    IndexServerAddress: "https://index.docker.io/v1/",
+    Swarm: { LocalNodeState: "inactive" },
+    Plugins: {},
+    SecurityOptions: [],
+    Warnings: [],
+  };
+}
+
+/** As uname(1) has them. */
+const MACHINES: ReadonlyMap<string, string> = new Map([
+  ["amd64", "x86_64"],
+  ["arm64", "aarch64"],
+]);
+
+async function silence(response: ServerResponse, signal: AbortSignal): Promise<void> {
+  response.writeHead(200, { "Content-Type": "application/json" });
+  response.flushHeaders();
+  if (!signal.aborted)
+    await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+  response.end();
+}

@@ -1,0 +1,34 @@
+// The Docker Engine API, as much of it as building images and keeping them needs. What it has beside that is answered
+// with a sentence.
+
+import type { Route } from "../http/router.ts";
+import { HttpError } from "../http/answer.ts";
+import type { DaemonSettings } from "../settings.ts";
+import { aboutRoutes } from "./about.ts";
+
+/** What the routes work with. */
+export interface DockerWorld {
+  readonly settings: DaemonSettings;
+}
+
+/** Every route of the Engine API. */
+export function dockerRoutes({ settings }: DockerWorld): readonly Route[] {
+  return [...aboutRoutes(settings), ...notOffered()];
+}
+
+/** What docker has and a builder of images has not. */
+const ELSEWHERE = [
+  ...["containers", "networks", "volumes", "exec", "plugins"],
+  ...["swarm", "nodes", "services", "tasks", "secrets", "configs"],
+];
+
+function notOffered(): readonly Route[] {
+  return ELSEWHERE.flatMap((what) =>
+    [`/${what}`, `/${what}/{rest...}`].map((pattern) => ({
+      method: "*",
+      pattern,
+      handler: () =>
+        Promise.reject(new HttpError(501, `tsbuild builds and keeps images: it does not offer docker's ${what}`)),
+    })),
+  );
+}

@@ -1,0 +1,33 @@
+// Connections of docker's clients that turn to HTTP/2: BuildKit's API, and the sessions of its clients.
+
+import type { Duplex } from "node:stream";
+import type { GrpcServer } from "../../api/grpc/server.ts";
+import { Metadata } from "../../api/grpc/metadata.ts";
+import type { UpgradeRoute } from "../http/router.ts";
+import type { Sessions } from "../session/sessions.ts";
+
+const PROTOCOL = "h2c";
+
+/** `/grpc` and `/session`. */
+export function upgradeRoutes(grpc: GrpcServer, sessions: Sessions): readonly UpgradeRoute[] {
+  return [
+    {
+      path: "/grpc",
+      protocol: PROTOCOL,
+      handler: async (_, connection) => {
+        switchProtocol(connection);
+        grpc.accept(connection);
+      },
+    },
+    {
+      path: "/session",
+      protocol: PROTOCOL,
+      handler: ({ rawHeaders }, connection) =>
+        sessions.holdOn(connection, new Metadata(rawHeaders), () => switchProtocol(connection)),
+    },
+  ];
+}
+
+function switchProtocol(connection: Duplex): void {
+  connection.write(`HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: ${PROTOCOL}\r\n\r\n`);
+}

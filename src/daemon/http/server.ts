@@ -1,0 +1,149 @@
+// The serving side of HTTP/1.1, on connections that somebody else accepts: finds who answers, and makes an error of what
+// goes wrong, whatever it is.
+
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import { createServer, STATUS_CODES } from "node:http";
+import type { Duplex } from "node:stream";
+import type { Socket } from "node:net";
+import { HttpError, httpErrorOf, sendJson } from "./answer.ts";
+import type { HttpRequest, Route, UpgradeRoute } from "./router.ts";
+import { Router, withoutVersion } from "./router.ts";
+
+/** What docker's clients send with a build is as long as the list of registries that the person is logged in to. */
+const HEADER_BYTES = 1 << 20;
+const HEADERS_MS = 30_000;
+
+export interface HttpPlaces {
+  readonly routes: readonly Route[];
+  readonly upgrades: readonly UpgradeRoute[];
+}
+
+export class HttpServer {
+  readonly #router: Router;
+  readonly #upgrades: readonly UpgradeRoute[];
+  readonly #server: Server;
+  readonly #connections = new Set<Duplex>();
+  readonly #work = new Set<Promise<void>>();
+  readonly #stopped: AbortSignal;
+
+  /** `stopped` is aborted when requests under way are to be given up. */
+  constructor({ routes, upgrades }: HttpPlaces, stopped: AbortSignal) {
+    this.#router = new Router(routes);
+    this.#upgrades = upgrades;
+    this.#stopped = stopped;
+    this.#server = createServer({
+      maxHeaderSize: HEADER_BYTES,
+      headersTimeout: HEADERS_MS,
+      // A context may take as long as it takes.
+      requestTimeout: 0,
+      shouldUpgradeCallback: (message) => this.#upgradeOf(message) !== undefined,
+    });
+    this.#server.on("request", (message, response) => this.#track(this.#answer(message, response)));
+    this.#server.on("upgrade", (message, connection, head) => this.#track(this.#upgrade(message, connection, head)));
+    this.#server.on("clientError", refuse);
+  }
+
+  /** Speaks HTTP/1.1 on an accepted connection. */
+  accept(connection: Socket): void {
+    this.#connections.add(connection);
+    connection.on("close", () => this.#connections.delete(connection));
+    this.#server.emit("connection", connection);
+  }
+
+  /** Ends every connection, and waits until the work of their requests is over. */
+  async stop(): Promise<void> {
+    for (const connection of this.#connections) connection.destroy();
+    this.#server.closeAllConnections();
+    while (this.#work.size > 0) await Promise.all(this.#work);
+  }
+
+  #track(work: Promise<void>): void {
+    const tracked = work.finally(() => this.#work.delete(tracked));
+    this.#work.add(tracked);
+  }
+
+  async #answer(message: IncomingMessage, response: ServerResponse): Promise<void> {
+    const gone = new AbortController();
+    message.on("error", () => gone.abort());
+    response.on("error", () => gone.abort());
+    response.on("close", () => {
+      if (!response.writableFinished) gone.abort(new HttpError(499, "the client has gone"));
+    });
+    try {
+      const request = requestOf(message, AbortSignal.any([gone.signal, this.#stopped]));
+      refuseForeignPages(request);
+      const { handler, parameters } = this.#router.find(request.method, request.path);
+      await handler({ ...request, parameters }, response);
+    } catch (error) {
+      const { status, message: text } = httpErrorOf(error);
+      // An answer that has begun can only be cut: its reader sees that the end is missing.
+      if (response.headersSent) response.destroy();
+      else if (!response.destroyed) sendJson(response, status, { message: text });
+    }
+    // What of the body nobody read would be taken for the next request.
+    if (!message.complete) message.resume();
+  }
+
+  async #upgrade(message: IncomingMessage, connection: Duplex, head: Buffer): Promise<void> {
+    const gone = new AbortController();
+    connection.on("error", () => connection.destroy());
+    connection.on("close", () => gone.abort(new HttpError(499, "the client has gone")));
+    try {
+      const route = this.#upgradeOf(message);
+      if (route === undefined) throw new HttpError(400, "there is no such protocol here");
+      if (head.length > 0) connection.unshift(head);
+      await route.handler({ ...requestOf(message, AbortSignal.any([gone.signal, this.#stopped])) }, connection);
+    } catch (error) {
+      const { status, message: text } = httpErrorOf(error);
+      answerRaw(connection, `${status} ${STATUS_CODES[status] ?? ""}`, text);
+    }
+  }
+
+  #upgradeOf({ url = "", headers }: IncomingMessage): UpgradeRoute | undefined {
+    const path = withoutVersion(url.split("?", 1)[0] ?? "");
+    const wanted = (headers.upgrade ?? "").toLowerCase();
+    return this.#upgrades.find((route) => route.path === path && route.protocol === wanted);
+  }
+}
+
+function requestOf(message: IncomingMessage, signal: AbortSignal): HttpRequest {
+  const { method = "GET", url = "/", headers, rawHeaders } = message;
+  const [path = "", query = ""] = [url.split("?", 1)[0], url.slice(url.indexOf("?") + 1)];
+  return {
+    method,
+    path: withoutVersion(path),
+    parameters: {},
+    query: new URLSearchParams(url.includes("?") ? query : ""),
+    headers,
+    rawHeaders,
+    body: message,
+    signal,
+  };
+}
+
+/** A page of somebody else's, open in a browser on this machine, must not be able to change anything here. */
+function refuseForeignPages({ method, headers: { origin, host } }: HttpRequest): void {
+  if (method === "GET" || method === "HEAD" || origin === undefined) return;
+  if (URL.canParse(origin) && new URL(origin).host === host) return;
+  throw new HttpError(403, `pages of ${origin} may not change anything here`);
+}
+
+/** What is no request gets an answer all the same: whoever wrote it wants to know. */
+function refuse(error: Error & { readonly code?: string }, connection: Duplex): void {
+  if (!connection.writable || error.code === "ECONNRESET") {
+    connection.destroy();
+    return;
+  }
+  if (error.code === "HPE_HEADER_OVERFLOW")
+    answerRaw(connection, "431 Request Header Fields Too Large", `headers may be ${HEADER_BYTES} bytes together`);
+  else if (error.code === "ERR_HTTP_REQUEST_TIMEOUT")
+    answerRaw(connection, "408 Request Timeout", "the request's headers do not come to an end");
+  else answerRaw(connection, "400 Bad Request", "this is no request of HTTP/1.1");
+}
+
+/** Where there is no response of Node's to write to. */
+function answerRaw(connection: Duplex, status: string, message: string): void {
+  const body = Buffer.from(`${JSON.stringify({ message })}\n`);
+  const head = [`HTTP/1.1 ${status}`, "Content-Type: application/json", `Content-Length: ${body.length}`];
+  connection.end(Buffer.concat([Buffer.from(`${head.join("\r\n")}\r\nConnection: close\r\n\r\n`), body]));
+}
