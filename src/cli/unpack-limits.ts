@@ -17,13 +17,13 @@ interface UnpackLimits {
 }
 
 /** The engine's defaults. */
-const DEFAULTS: UnpackLimits = { maxBytes: 512 * 2 ** 30, maxRatio: 500 };
+export const DEFAULT_LIMITS: UnpackLimits = { maxBytes: 512 * 2 ** 30, maxRatio: 500 };
 
 /** What the flags say. Throws `USAGE`. */
 export function unpackLimits(args: Arguments): UnpackLimits {
   const [size, ratio] = [textOf(args, "max-unpacked-size"), textOf(args, "max-unpack-ratio")];
   return {
-    maxBytes: size === undefined ? DEFAULTS.maxBytes : parseSize(size, "--max-unpacked-size"),
-    maxRatio: ratio === undefined ? DEFAULTS.maxRatio : parseCount(ratio, "--max-unpack-ratio", 1),
+    maxBytes: size === undefined ? DEFAULT_LIMITS.maxBytes : parseSize(size, "--max-unpacked-size"),
+    maxRatio: ratio === undefined ? DEFAULT_LIMITS.maxRatio : parseCount(ratio, "--max-unpack-ratio", 1),
   };
 }

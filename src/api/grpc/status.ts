@@ -29,8 +29,8 @@ export type Status = Of<typeof StatusMessage>;
 export class RpcError extends Error {
   readonly status: Status;
 
-  constructor(code: number, message: string, details: Status["details"] = []) {
-    super(message);
+  constructor(code: number, message: string, details: Status["details"] = [], cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
     this.name = "RpcError";
     this.status = { code, message, details };
   }

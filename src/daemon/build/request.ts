@@ -19,7 +19,7 @@ import type { Exporter } from "../../api/proto/control.ts";
 import { remoteSession } from "../session/remote-session.ts";
 import type { AskedCaches } from "./caches.ts";
 import { cachesOf } from "./caches.ts";
-import type { ContextsWorld } from "./contexts.ts";
+import type { Contexts, ContextsWorld } from "./contexts.ts";
 import { readContexts } from "./contexts.ts";
 import { readExporters } from "./exporters.ts";
 
@@ -33,6 +33,14 @@ export interface Asked {
   readonly exporters: readonly Exporter[];
   readonly entitlements: readonly string[];
   readonly caches: AskedCaches;
+  readonly given?: Given;
+}
+
+/** What came with the request itself, in place of what a session has. */
+export interface Given {
+  readonly contexts?: Contexts;
+  readonly session?: Session;
+  readonly squash?: BuildRequest["squash"];
 }
 
 /** What a request is made with. */
@@ -45,7 +53,7 @@ export interface RequestWorld extends ContextsWorld {
 
 /** The request of a build. Throws `USAGE`, `UNSUPPORTED`. */
 export async function requestOf(
-  { attrs, exporters, entitlements, caches: asked }: Asked,
+  { attrs, exporters, entitlements, caches: asked, given = {} }: Asked,
   world: RequestWorld,
 ): Promise<BuildRequest> {
   const { settings, session, held, signal } = world;
@@ -62,7 +70,7 @@ export async function requestOf(
     buildArgs.set("BUILDKIT_SANDBOX_HOSTNAME", hostname);
   return {
     root: settings.root,
-    ...(await readContexts(attrs, world)),
+    ...(given.contexts ?? (await readContexts(attrs, world))),
     target: attrs.get("target") || undefined,
     buildArgs,
     labels: withPrefix(attrs, "label:"),
@@ -84,7 +92,8 @@ export async function requestOf(
     epochSeconds: undefined,
     reproducible: false,
     requireSandbox: settings.requireSandbox,
-    session: session === undefined ? NOBODY : remoteSession(session, held, signal),
+    session: given.session ?? (session === undefined ? NOBODY : remoteSession(session, held, signal)),
+    ...(given.squash === undefined ? {} : { squash: given.squash }),
     router,
     expandName,
     events: world.events,

@@ -6,6 +6,7 @@ import { asBuildError, BuildError } from "../../../builder/core/errors.ts";
 import { NamespaceNeeded } from "../../../builder/core/namespace.ts";
 import type { Status } from "../../api/grpc/status.ts";
 import { CODE, RpcError } from "../../api/grpc/status.ts";
+import { errorText } from "../http/answer.ts";
 import { MalformedMessage } from "../../api/proto/message.ts";
 
 /** What a build threw, as the error of its call. */
@@ -16,13 +17,7 @@ export function rpcErrorOf(error: unknown): RpcError {
     return rpcErrorOf(new BuildError("SANDBOX", "this daemon has no user namespace to run steps in"));
   const known = asBuildError(error);
   const details = known.location === undefined ? [] : [sourceDetail(known.location)];
-  return new RpcError(codeOf(known), messageOf(known), details);
-}
-
-function messageOf({ code, message, hint, others }: BuildError): string {
-  // Of a failed RUN the hint is a command for this machine, where the client is not.
-  const text = hint === undefined || code === "RUN_FAILED" ? message : `${message} (${hint})`;
-  return [text, ...others.map((other) => other.message)].join("\n");
+  return new RpcError(codeOf(known), errorText(known), details, known);
 }
 
 /** As BuildKit: unknown, except where clients act on the code. */

@@ -6,7 +6,7 @@ import { call } from "../../../builder/call.ts";
 import type { CallResult, Question } from "../../../builder/call.ts";
 import type { BuildResult } from "../../../builder/request.ts";
 import type { AskedCaches } from "../build/caches.ts";
-import type { Asked } from "../build/request.ts";
+import type { Asked, Given } from "../build/request.ts";
 import { requestOf } from "../build/request.ts";
 import { exportersOf } from "../build/exporters.ts";
 import type { ServerCall } from "../../api/grpc/server.ts";
@@ -35,11 +35,15 @@ export interface SolveWorld {
   readonly turns: FairTurns;
 }
 
-/** Builds; what is returned are the exporters' words. Nothing of the build is left when it returns. Throws `RpcError`. */
+/**
+ * Builds; what is returned are the exporters' words. `given` is what does not come through a session. Nothing of the
+ * build is left when it returns. Throws `RpcError`.
+ */
 export async function solve(
   world: SolveWorld,
   request: SolveRequest,
   { signal: gone, metadata, connection }: Pick<ServerCall, "signal" | "metadata" | "connection">,
+  given: Given = {},
 ): Promise<ReadonlyMap<string, string>> {
   const ended = new AbortController();
   const signal = AbortSignal.any([gone, world.stopped, ended.signal]);
@@ -58,7 +62,7 @@ export async function solve(
     job.observed = world.observer.begin(job.ref, metadata.get("traceparent"));
     const { entitlements, cache } = request;
     const caches = cache ?? NO_CACHES;
-    const result = await buildFor(world, job, { attrs, exporters, entitlements, caches });
+    const result = await buildFor(world, job, { attrs, exporters, entitlements, caches, given });
     job.observed.ended({ digest: result.digest });
     return (job.outcome.response = responseOf(result));
   } catch (error) {

@@ -3,17 +3,26 @@
 
 import type { Route } from "../http/router.ts";
 import { HttpError } from "../http/answer.ts";
-import type { DaemonSettings } from "../settings.ts";
+import type { ControlWorld } from "../control/service.ts";
 import { aboutRoutes } from "./about.ts";
-
-/** What the routes work with. */
-export interface DockerWorld {
-  readonly settings: DaemonSettings;
-}
+import { buildRoutes } from "./build.ts";
+import { diskRoutes } from "./disk.ts";
+import { imageRoutes } from "./images.ts";
+import { loginRoute } from "./login.ts";
+import { transferRoutes } from "./transfers.ts";
 
 /** Every route of the Engine API. */
-export function dockerRoutes({ settings }: DockerWorld): readonly Route[] {
-  return [...aboutRoutes(settings), ...notOffered()];
+export function dockerRoutes(world: ControlWorld): readonly Route[] {
+  const { settings } = world;
+  return [
+    ...aboutRoutes(settings),
+    ...buildRoutes(world),
+    ...transferRoutes(settings),
+    ...imageRoutes(settings),
+    ...diskRoutes(settings.root),
+    loginRoute(settings),
+    ...notOffered(),
+  ];
 }
 
 /** What docker has and a builder of images has not. */

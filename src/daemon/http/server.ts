@@ -108,12 +108,12 @@ export class HttpServer {
 
 function requestOf(message: IncomingMessage, signal: AbortSignal): HttpRequest {
   const { method = "GET", url = "/", headers, rawHeaders } = message;
-  const [path = "", query = ""] = [url.split("?", 1)[0], url.slice(url.indexOf("?") + 1)];
+  const question = url.includes("?") ? url.indexOf("?") : url.length;
   return {
     method,
-    path: withoutVersion(path),
+    path: withoutVersion(url.slice(0, question)),
     parameters: {},
-    query: new URLSearchParams(url.includes("?") ? query : ""),
+    query: new URLSearchParams(url.slice(question)),
     headers,
     rawHeaders,
     body: message,

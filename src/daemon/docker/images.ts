@@ -1,0 +1,217 @@
+// The images of the local store, as docker's clients list, name and take them away.
+
+import * as v from "valibot";
+import { BuildError } from "../../../builder/core/errors.ts";
+import type { ImageConfig } from "../../../builder/core/image-config.ts";
+import { formatPlatform, hostPlatform, parsePlatform } from "../../../builder/core/platform.ts";
+import type { Platform } from "../../../builder/core/platform.ts";
+import { imageHistory } from "../../../builder/history.ts";
+import type { ListedImage } from "../../../builder/images.ts";
+import { listImages, tagImage, untagImages } from "../../../builder/images.ts";
+import { inspectImage } from "../../../builder/inspect.ts";
+import type { OpenedImage } from "../../../builder/open-image.ts";
+import { imageFor, openImage } from "../../../builder/open-image.ts";
+import { filterImages, partsOf, shortName } from "../../commands/image-rows.ts";
+import { HttpError, sendJson } from "../http/answer.ts";
+import type { HttpRequest, Route } from "../http/router.ts";
+import type { DaemonSettings } from "../settings.ts";
+import { filtersOf, isSet, parsedJson } from "./filters.ts";
+
+/** The routes about images that are there. */
+export function imageRoutes(settings: DaemonSettings): readonly Route[] {
+  const { root } = settings;
+  return [
+    {
+      method: "GET",
+      pattern: "/images/json",
+      handler: async ({ query }, response) => {
+        // Older clients say a name beside the filters.
+        const name = query.get("filter");
+        const filters = [...filtersOf(query), ...(name ? [`reference=${name}`] : [])];
+        sendJson(response, 200, summaries(filterImages(await listImages(root), filters)));
+      },
+    },
+    {
+      method: "POST",
+      pattern: "/images/prune",
+      handler: async ({ query }, response) => sendJson(response, 200, await pruneImages(root, filtersOf(query))),
+    },
+    {
+      method: "GET",
+      pattern: "/images/{name...}/json",
+      handler: async (request, response) => {
+        await using opened = await openStored(settings, request);
+        sendJson(response, 200, await inspected(opened, platformOf(request.query), request.signal));
+      },
+    },
+    {
+      method: "GET",
+      pattern: "/images/{name...}/history",
+      handler: async (request, response) => {
+        await using opened = await openStored(settings, request);
+        sendJson(response, 200, await history(opened, root, request));
+      },
+    },
+    {
+      method: "POST",
+      pattern: "/images/{name...}/tag",
+      handler: async ({ parameters, query }, response) => {
+        const tag = query.get("tag") ?? "";
+        const to = `${query.get("repo") ?? ""}${tag === "" ? "" : `:${tag}`}`;
+        await tagImage(root, parameters["name"] ?? "", to, settings.registries([]).expandName);
+        response.writeHead(201).end();
+      },
+    },
+    {
+      method: "DELETE",
+      pattern: "/images/{name...}",
+      handler: async ({ parameters, query }, response) => {
+        const options = { force: isSet(query, "force"), expandName: settings.registries([]).expandName };
+        sendJson(response, 200, await remove(root, [parameters["name"] ?? ""], options));
+      },
+    },
+  ];
+}
+
+/** One row for each image, whatever it is called; of a multi-platform one that of this machine, else the first. */
+export function summaries(images: readonly ListedImage[]): readonly object[] {
+  const own = formatPlatform(hostPlatform());
+  return [...Map.groupBy(images, ({ digest }) => digest).values()].flatMap((rows) => {
+    const image = rows.find(({ platform }) => platform === own) ?? rows[0];
+    if (image === undefined) return [];
+    const { imageId, digest, created, labels } = image;
+    const names = [...new Set(rows.flatMap(({ name }) => (name === undefined ? [] : [name])))];
+    const bytes = new Map(rows.map((row) => [row.imageId, row.sizeBytes])).values();
+    return [
+      {
+        Id: imageId,
+        ParentId: "",
+        ...namesOf(names, digest),
+        Created: Math.floor(timeOf(created) / 1000),
+        Size: bytes.reduce((sum, size) => sum + size, 0),
+        SharedSize: -1,
+        Labels: labels,
+        Containers: -1,
+      },
+    ];
+  });
+}
+
+function namesOf(
+  names: readonly string[],
+  digest: string,
+): { readonly RepoTags: readonly string[]; readonly RepoDigests: readonly string[] } {
+  const repositories = names.map((name) => partsOf(name).repository);
+  return {
+    RepoTags: names.filter((name) => !name.includes("@")).map(shortName),
+    RepoDigests: [...new Set(repositories)].map((repository) => `${repository}@${digest}`),
+  };
+}
+
+function timeOf(created: string | undefined): number {
+  const at = Date.parse(created ?? "");
+  return Number.isNaN(at) ? 0 : at;
+}
+
+const AskedPlatform = v.object({ os: v.string(), architecture: v.string(), variant: v.nullish(v.string(), "") });
+
+/** A platform as JSON, which newer clients send, or as people write it. Throws `HttpError` 400, `USAGE`. */
+export function platformOf(query: URLSearchParams): Platform | undefined {
+  const text = query.get("platform") ?? "";
+  if (text === "") return undefined;
+  if (!text.startsWith("{")) return parsePlatform(text);
+  const read = v.safeParse(AskedPlatform, parsedJson(text, "platform"));
+  if (!read.success) throw new HttpError(400, "platform is no platform");
+  const { os, architecture, variant } = read.output;
+  return parsePlatform([os, architecture, variant].filter((part) => part).join("/"));
+}
+
+/** Only what the store has: nothing that a client says makes the daemon open another place. */
+async function openStored(settings: DaemonSettings, { parameters, signal }: HttpRequest): Promise<OpenedImage> {
+  const name = parameters["name"] ?? "";
+  const { router, expandName } = settings.registries([]);
+  const { root, environment } = settings;
+  const registry = { router, environment, credentials: () => Promise.resolve(undefined) };
+  const daemon = (): Promise<never> => Promise.reject(new BuildError("UNSUPPORTED", "there is no docker daemon here"));
+  try {
+    return await openImage(`store:${name}`, { root, registry, daemon, expandName }, signal);
+  } catch (error) {
+    const isMissing = error instanceof BuildError && error.code === "INPUT_MISSING";
+    throw isMissing ? new HttpError(404, `No such image: ${name}`) : error;
+  }
+}
+
+/** What `docker image inspect` shows. */
+async function inspected(opened: OpenedImage, platform: Platform | undefined, signal: AbortSignal): Promise<object> {
+  const { image } = await inspectImage(opened, platform, signal);
+  if (image?.config === undefined) throw new HttpError(404, `${opened.name} is no image of this platform`);
+  const { config, manifest, layers, sizeBytes } = image;
+  const { descriptor } = opened.top;
+  return {
+    Id: manifest.manifest.config.digest,
+    ...namesOf(opened.names, descriptor.digest),
+    Parent: "",
+    Comment: config.history?.at(-1)?.comment ?? "",
+    Created: config.created ?? "",
+    Author: config.author ?? "",
+    Config: configOf(config),
+    Architecture: config.architecture,
+    ...(config.variant === undefined ? {} : { Variant: config.variant }),
+    Os: config.os,
+    Size: sizeBytes,
+    GraphDriver: { Name: "tsbuild", Data: null },
+    RootFS: { Type: "layers", Layers: layers.map(({ diffId }) => diffId) },
+    Metadata: { LastTagTime: "0001-01-01T00:00:00Z" },
+    Descriptor: { mediaType: descriptor.mediaType, digest: descriptor.digest, size: descriptor.size },
+  };
+}
+
+function configOf({ config }: ImageConfig): object {
+  return { Hostname: "", Domainname: "", Tty: false, Image: "", ...config };
+}
+
+/** Newest first, as docker has it. */
+async function history(opened: OpenedImage, root: string, { query, signal }: HttpRequest): Promise<readonly object[]> {
+  const image = await imageFor(opened, platformOf(query), signal);
+  const lines = await imageHistory(image, { root, weigh: true }, signal);
+  return lines.toReversed().map(({ entry, layer }, at) => ({
+    Id: at === 0 ? image.manifest.manifest.config.digest : "<missing>",
+    Created: Math.floor(timeOf(entry.created) / 1000),
+    CreatedBy: entry.created_by ?? "",
+    Tags: at === 0 && opened.names.length > 0 ? opened.names.map(shortName) : null,
+    Size: layer?.bytes ?? 0,
+    Comment: entry.comment ?? "",
+  }));
+}
+
+type Removed = readonly ({ readonly Untagged: string } | { readonly Deleted: string })[];
+
+async function remove(
+  root: string,
+  images: readonly string[],
+  options: Parameters<typeof untagImages>[2],
+): Promise<Removed> {
+  try {
+    const { names, gone } = await untagImages(root, images, options);
+    return [...names.map((name) => ({ Untagged: shortName(name) })), ...gone.map((id) => ({ Deleted: id }))];
+  } catch (error) {
+    if (!(error instanceof BuildError)) throw error;
+    if (error.code === "INPUT_MISSING") throw new HttpError(404, `No such image: ${images.join(", ")}`);
+    if (error.code === "USAGE") throw new HttpError(409, `conflict: ${error.message} (must be forced)`);
+    throw error;
+  }
+}
+
+/** Images without a name; with `dangling=false` all of them, since no container holds one. */
+async function pruneImages(root: string, filters: readonly string[]): Promise<object> {
+  const isAll = filters.some((filter) => /^dangling=(?:false|0)$/.test(filter));
+  const others = filters.filter((filter) => !filter.startsWith("dangling="));
+  const found = filterImages(await listImages(root), isAll ? others : [...others, "dangling=true"]);
+  const names = found.map(({ name, digest }) => name ?? digest);
+  const removed = await remove(root, [...new Set(names)], { force: true });
+  const gone = new Set(removed.flatMap((one) => ("Deleted" in one ? [one.Deleted] : [])));
+  const sizes = new Map(
+    found.filter(({ imageId }) => gone.has(imageId)).map((image) => [image.imageId, image.sizeBytes]),
+  );
+  return { ImagesDeleted: removed, SpaceReclaimed: sizes.values().reduce((sum, size) => sum + size, 0) };
+}

@@ -1,0 +1,168 @@
+// Docker's Engine API as whoever writes requests by hand has it: what comes in badly, what is asked for that may not be
+// had, clients that go, and the stream that older tools read.
+
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import type { IncomingMessage, OutgoingHttpHeaders } from "node:http";
+import { request } from "node:http";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { test } from "node:test";
+import { StatusResponse } from "../../src/api/proto/control.ts";
+import { DOCKERFILE, folder } from "./running-daemon.ts";
+
+interface Line {
+  readonly stream?: string;
+  readonly id?: string;
+  readonly aux?: unknown;
+  readonly error?: string;
+}
+
+test("a context that comes with the request becomes an image of that name", async () => {
+  const answer = await ask(
+    "POST",
+    "/build?t=by-hand:1&labels=%7B%22a%22%3A%22b%22%7D",
+    {},
+    await tarOf({ Dockerfile: DOCKERFILE }),
+  );
+  assert.equal(answer.status, 200);
+  const said = linesOf(answer.body).map(({ stream = "" }) => stream);
+  assert.ok(said.includes("Step 1/1 : COPY . /\n"), said.join(""));
+  assert.equal(said.at(-1), "Successfully tagged by-hand:1\n");
+  const { body } = await ask("GET", "/images/by-hand:1/json");
+  const image = JSON.parse(body) as { Id: string; Config: { Labels: object }; RepoTags: readonly string[] };
+  assert.deepEqual([image.Config.Labels, image.RepoTags], [{ a: "b" }, ["by-hand:1"]]);
+  assert.deepEqual(linesOf(answer.body).find(({ aux }) => aux !== undefined)?.aux, { ID: image.Id });
+});
+
+test("a quiet build says the image's id and nothing else", async () => {
+  const { body } = await ask("POST", "/build?q=1", {}, await tarOf({ Dockerfile: DOCKERFILE }));
+  assert.match(body, /^\{"stream":"sha256:[0-9a-f]{64}\\n"\}\r\n$/);
+});
+
+test("older clients of BuildKit read its progress from the stream", async () => {
+  const { body } = await ask("POST", "/build?version=2&t=traced", {}, await tarOf({ Dockerfile: DOCKERFILE }));
+  const lines = linesOf(body);
+  const names = lines
+    .filter(({ id }) => id === "moby.buildkit.trace")
+    .flatMap(({ aux }) => StatusResponse.decode(Buffer.from(String(aux), "base64")).vertexes.map(({ name }) => name));
+  assert.ok(names.includes("[1/1] COPY . /"), names.join("\n"));
+  assert.equal(lines.at(-1)?.id, "moby.image.id");
+});
+
+test("what is not as it has to be is a 400 that names it, and no build", async () => {
+  for (const [path, headers, message] of [
+    ["/build?buildargs=%7B", {}, /buildargs is no JSON/],
+    ["/build?labels=%5B1%5D", {}, /labels is not what it has to be/],
+    ["/build?networkmode=weird", {}, /invalid netmode "weird"/],
+    ["/build?memory=5000000", {}, /limits of a build's steps \(memory\)/],
+    ["/build", { "x-registry-config": "eA" }, /X-Registry-Config is no base64 of JSON/],
+    ["/images/x/push?tag=1", { "x-registry-auth": "bnVtYmVy" }, /X-Registry-Auth/],
+    ["/images/json?filters=x", {}, /./],
+  ] as const) {
+    const { status, body } = await ask(path.startsWith("/images/json") ? "GET" : "POST", path, headers);
+    assert.ok(status === 400 || status === 501, `${path}: ${status} ${body}`);
+    assert.match((JSON.parse(body) as { message: string }).message, message);
+  }
+});
+
+test("a Dockerfile that is wrong, or empty, is told with its status", async () => {
+  const wrong = await ask("POST", "/build", {}, await tarOf({ Dockerfile: "FORM x\n" }));
+  assert.equal(wrong.status, 400);
+  assert.match(wrong.body, /unknown instruction: FORM/);
+  assert.match((await ask("POST", "/build")).body, /the build context .* is empty/);
+});
+
+test("a Dockerfile is looked for in the context, whatever its path says", async () => {
+  const outside = await mkdtemp(join(tmpdir(), "tsbuild-outside-"));
+  await writeFile(join(outside, "Dockerfile"), "FROM scratch\nLABEL stolen=yes\n");
+  const path = encodeURIComponent(join(outside, "Dockerfile"));
+  for (const asked of [path, `..%2f..%2f..%2f..${path}`]) {
+    const { status, body } = await ask(
+      "POST",
+      `/build?dockerfile=${asked}`,
+      {},
+      await tarOf({ Dockerfile: DOCKERFILE }),
+    );
+    assert.notEqual(status, 200);
+    assert.match(body, /Dockerfile/);
+  }
+  await rm(outside, { recursive: true });
+});
+
+test("a context that ends early ends the build, and nothing of it stays", async () => {
+  const connection = connect(join(folder, "one.sock"));
+  await once(connection, "connect");
+  const tar = await tarOf({ Dockerfile: DOCKERFILE });
+  connection.write("POST /build?t=early HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
+  connection.write(Buffer.concat([Buffer.from(`${tar.length.toString(16)}\r\n`), tar.subarray(0, 700)]));
+  connection.end();
+  assert.doesNotMatch(await text(connection), /^HTTP\/1\.1 200/);
+  assert.equal((await ask("GET", "/images/early/json")).status, 404);
+  const work = join(folder, "root/tsbuild/work");
+  while ((await readdir(work)).length > 0) await new Promise((resolve) => setTimeout(resolve, 10));
+});
+
+test("a build is cancelled by its id, once", async () => {
+  const building = request({
+    socketPath: join(folder, "one.sock"),
+    method: "POST",
+    path: "/build?buildid=mine",
+    agent: false,
+  });
+  building.write(Buffer.alloc(512)); // and nothing more
+  const answered = once(building, "response");
+  const twice = async (): Promise<number> => (await ask("POST", "/build/cancel?id=mine")).status;
+  while ((await twice()) !== 204) await new Promise((resolve) => setTimeout(resolve, 10));
+  const [response] = (await answered) as [IncomingMessage];
+  assert.equal(response.statusCode, 499);
+  assert.match(await text(response), /the build was cancelled/);
+  assert.equal(await twice(), 404);
+  building.destroy();
+});
+
+test("a name that is taken away twice, or was never there, is 404", async () => {
+  await ask("POST", "/build?t=gone:1", {}, await tarOf({ Dockerfile: "FROM scratch\nLABEL gone=1\n" }));
+  const { status, body } = await ask("DELETE", "/images/gone:1");
+  assert.equal(status, 200);
+  assert.match(body, /^\[\{"Untagged":"gone:1"\},\{"Deleted":"sha256:[0-9a-f]{64}"\}\]/);
+  assert.equal((await ask("DELETE", "/images/gone:1")).status, 404);
+  assert.equal((await ask("GET", "/images/gone:1/get")).status, 404);
+  assert.equal((await ask("POST", "/images/gone:1/tag?repo=x")).status, 404);
+});
+
+test("an image is not looked for anywhere but in the store", async () => {
+  for (const name of ["dir:%2fetc", "oci-archive:%2fetc%2fpasswd", "docker:%2f%2f127.0.0.1:1%2fx"])
+    assert.ok([400, 404].includes((await ask("GET", `/images/${name}/json`)).status), name);
+});
+
+async function tarOf(files: Readonly<Record<string, string>>): Promise<Buffer> {
+  const place = await mkdtemp(join(tmpdir(), "tsbuild-tar-"));
+  for (const [name, content] of Object.entries(files)) await writeFile(join(place, name), content);
+  const { stdout } = spawnSync("tar", ["cf", "-", "-C", place, "."]);
+  await rm(place, { recursive: true });
+  return stdout;
+}
+
+async function ask(
+  method: string,
+  path: string,
+  headers: OutgoingHttpHeaders = {},
+  body: Uint8Array = new Uint8Array(),
+): Promise<{ readonly status: number; readonly body: string }> {
+  const sent = request({ socketPath: join(folder, "one.sock"), method, path, headers, agent: false });
+  sent.end(body);
+  const [response] = (await once(sent, "response")) as [IncomingMessage];
+  return { status: response.statusCode ?? 0, body: await text(response) };
+}
+
+function linesOf(body: string): readonly Line[] {
+  return body
+    .split("\r\n")
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line) as Line);
+}
