@@ -95,6 +95,8 @@ export type ExportSpec =
       readonly push: boolean;
       readonly pushByDigest: boolean;
       readonly store: boolean;
+      /** An image without a name stays in the store all the same, by its digest, as with docker. */
+      readonly keepUnnamed?: boolean;
       /** A tag that the registry has and does not let anybody change stays as it is, and that is no failure. */
       readonly keepImmutableTags?: boolean;
     }

@@ -27,6 +27,7 @@ export type ImageExport =
       readonly push: boolean;
       readonly pushByDigest: boolean;
       readonly store: boolean;
+      readonly keepUnnamed?: boolean;
       /** A tag that the registry does not let anybody change stays as it is, and that is no failure. */
       readonly keepImmutableTags?: boolean;
     }
@@ -165,6 +166,8 @@ async function exportNames(
   if (spec.store)
     for (const name of names)
       await tell(`naming to ${name}`, () => context.store.names.tag(name, assembled.top.descriptor));
+  if (spec.store && spec.keepUnnamed === true && names.length === 0)
+    await context.store.names.keep(assembled.top.descriptor);
   if (!spec.push) return;
   if (names.length === 0)
     throw new BuildError("USAGE", "there is nothing to push to", {

@@ -2,8 +2,12 @@
 
 import assert from "node:assert/strict";
 import type { PromiseWithChild } from "node:child_process";
+import { once } from "node:events";
+import type { IncomingMessage, OutgoingHttpHeaders } from "node:http";
+import { request } from "node:http";
 import { copyFile, mkdir, readFile, stat, symlink } from "node:fs/promises";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { after, before, test } from "node:test";
 import { DOCKER, dockerPlugin } from "../support/docker-clients.ts";
 import { noRegistry, startRegistry } from "../transport/registry-server.ts";
@@ -129,8 +133,14 @@ test("a push goes to its registry with the client's login, and comes back", { sk
   assert.match((await failureOf(docker([...login, "wrong"]))).stderr, /refuses the credentials of "somebody"/);
   await docker([...login, LOGIN.password]);
   assert.match((await docker(["push", name])).stdout, /^1: digest: sha256:[0-9a-f]{64} size: \d+$/m);
+  const auth = Buffer.from(JSON.stringify(LOGIN)).toString("base64url");
+  const there = JSON.parse(await get(`/distribution/${name}/json`, { "X-Registry-Auth": auth })) as {
+    readonly Descriptor: { readonly digest: string };
+  };
+  const { stdout: digests } = await docker(["image", "inspect", "--format", "{{json .RepoDigests}}", name]);
+  assert.ok(digests.includes(there.Descriptor.digest), digests);
   await docker(["rmi", name]);
-  assert.match((await docker(["pull", name])).stdout, /Status: /);
+  assert.match((await docker(["pull", name])).stdout, /Status: Downloaded newer image/);
   assert.doesNotMatch(daemon.log(), /s3cret/);
 });
 
@@ -150,6 +160,13 @@ test("a client that goes in the middle of a build leaves nothing", { skip }, asy
 function docker(args: readonly string[], environment: NodeJS.ProcessEnv = {}): PromiseWithChild<Said> {
   const own = { DOCKER_HOST: daemon.address, DOCKER_CONFIG: config, BUILDKIT_PROGRESS: "plain", DOCKER_CONTEXT: "" };
   return runClient(DOCKER ?? "", args, { ...own, ...environment });
+}
+
+/** What the daemon answers when it is asked without docker's command line. */
+async function get(path: string, headers: OutgoingHttpHeaders): Promise<string> {
+  const asked = request({ socketPath: daemon.socket, path, headers, agent: false }).end();
+  const [response] = (await once(asked, "response")) as [IncomingMessage];
+  return await text(response);
 }
 
 /** Names below a folder of an image, as a tar of it has them. */

@@ -7,12 +7,17 @@ import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { after, before, test } from "node:test";
 import { connect as connectTls } from "node:tls";
 import type { ConnectionOptions } from "node:tls";
 import { GrpcClient } from "../../src/api/grpc/client.ts";
 import { unary } from "../../src/api/grpc/methods.ts";
 import { GrpcServer } from "../../src/api/grpc/server.ts";
+import { sendJson } from "../../src/daemon/http/answer.ts";
+import { Protocols } from "../../src/daemon/http/protocol.ts";
+import type { HttpHandler } from "../../src/daemon/http/router.ts";
+import { HttpServer } from "../../src/daemon/http/server.ts";
 import type { ListenOptions } from "../../src/daemon/listen.ts";
 import { listen } from "../../src/daemon/listen.ts";
 import { Empty, HealthRequest, HealthResponse } from "../../src/api/proto/control.ts";
@@ -88,8 +93,13 @@ test(
     const server = new GrpcServer(
       new Map([["/grpc.health.v1.Health/Check", unary(HealthRequest, HealthResponse, () => ({ status: 1 }))]]),
     );
+    const pages = new HttpServer({ routes: [{ method: "GET", pattern: "/page", handler: page }], upgrades: [] }, NEVER);
+    using protocols = new Protocols({
+      http2: (socket) => server.accept(socket),
+      http1: (socket) => pages.accept(socket),
+    });
     const tls = { certificate: own.certificatePath, key: own.keyPath, ca: authority.certificatePath };
-    const [listener] = await listen("tcp://127.0.0.1:0", { ...PLAIN, tls }, (socket) => server.accept(socket));
+    const [listener] = await listen("tcp://127.0.0.1:0", { ...PLAIN, tls }, (socket) => protocols.accept(socket));
     const port = Number(listener?.address.split(":").at(-1));
     const ask = async (client: ConnectionOptions): Promise<number> => {
       const socket = connectTls({ host: "127.0.0.1", port, ca: authority.certificate, ...client });
@@ -103,10 +113,23 @@ test(
     assert.equal(await ask({ ...pair, ALPNProtocols: ["h2"] }), 1);
     await assert.rejects(ask({}));
     await assert.rejects(ask({ cert: stranger.certificate, key: stranger.key }));
+    // Browsers offer both: pages are HTTP/1.1's.
+    const browser = connectTls({
+      ...{ host: "127.0.0.1", port, ca: authority.certificate, ...pair },
+      ALPNProtocols: ["h2", "http/1.1"],
+    });
+    browser.write("GET /page HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    assert.match(await text(browser), /^HTTP\/1\.1 200 OK[\s\S]*"a page"\n$/);
+    assert.equal(browser.alpnProtocol, "http/1.1");
     await listener?.[Symbol.asyncDispose]();
-    await server.stop();
+    await Promise.all([server.stop(), pages.stop()]);
   },
 );
+
+const page: HttpHandler = (_, response) => {
+  sendJson(response, 200, "a page");
+  return Promise.resolve();
+};
 
 test("a socket that a service manager opened is served, and stays when the daemon stops", async () => {
   const path = join(folder, "systemd.sock");

@@ -25,6 +25,9 @@ export interface Exports {
   readonly insecureRegistries: readonly string[];
 }
 
+/** What docker's clients call the store of the daemon that they speak to. */
+export const DOCKERS_OWN = "moby";
+
 /** The exporters of a request; clients say them twice, the old way for old daemons. */
 export function exportersOf({ exporters, oldExporter, oldExporterAttrs }: SolveRequest): readonly Exporter[] {
   if (exporters.length > 0 || oldExporter === "") return exporters;
@@ -50,7 +53,8 @@ export function readExporters(exporters: readonly Exporter[], world: ExporterWor
         const push = spec.image.push ?? false;
         if (push && image.names.length === 0) throw new BuildError("USAGE", "tag is needed when pushing to registry");
         if (spec.image.insecure) insecure.push(...image.names.map((name) => parseReference(name).registry));
-        return { type: "image", image, push, pushByDigest, store: spec.image.store ?? true };
+        const keepUnnamed = exporter.type === DOCKERS_OWN;
+        return { type: "image", image, push, pushByDigest, store: spec.image.store ?? true, keepUnnamed };
       }
       case "oci":
       case "docker":
@@ -76,7 +80,7 @@ export function readExporters(exporters: readonly Exporter[], world: ExporterWor
 
 /** By the grammar of `--output`. Where it goes is the client's to say, and times are the request's. */
 function specOf({ type, attrs }: Exporter): OutputSpec {
-  const name = type === "moby" ? "image" : type;
+  const name = type === DOCKERS_OWN ? "image" : type;
   const elsewhere = new Set(["dest", "mode", "source-date-epoch", "dangling-name-prefix", "danglingPrefix"]);
   const pairs = [...attrs]
     .filter(([key]) => !elsewhere.has(key))

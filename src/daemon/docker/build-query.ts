@@ -4,6 +4,7 @@ import * as v from "valibot";
 import { posix } from "node:path";
 import { HttpError } from "../http/answer.ts";
 import type { Exporter } from "../../api/proto/control.ts";
+import { DOCKERS_OWN } from "../build/exporters.ts";
 import { isSet, parsedJson } from "./filters.ts";
 
 const Texts = v.nullable(v.record(v.string(), v.nullable(v.string())));
@@ -77,7 +78,7 @@ export function readBuildQuery(query: URLSearchParams): AskedBuild {
 
 function exportersOf(query: URLSearchParams, names: readonly string[]): readonly Exporter[] {
   const asked = readJsonText(query, "outputs", Outputs) ?? [];
-  if (asked.length === 0) return [{ type: "image", attrs: new Map([["name", names.join(",")]]) }];
+  if (asked.length === 0) return [{ type: DOCKERS_OWN, attrs: new Map([["name", names.join(",")]]) }];
   return asked.map(({ Type, Attrs }) => ({ type: Type, attrs: new Map(Object.entries(Attrs ?? {})) }));
 }
 

@@ -5,11 +5,14 @@ import { BuildError } from "../../../builder/core/errors.ts";
 import type { ImageConfig } from "../../../builder/core/image-config.ts";
 import { formatPlatform, hostPlatform, parsePlatform } from "../../../builder/core/platform.ts";
 import type { Platform } from "../../../builder/core/platform.ts";
+import type { Reference } from "../../../builder/core/reference.ts";
+import { formatReference } from "../../../builder/core/reference.ts";
+import type { Session } from "../../../builder/core/session.ts";
 import { imageHistory } from "../../../builder/history.ts";
 import type { ListedImage } from "../../../builder/images.ts";
 import { listImages, tagImage, untagImages } from "../../../builder/images.ts";
 import { inspectImage } from "../../../builder/inspect.ts";
-import type { OpenedImage } from "../../../builder/open-image.ts";
+import type { ImagePlaces, OpenedImage } from "../../../builder/open-image.ts";
 import { imageFor, openImage } from "../../../builder/open-image.ts";
 import { filterImages, partsOf, shortName } from "../../commands/image-rows.ts";
 import { HttpError, sendJson } from "../http/answer.ts";
@@ -126,19 +129,33 @@ export function platformOf(query: URLSearchParams): Platform | undefined {
   return parsePlatform([os, architecture, variant].filter((part) => part).join("/"));
 }
 
-/** Only what the store has: nothing that a client says makes the daemon open another place. */
+/** Only what the store has: nothing that a client says makes the daemon open a file of its machine. */
 async function openStored(settings: DaemonSettings, { parameters, signal }: HttpRequest): Promise<OpenedImage> {
   const name = parameters["name"] ?? "";
-  const { router, expandName } = settings.registries([]);
-  const { root, environment } = settings;
-  const registry = { router, environment, credentials: () => Promise.resolve(undefined) };
-  const daemon = (): Promise<never> => Promise.reject(new BuildError("UNSUPPORTED", "there is no docker daemon here"));
+  const nobody: Session["credentials"] = () => Promise.resolve(undefined);
   try {
-    return await openImage(`store:${name}`, { root, registry, daemon, expandName }, signal);
+    return await openImage(`store:${name}`, placesOf(settings, nobody), signal);
   } catch (error) {
     const isMissing = error instanceof BuildError && error.code === "INPUT_MISSING";
     throw isMissing ? new HttpError(404, `No such image: ${name}`) : error;
   }
+}
+
+/** An image of a registry. */
+export async function openElsewhere(
+  settings: DaemonSettings,
+  reference: Reference,
+  credentials: Session["credentials"],
+  signal: AbortSignal,
+): Promise<OpenedImage> {
+  return await openImage(`docker://${formatReference(reference)}`, placesOf(settings, credentials), signal);
+}
+
+function placesOf(settings: DaemonSettings, credentials: Session["credentials"]): ImagePlaces {
+  const { root, environment } = settings;
+  const { router, expandName } = settings.registries([]);
+  const daemon = (): Promise<never> => Promise.reject(new BuildError("UNSUPPORTED", "there is no docker daemon here"));
+  return { root, registry: { router, environment, credentials }, daemon, expandName };
 }
 
 /** What `docker image inspect` shows. */

@@ -6,6 +6,7 @@ import { HttpError } from "../http/answer.ts";
 import type { ControlWorld } from "../control/service.ts";
 import { aboutRoutes } from "./about.ts";
 import { buildRoutes } from "./build.ts";
+import { distributionRoute } from "./distribution.ts";
 import { diskRoutes } from "./disk.ts";
 import { imageRoutes } from "./images.ts";
 import { loginRoute } from "./login.ts";
@@ -21,6 +22,7 @@ export function dockerRoutes(world: ControlWorld): readonly Route[] {
     ...imageRoutes(settings),
     ...diskRoutes(settings.root),
     loginRoute(settings),
+    distributionRoute(settings),
     ...notOffered(),
   ];
 }
