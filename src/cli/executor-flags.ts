@@ -8,6 +8,7 @@ const READS_CHANGES = "files are compared as they are: there is nothing to choos
 /** How registries are reached; the warmer's too. */
 // prettier-ignore
 export const REGISTRY_FLAGS: readonly Flag[] = [
+  { name: "credential-helpers", kind: "list", value: "NAME", state: "works", help: "Where logins are looked for beside the files: env, google, ecr, acr, gitlab (default all; empty: nowhere)" },
   { name: "insecure-pull", kind: "boolean", state: "works", help: "Pull by plain HTTP where there is no HTTPS" },
   { name: "insecure-registry", kind: "list", value: "HOST", state: "works", help: "Reach this registry by plain HTTP where it has no HTTPS" },
   { name: "registry-certificate", kind: "list", value: "HOST=FILE", state: "works", help: "Certificate authority of a registry" },
@@ -43,7 +44,7 @@ export const EXECUTOR_FLAGS: readonly Flag[] = [
   { name: "compressed-caching", kind: "boolean", state: "ignored", help: "Compress the cached layers in memory" },
   { name: "compression", kind: "string", value: "KIND", state: "works", help: "gzip (default) or zstd" },
   { name: "compression-level", kind: "string", value: "N", state: "works", help: "How hard to compress" },
-  { name: "context", short: "c", kind: "string", value: "URL", state: "works", help: "Build context: a folder, dir://, tar://, git:// or https:// (default /workspace/)" },
+  { name: "context", short: "c", kind: "string", value: "URL", state: "works", help: "Build context: a folder, dir://, tar://, git://, https://, s3:// or gs:// (default /workspace/)" },
   { name: "context-sub-path", kind: "string", value: "PATH", state: "works", help: "Folder inside the context" },
   { name: "custom-platform", aliases: ["customPlatform"], kind: "string", value: "OS/ARCH", state: "works", help: "Platform to build for (default: this machine's)" },
   { name: "destination", short: "d", kind: "list", value: "NAME", state: "works", help: "Push the image there (may be repeated)" },

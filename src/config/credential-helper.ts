@@ -14,6 +14,9 @@ const NOT_FOUND = "credentials not found in native keychain";
 const TOKEN_USER = "<token>";
 const TIMEOUT_MS = 120_000;
 
+/** A helper that is named somewhere and not installed. */
+export class MissingHelper extends BuildError {}
+
 /** One helper; `asked` names what it is asked about in messages. */
 export class CredentialHelper {
   readonly name: string;
@@ -79,7 +82,8 @@ export class CredentialHelper {
           : result.timedOut
             ? `it gave no answer in ${TIMEOUT_MS / 1000} s`
             : (result.code ?? `it ended by ${result.signal ?? "an unknown cause"}`);
-      throw new BuildError("CONFIG", `the credential helper "${program}" cannot be used: ${why}`, {
+      const Failure = result.code === "ENOENT" ? MissingHelper : BuildError;
+      throw new Failure("CONFIG", `the credential helper "${program}" cannot be used: ${why}`, {
         hint: 'install it, or take it out of "credsStore" and "credHelpers" of your config.json',
       });
     }

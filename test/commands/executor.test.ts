@@ -246,7 +246,7 @@ suite("a job", { skip: whyNoBusybox() ?? false }, () => {
       [["-c", join(folder, "app")], /needs a --destination/],
       [["--no-push", "-c", join(folder, "nowhere")], /nowhere" does not exist/],
       [["--no-push", "-c", "ftp://x"], /unknown scheme "ftp"/],
-      [["--no-push", "-c", "s3://bucket/key"], /not supported yet/],
+      [["--no-push", "-c", "s3://"], /names no bucket/],
       [["--no-push", "-c", `tar://${folder}/nope.tgz`], /there is no archive/],
       [[...base, "--compression=lz4"], /neither gzip nor zstd/],
       [[...base, "--verbosity=loud"], /"loud" is none of/],

@@ -7,6 +7,8 @@ import type { ContextSpec } from "../../../builder/request.ts";
 import { readBoolean } from "../../cli/booleans.ts";
 import type { Environment } from "../../config/environment.ts";
 import type { OpenStdin } from "../build-contexts.ts";
+import { definedOnly } from "../build-request.ts";
+import { cloudContext, isCloudContext } from "./cloud-context.ts";
 
 /** `--context`, `--context-sub-path` and `--git`. */
 export interface JobContext {
@@ -16,15 +18,24 @@ export interface JobContext {
 }
 
 const WORKSPACE = "/workspace/";
-const AZURE = /^https:\/\/[^/]+\.blob\.core\.(?:windows\.net|usgovcloudapi\.net|chinacloudapi\.cn|cloudapi\.de)\//;
 
-/** The context as the engine has it. Throws `USAGE`, `CONTEXT`, and `UNSUPPORTED` for a scheme that is not offered. */
-export function jobContext(job: JobContext, environment: Environment, openStdin: OpenStdin): ContextSpec {
+/** The context as the engine has it. Throws `USAGE`, `CONTEXT`, and `CONFIG` for settings of a cloud that cannot be used. */
+export async function jobContext(
+  job: JobContext,
+  environment: Environment,
+  openStdin: OpenStdin,
+  signal: AbortSignal,
+): Promise<ContextSpec> {
   const text = job.context === "" ? WORKSPACE : job.context;
   const unpack = { subPath: subPathOf(job.subPath) };
   const [, scheme = "", rest = ""] = /^([a-z0-9]+):\/\/(.*)$/s.exec(text) ?? [];
   if (job.git !== undefined && scheme !== "git")
     throw new BuildError("USAGE", `--git is for a git:// context, and "${text}" is none`);
+  if (isCloudContext(text)) {
+    const object = await cloudContext(text, environment);
+    const { openCloudObject } = await import("../../../builder/cloud.ts");
+    return { kind: "stream", open: () => openCloudObject(object, definedOnly(environment), signal), unpack };
+  }
   switch (scheme) {
     case "":
       return folder(text, unpack.subPath);
@@ -36,17 +47,11 @@ export function jobContext(job: JobContext, environment: Environment, openStdin:
       return { kind: "git", url: gitUrl(rest, job.git, environment), unpack };
     case "https":
     case "http":
-      if (AZURE.test(text)) break;
       return { kind: "http", url: text, unpack };
   }
-  const known = ["gs", "s3", "https"].includes(scheme);
-  throw new BuildError(
-    known ? "UNSUPPORTED" : "USAGE",
-    known
-      ? `the context "${text}" is in a cloud's store, which is not supported yet`
-      : `unknown scheme "${scheme}" in --context`,
-    { hint: "contexts are a folder, dir://, tar://, tar://stdin, git://, http:// and https://" },
-  );
+  throw new BuildError("USAGE", `unknown scheme "${scheme}" in --context`, {
+    hint: "contexts are a folder, dir://, tar://, tar://stdin, git://, http://, https://, s3:// and gs://",
+  });
 }
 
 function subPathOf(text: string): string {

@@ -14,6 +14,7 @@ import type { Command, CommandContext } from "../command.ts";
 import { readArguments, useRoot } from "../command.ts";
 import { openStdin } from "../stdin.ts";
 import { cacheArguments, cacheFolder, cacheMaxAgeMs, cacheRules } from "./cache.ts";
+import { cloudHelpers, withCloudLogins } from "./cloud-login.ts";
 import { jobContext } from "./context.ts";
 import { tellPod, writeResultFiles } from "./files.ts";
 import { withGitLogin } from "./git-login.ts";
@@ -102,7 +103,7 @@ async function runJob(context: CommandContext, args: Arguments): Promise<number>
 }
 
 async function jobRequest(
-  { environment, globals }: CommandContext,
+  { environment, globals, signal }: CommandContext,
   args: Arguments,
   outputs: JobOutputs,
   { sink, repeatable }: { readonly sink: BuildRequest["events"]; readonly repeatable: boolean },
@@ -117,7 +118,7 @@ async function jobRequest(
   };
   const request = await readRequest({
     args: buildArguments(args, outputs.destinations),
-    context: jobContext(job, environment, stdin),
+    context: await jobContext(job, environment, stdin, signal),
     root,
     outputs: withImmutableTags(outputs, isOn(args, "push-ignore-immutable-tag-errors")),
     environment,
@@ -131,7 +132,7 @@ async function jobRequest(
   );
   return {
     ...request,
-    session: withGitLogin(request.session, environment),
+    session: withCloudLogins(withGitLogin(request.session, environment), environment, cloudHelpers(args), signal),
     // Given and false: nothing of an earlier build counts.
     noCache: textOf(args, "cache") === "false",
     cacheRules: cacheRules(args),

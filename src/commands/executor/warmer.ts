@@ -16,6 +16,7 @@ import { definedOnly } from "../build-request.ts";
 import type { Command, CommandContext } from "../command.ts";
 import { readArguments } from "../command.ts";
 import { cacheFolder, cacheMaxAgeMs } from "./cache.ts";
+import { cloudHelpers, withCloudLogins } from "./cloud-login.ts";
 import { openJobLog } from "./log.ts";
 import { registrySettings } from "./registries.ts";
 
@@ -53,7 +54,10 @@ export const warmer: Command = async (context) => {
   }
 };
 
-async function warmRequest({ environment }: CommandContext, args: Arguments): Promise<Omit<WarmRequest, "events">> {
+async function warmRequest(
+  { environment, signal }: CommandContext,
+  args: Arguments,
+): Promise<Omit<WarmRequest, "events">> {
   const images = listOf(args, "image").filter((name) => name !== "");
   const file = textOf(args, "dockerfile");
   if (images.length === 0 && !file)
@@ -80,7 +84,12 @@ async function warmRequest({ environment }: CommandContext, args: Arguments): Pr
     maxAgeMs: cacheMaxAgeMs(args),
     access: {
       router,
-      session: await localSession({ secrets: [], ssh: [], environment, credentials }),
+      session: withCloudLogins(
+        await localSession({ secrets: [], ssh: [], environment, credentials }),
+        environment,
+        cloudHelpers(args),
+        signal,
+      ),
       environment: definedOnly(environment),
     },
     limits: unpackLimits(args),
