@@ -6,6 +6,14 @@ import type { BytePath } from "../core/byte-path.ts";
 import type { Digest } from "../core/digest.ts";
 import type { ContentSource, Entry } from "./entry.ts";
 
+/** What is at and below some paths, as far as that can be told without reading a file. */
+export interface TreeState {
+  /** Which tree it is. */
+  readonly tree: string;
+  /** Of one tree the same digest is the same names, modes and contents, in whatever build. */
+  readonly digest: Digest;
+}
+
 export interface FileTree {
   /** The entry at a path, its last part not followed; parts before it must be directories, links are not followed. "" is the root. */
   lstat(path: BytePath): Entry | undefined;
@@ -21,6 +29,8 @@ export interface FileTree {
   readonly immutable: boolean;
   /** "client": owners mean nothing (0:0 everywhere), xattrs are not read; "image": owners, capabilities, devices and links count. */
   readonly origin: "client" | "image";
+  /** For a client's tree: in what state some paths are now; undefined where it cannot be told: a link, a file that has just changed, times that are not to be trusted. */
+  state?(paths: readonly BytePath[]): TreeState | undefined;
   /** For a client's tree: why a path that exists is not seen, as `".dockerignore" line 3 ("dist") leaves it out`; undefined otherwise. */
   whyMissing?(path: BytePath): string | undefined;
 }

@@ -9,7 +9,9 @@ import { topological } from "../graph/vertex.ts";
 import type { FileTree } from "../layer/file-tree.ts";
 import { resolvePath } from "../layer/resolve-path.ts";
 import { select } from "./file/select.ts";
-import { cleaned } from "./keys.ts";
+import type { Facts } from "./engine-parts.ts";
+import type { Fact } from "./keys.ts";
+import { cleaned, startsOf, stateFact } from "./keys.ts";
 
 /** An op that takes something of an input. */
 export interface Reader {
@@ -30,16 +32,27 @@ export function readersOf(targets: readonly Vertex[]): ReadonlyMap<string, reado
   return readers;
 }
 
+/** How many bytes some readers take of a tree, known if an earlier build read them all and the tree is as it was: then nothing need be read. */
+export function takenBytes(tree: FileTree, readers: readonly Reader[], facts: Facts): Fact | undefined {
+  const taken = readers.map(({ op, input }) => (isBuiltUponBy(op, input) ? [""] : startsOf(op, input)));
+  const paths = taken.every((part) => part !== undefined) ? taken.flat() : undefined;
+  return paths && stateFact(facts, tree, ["taken", readers], paths);
+}
+
+function isBuiltUponBy(op: Op, input: number): boolean {
+  return op.kind === "file" ? op.destination === input : op.kind !== "exec" || op.rootInput === input;
+}
+
 /**
  * Digests the files that some readers take, in pieces; `progress` is told of the bytes done. What cannot be found or
- * read is left to its reader, who says which instruction wanted it.
+ * read is left to its reader, who says which instruction wanted it. Gives the bytes of all of them if nothing is missing.
  */
 export async function readTakenFiles(
   tree: FileTree,
   readers: readonly Reader[],
   progress: (bytes: number) => void,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<number | undefined> {
   const taken = new Map<BytePath, number>();
   try {
     for (const reader of readers) addTaken(tree, reader, taken);
@@ -57,8 +70,10 @@ export async function readTakenFiles(
       if (piece.length === PIECE_FILES || pieceBytes > PIECE_BYTES) await read();
     }
     await read();
+    return bytes;
   } catch {
     signal.throwIfAborted();
+    return undefined;
   }
 }
 
@@ -66,8 +81,7 @@ const PIECE_FILES = 5000;
 const PIECE_BYTES = 32 << 20;
 
 function addTaken(tree: FileTree, { op, input }: Reader, taken: Map<BytePath, number>): void {
-  const isBuiltUpon = op.kind === "file" ? op.destination === input : op.kind !== "exec" || op.rootInput === input;
-  if (isBuiltUpon) addBelow(tree, "", taken);
+  if (isBuiltUponBy(op, input)) addBelow(tree, "", taken);
   if (op.kind === "file") {
     for (const action of op.actions) {
       if (action.action !== "copy" || action.from !== input) continue;

@@ -6,7 +6,7 @@ import { bytePath } from "../core/byte-path.ts";
 import type { Digest } from "../core/digest.ts";
 import { digestOf } from "../core/digest.ts";
 import { BuildError } from "../core/errors.ts";
-import type { ExecMount, ExecOp, FileOp } from "../graph/op.ts";
+import type { ExecMount, ExecOp, FileOp, Op } from "../graph/op.ts";
 import type { Vertex } from "../graph/vertex.ts";
 import { canonicalJson } from "../graph/vertex.ts";
 import type { FileTree } from "../layer/file-tree.ts";
@@ -16,6 +16,7 @@ import type { Listed } from "./file/digest.ts";
 import { selectionListed, treeDigest, treeListed } from "./file/digest.ts";
 import type { OpResult } from "./result.ts";
 import { RefResult } from "./result.ts";
+import { plainPath, plainStart } from "./file/select.ts";
 
 type Inputs = readonly SolvedInput<OpResult>[];
 
@@ -116,6 +117,7 @@ async function execInputs(
       await input.result(),
       ["mount", mount.selector],
       async (tree) => await treeListed(tree, cleaned(mount.selector), signal),
+      onlyKnown([plainPath(mount.selector)]),
       signal,
     );
     context.onKeyFiles?.(vertex, { input: mount.input, target: mount.target, ...files });
@@ -151,31 +153,82 @@ async function fileContent(
   const files =
     single === undefined
       ? fresh(await compute())
-      : await remembered(facts, single, ["selection", op.actions], compute, signal);
+      : await remembered(facts, single, ["selection", op.actions], compute, startsOf(op, only ?? -1), signal);
   onKeyFiles?.(vertex, { input: only ?? -1, ...files });
   return files.digest;
 }
 
-/** A digest of immutable layers is computed once and remembered; of a client's tree every time (its stat cache makes that cheap). */
+/**
+ * A digest of immutable layers is computed once and remembered. Of a client's tree the last one is, with the state in which
+ * the tree was; `paths` are all that it depends on, undefined where that is not known beforehand.
+ */
 async function remembered(
   facts: Facts,
   result: OpResult,
   what: readonly unknown[],
   compute: (tree: FileTree) => Promise<Listed>,
+  paths: readonly BytePath[] | undefined,
   signal: AbortSignal,
 ): Promise<Pick<KeyFiles, "digest" | "entries">> {
-  if (!(result instanceof RefResult)) return fresh(await compute(await result.tree(signal)));
-  const key = combine(["fact", ...what, result.layers.map((layer) => layer.id)]);
-  const known = facts.fact(key);
-  if (known !== undefined)
-    return { digest: known, entries: async () => (await compute(await result.tree(signal))).entries() };
+  const fact =
+    result instanceof RefResult
+      ? factOf(facts, combine(["fact", ...what, result.layers.map((layer) => layer.id)]))
+      : paths && stateFact(facts, await result.tree(signal), what, paths);
+  if (fact?.known !== undefined)
+    return { digest: fact.known, entries: async () => (await compute(await result.tree(signal))).entries() };
   const made = await compute(await result.tree(signal));
-  facts.saveFact(key, made.digest);
+  fact?.save(made.digest);
   return fresh(made);
+}
+
+/** Something that may be known, and is worth knowing the next time. */
+export interface Fact {
+  readonly known: string | undefined;
+  readonly save: (value: string) => void;
+}
+
+function factOf(facts: Facts, key: Digest): Fact {
+  return { known: facts.fact(key), save: (value) => facts.saveFact(key, value) };
+}
+
+/** A fact about a client's tree as it is now; undefined where nobody can tell how it is. There is one for each tree, not for each state. */
+export function stateFact(
+  facts: Facts,
+  tree: FileTree,
+  what: readonly unknown[],
+  paths: readonly BytePath[],
+): Fact | undefined {
+  const state = tree.state?.(paths);
+  if (state === undefined) return undefined;
+  const { known, save } = factOf(facts, combine(["last fact", ...what, state.tree]));
+  const [digest, value] = known?.split(" ") ?? [];
+  return { known: digest === state.digest ? value : undefined, save: (made) => save(`${state.digest} ${made}`) };
 }
 
 function fresh({ digest, entries }: Listed): Pick<KeyFiles, "digest" | "entries"> {
   return { digest, entries: () => Promise.resolve(entries()) };
+}
+
+/** All paths that an op takes from an input without building upon it; undefined where patterns say. */
+export function startsOf(op: Op, input: number): readonly BytePath[] | undefined {
+  switch (op.kind) {
+    case "file":
+      return onlyKnown(
+        op.actions.flatMap((action) => (action.action === "copy" && action.from === input ? [plainStart(action)] : [])),
+      );
+    case "exec":
+      return onlyKnown(
+        op.mounts.flatMap((mount) => ("input" in mount && mount.input === input ? [plainPath(mount.selector)] : [])),
+      );
+    case "source":
+    case "merge":
+    case "diff":
+      return [];
+  }
+}
+
+function onlyKnown(paths: readonly (BytePath | undefined)[]): readonly BytePath[] | undefined {
+  return paths.every((path) => path !== undefined) ? paths : undefined;
 }
 
 /** A mount's selector as a path in a tree. */

@@ -6,7 +6,7 @@ import type { FileOp, SourceOp } from "../graph/op.ts";
 import type { Vertex } from "../graph/vertex.ts";
 import type { FileTree } from "../layer/file-tree.ts";
 import type { Operator } from "../solver/operator.ts";
-import { readTakenFiles } from "./context-files.ts";
+import { readTakenFiles, takenBytes } from "./context-files.ts";
 import type { OpContext } from "./engine-parts.ts";
 import { wholeTree } from "./file/whole-tree.ts";
 import { builtUpon, keyOf, readsFrom } from "./keys.ts";
@@ -69,7 +69,7 @@ async function loadSource(context: OpContext, vertex: Vertex, op: SourceOp, sign
 
 /** Nothing is moved, as files are read where they lie; the name is BuildKit's, and the size that of what the build takes. */
 async function transferContext(
-  { readers, events, now }: OpContext,
+  { readers, events, facts, now }: OpContext,
   { digest }: Vertex,
   source: string,
   tree: FileTree,
@@ -82,7 +82,12 @@ async function transferContext(
     current = bytes;
     if (now() - status.started > PROGRESS_AFTER_MS) events({ ...status, current });
   };
-  await readTakenFiles(tree, readers.get(digest) ?? [], progress, signal);
+  const takers = readers.get(digest) ?? [];
+  const taken = takenBytes(tree, takers, facts);
+  if (taken?.known === undefined) {
+    const bytes = await readTakenFiles(tree, takers, progress, signal);
+    if (bytes !== undefined) taken?.save(String(bytes));
+  } else current = Number(taken.known);
   events({ ...status, current, completed: now() });
 }
 

@@ -2,24 +2,29 @@
 // ignore file, never left by a link. Owners mean nothing here: everything is 0:0.
 
 import { lstatSync, readdirSync, readlinkSync } from "node:fs";
-import type { BigIntStats } from "node:fs";
 import type { BytePath } from "../core/byte-path.ts";
 import { compareBytes, displayPath, fsPath, joinBytes, parentOf } from "../core/byte-path.ts";
 import type { Digest } from "../core/digest.ts";
+import { digestOf } from "../core/digest.ts";
 import { BuildError, isErrno, isSystemError } from "../core/errors.ts";
 import type { PatternList, PatternWalk } from "../core/pattern.ts";
 import { compilePatterns } from "../core/pattern.ts";
-import { deviceNumbers } from "../core/syscall.ts";
 import type { ContentSource, Entry } from "../layer/entry.ts";
-import type { FileTree } from "../layer/file-tree.ts";
+import type { FileTree, TreeState } from "../layer/file-tree.ts";
 import { hashSources } from "../layer/hash-files.ts";
+import type { FileStat } from "./file-stat.ts";
+import { entryOf, isSocket, statOf, typeOf } from "./file-stat.ts";
+import type { Fingerprint, Settling } from "./fingerprint.ts";
+import { settlingOf } from "./fingerprint.ts";
+import type { TreeScan } from "./tree-scan.ts";
+import { scanTree } from "./tree-scan.ts";
 
 /** Digests of files that did not change since they were hashed; consulted before a file is read. */
 export interface DigestCache {
-  /** What must stay as it is for a digest to hold. Kept for each file, where its whole stat would be ten times as large. */
-  fingerprint(stat: BigIntStats): string;
-  lookup(path: BytePath, fingerprint: string): Digest | undefined;
-  store(path: BytePath, fingerprint: string, digest: Digest): void;
+  lookup(path: BytePath, fingerprint: Fingerprint): Digest | undefined;
+  store(path: BytePath, fingerprint: Fingerprint, digest: Digest): void;
+  /** Whether files can no longer change and look as they did. */
+  isSettled(settling: Settling): boolean;
 }
 
 export interface LocalTreeOptions {
@@ -38,7 +43,7 @@ interface Known {
   /** Device and inode of a file that has other names, else undefined. */
   readonly inode: string | undefined;
   /** Of a file, for the digest cache. */
-  readonly fingerprint: string | undefined;
+  readonly fingerprint: Fingerprint | undefined;
   /** Of a directory: the patterns with this directory visited last. */
   readonly walk: PatternWalk | undefined;
 }
@@ -53,6 +58,7 @@ export class LocalTree implements FileTree {
   readonly #known = new Map<BytePath, Known | undefined>();
   readonly #lists = new Map<BytePath, readonly BytePath[]>();
   readonly #digests = new Map<BytePath, Digest>();
+  readonly #scans = new Map<BytePath, TreeScan | undefined>();
 
   /** Throws `CONTEXT` when a pattern is malformed. */
   constructor(root: BytePath, options: LocalTreeOptions = {}) {
@@ -96,6 +102,16 @@ export class LocalTree implements FileTree {
 
   sources(paths: readonly BytePath[]): Promise<ReadonlyMap<BytePath, ContentSource>> {
     return Promise.resolve(this.#sources(paths));
+  }
+
+  state(paths: readonly BytePath[]): TreeState | undefined {
+    const parts: string[] = [this.root, JSON.stringify(this.#options.excludes ?? [])];
+    for (const path of paths) {
+      const state = this.#stateOf(path);
+      if (state === undefined) return undefined;
+      parts.push(path, state);
+    }
+    return { tree: this.root, digest: digestOf(Buffer.from(parts.join("\0"), "latin1")) };
   }
 
   whyMissing(path: BytePath): string | undefined {
@@ -145,6 +161,53 @@ export class LocalTree implements FileTree {
     );
   }
 
+  #stateOf(path: BytePath): string | undefined {
+    const known = this.#look(path);
+    const { entry } = known ?? {};
+    const isPlainPath = path === "" || this.#isPlainDirectory(parentOf(path));
+    const { digestCache } = this.#options;
+    if (entry === undefined || !isPlainPath || digestCache === undefined) return undefined;
+    if (entry.type !== "dir") {
+      const { fingerprint } = known ?? {};
+      if (fingerprint === undefined || !digestCache.isSettled(settlingOf(fingerprint))) return undefined;
+      return `file ${entry.mode} ${fingerprint}`;
+    }
+    const scan = this.#scan(path);
+    if (scan?.settlings.every((settling) => digestCache.isSettled(settling)) !== true) return undefined;
+    return `dir ${entry.mode} ${scan.state()}`;
+  }
+
+  /** Whether directories alone lead to a directory, all of them seen. */
+  #isPlainDirectory(path: BytePath): boolean {
+    return this.lstat(path)?.type === "dir" && (path === "" || this.#isPlainDirectory(parentOf(path)));
+  }
+
+  #scan(top: BytePath): TreeScan | undefined {
+    if (!this.#scans.has(top)) {
+      const walk = top === "" ? this.#patterns?.walk() : this.#walkAt(top);
+      const isSkipped = (directory: BytePath): boolean => walk?.visit(directory, true) === "excluded-tree";
+      this.#scans.set(top, scanTree(this.root, top, isSkipped));
+    }
+    return this.#scans.get(top);
+  }
+
+  /** The names of a directory that was scanned; what is known of them is taken over. */
+  #takeScanned(path: BytePath): readonly BytePath[] | undefined {
+    for (const scan of this.#scans.values()) {
+      const directory = scan?.directory(path);
+      const parent = this.#known.get(path);
+      if (scan === undefined || directory === undefined || parent === undefined) continue;
+      for (const [number, name] of directory.names.entries()) {
+        const below = joinBytes(path, name);
+        const stat = scan.stat(directory, number, below);
+        // One that was not looked into is asked for when somebody wants to know.
+        if (stat !== undefined && !this.#known.has(below)) this.#known.set(below, this.#judged(below, parent, stat));
+      }
+      return directory.names;
+    }
+    return undefined;
+  }
+
   #look(path: BytePath): Known | undefined {
     if (this.#known.has(path)) return this.#known.get(path);
     const known = path === "" ? this.#rootKnown() : this.#lookBelow(path);
@@ -154,7 +217,7 @@ export class LocalTree implements FileTree {
 
   #rootKnown(): Known {
     const stat = this.#stat("");
-    if (!stat?.isDirectory())
+    if (stat === undefined || typeOf(stat) !== "dir")
       throw new BuildError("CONTEXT", `the build context "${displayPath(this.root)}" is not a directory`);
     // A client's root directory does not travel with its files: it is a plain one.
     return { ...this.#facts(stat), entry: { ...entryOf("", stat), mode: 0o755 }, walk: this.#patterns?.walk() };
@@ -164,7 +227,10 @@ export class LocalTree implements FileTree {
     const parent = this.#look(parentOf(path));
     if (parent?.isDirectory !== true) return undefined;
     const stat = this.#stat(path);
-    if (stat === undefined) return undefined;
+    return stat && this.#judged(path, parent, stat);
+  }
+
+  #judged(path: BytePath, parent: Known, stat: FileStat): Known {
     const facts = this.#facts(stat);
     const { isDirectory } = facts;
     const verdict = parent.walk?.visit(path, isDirectory) ?? "kept";
@@ -177,13 +243,13 @@ export class LocalTree implements FileTree {
     return { ...known, entry: isParent ? this.#entry(path, stat) : undefined };
   }
 
-  #facts(stat: BigIntStats): Omit<Known, "entry" | "walk"> {
-    const isDirectory = stat.isDirectory();
+  #facts(stat: FileStat): Omit<Known, "entry" | "walk"> {
+    const { inode, fingerprint } = stat;
     return {
-      isDirectory,
-      isSocket: stat.isSocket(),
-      inode: stat.nlink > 1n && !isDirectory ? `${stat.dev}:${stat.ino}` : undefined,
-      fingerprint: stat.isFile() ? this.#options.digestCache?.fingerprint(stat) : undefined,
+      isDirectory: typeOf(stat) === "dir",
+      isSocket: isSocket(stat),
+      inode,
+      fingerprint: isSocket(stat) || typeOf(stat) !== "file" ? undefined : fingerprint,
     };
   }
 
@@ -197,7 +263,7 @@ export class LocalTree implements FileTree {
     return walk;
   }
 
-  #entry(path: BytePath, stat: BigIntStats): Entry {
+  #entry(path: BytePath, stat: FileStat): Entry {
     const entry = entryOf(path, stat);
     if (entry.type !== "symlink") return entry;
     return { ...entry, link: readlinkSync(fsPath(this.#onDisk(path)), { encoding: "latin1" }) };
@@ -208,16 +274,19 @@ export class LocalTree implements FileTree {
     return parent?.isDirectory === true && this.#stat(path) !== undefined;
   }
 
-  #stat(path: BytePath): BigIntStats | undefined {
+  #stat(path: BytePath): FileStat | undefined {
     try {
-      return lstatSync(fsPath(this.#onDisk(path)), { bigint: true, throwIfNoEntry: false });
+      const stat = lstatSync(fsPath(this.#onDisk(path)), { bigint: true, throwIfNoEntry: false });
+      return stat && statOf(stat);
     } catch (error) {
       if (isErrno(error, "ENOTDIR", "ENAMETOOLONG")) return undefined;
       throw this.#unreadable(error);
     }
   }
 
-  #read(path: BytePath): BytePath[] {
+  #read(path: BytePath): readonly BytePath[] {
+    const scanned = this.#takeScanned(path);
+    if (scanned !== undefined) return scanned;
     try {
       return readdirSync(fsPath(this.#onDisk(path)), { encoding: "latin1" }).sort(compareBytes);
     } catch (error) {
@@ -243,21 +312,4 @@ export class LocalTree implements FileTree {
       hint: `make it readable, or leave it out with a line "${name}" in ".dockerignore"`,
     });
   }
-}
-
-function entryOf(path: BytePath, stat: BigIntStats): Entry {
-  const type = typeOf(stat);
-  const common = { path, type, mode: type === "symlink" ? 0o777 : Number(stat.mode & 0o7777n), uid: 0, gid: 0 };
-  const size = type === "file" ? Number(stat.size) : 0;
-  const devices = type === "char" || type === "block" ? deviceNumbers(stat.rdev) : {};
-  return { ...common, size, mtimeNs: stat.mtimeNs, ...devices };
-}
-
-function typeOf(stat: BigIntStats): Exclude<Entry["type"], "hardlink" | "whiteout" | "opaque"> {
-  if (stat.isDirectory()) return "dir";
-  if (stat.isSymbolicLink()) return "symlink";
-  if (stat.isFIFO()) return "fifo";
-  if (stat.isCharacterDevice()) return "char";
-  if (stat.isBlockDevice()) return "block";
-  return "file";
 }

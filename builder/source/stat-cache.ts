@@ -7,12 +7,11 @@
 // was hashed and look the same ("racy git" is the same problem). Only file systems of this
 // machine are trusted with such times.
 //
-// On disk one file a context, replaced by rename: a line that says what it is, a record a
-// file (`dev ino size mtime ctime digest path`, NUL between them), and the digest of all
-// that. A file that is not whole, or of another context, counts as empty.
+// On disk one file a context, replaced by rename: a text that says what it is, ended by NUL; a record a file (two bytes
+// for the path's length, the path, fingerprint, digest); and the digest of all that. It is read when a digest is wanted.
+// A file that is not whole, or of another context, counts as empty.
 
 import { mkdirSync, readFileSync, renameSync, statfsSync, statSync, writeFileSync } from "node:fs";
-import type { BigIntStats } from "node:fs";
 import { join } from "node:path";
 import type { BytePath } from "../core/byte-path.ts";
 import { bytePath, fsPath } from "../core/byte-path.ts";
@@ -20,12 +19,13 @@ import type { Digest } from "../core/digest.ts";
 import { digestOf, hexOf } from "../core/digest.ts";
 import { isErrno } from "../core/errors.ts";
 import { temporaryPath } from "../store/temporary.ts";
+import type { Fingerprint, Settling } from "./fingerprint.ts";
+import { FINGERPRINT_WORDS, settlingOf } from "./fingerprint.ts";
 import type { DigestCache } from "./local-tree.ts";
 
-/** Times are exact to a tick (10 ms) on the file systems below, to a second on old ext4; and clocks are set. */
-const SETTLED_NS = 2_000_000_000n;
 const MOST_RECORDS = 200_000;
 const DIGEST_CHARS = 64;
+const FINGERPRINT_BYTES = FINGERPRINT_WORDS * 8;
 
 /** ext, xfs, btrfs, tmpfs, overlay, f2fs, zfs, bcachefs (statfs(2)): their ctime is the kernel's own. */
 const TRUSTED = new Set([0xef53, 0x58465342, 0x9123683e, 0x01021994, 0x794c7630, 0xf2f52010, 0x2fc12fc1, 0xca451a4e]);
@@ -37,9 +37,9 @@ export class StatCache implements DigestCache {
   readonly #title: string;
   /** What is mounted below the root may be of another kind. */
   readonly #device: bigint;
-  /** Ctimes from here on may be the current tick's. */
-  readonly #unsettledNs: bigint;
-  readonly #records: Map<BytePath, string>;
+  /** The build's beginning. */
+  readonly #nowNs: bigint;
+  #read: Map<BytePath, string> | undefined;
   readonly #used = new Set<BytePath>();
   #isChanged = false;
 
@@ -48,10 +48,9 @@ export class StatCache implements DigestCache {
     mkdirSync(directory, { recursive: true });
     this.#file = join(directory, hexOf(digestOf(root)));
     this.#workDirectory = place.workDirectory;
-    this.#title = `tsbuild stat cache 1 ${bytePath(JSON.stringify(root))}`;
+    this.#title = `tsbuild stat cache 2 ${bytePath(JSON.stringify(root))}`;
     this.#device = statSync(fsPath(bytePath(root)), { bigint: true }).dev;
-    this.#unsettledNs = BigInt(place.nowMs) * 1_000_000n - SETTLED_NS;
-    this.#records = this.#read();
+    this.#nowNs = BigInt(place.nowMs) * 1_000_000n;
   }
 
   /** The cache of a context; undefined on a file system whose times are not to be trusted. Open it before the first file is looked at. */
@@ -59,34 +58,29 @@ export class StatCache implements DigestCache {
     return TRUSTED.has(statfsSync(fsPath(bytePath(root))).type) ? new StatCache(root, place) : undefined;
   }
 
-  fingerprint({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
-    return `${dev} ${ino} ${size} ${mtimeNs} ${ctimeNs} `;
-  }
-
-  lookup(path: BytePath, fingerprint: string): Digest | undefined {
+  lookup(path: BytePath, fingerprint: Fingerprint): Digest | undefined {
     const record = this.#records.get(path);
-    if (!record?.startsWith(fingerprint) || record.length !== fingerprint.length + DIGEST_CHARS) return undefined;
+    if (record?.startsWith(fingerprint) !== true) return undefined;
     this.#used.add(path);
-    return `sha256:${record.slice(fingerprint.length)}`;
+    return `sha256:${record.slice(FINGERPRINT_BYTES)}`;
   }
 
-  store(path: BytePath, fingerprint: string, digest: Digest): void {
+  store(path: BytePath, fingerprint: Fingerprint, digest: Digest): void {
     this.#used.add(path);
     this.#isChanged = true;
-    if (this.#isTrusted(fingerprint)) this.#records.set(path, fingerprint + hexOf(digest));
+    if (this.isSettled(settlingOf(fingerprint))) this.#records.set(path, fingerprint + hexOf(digest));
     else this.#records.delete(path);
   }
 
-  #isTrusted(fingerprint: string): boolean {
-    const [dev = "", , , mtimeNs = "", ctimeNs = ""] = fingerprint.split(" ");
-    return BigInt(dev) === this.#device && BigInt(ctimeNs) < this.#unsettledNs && BigInt(mtimeNs) < this.#unsettledNs;
+  isSettled({ device, settledNs }: Settling): boolean {
+    return device === this.#device && settledNs < this.#nowNs;
   }
 
   /** Writes the records, if there are new ones. Of two builds at once the last one's stay. */
   save(): void {
     if (!this.#isChanged) return;
     const records = [...this.#records].filter(([path]) => this.#records.size <= MOST_RECORDS || this.#used.has(path));
-    const body = `${this.#title}\0${records.map(([path, record]) => `${record} ${path}\0`).join("")}`;
+    const body = `${this.#title}\0${records.map(([path, record]) => lengthOf(path) + path + record).join("")}`;
     const bytes = Buffer.from(body, "latin1");
     const temporary = temporaryPath(this.#workDirectory, "statcache");
     writeFileSync(temporary, Buffer.concat([bytes, Buffer.from(hexOf(digestOf(bytes)), "latin1")]), { mode: 0o600 });
@@ -94,21 +88,33 @@ export class StatCache implements DigestCache {
     this.#isChanged = false;
   }
 
-  #read(): Map<BytePath, string> {
-    const records = new Map<BytePath, string>();
-    const bytes = readWhole(this.#file);
-    if (bytes === undefined || bytes.length < DIGEST_CHARS) return records;
-    const body = bytes.subarray(0, -DIGEST_CHARS);
-    if (hexOf(digestOf(body)) !== bytes.toString("latin1", body.length)) return records;
-    const [title, ...lines] = body.toString("latin1").split("\0");
-    if (title !== this.#title) return records;
-    for (const line of lines) {
-      let space = 0;
-      for (let field = 0; field < FIELDS; field++) space = line.indexOf(" ", space + 1);
-      if (space > 0) records.set(line.slice(space + 1), line.slice(0, space));
-    }
-    return records;
+  get #records(): Map<BytePath, string> {
+    return (this.#read ??= readRecords(this.#file, this.#title));
   }
+}
+
+function readRecords(file: string, title: string): Map<BytePath, string> {
+  const records = new Map<BytePath, string>();
+  const bytes = readWhole(file);
+  if (bytes === undefined || bytes.length < DIGEST_CHARS) return records;
+  const body = bytes.subarray(0, -DIGEST_CHARS);
+  if (hexOf(digestOf(body)) !== bytes.toString("latin1", body.length)) return records;
+  const text = body.toString("latin1");
+  if (!text.startsWith(`${title}\0`)) return records;
+  for (let at = title.length + 1; at < text.length;) {
+    const path = at + LENGTH_BYTES;
+    const record = path + text.charCodeAt(at) + (text.charCodeAt(at + 1) << 8);
+    at = record + FINGERPRINT_BYTES + DIGEST_CHARS;
+    records.set(text.slice(path, record), text.slice(record, at));
+  }
+  return records;
+}
+
+const LENGTH_BYTES = 2;
+
+/** A path is shorter than PATH_MAX (4096). */
+function lengthOf({ length }: BytePath): string {
+  return String.fromCharCode(length & 0xff, length >> 8);
 }
 
 export interface StatCachePlace {
@@ -119,9 +125,6 @@ export interface StatCachePlace {
   /** The build's beginning, ms since the epoch. */
   readonly nowMs: number;
 }
-
-/** Spaces before the path. */
-const FIELDS = 6;
 
 function readWhole(path: string): Buffer | undefined {
   try {

@@ -69,7 +69,7 @@ test("digests are of the bytes; a cache answers for files it knows and learns th
   const { root } = treeOf(t, ["a", "b"]);
   const stored = new Map<string, string>();
   const digestCache = {
-    fingerprint: () => "",
+    isSettled: () => true,
     lookup: (path: string) => (path === "a" ? digestOf("known") : undefined),
     store: (path: string, _stat: unknown, digest: string) => void stored.set(path, digest),
   };

@@ -87,6 +87,19 @@ function startOf(action: CopyAction): { start: string; include: string | undefin
   return { start: action.source.slice(0, pivot) || "/", include: action.source.slice(pivot + 3) };
 }
 
+/** Where a copy begins if it takes what is at one path, as a path of a tree; undefined where patterns say what it takes. */
+export function plainStart(action: CopyAction): BytePath | undefined {
+  const { start, include } = startOf(action);
+  if (include !== undefined || (action.allowWildcard && hasWildcards(start))) return undefined;
+  return plainPath(start);
+}
+
+/** A path in a tree, as text, without what means nothing; undefined where it goes up. */
+export function plainPath(text: string): BytePath | undefined {
+  const parts = text.split("/").filter((part) => part !== "" && part !== ".");
+  return parts.includes("..") ? undefined : bytePath(parts.join("/"));
+}
+
 function selectFrom(tree: FileTree, start: BytePath, action: CopyAction, filter: Filter): SelectedSource {
   const path = resolveSource(tree, start, action.followSymlinks);
   const entry = tree.lstat(path);
