@@ -33,6 +33,7 @@ interface CommandEntry {
 // prettier-ignore
 const COMMANDS: readonly CommandEntry[] = [
   { name: "build", help: "Build an image (the command when none is named)", load: async () => (await import("./commands/build.ts")).build },
+  { name: "bake", help: "Build the targets of docker-bake.hcl or compose files", load: async () => (await import("./commands/bake.ts")).bake },
   { name: "run", help: "Run a program in an image", load: async () => (await import("./commands/run.ts")).run },
   { name: "bundle", help: "Write an image as a bundle for an OCI runtime", load: async () => (await import("./commands/bundle.ts")).bundle },
   { name: "shell", help: "Open a shell in a step of a build", load: async () => (await import("./commands/shell.ts")).shell },
@@ -71,7 +72,7 @@ const COMMANDS: readonly CommandEntry[] = [
 ];
 
 /** Names of other programs and commands that will have a meaning; a folder of that name is reached as "./executor". */
-const LATER = new Set(["bud", "buildx", "buildctl", "bake", "sync"]);
+const LATER = new Set(["bud", "buildx", "buildctl", "sync"]);
 
 const outcome: Outcome = { debug: false, told: false };
 const stop = new AbortController();

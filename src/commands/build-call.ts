@@ -37,7 +37,7 @@ export async function answerCall({ context, args, asked, request, events, displa
   display.close(result.error);
   const metadataFile = textOf(args, "metadata-file");
   if (metadataFile) await writeWhole(metadataFile, `${JSON.stringify(metadata(result, asked), null, 2)}\n`);
-  await context.print(shown(result, asked));
+  await context.print(shownAnswer(result, asked));
   if (result.error !== undefined) {
     if (!display.tellsErrors) process.stderr.write(errorText(result.error, context.outcome.debug));
     return 1;
@@ -45,7 +45,8 @@ export async function answerCall({ context, args, asked, request, events, displa
   return result.findings > 0 && !asked.ignoreStatus ? 1 : 0;
 }
 
-function shown(result: CallResult, { method, format }: CallSpec): string {
+/** The answer as `--call` writes it. */
+export function shownAnswer(result: CallResult, { method, format }: CallSpec): string {
   if (format === "json") return `${result.json}\n`;
   return method === "check" && format === "text" ? checkText(result) : result.text;
 }

@@ -60,6 +60,7 @@ const PACKAGES: Readonly<Record<string, readonly string[] | "any">> = {
   "node-pty": ["executor"],
   execa: ["executor", "source", "src/config"],
   valibot: "any",
+  yaml: ["src/bake"],
   "@bufbuild/protobuf": ["src/api"],
   "node:http2": ["src/api"],
   "node:http": ["transport", "source", "src/daemon", "src/client"],

@@ -1,0 +1,65 @@
+// `bake --check` and `--call`: questions about the Dockerfiles of several targets.
+
+import { call } from "../../builder/call.ts";
+import type { CallResult } from "../../builder/call.ts";
+import { goJson } from "../bake/go-json.ts";
+import type { Selection } from "../bake/resolve.ts";
+import { printTarget } from "../bake/target.ts";
+import type { CallSpec } from "../cli/call-spec.ts";
+import { parseCall } from "../cli/call-spec.ts";
+import { errorText } from "../cli/error-text.ts";
+import type { Arguments } from "../cli/flags.ts";
+import { isOn, textOf } from "../cli/flags.ts";
+import type { TargetBuild } from "./bake-request.ts";
+import { shownAnswer } from "./build-call.ts";
+import type { CommandContext } from "./command.ts";
+import type { ShownEvents } from "./shown-events.ts";
+import { closeShown } from "./shown-events.ts";
+
+export interface BakeCall {
+  readonly context: CommandContext;
+  readonly args: Arguments;
+  readonly selection: Selection;
+  readonly builds: readonly TargetBuild[];
+  readonly shown: ShownEvents;
+}
+
+/** Asks of each target, prints the answers, and returns the exit code: 1 when a rule fires anywhere. */
+export async function callTargets({ context, args, selection, builds, shown }: BakeCall): Promise<number> {
+  const flag = parseCall(isOn(args, "check") ? "check" : (textOf(args, "call") ?? ""));
+  const answers: { readonly name: string; readonly asked: CallSpec; readonly result: CallResult }[] = [];
+  for (const { name, target, request } of builds.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
+    const asked = flag ?? parseCall(target.call ?? "");
+    if (asked === undefined || selection.linked.has(name)) continue;
+    answers.push({ name, asked, result: await call(request, asked.method, context.signal) });
+  }
+  closeShown(shown);
+  if (flag?.format === "json") await context.print(jsonText(selection, answers));
+  else {
+    for (const [at, { name, asked, result }] of answers.entries()) {
+      const description = selection.targets.get(name)?.description;
+      const head = `${at === 0 ? "" : "\n"}${name}\n${description ? `${description}\n` : ""}\n`;
+      await context.print(head + shownAnswer(result, asked));
+      if (result.error !== undefined) process.stderr.write(errorText(result.error, context.outcome.debug));
+    }
+  }
+  const failed = answers.some(
+    ({ asked, result }) => result.error !== undefined || (result.findings > 0 && !asked.ignoreStatus),
+  );
+  return failed ? 1 : 0;
+}
+
+function jsonText(
+  { groups, targets }: Selection,
+  answers: readonly { name: string; asked: CallSpec; result: CallResult }[],
+): string {
+  const group = Object.fromEntries([...groups].map(([name, { targets: inner }]) => [name, { targets: inner }]));
+  const target = Object.fromEntries(
+    [...targets].map(([name, each]) => {
+      const answer = answers.find((one) => one.name === name);
+      const said = answer === undefined ? {} : { [answer.asked.method]: JSON.parse(answer.result.json) as unknown };
+      return [name, { build: printTarget(each), ...said }];
+    }),
+  );
+  return `${goJson({ group, target })}\n`;
+}
