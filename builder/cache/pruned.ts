@@ -3,6 +3,7 @@
 
 import type { DatabaseSync } from "node:sqlite";
 import type { Digest } from "../core/digest.ts";
+import { dropLayerFacts } from "./records.ts";
 
 const MOST_NOTES = 5000;
 
@@ -14,7 +15,7 @@ export interface PrunedResult {
   readonly atMs: number;
 }
 
-/** Results without their layers are forgotten, and noted as pruned. `layer` is an id. */
+/** Results without their layers are forgotten, and noted as pruned; facts about the layer go, too. `layer` is an id. */
 export function pruneResultsOf(database: DatabaseSync, layer: string, atMs: number): number {
   const text = JSON.stringify(layer);
   database
@@ -23,6 +24,7 @@ export function pruneResultsOf(database: DatabaseSync, layer: string, atMs: numb
        SELECT key, name, ? FROM results WHERE instr(layers, ?) > 0`,
     )
     .run(atMs, text);
+  dropLayerFacts(database, layer);
   const { changes } = database.prepare("DELETE FROM results WHERE instr(layers, ?) > 0").run(text);
   database
     .prepare("DELETE FROM pruned WHERE key NOT IN (SELECT key FROM pruned ORDER BY at DESC, key LIMIT ?)")

@@ -61,6 +61,18 @@ export class CacheRecords {
     this.#orMiss(() => void this.#saveFact.run(key, value));
   }
 
+  /** A fact about a layer, which goes when the layer goes. */
+  layerFact(layer: string, key: Digest): string | undefined {
+    return this.#orMiss(() => {
+      const row = this.#findFact.get(layerFactKey(layer, key));
+      return row === undefined ? undefined : String(row["value"]);
+    });
+  }
+
+  saveLayerFact(layer: string, key: Digest, value: string): void {
+    this.#orMiss(() => void this.#saveFact.run(layerFactKey(layer, key), value));
+  }
+
   #orMiss<T>(use: () => T): T | undefined {
     try {
       return use();
@@ -70,6 +82,17 @@ export class CacheRecords {
       return undefined;
     }
   }
+}
+
+/** Takes away the facts about a layer. */
+export function dropLayerFacts(database: DatabaseSync, layer: string): void {
+  const first = layerFactKey(layer, "");
+  // All that begins so: ";" comes after ":".
+  database.prepare("DELETE FROM facts WHERE key > ? AND key < ?").run(first, `${first.slice(0, -1)};`);
+}
+
+function layerFactKey(layer: string, key: string): string {
+  return `layer:${layer}:${key}`;
 }
 
 /** Ids of layers as a record holds them; undefined when they are damaged. */

@@ -81,18 +81,19 @@ export class Collector {
     return freed;
   }
 
-  /** Lets go what was used longest ago until so many bytes more find place below a ceiling, and some air. */
-  makeRoom(ceiling: number, bytes: number): void {
+  /** Lets go what was used longest ago until so many bytes more find place below a ceiling, and some air. Says whether they do. */
+  makeRoom(ceiling: number, bytes: number): boolean {
     const { ledger } = this.#options;
     const { inventory, remover } = this.#look(false);
     let used = inventory.totalBytes + ledger.reservedBytes() + bytes;
-    if (used <= ceiling) return;
+    if (used <= ceiling) return true;
     for (const item of inventory.items) {
       if (used <= ceiling * AIR) break;
       if (item.inUse || this.#isOthers(item)) continue;
       used -= remover.remove(item) ?? 0;
     }
     this.#look(false);
+    return used <= ceiling;
   }
 
   /** Why something cannot be written: the limit, and what holds the space. */

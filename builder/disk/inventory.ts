@@ -70,6 +70,7 @@ class Reader {
     this.#readAll("http/blobs/sha256", (name, path) => this.#named(`http/${name}`, path, "download", "regular"));
     this.#readAll("partial", (name, path) => this.#partial(name, path));
     this.#readAll("statcache", (name, path) => this.#loose(name, path, "context digests", "source.local"));
+    this.#readContexts();
     this.#readAll("builds", (name, path) => {
       if (name.endsWith(".kept")) this.#loose(name, path, "failed step", "internal");
       else this.#other("build records", this.#size.tree(path));
@@ -153,6 +154,20 @@ class Reader {
     });
   }
 
+  /** The contexts of clients of the daemon, each with the lock that a build has on it (source/kept-folders.ts). */
+  #readContexts(): void {
+    this.#readAll("contexts", (name, path) => {
+      if (!name.endsWith(".lock")) return;
+      const place = path.slice(0, -".lock".length);
+      this.#loose(`context-${name.slice(0, -".lock".length)}`, place, "client context", "source.local", [path]);
+    });
+    // A place without its lock: its daemon died while it took it away.
+    const folder = join(this.#own, "contexts");
+    for (const name of listFolder(folder))
+      if (!name.endsWith(".lock") && statIfThere(join(folder, `${name}.lock`)) === undefined)
+        this.#other("unknown", this.#size.tree(join(folder, name)));
+  }
+
   /** Something that the ledger has under its own name. */
   #named(item: ItemName, path: string, kind: ItemKind, type: ItemType, companions: readonly string[] = []): void {
     const bytes = this.#measure(item, path);
@@ -177,10 +192,11 @@ class Reader {
   }
 
   /** Something that may go at any time: whoever looks for it then does not find it. */
-  #loose(id: string, path: string, kind: ItemKind, type: ItemType): void {
-    const bytes = this.#size.tree(path);
+  #loose(id: string, path: string, kind: ItemKind, type: ItemType, more: readonly string[] = []): void {
+    const paths = [path, ...more];
+    const bytes = paths.reduce((sum, one) => sum + this.#size.tree(one), 0);
     this.#other(UNNAMED, bytes);
-    this.#add({ id, kind, type, bytes, paths: [path], mutable: kind !== "failed step" });
+    this.#add({ id, kind, type, bytes, paths, mutable: kind !== "failed step" });
   }
 
   #readAll(name: string, each: (name: string, path: string) => void): void {
@@ -268,6 +284,7 @@ const FOLDERS = [
   "statcache",
   "partial",
   "builds",
+  "contexts",
   "indexes",
   "places",
   "notes",

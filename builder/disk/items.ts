@@ -20,6 +20,7 @@ export const ITEM_KINDS = [
   "cache mount",
   "git repository",
   "download",
+  "client context",
   "context digests",
   "unfinished download",
   "failed step",

@@ -25,7 +25,7 @@ export class SpaceKeeper implements StoreSpace {
   readonly #unmeasured = new Set<ItemName>();
   readonly #stop = new AbortController();
   #hasWritten = false;
-  #collecting: Promise<void> | undefined;
+  #collecting: Promise<boolean> | undefined;
   #watching: NodeJS.Timeout | undefined;
   #isLooking = false;
   /** What files that grow unannounced were seen to take, with some room ahead of them. */
@@ -66,10 +66,7 @@ export class SpaceKeeper implements StoreSpace {
     const { ledger } = this.#options;
     if (bytes <= 0) return { [Symbol.dispose]: () => undefined };
     this.#hasWritten = true;
-    if (!ledger.tryReserve(bytes, this.#ceiling)) {
-      await this.#makeRoom(bytes);
-      if (!ledger.tryReserve(bytes, this.#ceiling)) throw await this.#tooMuch(bytes);
-    }
+    if (!(await this.#tryReserve(bytes))) throw await this.#tooMuch(bytes);
     let isOpen = true;
     return {
       [Symbol.dispose]: () => {
@@ -130,24 +127,34 @@ export class SpaceKeeper implements StoreSpace {
   }
 
   async #grow(bytes: number): Promise<boolean> {
-    const { ledger } = this.#options;
     const more = bytes - this.#growth;
-    if (!ledger.tryReserve(more, this.#ceiling)) {
-      await this.#makeRoom(more);
-      if (!ledger.tryReserve(more, this.#ceiling)) return false;
-    }
+    if (!(await this.#tryReserve(more))) return false;
     this.#growth = bytes;
     this.#hasWritten = true;
     return true;
   }
 
-  /** One at a time; whoever comes meanwhile waits for the same. */
-  async #makeRoom(bytes: number): Promise<void> {
-    this.#collecting ??= this.#options
-      .collector()
-      .then((collector) => collector.makeRoom(this.#ceiling, bytes))
-      .finally(() => (this.#collecting = undefined));
-    await this.#collecting;
+  /** Makes room as long as there can be some: what was made may be taken by another build before it is reserved. */
+  async #tryReserve(bytes: number): Promise<boolean> {
+    const { ledger } = this.#options;
+    for (let attempt = 1; !ledger.tryReserve(bytes, this.#ceiling); attempt++) {
+      const isRoom = await this.#makeRoom(bytes);
+      if (!isRoom || attempt === MOST_ATTEMPTS) return ledger.tryReserve(bytes, this.#ceiling);
+    }
+    return true;
+  }
+
+  /** One at a time. Says whether there was as much in the end. */
+  async #makeRoom(bytes: number): Promise<boolean> {
+    // What another one of this process makes room for is not what is needed here.
+    while (this.#collecting !== undefined) await this.#collecting.catch(() => undefined);
+    const collecting = this.#options.collector().then((collector) => collector.makeRoom(this.#ceiling, bytes));
+    this.#collecting = collecting;
+    try {
+      return await collecting;
+    } finally {
+      this.#collecting = undefined;
+    }
   }
 
   async #tooMuch(bytes: number): Promise<BuildError> {
@@ -166,4 +173,6 @@ function isDue(used: number, { rules }: DiskSettings, root: string, sinceMs: num
 
 const DAY_MS = 24 * 3600 * 1000;
 const LOOK_MS = 250;
+/** More builds than that do not take what was made for one of them, one after the other. */
+const MOST_ATTEMPTS = 20;
 const MOST_AHEAD_BYTES = 32 << 20;

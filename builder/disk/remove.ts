@@ -50,14 +50,17 @@ export class Remover {
     return item.bytes;
   }
 
-  /** A state of a failed step that somebody looks at is locked (see records/build-records.ts); the rest is found missing by whoever looks. */
+  /**
+   * A state of a failed step that somebody looks at is locked (see records/build-records.ts), as is a client's context that
+   * a build uses (source/kept-folders.ts); the rest is found missing by whoever looks.
+   */
   #removeLoose({ kind }: DiskItem, paths: readonly string[]): boolean {
-    if (kind !== "failed step") {
+    if (kind !== "failed step" && kind !== "client context") {
       this.#moveAside(paths);
       return true;
     }
-    const [path = ""] = paths;
-    const file = openIfThere(path);
+    // What is locked comes last, so that it goes last.
+    const file = openIfThere(paths.at(-1) ?? "");
     if (file === undefined) return false;
     try {
       if (!flock(file, "exclusive", { wait: false })) return false;

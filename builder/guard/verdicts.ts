@@ -13,8 +13,9 @@ import type { KnownSecret } from "./known-secrets.ts";
 
 /** Where facts about immutable things are kept (`CacheRecords`). */
 export interface FactStore {
-  fact(key: Digest): string | undefined;
-  saveFact(key: Digest, value: string): void;
+  layerFact(layer: string, key: Digest): string | undefined;
+  /** Goes with the layer. */
+  saveLayerFact(layer: string, key: Digest, value: string): void;
 }
 
 /** Where in a layer. */
@@ -51,7 +52,7 @@ export class Verdicts {
 
   /** Whether a layer was looked through for a secret. */
   isKnown(layer: string, secret: KnownSecret): boolean {
-    return this.#facts.fact(this.#question(layer, secret)) !== undefined;
+    return this.#facts.layerFact(layer, this.#question(secret)) !== undefined;
   }
 
   /** Keeps what a search for a secret in a layer has found. */
@@ -60,22 +61,22 @@ export class Verdicts {
       const others = this.found(layer).filter(({ id }) => id !== secret.id);
       const { id, name } = secret;
       const all = [...others, { id, name, places: places.slice(0, MOST_PLACES) }];
-      this.#facts.saveFact(answerKey(layer), JSON.stringify(all));
+      this.#facts.saveLayerFact(layer, ANSWER, JSON.stringify(all));
     }
-    this.#facts.saveFact(this.#question(layer, secret), places.length > 0 ? "found" : "clean");
+    this.#facts.saveLayerFact(layer, this.#question(secret), places.length > 0 ? "found" : "clean");
   }
 
   /** What was ever found in a layer. */
   found(layer: string): readonly LayerFinding[] {
-    const known = this.#facts.fact(answerKey(layer));
+    const known = this.#facts.layerFact(layer, ANSWER);
     return known === undefined ? [] : (JSON.parse(known) as LayerFinding[]); // written by `keep`
   }
 
-  #question(layer: string, { value }: KnownSecret): Digest {
+  #question({ value }: KnownSecret): Digest {
     const mac = createHmac("sha256", (this.#key ??= this.#readKey()))
       .update(value)
       .digest("hex");
-    return digestOf(`secret guard 1 ${mac} ${layer}`);
+    return digestOf(`secret guard 1 ${mac}`);
   }
 
   #readKey(): Buffer {
@@ -97,6 +98,5 @@ export class Verdicts {
   }
 }
 
-function answerKey(layer: string): Digest {
-  return digestOf(`secret guard 1 found in ${layer}`);
-}
+/** Under this key lies what was found in a layer. */
+const ANSWER = digestOf("secret guard 1 found");

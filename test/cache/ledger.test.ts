@@ -103,9 +103,17 @@ suite("the ledger of a store", () => {
     records.save("sha256:k1", { layers: ["a", "b"] }, "[1/2] RUN one", 1);
     records.save("sha256:k2", { layers: ["a"] }, "[2/2] RUN two", 2);
     records.save("sha256:k3", { layers: ["c"] }, "RUN three", 3);
+    for (const layer of ["b", "b2", "a"]) records.saveLayerFact(layer, "sha256:f", layer);
+    records.saveFact("sha256:f", "other");
     assert.equal(pruneResultsOf(database, "b", 77), 1);
+    const facts = ["b", "b2", "a"].map((layer) => records.layerFact(layer, "sha256:f"));
+    assert.deepEqual(
+      [...facts, records.fact("sha256:f")],
+      [undefined, "b2", "a", "other"],
+      "facts go with their layer",
+    );
     assert.equal(records.find("sha256:k1"), undefined);
-    assert.deepEqual(records.find("sha256:k2"), { layers: ["a"] });
+    assert.deepEqual(records.find("sha256:k2")?.layers, ["a"]);
     assert.deepEqual(prunedAt(database, "sha256:k1"), { name: "[1/2] RUN one", atMs: 77 });
     assert.equal(prunedAt(database, "sha256:k3"), undefined);
     const put = database.prepare("INSERT INTO pruned VALUES (?, 'x', 1)");
@@ -122,7 +130,7 @@ suite("the ledger of a store", () => {
     new CacheRecords(database).save("sha256:old", { layers: ["a"] }, "RUN", 1);
     database.close();
     const migrated = openDatabase(file);
-    assert.deepEqual(new CacheRecords(migrated.database).find("sha256:old"), { layers: ["a"] });
+    assert.deepEqual(new CacheRecords(migrated.database).find("sha256:old")?.layers, ["a"]);
     assert.equal(open().counter("lease"), 0);
     migrated.database.exec("PRAGMA user_version = 99");
     migrated.database.close();

@@ -24,8 +24,8 @@ function openStore(t: TestContext): {
   t.after(() => rmSync(directory, { recursive: true, force: true }));
   const facts = new Map<string, string>();
   const store = {
-    fact: (key: string) => facts.get(key),
-    saveFact: (key: string, value: string) => void facts.set(key, value),
+    layerFact: (layer: string, key: string) => facts.get(`${layer} ${key}`),
+    saveLayerFact: (layer: string, key: string, value: string) => void facts.set(`${layer} ${key}`, value),
   };
   const keyFile = join(directory, "guard.key");
   let builds = 0;
