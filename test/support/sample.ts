@@ -4,7 +4,8 @@
 import process from "node:process";
 
 const STEP = 3;
-const isWhole = process.env["TESTS"] === "whole";
+/** Whether everything is tried. */
+export const isWhole = process.env["TESTS"] === "whole";
 
 /** Whether the case of this number in its table is played. */
 export function isPlayed(number: number): boolean {

@@ -5,6 +5,7 @@ import type { Descriptor } from "../../core/descriptor.ts";
 import { MEDIA } from "../../core/descriptor.ts";
 import { BuildError } from "../../core/errors.ts";
 import type { ExpandName } from "../../core/reference.ts";
+import { isAttestation } from "../../image/index.ts";
 import { parseDocument } from "../../image/read.ts";
 import type { BlobStore } from "../../store/store.ts";
 import type { StoredImage } from "./stored-images.ts";
@@ -77,7 +78,7 @@ export async function imageIdsOf(store: BlobStore, descriptor: Descriptor): Prom
   const document = parseDocument(await store.read(descriptor.digest), descriptor.digest, descriptor.mediaType);
   if (document.kind === "manifest") return [document.manifest.config.digest];
   const ids: string[] = [];
-  for (const child of document.index.manifests) {
+  for (const child of document.index.manifests.filter((entry) => !isAttestation(entry))) {
     if (await store.has(child.digest)) ids.push(...(await imageIdsOf(store, child)));
   }
   return ids;

@@ -81,7 +81,8 @@ export function readExporters(exporters: readonly Exporter[], world: ExporterWor
 /** By the grammar of `--output`. Where it goes is the client's to say, and times are the request's. */
 function specOf({ type, attrs }: Exporter): OutputSpec {
   const name = type === DOCKERS_OWN ? "image" : type;
-  const elsewhere = new Set(["dest", "mode", "source-date-epoch", "dangling-name-prefix", "danglingPrefix"]);
+  // compose says "load": into the store that this is.
+  const elsewhere = new Set(["dest", "mode", "source-date-epoch", "dangling-name-prefix", "danglingPrefix", "load"]);
   const pairs = [...attrs]
     .filter(([key]) => !elsewhere.has(key))
     .map(([key, value]) => ({ key: key.toLowerCase(), written: key, value }));

@@ -2,7 +2,7 @@
 // with a sentence.
 
 import type { Route } from "../http/router.ts";
-import { HttpError } from "../http/answer.ts";
+import { HttpError, sendJson } from "../http/answer.ts";
 import type { ControlWorld } from "../control/service.ts";
 import { aboutRoutes } from "./about.ts";
 import { buildRoutes } from "./build.ts";
@@ -23,8 +23,23 @@ export function dockerRoutes(world: ControlWorld): readonly Route[] {
     ...diskRoutes(settings.root),
     loginRoute(settings),
     distributionRoute(settings),
+    ...nothingToPrune(),
     ...notOffered(),
   ];
+}
+
+/** `docker system prune` asks for these beside what there is. */
+function nothingToPrune(): readonly Route[] {
+  const answers = {
+    containers: { ContainersDeleted: [], SpaceReclaimed: 0 },
+    networks: { NetworksDeleted: [] },
+    volumes: { VolumesDeleted: [], SpaceReclaimed: 0 },
+  };
+  return Object.entries(answers).map(([what, answer]) => ({
+    method: "POST",
+    pattern: `/${what}/prune`,
+    handler: async (_, response) => sendJson(response, 200, answer),
+  }));
 }
 
 /** What docker has and a builder of images has not. */
