@@ -2,9 +2,9 @@
 // resolvconf.go). They are bound read-only over the root's own, so neither reaches a layer.
 
 import { readFileSync, writeFileSync } from "node:fs";
-import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { BuildError } from "../core/errors.ts";
+import { hostGateway } from "../core/host-gateway.ts";
 import type { DnsSettings, StepSpec } from "./executor.ts";
 
 export interface HostFiles {
@@ -23,7 +23,7 @@ export function writeHostFiles(step: StepSpec): HostFiles {
 
 /** localhost's lines with the step's name, then the extra hosts in their order. */
 export function hostsText(step: Pick<StepSpec, "hostname" | "extraHosts">): string {
-  const extra = step.extraHosts.map(({ host, ip }) => `${ip === "host-gateway" ? hostGateway() : ip}\t${host}\n`);
+  const extra = step.extraHosts.map(({ host, ip }) => `${ip === "host-gateway" ? gatewayAddress() : ip}\t${host}\n`);
   return `127.0.0.1\tlocalhost ${step.hostname}\n::1\tlocalhost ip6-localhost ip6-loopback\n${extra.join("")}`;
 }
 
@@ -55,13 +55,9 @@ function withSettings(text: string, { servers, options, search }: DnsSettings): 
   return [...kept, ...replaced.flatMap(([, lines]) => lines), ""].join("\n");
 }
 
-/** What `host-gateway` means for a step on the machine's own network: an address of the machine that others can reach too. */
-function hostGateway(): string {
-  const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
-  const outward = addresses.find((address) => address.family === "IPv4" && !address.internal);
-  const address = outward ?? addresses.find((candidate) => candidate.family === "IPv4");
-  if (address === undefined) {
+function gatewayAddress(): string {
+  const address = hostGateway();
+  if (address === undefined)
     throw new BuildError("SANDBOX", 'an extra host asks for "host-gateway", but this machine has no IPv4 address');
-  }
-  return address.address;
+  return address;
 }

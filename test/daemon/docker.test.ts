@@ -81,13 +81,24 @@ testWhole("the old builder ends with the exit code of the step that failed, and 
 
 test("docker build goes through BuildKit's API, with secrets", { skip }, async () => {
   const context = await contextOf(daemon.folder, "buildkit", {
-    Dockerfile: "FROM fixture:busybox\nRUN --mount=type=secret,id=s tr a-z A-Z </run/secrets/s >/secret\n",
+    Dockerfile:
+      "FROM fixture:busybox\nRUN --mount=type=secret,id=s tr a-z A-Z </run/secrets/s >/secret\nRUN grep gateway /etc/hosts\n",
     secret: "hidden",
   });
   const ids = join(daemon.folder, "buildkit.iid");
-  const flags = ["-t", "app:2", "--secret", `id=s,src=${context}/secret`, "--iidfile", ids];
+  const flags = [
+    "-t",
+    "app:2",
+    "--add-host",
+    "gateway:host-gateway",
+    "--secret",
+    `id=s,src=${context}/secret`,
+    "--iidfile",
+    ids,
+  ];
   const { stderr } = await docker(["build", ...flags, context]);
-  assert.match(stderr, /\[stage-0 2\/2\] RUN --mount=type=secret/);
+  assert.match(stderr, /\[stage-0 2\/3\] RUN --mount=type=secret/);
+  assert.match(stderr, /^#\d+ [\d.]+ [\d.]+\s+gateway$/m);
   const { stdout } = await docker(["images", "--no-trunc", "--quiet", "app:2"]);
   const id = await readFile(ids, "utf8");
   assert.equal(stdout.trim(), id);

@@ -13,7 +13,8 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { test } from "node:test";
 import { StatusResponse } from "../../src/api/proto/control.ts";
-import { DOCKERFILE, folder } from "./running-daemon.ts";
+import { offerOf, openSession } from "../support/build-client.ts";
+import { client, DOCKERFILE, folder } from "./running-daemon.ts";
 
 interface Line {
   readonly stream?: string;
@@ -57,6 +58,24 @@ test("older clients of BuildKit read its progress from the stream", async () => 
     .flatMap(({ aux }) => StatusResponse.decode(Buffer.from(String(aux), "base64")).vertexes.map(({ name }) => name));
   assert.ok(names.includes("[1/1] COPY . /"), names.join("\n"));
   assert.equal(lines.at(-1)?.id, "moby.image.id");
+});
+
+test("older clients of BuildKit have their context in a session", async () => {
+  const offer = offerOf({ Dockerfile: DOCKERFILE, file: "of a session" });
+  await using _session = openSession(client, "by hand", offer);
+  const { status, body } = await ask("POST", "/build?version=2&remote=client-session&session=by%20hand&t=session:1");
+  assert.equal(status, 200, body);
+  assert.equal(linesOf(body).at(-1)?.id, "moby.image.id", body);
+  assert.ok(offer.requested.includes("file"));
+});
+
+test("a session without an id is refused before its connection turns", async () => {
+  const headers = { connection: "Upgrade", upgrade: "h2c" };
+  const { status, body } = await ask("POST", "/session", headers);
+  assert.equal(status, 400);
+  assert.match(body, /the session has no id/);
+  // Other protocols are not spoken: that is a request like any other.
+  assert.equal((await ask("GET", "/_ping", { connection: "Upgrade", upgrade: "h2c" })).body, "OK");
 });
 
 test("what is not as it has to be is a 400 that names it, and no build", async () => {

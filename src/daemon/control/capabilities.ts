@@ -1,5 +1,6 @@
 // What this daemon tells its clients that it can do.
 
+import { hostGateway } from "../../../builder/core/host-gateway.ts";
 import { hostPlatform } from "../../../builder/core/platform.ts";
 import { VERSION } from "../../version.ts";
 import type { BuildkitVersion, WorkerRecord } from "../../api/proto/control.ts";
@@ -18,11 +19,14 @@ export const VERSION_RECORD: Of<typeof BuildkitVersion> = {
 /** The one worker. */
 export function workerRecord(): Of<typeof WorkerRecord> {
   const { os, architecture, variant = "" } = hostPlatform();
+  const gateway = hostGateway();
   return {
     id: "tsbuild",
     labels: new Map([
       ["org.mobyproject.buildkit.worker.executor", "oci"],
       ["org.mobyproject.buildkit.worker.snapshotter", "tsbuild"],
+      // Docker's clients put it in the place of "host-gateway" themselves.
+      ...(gateway === undefined ? [] : [["org.mobyproject.buildkit.worker.moby.host-gateway-ip", gateway] as const]),
     ]),
     platforms: [{ os, architecture, variant }],
     version: VERSION_RECORD,
