@@ -1,5 +1,8 @@
 // Caches that lie elsewhere, as a request names them (--cache-from, --cache-to).
 
+import type { ActionsCacheOptions } from "./cache/buckets/actions.ts";
+import type { AzureCacheOptions } from "./cache/buckets/azure.ts";
+import type { S3CacheOptions } from "./cache/buckets/s3.ts";
 import type { Compression } from "./core/descriptor.ts";
 import type { Digest } from "./core/digest.ts";
 
@@ -19,19 +22,38 @@ export interface LocalCache {
   readonly tag?: string;
 }
 
-/** Where results may be. */
-export type CacheFrom = (RegistryCache | (LocalCache & { readonly digest?: Digest })) & {
-  /** "none": cache mounts that lie beside it are left there. */
-  readonly mounts?: "none" | "max";
+/** What keeps a document of records and blobs, no image: a bucket of S3, Azure's storage, GitHub's cache service. */
+export type BucketCache = (
+  | ({ readonly type: "s3" } & S3CacheOptions)
+  | ({ readonly type: "azblob" } & AzureCacheOptions)
+  | ({ readonly type: "gha" } & ActionsCacheOptions)
+) & {
+  /** Further attempts of a request; absent: as for registries. */
+  readonly retries?: number;
 };
 
-/** What goes where. */
-export type CacheTo = ((RegistryCache | LocalCache) & CacheLook) | ({ readonly type: "inline" } & CacheFailure);
+/** Where results may be. */
+export type CacheFrom = ((RegistryCache | (LocalCache & { readonly digest?: Digest })) & MountsFrom) | BucketCache;
 
-/** How a cache is written. */
-export interface CacheLook extends CacheFailure {
+export interface MountsFrom {
+  /** "none": cache mounts that lie beside it are left there. */
+  readonly mounts?: "none" | "max";
+}
+
+/** What goes where. */
+export type CacheTo =
+  | ((RegistryCache | LocalCache) & CacheLook)
+  | (BucketCache & CacheReach & { /** Layers that are sent at a time. */ readonly layersAtOnce: number })
+  | ({ readonly type: "inline" } & CacheFailure);
+
+/** How much of a build goes into a cache. */
+export interface CacheReach extends CacheFailure {
   /** "min": the layers of the result, "max": those of all steps. */
   readonly mode: "min" | "max";
+}
+
+/** How a cache is written that lies as images do. */
+export interface CacheLook extends CacheReach {
   /** A manifest, as images have; else an index. */
   readonly imageManifest: boolean;
   readonly ociMediaTypes: boolean;

@@ -62,7 +62,7 @@ export async function readRequest(options: RequestOptions): Promise<BuildRequest
   const reproducible = isOn(args, "reproducible");
   const attestations = await attestationsOf(args);
   const network = networkMode(textOf(args, "network"));
-  const { insecureRegistries: ofCaches, ...caches } = await readCaches(args, buildArgs);
+  const { insecureRegistries: ofCaches, ...caches } = await readCaches(args, buildArgs, environment);
   const insecureRegistries = [...listOf(args, "insecure-registry"), ...options.outputs.insecureRegistries, ...ofCaches];
   const { router, credentials, expandName } = localRegistries(environment, insecureRegistries, options.registryFlags);
   return {

@@ -1,37 +1,46 @@
 // `--cache-from REF|type=T,key=value…` and `--cache-to …`: one cache as it was written, in docker's words.
 
 import { resolve } from "node:path";
-import type { CacheFrom, CacheLook, CacheTo } from "../../builder/cache-request.ts";
-import type { Digest } from "../../builder/core/digest.ts";
-import { isDigest } from "../../builder/core/digest.ts";
+import type { BucketCache, CacheFrom, CacheLook, CacheReach, CacheTo } from "../../builder/cache-request.ts";
 import { BuildError } from "../../builder/core/errors.ts";
-import { formatReference, parseReference } from "../../builder/core/reference.ts";
-import { AttributeValues } from "../cli/attribute-values.ts";
 import { parseCsv, parsePairs } from "../cli/csv.ts";
-import { nearest } from "../cli/nearest.ts";
+import type { Environment } from "../config/environment.ts";
+import type { CacheKeys, CacheSpec } from "./cache-attributes.ts";
+import { CacheAttributes } from "./cache-attributes.ts";
 
-/** A cache, and a registry that it asks to reach without TLS or its check. */
-export interface CacheSpec<T> {
-  readonly cache: T;
-  readonly insecureRegistry: string | undefined;
-}
-
+/** BuildKit's upload_parallelism. */
+const LAYERS_AT_ONCE = 4;
 const LOOK_KEYS = ["mode", "ignore-error", "compression", "compression-level", "force-compression", "mounts"];
 const FORM_KEYS = ["image-manifest", "oci-mediatypes"];
 /** Whether cache mounts travel with a cache. */
 const MOUNTS = ["none", "max"] as const;
+const REACH_KEYS = ["mode", "ignore-error"];
+const GHA_KEYS = ["scope", "token", "url", "url_v2", "version", "timeout", "repository", "ghtoken"];
+const PLACE_KEYS = ["name", "prefix", "blobs_prefix", "manifests_prefix"];
+const S3_KEYS = [
+  ...PLACE_KEYS,
+  ...["bucket", "region", "endpoint_url", "use_path_style", "access_key_id", "secret_access_key", "session_token"],
+  ...["touch_refresh", "upload_parallelism", "disable_accept_encoding", "retry_mode", "retry_max_attempts"],
+];
+const AZURE_KEYS = [...PLACE_KEYS, "account_url", "account_name", "secret_access_key", "container"];
 const FROM_KEYS = {
   registry: ["ref", "registry.insecure", "mounts"],
   local: ["src", "tag", "digest", "mounts"],
+  gha: GHA_KEYS,
+  s3: S3_KEYS,
+  azblob: AZURE_KEYS,
 } as const;
 const TO_KEYS = {
   registry: ["ref", "registry.insecure", ...LOOK_KEYS, ...FORM_KEYS],
   local: ["dest", "tag", ...LOOK_KEYS, ...FORM_KEYS],
   inline: ["ignore-error"],
+  gha: [...GHA_KEYS, ...REACH_KEYS],
+  s3: [...S3_KEYS, ...REACH_KEYS],
+  azblob: [...AZURE_KEYS, ...REACH_KEYS],
 } as const;
 
-/** Reads one `--cache-from`. Throws `USAGE`, `UNSUPPORTED`. */
-export function parseCacheFrom(text: string): CacheSpec<CacheFrom> {
+/** Reads one `--cache-from`; what it leaves open the environment may say. Throws `USAGE`, `UNSUPPORTED`, `CONFIG`. */
+export async function parseCacheFrom(text: string, environment: Environment): Promise<CacheSpec<CacheFrom>> {
   const attributes = read(text, "--cache-from", FROM_KEYS);
   const mounts = attributes.choice("mounts", MOUNTS);
   const more = mounts === undefined ? {} : { mounts };
@@ -44,11 +53,15 @@ export function parseCacheFrom(text: string): CacheSpec<CacheFrom> {
       const path = resolve(attributes.required("src"));
       return plain({ type: "local", path, ...(tag && { tag }), ...(digest && { digest }), ...more });
     }
+    case "gha":
+    case "s3":
+    case "azblob":
+      return plain(await bucketOf(attributes, attributes.type, environment));
   }
 }
 
-/** Reads one `--cache-to`. Throws `USAGE`, `UNSUPPORTED`. */
-export function parseCacheTo(text: string): CacheSpec<CacheTo> {
+/** Reads one `--cache-to`, likewise. Throws `USAGE`, `UNSUPPORTED`, `CONFIG`. */
+export async function parseCacheTo(text: string, environment: Environment): Promise<CacheSpec<CacheTo>> {
   const attributes = read(text, "--cache-to", TO_KEYS);
   const ignoreError = attributes.boolean("ignore-error") ?? true;
   switch (attributes.type) {
@@ -61,6 +74,13 @@ export function parseCacheTo(text: string): CacheSpec<CacheTo> {
       const path = resolve(attributes.required("dest"));
       return plain({ type: "local", path, ...(tag && { tag }), ...lookOf(attributes) });
     }
+    case "gha":
+    case "s3":
+    case "azblob": {
+      const bucket = await bucketOf(attributes, attributes.type, environment);
+      const layersAtOnce = attributes.count("upload_parallelism") ?? LAYERS_AT_ONCE;
+      return plain({ ...bucket, ...reachOf(attributes), layersAtOnce });
+    }
   }
 }
 
@@ -68,7 +88,23 @@ function plain<T>(cache: T): CacheSpec<T> {
   return { cache, insecureRegistry: undefined };
 }
 
-function lookOf(attributes: Attributes<string>): CacheLook {
+async function bucketOf(
+  attributes: CacheAttributes<string>,
+  type: BucketCache["type"],
+  environment: Environment,
+): Promise<BucketCache> {
+  const { readBucketCache } = await import("./bucket-cache-spec.ts");
+  return await readBucketCache(attributes, type, environment);
+}
+
+function reachOf(attributes: CacheAttributes<string>): CacheReach {
+  return {
+    mode: attributes.choice("mode", ["min", "max"]) ?? "min",
+    ignoreError: attributes.boolean("ignore-error") ?? true,
+  };
+}
+
+function lookOf(attributes: CacheAttributes<string>): CacheLook {
   attributes.refuse("compression", "estargz");
   const compression = attributes.choice("compression", ["gzip", "zstd", "uncompressed"]);
   const ociMediaTypes = attributes.boolean("oci-mediatypes") ?? true;
@@ -76,8 +112,7 @@ function lookOf(attributes: Attributes<string>): CacheLook {
   if (imageManifest && !ociMediaTypes) throw attributes.fault("image-manifest=true needs oci-mediatypes=true");
   const level = attributes.level(compression ?? "gzip");
   return {
-    mode: attributes.choice("mode", ["min", "max"]) ?? "min",
-    ignoreError: attributes.boolean("ignore-error") ?? true,
+    ...reachOf(attributes),
     imageManifest,
     ociMediaTypes,
     ...(compression === undefined && level === undefined ? {} : { compression: compression ?? "gzip" }),
@@ -88,75 +123,17 @@ function lookOf(attributes: Attributes<string>): CacheLook {
 }
 
 /** A value without fields is the reference of a registry's cache. */
-function read<T extends string>(
-  text: string,
-  flag: string,
-  keys: Readonly<Record<T, readonly string[]>>,
-): Attributes<T> {
+function read<T extends string>(text: string, flag: string, keys: CacheKeys<T>): CacheAttributes<T> {
   const fields = parseCsv(text, flag);
   if (fields.every((field) => !field.includes("="))) {
     const [ref] = fields;
     if (fields.length !== 1 || ref === undefined || ref === "")
       throw new BuildError("USAGE", `${flag}: "${text}" is neither an image name nor type=T,key=value,...`);
-    return new Attributes(flag, keys, [
+    return new CacheAttributes(flag, keys, [
       ["type", "registry"],
       ["ref", ref],
     ]);
   }
   const pairs = parsePairs(text, flag).map(({ key, value }): [string, string] => [key, value]);
-  return new Attributes(flag, keys, pairs);
-}
-
-/** The attributes of one cache. */
-class Attributes<T extends string> extends AttributeValues {
-  readonly type: T;
-
-  constructor(
-    flag: string,
-    keys: Readonly<Record<T, readonly string[]>>,
-    pairs: readonly (readonly [string, string])[],
-  ) {
-    super(flag, new Map(pairs));
-    const types = Object.keys(keys) as T[]; // the keys of a record of T
-    const named = this.text("type");
-    if (named === undefined) throw this.fault("type is required", `types are ${types.join(", ")}`);
-    const type = types.find((candidate) => candidate === named);
-    if (type === undefined) {
-      if (["gha", "s3", "azblob"].includes(named)) this.refuse("type", named);
-      throw this.fault(`unknown type "${named}"`, `types are ${types.join(", ")}`);
-    }
-    this.type = type;
-    for (const [key] of pairs) {
-      if (key === "type" || keys[type].includes(key)) continue;
-      const near = nearest(key, keys[type]);
-      throw this.fault(
-        `"${key}" is no attribute of type=${type} here`,
-        near === undefined ? undefined : `did you mean ${near}?`,
-      );
-    }
-  }
-
-  required(key: string): string {
-    const value = this.text(key);
-    if (value === undefined) throw this.fault(`type=${this.type} needs ${key}=…`);
-    return value;
-  }
-
-  /** A cache under the image name in `ref`. */
-  inRegistry<C>(cache: (reference: string) => C): CacheSpec<C> {
-    let reference;
-    try {
-      reference = parseReference(this.required("ref"));
-    } catch (error) {
-      throw this.fault(error instanceof Error ? error.message : String(error));
-    }
-    const insecureRegistry = this.boolean("registry.insecure") === true ? reference.registry : undefined;
-    return { cache: cache(formatReference(reference)), insecureRegistry };
-  }
-
-  digest(): Digest | undefined {
-    const text = this.text("digest");
-    if (text === undefined || isDigest(text)) return text;
-    throw this.fault(`digest="${text}" is not a sha256 digest`);
-  }
+  return new CacheAttributes(flag, keys, pairs);
 }

@@ -7,7 +7,7 @@ import { isDigest } from "../../core/digest.ts";
 const DIFF_ID = "containerd.io/uncompressed";
 const CREATED_AT = "buildkit/createdat";
 /** Ours: how the blob was made, so that the same request gives the same bytes wherever its layers come from. */
-const FORM = "dev.tsbuild.layer.form";
+export const FORM = "dev.tsbuild.layer.form";
 
 export interface LayerFacts {
   readonly diffId: Digest;

@@ -6,6 +6,11 @@ import type { Digest } from "../../core/digest.ts";
 import { isDigest } from "../../core/digest.ts";
 import { BuildError } from "../../core/errors.ts";
 import { goJson } from "../../image/json.ts";
+import type { LayerFacts } from "./annotations.ts";
+import { FORM } from "./annotations.ts";
+
+/** How Go writes a time that nobody set. */
+const NO_TIME = "0001-01-01T00:00:00Z";
 
 export const CACHE_CONFIG_TYPE = "application/vnd.buildkit.cacheconfig.v0";
 
@@ -14,6 +19,14 @@ export interface CacheLayer {
   readonly blob: Digest;
   /** Number of the layer below; -1: none. */
   readonly parent: number;
+  /** What no manifest says of it, where there is none (`type=s3`, `azblob`, `gha`). */
+  readonly about?: LayerAbout | undefined;
+}
+
+/** A layer's blob, as the document itself describes it. */
+export interface LayerAbout extends LayerFacts {
+  readonly mediaType: string;
+  readonly size: number;
 }
 
 /** A result: a layer with all below it, or a list of layers without theirs. */
@@ -55,17 +68,35 @@ const RecordsSchema = v.array(
     inputs: v.nullish(v.array(v.array(v.object({ selector: v.optional(v.string(), ""), link: Index })))),
   }),
 );
+const AboutSchema = v.pipe(
+  v.object({
+    mediaType: v.string(),
+    diffID: DigestText,
+    size: Index,
+    createdAt: CreatedAt,
+    [FORM]: v.optional(v.string()),
+  }),
+  v.transform(({ mediaType, diffID, size, createdAt, [FORM]: form }): LayerAbout => {
+    return { mediaType, diffId: diffID, size, createdAt: createdAt === NO_TIME ? undefined : createdAt, form };
+  }),
+);
+const LayerSchema = v.object({
+  blob: DigestText,
+  parent: v.optional(v.pipe(v.number(), v.integer(), v.minValue(-1)), 0),
+  annotations: v.nullish(AboutSchema),
+});
 const ConfigSchema = v.object({
-  layers: v.nullish(
-    v.array(v.object({ blob: DigestText, parent: v.optional(v.pipe(v.number(), v.integer(), v.minValue(-1)), 0) })),
-  ),
+  layers: v.nullish(v.array(LayerSchema)),
   records: v.nullish(RecordsSchema),
 });
 
 /** Reads the document. Throws `ARCHIVE_INVALID`. */
 export function parseCacheConfig(bytes: Uint8Array, what: string): CacheConfig {
   const { layers, records } = check(ConfigSchema, bytes, what);
-  return checked({ layers: layers ?? [], records: recordsOf(records ?? []) }, what);
+  const read = (layers ?? []).map(({ blob, parent, annotations }): CacheLayer => {
+    return { blob, parent, ...(annotations === undefined || annotations === null ? {} : { about: annotations }) };
+  });
+  return checked({ layers: read, records: recordsOf(records ?? []) }, what);
 }
 
 /** Reads the records that an image's config has (`moby.buildkit.cache.v0`); their layers are the image's. */
@@ -79,7 +110,13 @@ export function writeCacheConfig({ layers, records }: CacheConfig): Uint8Array {
   const written = {
     ...(layers.length === 0
       ? {}
-      : { layers: layers.map(({ blob, parent }) => ({ blob, ...(parent === 0 ? {} : { parent }) })) }),
+      : {
+          layers: layers.map(({ blob, parent, about }) => ({
+            blob,
+            ...(parent === 0 ? {} : { parent }),
+            ...(about === undefined ? {} : { annotations: aboutJson(about) }),
+          })),
+        }),
     ...(records.length === 0 ? {} : { records: records.map(recordJson) }),
   };
   return Buffer.from(goJson(written));
@@ -88,6 +125,16 @@ export function writeCacheConfig({ layers, records }: CacheConfig): Uint8Array {
 /** Only the records, for an image's config. */
 export function writeInlineRecords(records: readonly CacheRecord[]): Uint8Array {
   return Buffer.from(`[${records.map((record) => goJson(recordJson(record))).join(",")}]`);
+}
+
+function aboutJson({ mediaType, diffId, size, createdAt, form }: LayerAbout): { readonly [key: string]: unknown } {
+  return {
+    mediaType,
+    diffID: diffId,
+    size,
+    createdAt: createdAt ?? NO_TIME,
+    ...(form === undefined ? {} : { [FORM]: form }),
+  };
 }
 
 function recordJson({ digest, inputs, results }: CacheRecord): { readonly [key: string]: unknown } {

@@ -6,6 +6,7 @@ import type { VertexKeys } from "../../cache/buildkit/vertex-keys.ts";
 import { layerAnnotations } from "../../cache/remote/annotations.ts";
 import type { ItemResult } from "../../cache/remote/collector.ts";
 import { Collector } from "../../cache/remote/collector.ts";
+import type { CacheConfig } from "../../cache/remote/config.ts";
 import { writeCache } from "../../cache/remote/document.ts";
 import { collectRecords } from "../../cache/remote/export-records.ts";
 import { openLayoutFolder } from "../../cache/remote/layout-folder.ts";
@@ -15,10 +16,12 @@ import type { Digest } from "../../core/digest.ts";
 import { digestOf } from "../../core/digest.ts";
 import { asBuildError, BuildError } from "../../core/errors.ts";
 import { formatReference, parseReference } from "../../core/reference.ts";
+import type { TellPart } from "../../core/events.ts";
 import type { Engine } from "../../engine.ts";
 import type { Vertex } from "../../graph/vertex.ts";
 import { partsOf, told } from "../internal-steps.ts";
 import type { OutputGuard } from "../secrets/output-guard.ts";
+import { nameOfBucket, openBucket } from "./open-bucket.ts";
 import type { OpResult } from "../../ops/result.ts";
 import { RefResult } from "../../ops/result.ts";
 import { registryOptions } from "../../registry-options.ts";
@@ -45,7 +48,16 @@ export interface SolvedBuild {
   readonly signal: AbortSignal;
 }
 
-type PlacedCache = Extract<CacheTo, { readonly type: "registry" | "local" }>;
+type ImageCache = Extract<CacheTo, { readonly type: "registry" | "local" }>;
+type PlacedCache = Exclude<CacheTo, { readonly type: "inline" }>;
+
+/** The records, and what layers they name. */
+interface Collected {
+  readonly config: CacheConfig;
+  readonly blobs: ReadonlyMap<Digest, Descriptor>;
+  /** The bytes of a layer; made when they are asked for. */
+  readonly open: (blob: Descriptor) => Promise<() => AsyncIterable<Uint8Array>>;
+}
 
 /** Writes every cache that is asked for. One that cannot be written is a warning, unless `ignoreError` says otherwise. */
 export async function exportCaches(build: SolvedBuild): Promise<void> {
@@ -54,9 +66,9 @@ export async function exportCaches(build: SolvedBuild): Promise<void> {
     if (spec.type === "inline") continue;
     const vertex = digestOf(`export cache ${number}`);
     await tolerated(build, spec, "the cache was", () =>
-      told(request, `exporting cache to ${kindOf(spec)}`, () => exportCache(build, spec, vertex), vertex),
+      told(request, NAMES[spec.type], () => exportCache(build, spec, vertex), vertex),
     );
-    if (spec.mounts === "max")
+    if (isImageCache(spec) && spec.mounts === "max")
       await tolerated(build, spec, "the cache mounts were", () => sendMounts(build, spec, number));
   }
 }
@@ -77,13 +89,13 @@ async function tolerated(
   }
 }
 
-async function sendMounts(build: SolvedBuild, spec: PlacedCache, number: number): Promise<void> {
+async function sendMounts(build: SolvedBuild, spec: ImageCache, number: number): Promise<void> {
   const { request } = build;
   const { exportMounts } = await import("./mount-export.ts");
   const vertex = digestOf(`export cache mounts ${number}`);
   await told(
     request,
-    `exporting cache mounts to ${kindOf(spec)}`,
+    `exporting cache mounts to ${spec.type === "local" ? "client directory" : "registry"}`,
     async () => {
       await using sink = await openSink(spec, request);
       await exportMounts(build, spec, sink, partsOf(request, vertex));
@@ -93,38 +105,34 @@ async function sendMounts(build: SolvedBuild, spec: PlacedCache, number: number)
 }
 
 async function exportCache(build: SolvedBuild, spec: PlacedCache, vertex: Digest): Promise<void> {
-  const { request, signal } = build;
-  const tell = partsOf(request, vertex);
-  const layers = new Map<Digest, StoredLayer>();
-  const options = optionsOf(build.blobs, spec);
-  const { config, blobs } = await tell("preparing build cache for export", async () => {
-    const collector = new Collector();
-    const world = {
-      tree: async (of: Vertex) => await (await build.known(of))?.tree(signal),
-      result: async (of: Vertex) => {
-        await checkSecrets(build, of);
-        return await resultOf(build, of, spec.mode, (layer) => describe(layer));
-      },
-    };
-    await collectRecords(build.targets, build.keys, world, collector, signal);
-    return collector.finish();
-  });
-  if (config.layers.length === 0) {
+  const tell = partsOf(build.request, vertex);
+  const collected = await tell("preparing build cache for export", () => collect(build, spec));
+  if (collected.config.layers.length === 0) {
     await tell("skipping cache export for empty result", () => Promise.resolve());
     return;
   }
-  const written = writeCache(config, blobs, spec);
-  await using sink = await openSink(spec, request);
-  await inParallel([...blobs.values()], 4, async (blob) => {
-    await tell(`writing layer ${blob.digest}`, () => send(sink, blob, layers, options, build));
-  });
-  await tell(`writing config ${written.config.descriptor.digest}`, async () => {
-    if (await sink.has(written.config.descriptor, signal)) return;
-    await sink.putBlob(written.config.descriptor, () => oneChunk(written.config.bytes), signal);
-  });
-  const { descriptor, bytes } = written.manifest;
-  const kind = spec.imageManifest ? "cache image manifest" : "cache manifest";
-  await tell(`writing ${kind} ${descriptor.digest}`, () => sink.putDocument(descriptor, bytes, [tagOf(spec)], signal));
+  if (isImageCache(spec)) await writeImage(build, spec, collected, tell);
+  else await writeBucket(build, spec, collected, tell);
+}
+
+async function collect(build: SolvedBuild, spec: PlacedCache): Promise<Collected> {
+  const { engine, signal } = build;
+  const layers = new Map<Digest, StoredLayer>();
+  const options = isImageCache(spec) ? optionsOf(build.blobs, spec) : build.blobs;
+  const collector = new Collector();
+  const world = {
+    tree: async (of: Vertex) => await (await build.known(of))?.tree(signal),
+    result: async (of: Vertex) => {
+      await checkSecrets(build, of);
+      return await resultOf(build, of, spec.mode, (layer) => describe(layer));
+    },
+  };
+  await collectRecords(build.targets, build.keys, world, collector, signal);
+  const open = async (blob: Descriptor): Promise<() => AsyncIterable<Uint8Array>> => {
+    await layers.get(blob.digest)?.blob(options, signal);
+    return () => engine.store.open(blob.digest, signal);
+  };
+  return { ...collector.finish(), open };
 
   async function describe(layer: StoredLayer): Promise<Descriptor> {
     const blob = layer.knownBlob(options) ?? (await layer.blob(options, signal));
@@ -135,6 +143,51 @@ async function exportCache(build: SolvedBuild, spec: PlacedCache, vertex: Digest
     const facts = { diffId: blob.diffId, createdAt, form: form !== undefined && isForm(form) ? form : undefined };
     return { mediaType, digest, size, annotations: layerAnnotations(facts) };
   }
+}
+
+/** As a manifest or an index with its blobs. */
+async function writeImage(
+  { engine, request, signal }: SolvedBuild,
+  spec: ImageCache,
+  { config, blobs, open }: Collected,
+  tell: TellPart,
+): Promise<void> {
+  const written = writeCache(config, blobs, spec);
+  await using sink = await openSink(spec, request);
+  await inParallel([...blobs.values()], 4, async (blob) => {
+    await tell(`writing layer ${blob.digest}`, async () => {
+      if (await sink.has(blob, signal)) return;
+      await sink.putBlob(blob, await open(blob), signal, engine.store.notes);
+    });
+  });
+  await tell(`writing config ${written.config.descriptor.digest}`, async () => {
+    if (await sink.has(written.config.descriptor, signal)) return;
+    await sink.putBlob(written.config.descriptor, () => oneChunk(written.config.bytes), signal);
+  });
+  const { descriptor, bytes } = written.manifest;
+  const kind = spec.imageManifest ? "cache image manifest" : "cache manifest";
+  await tell(`writing ${kind} ${descriptor.digest}`, () => sink.putDocument(descriptor, bytes, [tagOf(spec)], signal));
+}
+
+/** As a document with its blobs, which comes last: what it names is there. */
+async function writeBucket(
+  { request, signal }: SolvedBuild,
+  spec: Exclude<PlacedCache, ImageCache>,
+  { config, blobs, open }: Collected,
+  tell: TellPart,
+): Promise<void> {
+  const { bucketDocument } = await import("../../cache/buckets/bucket.ts");
+  await using bucket = await openBucket(spec, request);
+  await inParallel([...blobs.values()], spec.layersAtOnce, async (blob) => {
+    if (await bucket.has(blob, signal)) return;
+    await tell(`writing layer ${blob.digest}`, async () => await bucket.putBlob(blob, await open(blob), signal));
+  });
+  const document = bucketDocument(config, blobs);
+  await tell(`writing cache document ${digestOf(document)}`, () => bucket.putDocument(document, signal));
+}
+
+function isImageCache(spec: PlacedCache): spec is ImageCache {
+  return spec.type === "registry" || spec.type === "local";
 }
 
 /** What a step added is looked through where it was made; what came with a cache went through there. */
@@ -163,19 +216,7 @@ export async function resultOf<T extends Descriptor>(
   };
 }
 
-async function send(
-  sink: ImageSink,
-  blob: Descriptor,
-  layers: ReadonlyMap<Digest, StoredLayer>,
-  options: BlobOptions,
-  { engine, signal }: SolvedBuild,
-): Promise<void> {
-  if (await sink.has(blob, signal)) return;
-  await layers.get(blob.digest)?.blob(options, signal);
-  await sink.putBlob(blob, () => engine.store.open(blob.digest, signal), signal, engine.store.notes);
-}
-
-async function openSink(spec: PlacedCache, request: BuildRequest): Promise<ImageSink> {
+async function openSink(spec: ImageCache, request: BuildRequest): Promise<ImageSink> {
   if (spec.type === "local") return await openLayoutFolder(spec.path);
   const { openRegistrySink } = await import("../../transport/registry/sink.ts");
   const { tag: _tag, digest: _digest, ...repository } = parseReference(spec.reference);
@@ -194,15 +235,21 @@ function optionsOf(blobs: BlobOptions, { compression, level, forceCompression }:
   };
 }
 
-function tagOf(spec: PlacedCache): string {
+function tagOf(spec: ImageCache): string {
   return (spec.type === "local" ? spec.tag : parseReference(spec.reference).tag) ?? "latest";
 }
 
-function kindOf(spec: PlacedCache): string {
-  return spec.type === "local" ? "client directory" : "registry";
-}
+/** BuildKit's words, which clients look for. */
+const NAMES: Readonly<Record<PlacedCache["type"], string>> = {
+  registry: "exporting cache to registry",
+  local: "exporting cache to client directory",
+  s3: "exporting cache to Amazon S3",
+  azblob: "exporting cache to Azure Blob Storage",
+  gha: "exporting to GitHub Actions Cache",
+};
 
 function placeOf(spec: PlacedCache): string {
+  if (!isImageCache(spec)) return nameOfBucket(spec);
   return spec.type === "local" ? `"${spec.path}"` : spec.reference;
 }
 

@@ -9,6 +9,7 @@ import type { Engine } from "../../engine.ts";
 import type { CacheSource, NamedCache } from "./imported-results.ts";
 import { ImportedResults } from "./imported-results.ts";
 import type { InputLoader } from "../contexts/inputs.ts";
+import { nameOfBucket, openBucket } from "./open-bucket.ts";
 import { registryOptions } from "../../registry-options.ts";
 import type { BuildRequest } from "../../request.ts";
 import { openOciLayout } from "../../transport/oci-layout.ts";
@@ -53,6 +54,17 @@ function named(spec: CacheFrom, request: BuildRequest): NamedCache {
       const choice = digest !== undefined ? { digest } : tag === undefined ? {} : { ref: tag };
       return { name: `"${path}"`, open: async () => cacheOf(await openOciLayout(path, choice)) };
     }
+    case "s3":
+    case "azblob":
+    case "gha":
+      return {
+        name: nameOfBucket(spec),
+        open: async () => {
+          const { readBucket } = await import("../../cache/buckets/bucket.ts");
+          const bucket = await openBucket(spec, request);
+          return { ...bucket, read: (signal) => readBucket(bucket, signal) };
+        },
+      };
   }
 }
 

@@ -52,7 +52,7 @@ export class ImportedMounts implements MountsElsewhere, AsyncDisposable {
     return opened.flatMap((one) => one ?? []);
   }
 
-  async #open(spec: CacheFrom): Promise<OpenMounts | undefined> {
+  async #open(spec: ImageCache): Promise<OpenMounts | undefined> {
     try {
       return await openMounts(spec, this.#request, this.#signal);
     } catch (error) {
@@ -99,6 +99,8 @@ export class ImportedMounts implements MountsElsewhere, AsyncDisposable {
   }
 }
 
+type ImageCache = Extract<CacheFrom, { readonly type: "registry" | "local" }>;
+
 interface Filling {
   readonly source: OpenMounts["source"];
   readonly mount: TravellingMount;
@@ -106,6 +108,7 @@ interface Filling {
   readonly base: string | undefined;
 }
 
-function hasMounts({ mounts }: CacheFrom): boolean {
-  return mounts !== "none";
+/** Buckets keep no artifacts. */
+function hasMounts(spec: CacheFrom): spec is ImageCache {
+  return (spec.type === "registry" || spec.type === "local") && spec.mounts !== "none";
 }

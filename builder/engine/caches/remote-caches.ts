@@ -39,7 +39,7 @@ export class RemoteCaches implements AsyncDisposable {
 
   /** Whether cache mounts of these vertices are to be written somewhere. */
   readsMounts(targets: readonly Vertex[]): boolean {
-    if (!(this.#request.cacheTo ?? []).some((spec) => spec.type !== "inline" && spec.mounts === "max")) return false;
+    if (!(this.#request.cacheTo ?? []).some((spec) => "mounts" in spec && spec.mounts === "max")) return false;
     return topological(targets).some(({ op }) => op.kind === "exec" && op.mounts.some(({ type }) => type === "cache"));
   }
 

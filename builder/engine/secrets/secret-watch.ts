@@ -37,7 +37,8 @@ export class SecretWatch implements Disposable {
     await Promise.all((session.secretIds ?? []).map((id) => session.secret(id).catch(() => undefined)));
     for (const { id, bytes } of (await asked.session.privateKeys?.()) ?? [])
       await watch.#add(`ssh:${id}`, `private key of --ssh "${id}"`, bytes);
-    for (const [id, name, value] of passwordsOf(asked)) await watch.#add(id, name, Buffer.from(value, "utf8"));
+    for (const [id, name, value] of [...passwordsOf(asked), ...(await ofCaches(asked))])
+      await watch.#add(id, name, Buffer.from(value, "utf8"));
     return watch;
   }
 
@@ -177,6 +178,12 @@ function passwordsOf(request: BuildRequest): (readonly [id: string, name: string
     const values = new Set([url.password, decoded(url.password)]);
     return [...values].map((value) => [`url:${url.host}`, `password in the URL of ${url.host}`, value] as const);
   });
+}
+
+async function ofCaches(request: BuildRequest): Promise<readonly (readonly [string, string, string])[]> {
+  if ((request.cacheFrom ?? []).length + (request.cacheTo ?? []).length === 0) return [];
+  const { secretsOfCaches } = await import("./cache-secrets.ts");
+  return secretsOfCaches(request);
 }
 
 function urlOf(spec: ContextSpec | BuildRequest["dockerfile"]): string[] {

@@ -6,6 +6,7 @@ import { BUILD_FLAGS } from "../../cli/build-flags.ts";
 import { parseArguments } from "../../cli/flags.ts";
 import type { Caches } from "../../commands/build-caches.ts";
 import { readCaches } from "../../commands/build-caches.ts";
+import type { Environment } from "../../config/environment.ts";
 
 /** A cache as the API has it. */
 export interface CacheEntry {
@@ -21,15 +22,20 @@ export interface AskedCaches {
 
 const Imports = v.array(v.object({ Type: v.string(), Attrs: v.nullish(v.record(v.string(), v.string()), {}) }));
 
-/** The caches of a build, each once. Throws `USAGE`, `UNSUPPORTED`. */
+/**
+ * The caches of a build, each once. Who this daemon is to AWS and Azure its own environment says, as BuildKit has it, where
+ * a client names no keys; a job of GitHub Actions is the client's. Throws `USAGE`, `UNSUPPORTED`, `CONFIG`.
+ */
 export async function cachesOf(
   { imports, exports }: AskedCaches,
   attrs: ReadonlyMap<string, string>,
   buildArgs: ReadonlyMap<string, string>,
+  environment: Environment,
 ): Promise<Caches> {
   const from = [...imports, ...importsOf(attrs)].map((entry) => wordOf("--cache-from", entry));
   const to = exports.map((entry) => wordOf("--cache-to", entry));
-  return await readCaches(parseArguments(BUILD_FLAGS, [...new Set([...from, ...to])]), buildArgs);
+  const own = Object.fromEntries(Object.entries(environment).filter(([name]) => !name.startsWith("ACTIONS_")));
+  return await readCaches(parseArguments(BUILD_FLAGS, [...new Set([...from, ...to])]), buildArgs, own);
 }
 
 function importsOf(attrs: ReadonlyMap<string, string>): readonly CacheEntry[] {

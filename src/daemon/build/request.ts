@@ -63,7 +63,12 @@ export async function requestOf(
   const outputs = readExporters(exporters, { states, session, signal });
   const network = networkOf(attrs.get("force-network-mode"));
   const buildArgs = withPrefix(attrs, "build-arg:");
-  const { insecureRegistries, ...caches } = await cachesOf(asked, attrs, buildArgs);
+  const { insecureRegistries, ...caches } = await cachesOf(
+    asked,
+    attrs,
+    buildArgs,
+    Object.fromEntries(settings.environment),
+  );
   const { router, expandName } = settings.registries([...outputs.insecureRegistries, ...insecureRegistries]);
   const hostname = attrs.get("hostname") ?? "";
   if (hostname !== "" && !buildArgs.has("BUILDKIT_SANDBOX_HOSTNAME"))
