@@ -1,11 +1,12 @@
 // Buffers that bulk data passed through. V8 sees only their small heads in its young generation, and lets 64 MiB of
 // dead buffers gather before it looks; told how many bytes have passed, it looks in time, in a millisecond. Transfers
-// then stay flat at a third of that, and are faster, since the memory they use again is still in the processor's cache.
+// then stay flat at a part of that, and are faster, since the memory they use again is still in the processor's cache.
 
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
+import { trimHeap } from "./syscall.ts";
 
-const BYTES = 8 << 20;
+const BYTES = 4 << 20;
 
 let passed = 0;
 let collect: ((options: { readonly type: "minor" }) => void) | undefined;
@@ -17,6 +18,13 @@ export function notePassed(bytes: number): void {
   passed = 0;
   collect ??= findCollector();
   collect({ type: "minor" });
+}
+
+/** Tells that what they were used for has ended: their memory goes back to the system. */
+export function noteEnd(): void {
+  if (collect === undefined) return; // too little to speak of
+  collect({ type: "minor" });
+  trimHeap();
 }
 
 // The engine's own function, which Node only gives to those who ask for it by a flag.

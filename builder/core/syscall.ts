@@ -114,6 +114,38 @@ export function seek(fd: number, offset: number, to: "data" | "hole"): number | 
   return found < 0 ? undefined : found;
 }
 
+/**
+ * Lets threads that begin from now on share the heap of those there are. glibc gives each of them one of its own and
+ * keeps what was freed in it: with a few workers that is more than they use. Another C library stays as it is.
+ */
+export function shareHeap(): void {
+  glibc("mallopt", ["int", "int"], [M_ARENA_MAX, 1]);
+}
+
+/** Gives memory that is free in the heap back to the system, which glibc does only for what lies at its end. */
+export function trimHeap(): void {
+  glibc("malloc_trim", ["ulong"], [0]);
+}
+
+function glibc(name: string, types: readonly string[], values: readonly number[]): void {
+  const { libc, extras } = library();
+  if (!extras.has(name)) extras.set(name, findExtra(libc, name, types));
+  extras.get(name)?.(...values);
+}
+
+function findExtra(
+  libc: Koffi.LibraryHandle,
+  name: string,
+  types: readonly string[],
+): ((...values: readonly number[]) => unknown) | undefined {
+  try {
+    return libc.func(name, "int", [...types]);
+  } catch {
+    return undefined; // no glibc
+  }
+}
+
+const M_ARENA_MAX = -8;
 const AT_FDCWD = -100;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const UTIME_OMIT = (1n << 30n) - 2n;
@@ -139,9 +171,17 @@ interface Calls {
 
 let scratch = Buffer.allocUnsafeSlow(4096);
 let errors: ReturnType<typeof getSystemErrorMap> | undefined;
-let loaded: { koffi: typeof Koffi; calls: Calls } | undefined;
+let loaded: Library | undefined;
 
-function library(): { koffi: typeof Koffi; calls: Calls } {
+interface Library {
+  readonly koffi: typeof Koffi;
+  readonly libc: Koffi.LibraryHandle;
+  readonly calls: Calls;
+  /** Calls that not every C library has. */
+  readonly extras: Map<string, ((...values: readonly number[]) => unknown) | undefined>;
+}
+
+function library(): Library {
   if (loaded !== undefined) return loaded;
   // createRequire, because an import() would make every caller asynchronous.
   const koffi = createRequire(import.meta.url)("koffi") as typeof Koffi;
@@ -161,7 +201,7 @@ function library(): { koffi: typeof Koffi; calls: Calls } {
     close: libc.func("close", "int", ["int"]),
     lseek: libc.func("lseek", "long", ["int", "long", "int"]),
   };
-  loaded = { koffi, calls };
+  loaded = { koffi, libc, calls, extras: new Map() };
   return loaded;
 }
 

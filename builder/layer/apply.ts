@@ -6,6 +6,7 @@ import type { BytePath } from "../core/byte-path.ts";
 import { bytePath, fsPath, joinBytes, parentOf } from "../core/byte-path.ts";
 import { Digester } from "../core/digest.ts";
 import { BuildError } from "../core/errors.ts";
+import { noteEnd, notePassed } from "../core/passed-bytes.ts";
 import { ArchiveReader } from "./archive-reader.ts";
 import type { ArchiveRules } from "./archive-reader.ts";
 import { decompress } from "./decompress.ts";
@@ -91,11 +92,13 @@ async function readArchive(
     for await (const chunk of decompress(guard.packed(source), kind)) {
       check();
       guard.unpacked(chunk.length);
+      notePassed(chunk.length);
       digester.update(chunk);
       tar.push(chunk);
     }
     tar.end();
     reader.finish();
+    noteEnd();
     return { reader, digester };
   } catch (error) {
     reader.abandon();

@@ -5,6 +5,7 @@ import { availableParallelism } from "node:os";
 import { extname } from "node:path";
 import { Worker } from "node:worker_threads";
 import { BuildError } from "../core/errors.ts";
+import { shareHeap } from "../core/syscall.ts";
 import type { CompressedBlob } from "./compress.ts";
 import type { SourcedEntry } from "./entry.ts";
 import { LayerIndex } from "./index-file.ts";
@@ -108,6 +109,7 @@ class Pool {
   }
 
   #startWorker(): Worker {
+    if (this.#all.size === 0) shareHeap();
     // "worker.ts" when the sources run as they are, "worker.js" in dist.
     const worker = new Worker(new URL(`./worker${extname(import.meta.url)}`, import.meta.url), {
       name: "layer",

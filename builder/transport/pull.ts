@@ -5,7 +5,7 @@ import type { Descriptor } from "../core/descriptor.ts";
 import type { Digest } from "../core/digest.ts";
 import { BuildError } from "../core/errors.ts";
 import type { ImageConfig } from "../core/image-config.ts";
-import { notePassed } from "../core/passed-bytes.ts";
+import { noteEnd, notePassed } from "../core/passed-bytes.ts";
 import type { Platform } from "../core/platform.ts";
 import { parseImageManifest } from "../image/read.ts";
 import { validateImage } from "../image/validate.ts";
@@ -77,7 +77,10 @@ export async function fetchBlob(
   const { digest, size } = descriptor;
   if ((await store.sizeOf(digest)) !== size) {
     await using download = await store.download(descriptor, signal);
-    if (download !== undefined) await receive(source, descriptor, download, signal, onStatus);
+    if (download !== undefined) {
+      await receive(source, descriptor, download, signal, onStatus);
+      noteEnd();
+    }
     // A hint for pushes: another repository of the same registry can take it from there.
     for (const holder of source.heldAt?.(descriptor) ?? []) await store.notes?.addHolder(digest, holder);
   }

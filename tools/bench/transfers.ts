@@ -63,6 +63,21 @@ const push: Readonly<Record<string, Program>> = {
   tsbuild: { run: (task) => tsbuild(task, "copy", "-q", `oci:${task.layout}:1`, `docker://${task.name}`) },
   skopeo: { run: ({ name, layout }) => skopeo(`oci:${layout}:1`, `docker://${name}`) },
 };
+const unpack: Readonly<Record<string, Program>> = {
+  tsbuild: { run: (task) => tsbuild(task, "bundle", "-q", `docker://${task.name}`, join(task.folder, "bundle")) },
+  buildah: { run: (task) => buildah(task, "pull", "-q", "--tls-verify=false", `docker://${task.name}`) },
+  "skopeo, umoci": {
+    run: (task) => [
+      ...["sh", "-ec", 'out=$1; shift; "$@"; umoci unpack --image "$out:1" "$out.bundle"', "sh"],
+      join(task.folder, "out"),
+      ...skopeo(`docker://${task.name}`, `oci:${task.folder}/out:1`),
+    ],
+  },
+  docker: {
+    before: ({ name }) => ["sh", "-c", 'docker rmi -f "$1" || true', "sh", name],
+    run: ({ name }) => ["docker", "pull", "-q", name],
+  },
+};
 const SEVERAL = [200, 120, 60, 20];
 
 const TRANSFERS: readonly Transfer[] = [
@@ -71,21 +86,7 @@ const TRANSFERS: readonly Transfer[] = [
     layersMib: SEVERAL,
     direction: "pull",
     rounds: Infinity,
-    programs: {
-      tsbuild: { run: (task) => tsbuild(task, "bundle", "-q", `docker://${task.name}`, join(task.folder, "bundle")) },
-      buildah: { run: (task) => buildah(task, "pull", "-q", "--tls-verify=false", `docker://${task.name}`) },
-      "skopeo, umoci": {
-        run: (task) => [
-          ...["sh", "-ec", 'out=$1; shift; "$@"; umoci unpack --image "$out:1" "$out.bundle"', "sh"],
-          join(task.folder, "out"),
-          ...skopeo(`docker://${task.name}`, `oci:${task.folder}/out:1`),
-        ],
-      },
-      docker: {
-        before: ({ name }) => ["sh", "-c", 'docker rmi -f "$1" || true', "sh", name],
-        run: ({ name }) => ["docker", "pull", "-q", name],
-      },
-    },
+    programs: unpack,
   },
   { name: "pull 400 MB into a layout", layersMib: SEVERAL, direction: "pull", rounds: Infinity, programs: pull },
   {
@@ -106,6 +107,7 @@ const TRANSFERS: readonly Transfer[] = [
     },
   },
   { name: "pull a layer of 2 GB", layersMib: [2048], direction: "pull", rounds: 1, programs: pull },
+  { name: "pull and unpack a layer of 2 GB", layersMib: [2048], direction: "pull", rounds: 1, programs: unpack },
   { name: "push a layer of 2 GB", layersMib: [2048], direction: "push", rounds: 1, programs: push },
 ];
 
