@@ -3,26 +3,37 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { FREE_SPACE } from "../../builder/core/space.ts";
 import { flock } from "../../builder/core/syscall.ts";
-import { type CacheMountRequest, CacheMounts } from "../../builder/ops/cache-mounts.ts";
+import { type CacheMountRequest, CacheMounts, mountName } from "../../builder/ops/cache-mounts.ts";
+import type { MountsElsewhere } from "../../builder/ops/mount-directories.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "tsbuild-mounts-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
 const signal = new AbortController().signal;
 
 let stores = 0;
-function open(): CacheMounts {
+function open(held: string[] = []): CacheMounts {
   const store = join(folder, String(stores++));
   const temporaryDirectory = join(store, "work");
   mkdirSync(temporaryDirectory, { recursive: true });
   return new CacheMounts({
-    space: FREE_SPACE,
+    space: { ...FREE_SPACE, hold: (...items) => void held.push(...items) },
     directory: join(store, "mounts"),
     temporaryDirectory,
     privileged: process.getuid?.() === 0,
@@ -135,6 +146,120 @@ suite("cache mounts", () => {
     using lease = await waiting;
     assert.deepEqual(lease.paths, [path]);
     assert.deepEqual([statSync(join(path, "seed")).size, statSync(join(path, "used"), { throwIfNoEntry: false })], [0, undefined]); // prettier-ignore
+  });
+});
+
+suite("a cache mount that is read as a whole", () => {
+  /** Gives its directory, as a step does. */
+  async function used(mounts: CacheMounts, text: string): Promise<string> {
+    using lease = await mounts.acquire([request("a", "shared")], signal);
+    writeFileSync(join(lease.paths[0] ?? "", "file"), text);
+    return lease.paths[0] ?? "";
+  }
+  const name = mountName(request("a", "shared"));
+
+  test("is held against garbage collection before it is looked for", async () => {
+    const held: string[] = [];
+    assert.equal(await open(held).read(name, signal), undefined, "there is none");
+    assert.deepEqual(held, [`mount/${name}`]);
+  });
+
+  test("is waited for where a step has it alone, and such a step waits for it", async () => {
+    const mounts = open();
+    const step = await mounts.acquire([request("a", "locked")], signal);
+    const waiting = mounts.read(name, signal);
+    assert.equal(await isWaiting(waiting), true);
+    step[Symbol.dispose]();
+    const read = await waiting;
+    const next = mounts.acquire([request("a", "locked")], signal);
+    assert.equal(await isWaiting(next), true);
+    using shared = await mounts.acquire([request("a", "shared")], signal);
+    assert.equal(shared.paths[0], read?.path, "steps that share it go on");
+    read?.[Symbol.dispose]();
+    shared[Symbol.dispose]();
+    (await next)[Symbol.dispose]();
+  });
+
+  test("is known by what was read only if no step had it since", async () => {
+    const mounts = open();
+    await used(mounts, "1");
+    const versionOf = async (): Promise<string | undefined> => {
+      using read = await mounts.read(name, signal);
+      return read?.version;
+    };
+    const readAs = async (version: string, meanwhile: () => Promise<unknown>): Promise<void> => {
+      using read = await mounts.read(name, signal);
+      await meanwhile();
+      read?.settle(version);
+    };
+    assert.equal(await versionOf(), undefined);
+    await readAs("v1", () => used(mounts, "2"));
+    assert.equal(await versionOf(), undefined, "a step wrote meanwhile");
+    const running = await mounts.acquire([request("a", "shared")], signal);
+    await readAs("v2", async () => {});
+    assert.equal(await versionOf(), undefined, "a step that began before has it still");
+    await readAs("v3", async () => running[Symbol.dispose]());
+    assert.equal(await versionOf(), undefined, "a step that began before had it then");
+    await readAs("v4", async () => {});
+    assert.equal(await versionOf(), "v4");
+    (await mounts.acquire([request("a", "shared", { readonly: true })], signal))[Symbol.dispose]();
+    assert.equal(await versionOf(), "v4", "a step that cannot write changes nothing");
+    await used(mounts, "3");
+    assert.equal(await versionOf(), undefined);
+  });
+});
+
+suite("a cache mount of which there is one elsewhere", () => {
+  /** A cache elsewhere with one mount, whose file has this text. */
+  function elsewhere(version: string, works = true): MountsElsewhere & { bases: (string | undefined)[] } {
+    const bases: (string | undefined)[] = [];
+    return {
+      bases,
+      find: async () => ({
+        version,
+        fill: async (directory, base) => {
+          bases.push(base);
+          writeFileSync(join(directory, "file"), version);
+          return works;
+        },
+      }),
+    };
+  }
+  /** What a step finds; it writes `text`. */
+  async function step(mounts: CacheMounts, text?: string): Promise<string | undefined> {
+    using lease = await mounts.acquire([request("a", "shared", { readonly: text === undefined })], signal);
+    const file = join(lease.paths[0] ?? "", "file");
+    const found = existsSync(file) ? readFileSync(file, "utf8") : undefined;
+    if (text !== undefined) writeFileSync(file, text);
+    return found;
+  }
+
+  test("begins with that; a newer one comes as long as no step has written, and never afterwards", async () => {
+    const mounts = open();
+    assert.equal(await step(mounts.with(elsewhere("v1"))), "v1");
+    const later = elsewhere("v2");
+    assert.equal(await step(mounts.with(later)), "v2");
+    assert.deepEqual(later.bases.map((base) => base !== undefined), [true]); // prettier-ignore
+    assert.equal(await step(mounts.with(elsewhere("v3", false))), "v2", "one that cannot be had changes nothing");
+    const same = elsewhere("v2");
+    assert.equal(await step(mounts.with(same), "mine"), "v2");
+    assert.deepEqual(same.bases, [], "what is here is not brought");
+    assert.equal(await step(mounts.with(elsewhere("v4"))), "mine");
+  });
+
+  test("begins as the step says where that one cannot be had; steps at once bring it once", async () => {
+    assert.equal(await step(open().with(elsewhere("v1", false))), undefined);
+    const source = elsewhere("v1");
+    const mounts = open().with(source);
+    assert.deepEqual(await Promise.all([step(mounts), step(mounts), step(mounts)]), ["v1", "v1", "v1"]);
+    assert.equal(source.bases.length, 1);
+  });
+
+  test("is not replaced while a step uses it", async () => {
+    const mounts = open();
+    await step(mounts.with(elsewhere("v1")));
+    using _running = await mounts.acquire([request("a", "shared", { readonly: true })], signal);
+    assert.equal(await step(mounts.with(elsewhere("v2"))), "v1");
   });
 });
 
