@@ -7,7 +7,8 @@ import type { FoundString, LayerJobs } from "../layer/jobs.ts";
 
 /** Where blobs are kept. */
 export interface BlobPort {
-  has(digest: Digest): Promise<boolean>;
+  /** Bytes of a blob; undefined when it is not there. */
+  sizeOf(digest: Digest): Promise<number | undefined>;
   /** Absolute path of a blob that is there. */
   pathOf(digest: Digest): Promise<string>;
   /** A temporary file for a worker to write; disposing it before `adopt` removes it. */

@@ -110,7 +110,7 @@ export class DiskLayer implements StoredLayer {
 
   async isHere(): Promise<boolean> {
     if (this.#meta.origin === "image" || this.files.hasDirectory()) return true;
-    for (const { descriptor } of this.#meta.variants) if (await this.#place.blobs.has(descriptor.digest)) return true;
+    for (const { descriptor } of this.#meta.variants) if (await this.#isWhole(descriptor)) return true;
     return false;
   }
 
@@ -286,10 +286,15 @@ export class DiskLayer implements StoredLayer {
   }
 
   async #isThere(variant: StoredVariant, signal: AbortSignal): Promise<boolean> {
-    if (await this.#place.blobs.has(variant.descriptor.digest)) return true;
+    if (await this.#isWhole(variant.descriptor)) return true;
     if (this.#fetch === undefined) return false;
     await this.#fetch(variant.descriptor, signal);
     return true;
+  }
+
+  /** A blob that was cut short is none. */
+  async #isWhole({ digest, size }: LayerBlob["descriptor"]): Promise<boolean> {
+    return (await this.#place.blobs.sizeOf(digest)) === size;
   }
 
   #keep(index: LayerIndex): void {

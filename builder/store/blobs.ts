@@ -140,11 +140,26 @@ export class DiskBlobs implements BlobStore {
 
   async put(bytes: Uint8Array): Promise<{ readonly digest: Digest; readonly size: number }> {
     const digest = digestOf(bytes);
-    if ((await this.sizeOf(digest)) === bytes.length) return { digest, size: bytes.length };
+    if ((await this.sizeOf(digest)) === bytes.length) {
+      if (await this.#holds(digest)) return { digest, size: bytes.length };
+      // Damaged: it is written anew.
+      await this.#explained(() => rm(this.#path(digest), { force: true }));
+    }
     using _space = await this.#space.reserve(bytes.length);
     await using writer = await this.writer(new AbortController().signal);
     await writer.write(bytes);
     return await writer.commit({ digest, size: bytes.length });
+  }
+
+  /** Whether a document can be read. */
+  async #holds(digest: Digest): Promise<boolean> {
+    try {
+      await this.read(digest);
+      return true;
+    } catch (error) {
+      if (error instanceof BuildError && error.code === this.#code) return false;
+      throw error;
+    }
   }
 
   /** Moves a finished, synced file of so many bytes to its place; for DiskWriter. */

@@ -73,6 +73,16 @@ suite("a damaged store", { skip: whyNoBusybox() ?? false }, () => {
       const meta = join(room.root, "tsbuild/layers", id, "meta.json");
       truncateSync(meta, 10);
     }
+    const remade = await room.succeed(["--reproducible", "-t", "own"]);
+    assert.equal(digestIn(remade), first);
+    // Blobs that are cut short, and documents with other bytes in them; those of the base are nobody's to make.
+    const base = join(workshop.folder, "base-store/blobs/sha256");
+    for (const hex of readdirSync(join(room.root, "blobs/sha256"))) {
+      const blob = join(room.root, "blobs/sha256", hex);
+      if (existsSync(join(base, hex))) continue;
+      if (readFileSync(blob)[0] === 0x7b) writeFileSync(blob, readFileSync(blob, "latin1").replace('"', " "), "latin1");
+      else truncateSync(blob, 20);
+    }
     const again = await room.succeed(["--reproducible", "-t", "own"]);
     assert.equal(digestIn(again), first);
   });
