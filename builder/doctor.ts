@@ -1,41 +1,129 @@
-// What this machine can do for a build, found out by trying.
+// What this machine can do for a build, found out by trying, and the smallest change that allows more.
 
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { whyNoOverlay } from "./choose-snapshotter.ts";
 import { BuildError } from "./core/errors.ts";
 import { chooseExecutor, probeDrivers } from "./executor/choose.ts";
-import type { DriverProbe } from "./executor/executor.ts";
-import { isPrivileged, mayMount, overlayXattrs } from "./executor/rights.ts";
+import type { DriverName, DriverProbe } from "./executor/executor.ts";
+import { ownCapabilities } from "./executor/own-capabilities.ts";
+import {
+  isPrivileged,
+  mayMount,
+  missingChrootRights,
+  NAMESPACE_VARIABLE,
+  namespaceNotes,
+  overlayXattrs,
+} from "./executor/rights.ts";
+import type { Capability } from "./executor/sandbox-policy.ts";
+import { capabilitiesOf } from "./executor/sandbox-policy.ts";
 import { isInsideUserNamespace, planUserNamespace } from "./executor/user-namespace.ts";
 
+/** What RUN has: namespaces and mounts of its own; another root and no more; or it cannot run. */
+export type Rung = "namespaces" | "chroot" | "none";
+
+/** How RUN gets its rights: as they are, or through a user namespace of one or many ids; or there are none to be had, and another root is all. */
+export type Rights = "direct" | "subordinate" | "single" | "impossible" | "chroot";
+
 export interface Examination {
-  /** How RUN gets its rights: as they are, or through a user namespace of one or many ids; or this process is in one already; or there are none to be had, and another root is all. */
-  readonly namespace: "direct" | "subordinate" | "single" | "impossible" | "inside" | "chroot";
+  readonly rights: Rights;
+  /** This process is in the namespace already. */
+  readonly isInside: boolean;
   /** What is missing there, and the one thing to do about it. */
   readonly notes: readonly string[];
 }
 
+/** A thing that is missing, the smallest change that gives it, and what RUN has then. */
+export interface Missing {
+  readonly what: string;
+  readonly change: string;
+  readonly gives: Rung;
+}
+
+/** All there is to say. */
+export interface Diagnosis {
+  readonly store: string;
+  readonly rung: Rung;
+  readonly rights: Rights;
+  readonly notes: readonly string[];
+  /** The driver that is used. */
+  readonly sandbox: DriverName | undefined;
+  readonly drivers: readonly DriverProbe[];
+  /** How the files of a step come about; undefined where none can run. */
+  readonly files: "overlay" | "copy" | undefined;
+  readonly process: ProcessFacts;
+  /** The smallest change first. */
+  readonly missing: readonly Missing[];
+}
+
+/** What the kernel says of this process. */
+export interface ProcessFacts {
+  readonly uid: number;
+  readonly capabilities: readonly Capability[];
+  readonly noNewPrivileges: boolean;
+  readonly seccompFilter: boolean;
+}
+
 /** Which way into a namespace there is. */
 export async function examineNamespace(environment: NodeJS.ProcessEnv): Promise<Examination> {
-  if (isInsideUserNamespace(environment)) return { namespace: "inside", notes: [] };
+  if (isInsideUserNamespace(environment)) {
+    const rights = environment[NAMESPACE_VARIABLE] === "single" ? "single" : "subordinate";
+    const variables = Object.entries(environment).flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const])); // prettier-ignore
+    return { rights, isInside: true, notes: namespaceNotes(new Map(variables)) };
+  }
   try {
     const plan = await planUserNamespace(environment);
-    return { namespace: plan.kind, notes: plan.notes };
+    return { rights: plan.kind, isInside: false, notes: plan.notes };
   } catch (error) {
     if (!(error instanceof BuildError) || error.code !== "SANDBOX") throw error;
     const notes = [error.message, ...(error.hint === undefined ? [] : [error.hint])];
-    return { namespace: isPrivileged() && !mayMount() ? "chroot" : "impossible", notes };
+    return { rights: isPrivileged() && !mayMount() ? "chroot" : "impossible", isInside: false, notes };
   }
 }
 
-/** What each sandbox driver says. Only inside the namespace that steps run in do they say the truth. */
-export async function examineDrivers(): Promise<readonly DriverProbe[]> {
-  return await probeDrivers();
+/**
+ * Tries everything. Undefined where it has to be asked again inside a user namespace: only there do the drivers say the
+ * truth. `root` is the store's folder, which need not be there.
+ */
+export async function diagnose(environment: NodeJS.ProcessEnv, root: string): Promise<Diagnosis | undefined> {
+  const { rights, isInside, notes } = await examineNamespace(environment);
+  if (!isInside && (rights === "subordinate" || rights === "single")) return undefined;
+  const drivers = rights === "impossible" ? [] : await probeDrivers();
+  const sandbox = drivers.find(({ usable }) => usable)?.driver;
+  const rung = sandbox === undefined ? "none" : sandbox === "chroot" ? "chroot" : "namespaces";
+  const whyCopy = sandbox === undefined ? undefined : await examineOverlay(root);
+  const process = processFacts();
+  return {
+    store: root,
+    rung,
+    rights,
+    notes,
+    sandbox,
+    drivers,
+    files: sandbox === undefined ? undefined : whyCopy === undefined ? "overlay" : "copy",
+    process,
+    missing: [...missingOf(rung, notes, process), ...(rung === "namespaces" ? missingOverlay(whyCopy) : [])],
+  };
+}
+
+/** What RUN would have here, without trying every driver: a line for the beginning of a job. */
+export async function sandboxLine(environment: NodeJS.ProcessEnv): Promise<string> {
+  const { rights, notes } = await examineNamespace(environment);
+  switch (rights) {
+    case "direct":
+      return "RUN has namespaces of its own: this process may make them";
+    case "subordinate":
+    case "single":
+      return `RUN has namespaces of its own, in a user namespace with ${rights === "single" ? "one id" : "subordinate ids"}`;
+    case "chroot":
+      return "RUN has another root and no more: a container's ordinary capabilities allow neither mounts nor namespaces";
+    case "impossible":
+      return `RUN does not work here, builds without one do: ${notes.join("; ")}`;
+  }
 }
 
 /** Why the rootfs of a RUN has to be copied, tried on the file system that holds the store, or will; undefined where overlays work. */
-export async function examineOverlay(root: string): Promise<string | undefined> {
+async function examineOverlay(root: string): Promise<string | undefined> {
   let parent = root;
   while (!existsSync(parent)) parent = dirname(parent);
   const workDirectory = mkdtempSync(join(parent, ".tsbuild-doctor-"));
@@ -45,4 +133,42 @@ export async function examineOverlay(root: string): Promise<string | undefined> 
   } finally {
     rmSync(workDirectory, { recursive: true, force: true });
   }
+}
+
+function missingOf(rung: Rung, [what, change]: readonly string[], { uid }: ProcessFacts): readonly Missing[] {
+  if (rung === "namespaces") return [];
+  const namespaces: Missing = {
+    what: what ?? "no sandbox driver works",
+    change: change ?? "see what each driver says",
+    gives: "namespaces",
+  };
+  if (rung === "chroot") return [namespaces];
+  const lacks = missingChrootRights();
+  if (lacks.length === 0) return [namespaces];
+  const names = lacks.map((name) => name.replace("CAP_", ""));
+  const container: Missing = {
+    what: `${uid === 0 ? "root lacks" : `this process is the user ${uid} and lacks`} ${lacks.join(", ")}`,
+    change:
+      uid === 0
+        ? `securityContext: capabilities: add: [${names.join(", ")}]`
+        : "securityContext: runAsUser: 0, without capabilities: drop: [ALL]",
+    gives: "chroot",
+  };
+  return [container, namespaces];
+}
+
+function missingOverlay(why: string | undefined): readonly Missing[] {
+  if (why === undefined) return [];
+  const change = "keep the store on a volume: --root (of a job --kaniko-dir) in an emptyDir or a claim";
+  return [{ what: `no overlay can be mounted in the store: ${why}`, change, gives: "namespaces" }];
+}
+
+function processFacts(): ProcessFacts {
+  const status = readFileSync("/proc/self/status", "utf8");
+  return {
+    uid: process.getuid?.() ?? 0,
+    capabilities: capabilitiesOf(ownCapabilities().effective),
+    noNewPrivileges: /^NoNewPrivs:\s*1/m.test(status),
+    seccompFilter: /^Seccomp:\s*2/m.test(status),
+  };
 }

@@ -2,7 +2,7 @@
 // says `NamespaceNeeded`.
 
 import { BuildError } from "./core/errors.ts";
-import { isPrivileged } from "./executor/rights.ts";
+import { isPrivileged, NAMESPACE_VARIABLE } from "./executor/rights.ts";
 
 /**
  * Runs `argv` (script and arguments) inside the best user namespace there is, where `notes` will be warnings; its exit
@@ -26,4 +26,9 @@ export async function runInNamespace(
 /** Whether a request may end in `NamespaceNeeded` here, so that it has to be one that can be made twice. */
 export function mayNeedNamespace(): boolean {
   return !isPrivileged();
+}
+
+/** Whether this program was started once more in a namespace: what was said before was said by the one before. */
+export function isInsideNamespace(environment: Readonly<Record<string, string | undefined>>): boolean {
+  return environment[NAMESPACE_VARIABLE] !== undefined;
 }

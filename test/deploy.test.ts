@@ -2,7 +2,6 @@
 // job in them build and push an image in a container like the one they describe.
 
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import { existsSync, globSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { suite, test } from "node:test";
@@ -26,7 +25,7 @@ const job = (file: string): Container =>
 const JOBS: readonly (readonly [name: string, level: PodLevel, args: () => readonly string[]])[] = [
   ["kubernetes/job-default.yaml", "default", () => job("kubernetes/job-default.yaml").args],
   ["kubernetes/job-restricted.yaml", "restricted", () => job("kubernetes/job-restricted.yaml").args],
-  ["kubernetes/job-user-namespace.yaml", "default", () => job("kubernetes/job-user-namespace.yaml").args],
+  ["kubernetes/job-user-namespace.yaml", "namespaces", () => job("kubernetes/job-user-namespace.yaml").args],
   [
     "argo/workflow.yaml",
     "default",
@@ -97,7 +96,7 @@ suite("jobs of recipes", { skip: whyNoPod() }, () => {
       using pod = new Pod(level);
       mkdirSync(path.join(pod.work, "context"));
       writeFileSync(path.join(pod.work, "context/Dockerfile"), "FROM scratch\nCOPY Dockerfile /\n");
-      spawnSync("chmod", ["-R", "a+rwX", pod.work]);
+      pod.share();
       const words = args().map((arg) =>
         arg
           .replace(

@@ -67,7 +67,7 @@ export class BuildError extends Error {
   }
 
   /** The same error with more said of it. */
-  with(more: Pick<BuildErrorOptions, "location" | "others">): BuildError {
+  with(more: Pick<BuildErrorOptions, "location" | "others" | "hint">): BuildError {
     const { code, message, hint, exitCode, others, location } = this;
     return new BuildError(code, message, { cause: this.cause ?? this, hint, exitCode, others, location, ...more });
   }

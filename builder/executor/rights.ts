@@ -3,7 +3,8 @@
 import { findLauncher } from "./find-launcher.ts";
 import { readHostFacts } from "./host-facts.ts";
 import { ownCapabilities } from "./own-capabilities.ts";
-import { capabilityMask } from "./sandbox-policy.ts";
+import type { Capability } from "./sandbox-policy.ts";
+import { capabilitiesOf, capabilityMask } from "./sandbox-policy.ts";
 
 /** Set in the environment of a program that was started once more in a user namespace, to the kind of that. */
 export const NAMESPACE_VARIABLE = "TSBUILD_USERNS";
@@ -43,6 +44,11 @@ export function overlayXattrs(): "trusted" | "user" {
 /** Whether this process has what root has in a container by default. */
 export function hasChrootRights(): boolean {
   return hasAll(CHROOT_RIGHTS);
+}
+
+/** What is lacking for that. */
+export function missingChrootRights(): readonly Capability[] {
+  return capabilitiesOf(CHROOT_RIGHTS & ~ownCapabilities().effective);
 }
 
 function hasAll(mask: bigint): boolean {

@@ -1,9 +1,25 @@
 // `tsbuild doctor`: what this machine can do for RUN, found out by trying, and what to do about what it cannot.
 
+import type { Diagnosis } from "../../builder/doctor.ts";
+import { BuildError } from "../../builder/core/errors.ts";
 import { NamespaceNeeded } from "../../builder/core/namespace.ts";
+import type { Arguments, Flag } from "../cli/flags.ts";
+import { isOn, textOf } from "../cli/flags.ts";
 import { GLOBAL_FLAGS } from "../cli/global-flags.ts";
 import type { Command } from "./command.ts";
 import { exactly, readArguments, rootOf } from "./command.ts";
+
+// prettier-ignore
+const DOCTOR_FLAGS: readonly Flag[] = [
+  { name: "format", kind: "string", value: "FORMAT", state: "works", help: "text or json (default text)" },
+  { name: "json", kind: "boolean", state: "works", help: "The same as --format json" },
+  { name: "require-sandbox", kind: "string", value: "WHAT", state: "works", help: "Fail (77) unless RUN has it: namespaces, chroot, or a driver (launcher, crun, ...)" },
+  ...GLOBAL_FLAGS,
+];
+
+const USAGE = `Usage:  tsbuild doctor [OPTIONS]
+
+Says what this machine can do for RUN, and what the smallest change is that allows more.`;
 
 const WAYS = {
   direct: "rights: this process may mount and make namespaces",
@@ -12,40 +28,57 @@ const WAYS = {
   chroot: "rights: a container's root, which may neither mount nor make namespaces",
   impossible: "rights: none, RUN will not work here",
 } as const;
+const RUNGS = {
+  namespaces: "RUN: has namespaces and mounts of its own",
+  chroot: "RUN: has another root and no more",
+  none: "RUN: does not work here; builds without one do",
+} as const;
+const REQUIRABLE = ["namespaces", "chroot", "launcher", "crun", "runc", "unshare"];
+const NOTHING_RUNS = 1;
 
 /** Exit code 1 when no RUN can work. The drivers are examined where they will run: inside the namespace. */
 export const doctor: Command = async (context) => {
-  const args = await readArguments(
-    context,
-    GLOBAL_FLAGS,
-    "Usage:  tsbuild doctor\n\nSays what this machine can do for RUN.",
-  );
+  const args = await readArguments(context, DOCTOR_FLAGS, USAGE);
   if (args === undefined) return 0;
   exactly(args, 0, "doctor", "none");
-  const root = rootOf(context, args);
-  const { examineDrivers, examineNamespace, examineOverlay } = await import("../../builder/doctor.ts");
-  const { namespace, notes } = await examineNamespace(process.env);
-  // Inside it, the process before this one has said the rest.
-  if (namespace !== "inside") {
-    await context.print(`store: ${root}\n${WAYS[namespace]}\n${indent(notes)}`);
-    if (namespace === "impossible") return 1;
-    if (namespace !== "direct" && namespace !== "chroot") throw new NamespaceNeeded("probing the sandbox drivers");
-  }
-  const drivers = await examineDrivers();
-  const chosen = drivers.find(({ usable }) => usable)?.driver;
-  for (const { driver, usable, notes } of drivers) {
-    const word = driver === chosen ? "usable, and the one that is used" : usable ? "usable" : "not usable";
-    await context.print(`sandbox ${driver}: ${word}\n${indent(notes)}`);
-  }
-  if (chosen === undefined) return 1;
-  const why = await examineOverlay(root);
-  await context.print(
-    why === undefined
-      ? "files of RUN: overlay\n"
-      : `files of RUN: copied for each step, which is slow, because overlay does not work here\n${indent([why])}`,
-  );
-  return 0;
+  const isJson = readFormat(args) === "json";
+  const required = textOf(args, "require-sandbox");
+  if (required !== undefined && !REQUIRABLE.includes(required))
+    throw new BuildError("USAGE", `--require-sandbox: "${required}" is none of ${REQUIRABLE.join(", ")}`);
+  const { diagnose } = await import("../../builder/doctor.ts");
+  const found = await diagnose(process.env, rootOf(context, args));
+  if (found === undefined) throw new NamespaceNeeded("probing the sandbox drivers");
+  await context.print(isJson ? `${JSON.stringify(found, undefined, 2)}\n` : diagnosisText(found));
+  if (required !== undefined && found.rung !== required && found.sandbox !== required)
+    throw new BuildError("SANDBOX", `RUN has ${found.sandbox ?? "no sandbox"} here, not ${required}`, {
+      hint: found.missing.find(({ gives }) => gives === "namespaces")?.change,
+    });
+  return found.rung === "none" ? NOTHING_RUNS : 0;
 };
+
+function readFormat(args: Arguments): "text" | "json" {
+  const text = textOf(args, "format") || (isOn(args, "json") ? "json" : "text");
+  if (text !== "text" && text !== "json") throw new BuildError("USAGE", `--format: "${text}" is neither text nor json`);
+  return text;
+}
+
+function diagnosisText({ store, rights, notes, drivers, sandbox, files, rung, missing }: Diagnosis): string {
+  const driverText = drivers.map((probe) => {
+    const word = probe.driver === sandbox ? "usable, and the one that is used" : probe.usable ? "usable" : "not usable";
+    return `sandbox ${probe.driver}: ${word}\n${indent(probe.notes)}`;
+  });
+  const filesText = {
+    overlay: "files of RUN: overlay\n",
+    copy: "files of RUN: copied for each step, which is slow\n",
+  };
+  return [
+    `store: ${store}\n${WAYS[rights]}\n${indent(notes)}`,
+    ...driverText,
+    files === undefined ? "" : filesText[files],
+    `${RUNGS[rung]}\n`,
+    ...missing.map(({ what, change, gives }) => `missing for ${gives}: ${what}\n  ${change}\n`),
+  ].join("");
+}
 
 function indent(notes: readonly string[]): string {
   return notes.map((note) => `  ${note}\n`).join("");

@@ -151,6 +151,10 @@ suite("a job", { skip: whyNoBusybox() ?? false }, () => {
     proxy.decide = ({ method }) => (method === "PUT" ? { kind: "answer", status: 403 } : undefined);
     const late = await job(args);
     assert.equal(late.code, 76);
+    assert.match(
+      late.stderr,
+      /the image is kept: `tsbuild --root \S+ push --resume \S+\/denied:latest` sends what is missing/,
+    );
     assert.ok(!existsSync(join(folder, "never")));
     proxy.decide = ({ url, method }) =>
       method === "PUT" && url.includes("/manifests/")

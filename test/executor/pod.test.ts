@@ -7,6 +7,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite, test } from "node:test";
+import type { Diagnosis } from "../../builder/doctor.ts";
 import { buildBase, whyNoBusybox } from "../support/busybox.ts";
 import { startMemoryRegistry } from "../support/memory-registry.ts";
 import { Pod, whyNoPod } from "../support/pod.ts";
@@ -67,6 +68,15 @@ suite("a pod", { skip: whyNoPod() || (whyNoBusybox() ?? false) }, () => {
     assert.match(doctor.stdout, /sandbox launcher: not usable/);
     assert.match(doctor.stdout, /sandbox chroot: usable, and the one that is used\n.*have no \/proc/);
     assert.match(doctor.stdout, /hostUsers: false/);
+    const { rung, sandbox, missing } = await diagnosis(pod, "--require-sandbox", "chroot");
+    assert.deepEqual([rung, sandbox], ["chroot", "chroot"]);
+    assert.deepEqual(
+      missing.map(({ gives }) => gives),
+      ["namespaces"],
+    );
+    const required = await pod.tsbuild("--root", "/pod/store", "doctor", "--json", "--require-sandbox", "namespaces");
+    assert.equal(required.code, 77);
+    assert.match(required.stderr, /RUN has chroot here, not namespaces/);
     mkdirSync(join(pod.work, "context"));
     execFileSync("cp", [busybox(), join(pod.work, "context/busybox")]);
     const refused = [
@@ -88,6 +98,12 @@ suite("a pod", { skip: whyNoPod() || (whyNoBusybox() ?? false) }, () => {
     assert.equal(ended.code, 0, ended.stderr);
   });
 
+  test("with a user namespace of its own has everything", async () => {
+    using pod = new Pod("namespaces");
+    const { rung, sandbox, files, rights, missing } = await diagnosis(pod, "--require-sandbox=namespaces");
+    assert.deepEqual([rung, sandbox, files, rights, missing], ["namespaces", "launcher", "overlay", "direct", []]);
+  });
+
   test("without any right builds what needs no RUN, and pushes it; RUN fails with what the pod lacks", async () => {
     using pod = new Pod("restricted");
     await using registry = await startMemoryRegistry();
@@ -100,13 +116,28 @@ suite("a pod", { skip: whyNoPod() || (whyNoBusybox() ?? false) }, () => {
     const job = ["executor", "-c", "/pod/context", "-d", `${registry.host}/app`, "--kaniko-dir", "/pod/kaniko"];
     const pushed = await pod.tsbuild(...job);
     assert.equal(pushed.code, 0, pushed.stderr);
+    assert.match(pushed.stderr, /RUN does not work here, builds without one do: RUN needs namespaces/);
     assert.ok(registry.manifests.get("app")?.has("latest"));
+    const { rung, missing, process: facts } = await diagnosis(pod);
+    assert.deepEqual(
+      [rung, facts],
+      ["none", { uid: 1000, capabilities: [], noNewPrivileges: true, seccompFilter: true }],
+    );
+    assert.match(missing[0]?.what ?? "", /the user 1000 and lacks CAP_CHOWN, .*CAP_SYS_CHROOT/);
+    assert.equal(missing[0]?.change, "securityContext: runAsUser: 0, without capabilities: drop: [ALL]");
+    assert.equal(missing[1]?.gives, "namespaces");
     writeFileSync(join(pod.work, "context/Dockerfile"), "FROM scratch\nRUN true\n");
     const refused = await pod.tsbuild(...job);
     assert.equal(refused.code, 1);
     assert.match(refused.stderr, /RUN needs namespaces, but this process may not make any.*in a container, allow/s);
   });
 });
+
+async function diagnosis(pod: Pod, ...more: readonly string[]): Promise<Diagnosis> {
+  const { stdout, stderr } = await pod.tsbuild("--root", "/pod/store", "doctor", "--format=json", ...more);
+  assert.equal(stderr, "");
+  return JSON.parse(stdout) as Diagnosis;
+}
 
 function busybox(): string {
   return execFileSync("sh", ["-c", "command -v busybox"], { encoding: "utf8" }).trim();

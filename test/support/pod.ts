@@ -1,12 +1,14 @@
 // A container as Kubernetes makes one of a pod, by runc: with a container's ordinary capabilities and Docker's filter of
-// system calls ("default"), or as an ordinary user with nothing at all ("restricted"). Its files are this machine's own or
-// those of an image, read-only; what it may write is an empty folder.
+// system calls ("default"), with CAP_SYS_ADMIN in a user namespace of its own beside them ("namespaces"), or as an ordinary
+// user with nothing at all ("restricted"). Its files are this machine's own or those of an image, read-only; what it may
+// write is an empty folder.
 
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { lstatSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Capability } from "../../builder/executor/sandbox-policy.ts";
 import { DEFAULT_CAPABILITIES } from "../../builder/executor/sandbox-policy.ts";
 import { runtimeSeccomp } from "../../builder/executor/seccomp/runtime.ts";
 
@@ -14,8 +16,11 @@ const REPOSITORY = join(import.meta.dirname, "../..");
 const MASKED = ["/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list", "/proc/sched_debug", "/proc/scsi", "/sys/firmware"]; // prettier-ignore
 const READONLY = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 const ORDINARY_UID = 1000;
+/** What is root in a pod with a user namespace. */
+const MAPPED_ROOT = 200_000;
+const IDS = 65_536;
 
-export type PodLevel = "default" | "restricted";
+export type PodLevel = "namespaces" | "default" | "restricted";
 
 export interface PodEnded {
   readonly code: number;
@@ -47,6 +52,13 @@ export class Pod implements Disposable {
     mkdirSync(this.work, { mode: 0o777 });
     spawnSync("chmod", ["755", this.#folder]);
     spawnSync("chmod", ["777", this.work]);
+    this.share();
+  }
+
+  /** Gives the pod's user all that lies in /pod. */
+  share(): void {
+    spawnSync("chmod", ["-R", "a+rwX", this.work]);
+    if (this.#level === "namespaces") spawnSync("chown", ["-R", `${MAPPED_ROOT}:${MAPPED_ROOT}`, this.work]);
   }
 
   [Symbol.dispose](): void {
@@ -78,14 +90,23 @@ export class Pod implements Disposable {
 
   #config(args: readonly string[], rootfs: string): object {
     const isRestricted = this.#level === "restricted";
-    const capabilities = isRestricted ? [] : DEFAULT_CAPABILITIES;
+    const hasNamespace = this.#level === "namespaces";
+    const capabilities: readonly Capability[] = isRestricted
+      ? []
+      : hasNamespace
+        ? [...DEFAULT_CAPABILITIES, "CAP_SYS_ADMIN"]
+        : DEFAULT_CAPABILITIES;
+    const map = [{ containerID: 0, hostID: MAPPED_ROOT, size: IDS }];
     const uid = isRestricted ? ORDINARY_UID : 0;
     for (const name of ["proc", "dev", "sys", "tmp", "pod"]) mkdirSync(join(rootfs, name), { recursive: true });
     // What is a link on this machine is one in the pod: /bin, /lib.
     const own = this.#rootfs === undefined ? ["/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc", REPOSITORY] : [];
     const shown = own.filter((path) => existsSync(path));
     const mounts = shown.flatMap((path) => {
-      if (!lstatSync(path).isSymbolicLink()) return [bind(path, path, ["ro"])];
+      if (!lstatSync(path).isSymbolicLink()) {
+        mkdirSync(join(rootfs, path), { recursive: true });
+        return [bind(path, path, ["ro"])];
+      }
       spawnSync("ln", ["-sfn", readlinkSync(path), join(rootfs, path)]);
       return [];
     });
@@ -105,13 +126,17 @@ export class Pod implements Disposable {
         { destination: "/proc", type: "proc", source: "proc", options: ["nosuid", "noexec", "nodev"] },
         { destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["nosuid", "mode=755"] },
         { destination: "/dev/shm", type: "tmpfs", source: "shm", options: ["nosuid", "noexec", "nodev", "mode=1777"] },
-        { destination: "/sys", type: "sysfs", source: "sysfs", options: ["nosuid", "noexec", "nodev", "ro"] },
+        // The network is the machine's, so in another user namespace its sysfs is, too.
+        hasNamespace
+          ? bind("/sys", "/sys", ["ro"])
+          : { destination: "/sys", type: "sysfs", source: "sysfs", options: ["nosuid", "noexec", "nodev", "ro"] },
         { destination: "/tmp", type: "tmpfs", source: "tmpfs", options: ["mode=1777"] },
         ...mounts,
         bind(this.work, "/pod", []),
       ],
       linux: {
-        namespaces: ["mount", "pid", "ipc", "uts"].map((type) => ({ type })),
+        namespaces: ["mount", "pid", "ipc", "uts", ...(hasNamespace ? ["user"] : [])].map((type) => ({ type })),
+        ...(hasNamespace ? { uidMappings: map, gidMappings: map } : {}),
         maskedPaths: MASKED,
         readonlyPaths: READONLY,
         seccomp: runtimeSeccomp(capabilities),

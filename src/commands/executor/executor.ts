@@ -61,16 +61,21 @@ async function runJob(context: CommandContext, args: Arguments): Promise<number>
   const [extra] = args.positionals;
   if (extra !== undefined) throw new BuildError("USAGE", `unknown command "${extra}" for "executor"`);
   const log = openJobLog(args, context);
-  const { mayNeedNamespace } = await import("../../../builder/namespace.ts");
+  const { isInsideNamespace, mayNeedNamespace } = await import("../../../builder/namespace.ts");
   const repeatable = mayNeedNamespace();
   const events = new HeldEvents(log.sink, repeatable ? HOLD_MS : 0);
   for (const note of args.notes) log.say("warn", note);
+  if (!isInsideNamespace(environment)) {
+    const { sandboxLine } = await import("../../../builder/doctor.ts");
+    log.say("info", await sandboxLine(process.env));
+  }
   const outputs = jobOutputs(args, environment);
   const failed = (error: unknown): unknown => {
     events.release();
-    log.fail(asBuildError(error));
+    const failure = withNextStep(asBuildError(error), outputs, rootOfJob(context, args));
+    log.fail(failure);
     context.outcome.told = true;
-    return error;
+    return failure;
   };
   try {
     const request = await jobRequest(context, args, outputs, { sink: events.sink, repeatable });
@@ -87,7 +92,7 @@ async function runJob(context: CommandContext, args: Arguments): Promise<number>
       return 0;
     }
     if (result.digest === undefined) throw new BuildError("INTERNAL", "a job made no image");
-    await writeResultFiles(args, environment, outputs.destinations, result.digest);
+    await writeResultFiles(args, environment, outputs.destinations, result.digest, context.signal);
     for (const { imageId } of result.images) log.say("info", `image id ${imageId}`);
     const verb = outputs.push ? "Pushed" : "Built";
     if (outputs.destinations.length === 0) log.say("info", `${verb} ${result.digest}`);
@@ -108,8 +113,7 @@ async function jobRequest(
   outputs: JobOutputs,
   { sink, repeatable }: { readonly sink: BuildRequest["events"]; readonly repeatable: boolean },
 ): Promise<BuildRequest> {
-  const folder = textOf(args, "kaniko-dir") || environment["KANIKO_DIR"];
-  const root = useRoot(textOf(globals, "root") || (folder && `${folder}/tsbuild`), environment);
+  const root = rootOfJob({ environment, globals }, args);
   const stdin = (what: string): (() => AsyncIterable<Uint8Array>) => openStdin(what, repeatable);
   const job = {
     context: textOf(args, "context") || bucketContext(textOf(args, "bucket")),
@@ -143,6 +147,19 @@ async function jobRequest(
   };
 }
 
+/** The store of a job. */
+function rootOfJob({ environment, globals }: Pick<CommandContext, "environment" | "globals">, args: Arguments): string {
+  const folder = textOf(args, "kaniko-dir") || environment["KANIKO_DIR"];
+  return useRoot(textOf(globals, "root") || (folder && `${folder}/tsbuild`), environment);
+}
+
+/** What was built and not pushed is in the store: it need not be built again. */
+function withNextStep(failure: BuildError, { destinations }: JobOutputs, root: string): BuildError {
+  if (failure.code !== "PUSH") return failure;
+  const again = `the image is kept: \`tsbuild --root ${root} push --resume ${destinations.join(" ")}\` sends what is missing`;
+  return failure.with({ hint: failure.hint === undefined ? again : `${failure.hint}; ${again}` });
+}
+
 /** The old way to name an archive in a bucket, by default one of Google's. */
 function bucketContext(bucket = ""): string {
   return bucket === "" || bucket.includes("://") ? bucket : `gs://${bucket}`;
@@ -161,6 +178,7 @@ function buildArguments(args: Arguments, destinations: readonly string[]): Argum
     dockerfile: "file",
     label: "label",
     reproducible: "reproducible",
+    "require-sandbox": "require-sandbox",
     secret: "secret",
     target: "target",
   };

@@ -7,6 +7,7 @@ import { parseReference } from "../../../builder/core/reference.ts";
 import type { Arguments } from "../../cli/flags.ts";
 import { textOf } from "../../cli/flags.ts";
 import type { Environment } from "../../config/environment.ts";
+import { definedOnly } from "../build-request.ts";
 import { writeWhole } from "../build-result.ts";
 
 /** Kubernetes' default `terminationMessagePath`: it is there in a pod and nowhere else. */
@@ -21,6 +22,7 @@ export async function writeResultFiles(
   environment: Environment,
   destinations: readonly string[],
   digest: string,
+  signal: AbortSignal,
 ): Promise<void> {
   const lines = (form: (name: string, tag: string) => string): string =>
     destinations
@@ -30,7 +32,11 @@ export async function writeResultFiles(
       })
       .join("");
   const named = lines((name) => `${name}@${digest}`);
-  await write(textOf(args, "digest-file"), digest);
+  const digestFile = textOf(args, "digest-file") ?? "";
+  if (/^https?:\/\//.test(digestFile)) {
+    const { putText } = await import("../../../builder/put-text.ts");
+    await putText(new URL(digestFile), digest, definedOnly(environment), signal);
+  } else await write(digestFile, digest);
   await write(textOf(args, "image-name-with-digest-file"), named);
   const tagged = lines((name, tag) => `${name}:${tag}@${digest}`);
   await write(textOf(args, "image-name-tag-with-digest-file"), tagged);
