@@ -69,6 +69,33 @@ test("older clients of BuildKit have their context in a session", async () => {
   assert.ok(offer.requested.includes("file"));
 });
 
+test("a session opens also for clients that end the body of its request at once, or do not", async () => {
+  for (const pieces of [["0\r\n\r\n"], ["", "0\r\n\r\n"], [""]]) {
+    const connection = connect(join(folder, "one.sock"));
+    const id = `chunked ${pieces.join("+")}`.replaceAll(/\s/g, "-");
+    const head = `Connection: Upgrade\r\nUpgrade: h2c\r\nTransfer-Encoding: chunked\r\nX-Docker-Expose-Session-Uuid: ${id}`;
+    for (const piece of pieces) {
+      connection.write(piece === pieces[0] ? `POST /session HTTP/1.1\r\nHost: x\r\n${head}\r\n\r\n${piece}` : piece);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    const [answer] = (await once(connection, "data")) as [Buffer];
+    assert.match(answer.toString("latin1"), /^HTTP\/1\.1 101 /);
+    const settings = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]);
+    connection.write(settings);
+    let got = answer.subarray(answer.indexOf("\r\n\r\n") + 4);
+    while (!got.includes("PRI * HTTP/2.0"))
+      got = Buffer.concat([got, ((await once(connection, "data")) as [Buffer])[0]]);
+    const { status, body } = await ask(
+      "POST",
+      `/build?version=2&session=${encodeURIComponent(id)}`,
+      {},
+      await tarOf({ Dockerfile: DOCKERFILE }),
+    );
+    assert.equal(status, 200, body);
+    connection.destroy();
+  }
+});
+
 test("a session without an id is refused before its connection turns", async () => {
   const headers = { connection: "Upgrade", upgrade: "h2c" };
   const { status, body } = await ask("POST", "/session", headers);

@@ -1,6 +1,7 @@
 // The serving side of HTTP/1.1, on connections that somebody else accepts: finds who answers, and makes an error of what
 // goes wrong, whatever it is.
 
+import { once } from "node:events";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { createServer, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
@@ -91,7 +92,9 @@ export class HttpServer {
     try {
       const route = this.#upgradeOf(message);
       if (route === undefined) throw new HttpError(400, "there is no such protocol here");
-      if (head.length > 0) connection.unshift(head);
+      const isChunked = message.headers["transfer-encoding"] !== undefined;
+      const rest = isChunked ? await withoutLastChunk(connection, head) : head;
+      if (rest.length > 0) connection.unshift(rest);
       await route.handler({ ...requestOf(message, AbortSignal.any([gone.signal, this.#stopped])) }, connection);
     } catch (error) {
       const { status, message: text } = httpErrorOf(error);
@@ -139,6 +142,33 @@ function refuse(error: Error & { readonly code?: string }, connection: Duplex): 
   else if (error.code === "ERR_HTTP_REQUEST_TIMEOUT")
     answerRaw(connection, "408 Request Timeout", "the request's headers do not come to an end");
   else answerRaw(connection, "400 Bad Request", "this is no request of HTTP/1.1");
+}
+
+const LAST_CHUNK = "0\r\n\r\n";
+const LAST_CHUNK_MS = 100;
+
+/**
+ * Some clients (docker-modem) say that a body follows, and end it at once: that end is not yet the other protocol. One
+ * that keeps it open sends nothing before it was answered.
+ */
+async function withoutLastChunk(connection: Duplex, head: Buffer): Promise<Buffer> {
+  let seen = head;
+  const patience = AbortSignal.timeout(LAST_CHUNK_MS);
+  while (seen.length < LAST_CHUNK.length && LAST_CHUNK.startsWith(seen.toString("latin1"))) {
+    const chunk: unknown = connection.read();
+    if (chunk instanceof Uint8Array) seen = Buffer.concat([seen, chunk]);
+    else if (!(await readableWithin(connection, patience))) break;
+  }
+  return seen.toString("latin1").startsWith(LAST_CHUNK) ? seen.subarray(LAST_CHUNK.length) : seen;
+}
+
+async function readableWithin(connection: Duplex, signal: AbortSignal): Promise<boolean> {
+  try {
+    await once(connection, "readable", { signal });
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Where there is no response of Node's to write to. */
