@@ -290,7 +290,7 @@ function solverOf(
   return new Solver({
     operator,
     cache,
-    events: inputs.withoutTold(events),
+    events: inputs.withoutTold(caches?.withOrigins(events) ?? events),
     now: request.now,
     jobs: request.jobs,
     turns: request.turns,

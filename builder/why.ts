@@ -27,6 +27,8 @@ export interface StepReason {
   /** "Dockerfile:7". */
   readonly place?: string;
   readonly outcome: StepOutcome;
+  /** The cache elsewhere that a cached one came from. */
+  readonly cachedFrom?: string;
   /** Of a step that ran, failed or would run. */
   readonly reason?: Reason;
 }
@@ -53,7 +55,9 @@ export async function whyOfBuild(root: string, build: string | undefined, step?:
     const at = each.place === undefined ? {} : { place: each.place };
     const outcome = ran === "done" ? "ran" : (ran ?? (wasCached(record, vertex) ? "cached" : "not-run"));
     const reason = ran === undefined || own?.key === undefined ? undefined : await explainer.explain(own);
-    steps.push({ vertex, name, ...at, outcome, ...(reason === undefined ? {} : { reason }) });
+    const from = outcome === "cached" ? originOf(record, vertex) : undefined;
+    const origin = from === undefined ? {} : { cachedFrom: from };
+    steps.push({ vertex, name, ...at, outcome, ...origin, ...(reason === undefined ? {} : { reason }) });
   }
   return { build: record.id, steps };
 }
@@ -79,6 +83,10 @@ function isForced({ steps }: BuildRecord, step: StepRecord): boolean {
 
 function wasCached({ timeline }: BuildRecord, vertex: Digest): boolean {
   return timeline.steps.some((step) => step.vertex === vertex && step.cached === true);
+}
+
+function originOf({ timeline }: BuildRecord, vertex: Digest): string | undefined {
+  return timeline.steps.find((step) => step.vertex === vertex)?.cachedFrom;
 }
 
 /** What is remembered of the steps of a store. Disposing it closes the files. */

@@ -13,6 +13,8 @@ export interface VertexEvent {
   readonly started?: number;
   readonly completed?: number;
   readonly cached?: boolean;
+  /** The cache elsewhere that a cached result came from; absent: this store had it. */
+  readonly cachedFrom?: string;
   readonly error?: string;
 }
 

@@ -44,7 +44,7 @@ function isBefore({ timeMs, rank }: TimedEvent, time: number): boolean {
 }
 
 function eventsOf(step: TimelineStep): TimedEvent[] {
-  const { vertex, name, inputs, startedMs, completedMs, cached, error, parts = [] } = step;
+  const { vertex, name, inputs, startedMs, completedMs, cached, cachedFrom, error, parts = [] } = step;
   const event: VertexEvent = { kind: "vertex", vertex, name, inputs };
   if (startedMs === undefined) return [{ timeMs: 0, rank: 0, event }];
   const started: VertexEvent = { ...event, started: startedMs };
@@ -63,6 +63,7 @@ function eventsOf(step: TimelineStep): TimedEvent[] {
     ...started,
     completed: completedMs,
     ...(cached === true ? { cached } : {}),
+    ...(cachedFrom === undefined ? {} : { cachedFrom }),
     ...(error === undefined ? {} : { error }),
   };
   return [begin, ...told, { timeMs: completedMs, rank: 2, event: end }];

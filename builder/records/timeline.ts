@@ -23,6 +23,8 @@ export interface TimelineStep {
   readonly startedMs?: number;
   readonly completedMs?: number;
   readonly cached?: true;
+  /** The cache elsewhere that it came from. */
+  readonly cachedFrom?: string;
   readonly error?: string;
   readonly parts?: readonly TimelinePart[];
   /** Bytes of output that are kept of it. */
@@ -98,6 +100,7 @@ export class TimelineFold {
         ...(step.startedMs === undefined ? {} : { startedMs: step.startedMs }),
         ...(step.completedMs === undefined ? {} : { completedMs: step.completedMs }),
         ...(step.cached ? { cached: true } : {}),
+        ...(step.cachedFrom === undefined ? {} : { cachedFrom: clean(step.cachedFrom) }),
         ...(step.error === undefined ? {} : { error: clean(step.error) }),
         ...(parts.length === 0 ? {} : { parts }),
         ...(step.logBytes === 0 ? {} : { logBytes: step.logBytes }),
@@ -119,6 +122,7 @@ export class TimelineFold {
     if (event.started !== undefined) step.startedMs ??= event.started;
     step.completedMs = event.completed ?? step.completedMs;
     step.cached = event.cached ?? step.cached;
+    step.cachedFrom = event.cachedFrom ?? step.cachedFrom;
     step.error = event.error ?? step.error;
     return step.number;
   }
@@ -132,6 +136,7 @@ interface OpenStep {
   startedMs?: number | undefined;
   completedMs?: number | undefined;
   cached: boolean;
+  cachedFrom?: string | undefined;
   error?: string | undefined;
   readonly parts: Map<string, StatusEvent>;
   logBytes: number;

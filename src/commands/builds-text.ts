@@ -61,8 +61,8 @@ function stepTable(steps: readonly TimelineStep[], startedMs: number): string {
   return formatTable([["#", "BEGAN", "TOOK", "STEP"], ...rows], { right: [0, 1, 2] });
 }
 
-function tookText({ startedMs, completedMs, cached, error }: TimelineStep): string {
-  if (cached === true) return "cached";
+function tookText({ startedMs, completedMs, cached, cachedFrom, error }: TimelineStep): string {
+  if (cached === true) return cachedFrom === undefined ? "cached" : `cached (${printable(cachedFrom)})`;
   if (startedMs === undefined) return "not run";
   if (completedMs === undefined) return "not ended";
   return `${error === undefined ? "" : "failed "}${humanTook(completedMs - startedMs)}`;

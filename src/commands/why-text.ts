@@ -50,7 +50,11 @@ export function reasonLines({ steps }: BuildReasons): ReadonlyMap<string, string
 }
 
 /** `told`: steps that have a line of their own which says why. */
-function outcomeText({ outcome, reason }: StepReason, look: WhyLook, told: ReadonlySet<string>): string | undefined {
+function outcomeText(
+  { outcome, reason, cachedFrom }: StepReason,
+  look: WhyLook,
+  told: ReadonlySet<string>,
+): string | undefined {
   const why = reason === undefined ? "" : `: ${reasonText(reason, look, told)}`;
   switch (outcome) {
     case "ran":
@@ -62,6 +66,7 @@ function outcomeText({ outcome, reason }: StepReason, look: WhyLook, told: Reado
     case "may-run":
       return `may run${why}`;
     case "cached":
+      if (cachedFrom !== undefined) return `came from the cache ${printable(cachedFrom)}`;
       return look.isWhole ? "was cached" : undefined;
     case "would-be-cached":
       return look.isWhole ? "is cached" : undefined;

@@ -114,6 +114,9 @@ function endLine(step: Step): string {
   if (step.error !== undefined) {
     return isCancelled(step) ? `${number} CANCELED\n` : `${number} ERROR: ${plainLines(step.error)}\n`;
   }
-  if (step.cached) return `${number} CACHED\n`;
+  if (step.cached) {
+    const from = step.cachedFrom === undefined ? "" : `${number} from the cache ${plainLines(step.cachedFrom)}\n`;
+    return `${from}${number} CACHED\n`;
+  }
   return `${number} DONE ${formatSeconds((step.completed ?? step.started) - step.started)}\n`;
 }

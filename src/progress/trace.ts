@@ -14,6 +14,8 @@ export interface Step {
   readonly started: number;
   readonly completed: number | undefined;
   readonly cached: boolean;
+  /** The cache elsewhere that it came from. */
+  readonly cachedFrom: string | undefined;
   readonly error: string | undefined;
   /** By id, in the order in which they appeared. */
   readonly statuses: ReadonlyMap<string, StatusEvent>;
@@ -89,6 +91,7 @@ export class TraceFold implements Trace {
     const isAnew = event.started !== undefined && event.completed === undefined;
     step.name = event.name;
     step.cached = event.cached ?? (isAnew ? false : step.cached);
+    step.cachedFrom = event.cachedFrom ?? step.cachedFrom;
     step.error = event.error ?? step.error;
     step.completed = event.completed ?? (isAnew ? undefined : step.completed);
     if (event.completed === undefined) return { step, lines: [] };
@@ -102,6 +105,7 @@ interface MutableStep extends Step {
   name: string;
   completed: number | undefined;
   cached: boolean;
+  cachedFrom: string | undefined;
   error: string | undefined;
   readonly statuses: Map<string, StatusEvent>;
   readonly lines: LogLine[];
@@ -116,6 +120,7 @@ function newStep(index: number, name: string, started: number): MutableStep {
     started,
     completed: undefined,
     cached: false,
+    cachedFrom: undefined,
     error: undefined,
     statuses: new Map(),
     lines: [],

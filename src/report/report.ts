@@ -125,8 +125,8 @@ function bar({ startedMs, completedMs }: TimelineStep, record: BuildRecord): Htm
   ></span>`;
 }
 
-function tookText({ startedMs, completedMs, cached, error }: TimelineStep): string {
-  if (cached === true) return "from the cache";
+function tookText({ startedMs, completedMs, cached, cachedFrom, error }: TimelineStep): string {
+  if (cached === true) return cachedFrom === undefined ? "from the cache" : `from the cache ${cachedFrom}`;
   if (startedMs === undefined) return "not run";
   if (completedMs === undefined) return "not ended";
   return `${error === undefined ? "" : "failed after "}${humanTook(completedMs - startedMs)}`;

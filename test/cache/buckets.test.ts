@@ -130,6 +130,7 @@ suite("caches in buckets", { skip: whyNoBusybox() ?? false }, () => {
       kind.forget();
       const nothing = await room().succeed([`--cache-from=${words}`, "-o", "type=cacheonly"], { env });
       assert.deepEqual(ran(nothing), [], "a build that keeps nothing wants no blob");
+      assert.match(nothing.stderr, /^#\d+ from the cache (s3|http|gha):.*\n#\d+ CACHED$/m);
       for (const secret of kind.secrets)
         assert.ok(![made, image, nothing].some(({ stdout, stderr }) => `${stdout}${stderr}`.includes(secret)));
     });

@@ -5,6 +5,7 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, wr
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
+import { startS3Standin } from "../support/cloud/s3-standin.ts";
 import { Running } from "../robustness/workshop.ts";
 import { stepsOf } from "../support/step-ends.ts";
 
@@ -26,10 +27,15 @@ suite("a cache that BuildKit exported", () => {
     return context;
   }
 
-  async function build(name: string, context: string, more: readonly string[] = []): Promise<Map<string, string>> {
+  async function build(
+    name: string,
+    context: string,
+    more: readonly string[] = [],
+    from = `type=local,src=${FIXTURE}/cache`,
+  ): Promise<Map<string, string>> {
     const words = [
       ...["--root", join(folder, name), "build", "--progress", "plain", "-o", "type=cacheonly"],
-      ...["--build-context", `busybox=oci-layout://${FIXTURE}/base`, "--cache-from", `type=local,src=${FIXTURE}/cache`],
+      ...["--build-context", `busybox=oci-layout://${FIXTURE}/base`, "--cache-from", from],
       ...["-f", join(FIXTURE, "Dockerfile"), ...more, context],
     ];
     const { code, stderr } = await new Running(words, folder).ended;
@@ -47,6 +53,20 @@ suite("a cache that BuildKit exported", () => {
     );
     const blobs = readdirSync(join(folder, "all/blobs/sha256")).map((blob) => join(folder, "all/blobs/sha256", blob));
     for (const blob of blobs) assert.match(readFileSync(blob, "utf8"), /^\{/, "a layer was fetched");
+  });
+
+  test("the document that it left in a bucket is known as well, without a blob being asked for", async () => {
+    const keys = { accessKeyId: "K", secretAccessKey: "S" };
+    await using bucket = await startS3Standin({ bucket: "b", region: "r", ...keys });
+    const bytes = readFileSync(join(FIXTURE, "bucket.json"));
+    bucket.objects.set("manifests/buildkit", { bytes, modifiedMs: Date.now() });
+    const spec = `type=s3,bucket=b,region=r,endpoint_url=${bucket.url},access_key_id=K,secret_access_key=S`;
+    const steps = await build("bucket", join(folder, "context"), [], spec);
+    const own = [...steps].filter(([name]) => /^\[(?!internal|context)/.test(name));
+    assert.equal(own.length, 20);
+    const ran = own.filter(([, end]) => end !== "CACHED");
+    assert.deepEqual(ran, []);
+    assert.deepEqual(bucket.asked, ["GET manifests/buildkit"]);
   });
 
   test("what reads a changed file is not known, and what does not is", async () => {

@@ -8,7 +8,7 @@ import { after, before, suite, test } from "node:test";
 import { digestOf } from "../../builder/core/digest.ts";
 import type { Ended } from "../robustness/workshop.ts";
 import type { Room } from "../robustness/workshop.ts";
-import { Workshop } from "../robustness/workshop.ts";
+import { Running, Workshop } from "../robustness/workshop.ts";
 import { whyNoBusybox } from "../support/busybox.ts";
 import { stepsOf } from "../support/step-ends.ts";
 import { noRegistry, startRegistry } from "../transport/registry-server.ts";
@@ -61,6 +61,23 @@ suite("caches that travel", { skip: whyNoBusybox() ?? false }, () => {
     const ended = await room().succeed([`--cache-from=type=local,src=${folder}`, "-o", "type=image"]);
     assert.deepEqual(ran(ended), []);
     assert.equal(idOf(ended), id);
+  });
+
+  test("a step says which cache it came from: in the log, with --explain, in the report and afterwards", async () => {
+    const folder = exported("max");
+    const one = room();
+    const report = join(one.home, "report.html");
+    const words = [`--cache-from=type=local,src=${folder}`, "--explain", `--report=${report}`, "-o", "type=cacheonly"];
+    const { stdout, stderr } = await one.succeed(words);
+    const from = `the cache "${folder}"`;
+    assert.ok(new RegExp(`^(#\\d+) from ${from}\n\\1 CACHED$`, "m").test(stderr), stderr);
+    assert.ok(
+      `${stdout}${stderr}`.includes(`cat /t/tool /once > /both (Dockerfile:7) came from ${from}`),
+      `${stdout}${stderr}`,
+    );
+    assert.ok(readFileSync(report, "utf8").includes(`from the cache &quot;${folder}&quot;`));
+    for (const words of [["why"], ["why", "--json"], ["builds", "show"]])
+      assert.match((await new Running(["--root", one.root, ...words], one.home).ended).stdout, /copy-\d/);
   });
 
   test("mode=min has the layers of the image only, and is enough for the same image", async () => {

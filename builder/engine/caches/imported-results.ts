@@ -54,6 +54,7 @@ export interface ImportedResultsOptions {
 }
 
 interface OpenCache {
+  readonly name: string;
   readonly source: CacheSource;
   readonly matcher: Matcher;
 }
@@ -69,9 +70,15 @@ export class ImportedResults implements AsyncDisposable {
   /** Whether finding a vertex's own key needs files that are not here. */
   readonly #needFiles = new Map<Digest, Promise<boolean>>();
   #hasNewlyBroken = false;
+  readonly #origins = new Map<Digest, string>();
 
   constructor(options: ImportedResultsOptions) {
     this.#options = options;
+  }
+
+  /** The cache that the result of a vertex came from, or that of a later one which made it needless. */
+  originOf(vertex: Digest): string | undefined {
+    return this.#origins.get(vertex);
   }
 
   /** Whether one was found to be broken that `takeBroken` has not told of. */
@@ -130,9 +137,12 @@ export class ImportedResults implements AsyncDisposable {
   }
 
   async #first(vertex: Vertex, find: (matcher: Matcher) => Promise<Remote | undefined>): Promise<OpResult | undefined> {
-    for (const { source, matcher } of await (this.#caches ??= this.#openAll())) {
+    for (const { name, source, matcher } of await (this.#caches ??= this.#openAll())) {
       const remote = await find(matcher);
-      if (remote !== undefined) return new RefResult({ layers: await this.#layersOf(vertex, remote, source) });
+      if (remote === undefined) continue;
+      for (const { op, digest } of topological([vertex]))
+        if (op.kind !== "source" && !this.#origins.has(digest)) this.#origins.set(digest, name);
+      return new RefResult({ layers: await this.#layersOf(vertex, remote, source) });
     }
     return undefined;
   }
@@ -153,6 +163,7 @@ export class ImportedResults implements AsyncDisposable {
         if (read.length === 0) throw new BuildError("INPUT_MISSING", `there is no cache in ${name}`);
         const isUsable = (remote: Remote): boolean => this.#isUsable(remote);
         return read.map(({ config, layers }) => ({
+          name,
           source,
           matcher: new Matcher(new RecordGraph(config, layers), keys, isUsable),
         }));

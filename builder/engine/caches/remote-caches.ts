@@ -3,6 +3,7 @@
 import { importedResults } from "./cache-import.ts";
 import { vertexKeys } from "./cache-keys.ts";
 import type { VertexKeys } from "../../cache/buildkit/vertex-keys.ts";
+import type { EventSink } from "../../core/events.ts";
 import type { Engine } from "../../engine.ts";
 import type { ImportedResults } from "./imported-results.ts";
 import type { InputLoader } from "../contexts/inputs.ts";
@@ -35,6 +36,17 @@ export class RemoteCaches implements AsyncDisposable {
   /** Whether a blob turned out not to be what its cache promised: then the build is not at fault. */
   get hasBroken(): boolean {
     return this.imported?.hasBroken ?? false;
+  }
+
+  /** The same events; those of cached steps also say which of these caches they came from. */
+  withOrigins(events: EventSink): EventSink {
+    const { imported } = this;
+    if (imported === undefined) return events;
+    return (event) => {
+      const isCached = event.kind === "vertex" && event.cached === true;
+      const cachedFrom = isCached ? imported.originOf(event.vertex) : undefined;
+      events(isCached && cachedFrom !== undefined ? { ...event, cachedFrom } : event);
+    };
   }
 
   /** Whether cache mounts of these vertices are to be written somewhere. */
