@@ -19,7 +19,7 @@ export interface StoreSpace {
   hold(...items: readonly ItemName[]): void;
   /** Before bytes are written. Throws `STORE` when they would pass the store's ceiling and nothing can make room. */
   reserve(bytes: number): Promise<Reservation>;
-  /** An item is there from now on, or has another size: so many bytes, about; it is measured when there is time. */
+  /** An item is there from now on, or has another size: so many bytes, about; without them it is measured at the end. */
   landed(item: ItemName, bytes?: number): void;
   /** What an item that is held is, for people. */
   label(item: ItemName, text: string): void;
@@ -36,6 +36,11 @@ export const FREE_SPACE: StoreSpace = {
 /** What so many bytes take of a disk, about: whole blocks. */
 export function onDisk(bytes: number): number {
   return Math.ceil(bytes / BLOCK_BYTES) * BLOCK_BYTES;
+}
+
+/** The same of a file or folder of a tree: at least one block. */
+export function fileOnDisk(bytes: number): number {
+  return onDisk(Math.max(1, bytes));
 }
 
 /** Of nearly every file system. */

@@ -54,8 +54,8 @@ export class SpaceKeeper implements StoreSpace {
 
   landed(item: ItemName, bytes?: number): void {
     this.#hasWritten = true;
-    if (!item.startsWith("blob/")) this.#unmeasured.add(item);
     if (bytes !== undefined) this.#options.ledger.landed(item, bytes, false);
+    else if (!item.startsWith("blob/")) this.#unmeasured.add(item);
   }
 
   label(item: ItemName, text: string): void {

@@ -65,15 +65,15 @@ export function decodeIndex(bytes: Uint8Array): Entry[] | undefined {
   return entries;
 }
 
-/** The bytes of all files of an index, without reading it into entries. */
-export function contentBytes({ bytes }: LayerIndex): number {
+/** The bytes of all entries of an index, each as `of` counts its size, without reading it into entries. */
+export function contentBytes({ bytes }: LayerIndex, of: (size: number) => number = (size) => size): number {
   let sum = 0;
   let field = 0;
   let size = 0;
   for (let at = bytes.indexOf(NEWLINE) + 1; at < bytes.length; at++) {
     const byte = bytes[at];
     if (byte === NEWLINE) {
-      sum += size;
+      sum += of(size);
       field = size = 0;
     } else if (byte === TAB) field++;
     else if (field === SIZE_FIELD) size = size * 10 + (byte ?? 0) - ZERO;

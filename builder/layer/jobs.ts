@@ -49,11 +49,8 @@ export interface SearchRequest {
 }
 
 export interface PackRequest extends CompressionOptions {
-  /**
-   * In any order: written sorted by path, parents first; a hard link after its target. Or an index (as bytes), with the
-   * absolute byte path of the directory that has its files.
-   */
-  readonly content: readonly SourcedEntry[] | { readonly index: Uint8Array; readonly directory: BytePath };
+  /** In any order: written sorted by path, parents first; a hard link after its target. */
+  readonly content: readonly SourcedEntry[] | LayerDirectory;
   /** Absolute path of a new file that receives the blob (fsync is the caller's choice: `sync`). */
   readonly outFile: string;
   readonly sync: boolean;
@@ -117,6 +114,12 @@ export interface UnpackRequest {
   readonly limits?: UnpackLimits;
 }
 
+/** A layer that never changes: its index as bytes, and the absolute byte path of the directory that has its files. */
+export interface LayerDirectory {
+  readonly index: Uint8Array;
+  readonly directory: BytePath;
+}
+
 export interface WriteRequest {
   readonly entries: readonly SourcedEntry[];
   /** New directory that receives the entries in overlay form. */
@@ -124,6 +127,8 @@ export interface WriteRequest {
   readonly overlayXattrs: "trusted" | "user";
   /** Hard-link "path" sources instead of copying where owner, mode, mtime and xattrs all agree and the file system allows. Only for immutable sources. */
   readonly hardlinkSources: boolean;
+  /** A layer that may have many of the entries at the same paths: what agrees in all, digest included, is linked from it as well. */
+  readonly twin?: LayerDirectory;
 }
 
 export interface DiffRequest {

@@ -9,8 +9,9 @@ import { Digester } from "../core/digest.ts";
 import { isErrno } from "../core/errors.ts";
 import { lgetxattr, llistxattr } from "../core/syscall.ts";
 import { checkDigest, checkSize, ContentReader, digestOfBytes, digestOfFile } from "./content.ts";
-import type { Entry, SourcedEntry } from "./entry.ts";
-import type { WriteRequest } from "./jobs.ts";
+import type { ContentSource, Entry, SourcedEntry } from "./entry.ts";
+import { decodeIndex } from "./index-file.ts";
+import type { LayerDirectory, WriteRequest } from "./jobs.ts";
 import { sortEntries } from "./order.ts";
 import { IMPLIED_DIRECTORY, isOverlayXattr, OverlayTree } from "./overlay-tree.ts";
 import type { Attributes } from "./overlay-tree.ts";
@@ -20,7 +21,7 @@ import { invalidArchive } from "./tar-format.ts";
 export function write(request: WriteRequest, check: () => void): Entry[] {
   const tree = new OverlayTree(request.directory, request.overlayXattrs);
   try {
-    return new TreeWriter(tree, request.hardlinkSources).write(sortEntries(request.entries), check);
+    return new TreeWriter(tree, request).write(sortEntries(request.entries), check);
   } catch (error) {
     tree.abandon();
     throw error;
@@ -37,11 +38,14 @@ class TreeWriter {
   readonly #opaque: BytePath[] = [];
   readonly #kept = new Map<BytePath, Entry>();
   readonly #linked = new Set<string>();
-  #mayLink: boolean;
+  readonly #areSourcesImmutable: boolean;
+  readonly #twin: Twin | undefined;
+  #mayLink = true;
 
-  constructor(tree: OverlayTree, mayLink: boolean) {
+  constructor(tree: OverlayTree, { hardlinkSources, twin }: WriteRequest) {
     this.#tree = tree;
-    this.#mayLink = mayLink;
+    this.#areSourcesImmutable = hardlinkSources;
+    this.#twin = twin && new Twin(twin);
   }
 
   write(items: readonly SourcedEntry[], check: () => void): Entry[] {
@@ -113,15 +117,17 @@ class TreeWriter {
   }
 
   #addFile(item: SourcedEntry): Digest {
-    this.#kept.set(item.entry.path, item.entry);
-    if (this.#mayLink && this.#linkSource(item)) return item.entry.digest ?? digestOfFile(item, this.#buffer);
+    const { entry, source } = item;
+    this.#kept.set(entry.path, entry);
+    const twin = this.#twin?.fileLike(entry);
+    if (twin !== undefined && entry.digest !== undefined && this.#link(entry, twin)) return entry.digest;
+    if (this.#areSourcesImmutable && this.#link(entry, source)) return entry.digest ?? digestOfFile(item, this.#buffer);
     return this.#copy(item);
   }
 
   /** One name for an inode and tree: two files that are alike below are not one file here. */
-  #linkSource(item: SourcedEntry): boolean {
-    const { entry, source } = item;
-    if (source?.kind !== "path") return false;
+  #link(entry: Entry, source: ContentSource | undefined): boolean {
+    if (!this.#mayLink || source?.kind !== "path") return false;
     const stat = lstatSync(fsPath(source.path), { bigint: true, throwIfNoEntry: false });
     if (stat?.isFile() !== true || !isAlike(entry, stat)) return false;
     const inode = `${stat.dev}:${stat.ino}`;
@@ -179,6 +185,26 @@ class TreeWriter {
     } finally {
       reader.close();
     }
+  }
+}
+
+/** The files of a layer that was made by the same op. */
+class Twin {
+  readonly #directory: BytePath;
+  readonly #files: ReadonlyMap<BytePath, Entry>;
+
+  constructor({ index, directory }: LayerDirectory) {
+    this.#directory = directory;
+    const files = (decodeIndex(index) ?? []).filter(({ type }) => type === "file");
+    this.#files = new Map(files.map((entry) => [entry.path, entry]));
+  }
+
+  /** Where a file lies that is as the entry says, as far as the index says what it is. */
+  fileLike(entry: Entry): ContentSource | undefined {
+    const { path, digest, size } = entry;
+    const twin = this.#files.get(path);
+    if (twin === undefined || digest === undefined || twin.digest !== digest || twin.size !== size) return undefined;
+    return { kind: "path", path: `${this.#directory}/${path}` };
   }
 }
 

@@ -187,6 +187,11 @@ export interface Fact {
   readonly save: (value: string) => void;
 }
 
+/** A fact about an op, whatever it works upon. */
+export function opFact(facts: Facts, what: readonly unknown[]): Fact {
+  return factOf(facts, combine(["fact", ...what]));
+}
+
 function factOf(facts: Facts, key: Digest): Fact {
   return { known: facts.fact(key), save: (value) => facts.saveFact(key, value) };
 }

@@ -9,7 +9,7 @@ import type { Operator } from "../solver/operator.ts";
 import { readTakenFiles, takenBytes } from "./context-files.ts";
 import type { OpContext } from "./engine-parts.ts";
 import { wholeTree } from "./file/whole-tree.ts";
-import { builtUpon, keyOf, readsFrom } from "./keys.ts";
+import { builtUpon, keyOf, opFact, readsFrom } from "./keys.ts";
 import type { OpResult } from "./result.ts";
 import { RefResult, TreeResult } from "./result.ts";
 
@@ -110,16 +110,20 @@ async function runFile(
     scratchDirectory: scratch.path,
     signal,
   });
+  // What the op made last, which is mostly the same.
+  const twin = opFact(context.facts, ["last layer", op]);
   const layer = await context.layers.fromEntries(
     plan.entries,
     {
       directory: context.wantsDirectory(vertex.digest),
       hardlinkSources: plan.immutableSources,
+      twin: twin.known,
       blob: context.blobOptions,
       createdMs: context.now(),
     },
     signal,
   );
+  twin.save(layer.id);
   return new RefResult({ layers: [...below.layers, layer] }, destination);
 }
 

@@ -70,15 +70,19 @@ export class LayerFiles {
 
   /** The index, or undefined when none is stored or it is damaged (it can be made again). */
   readIndex(): LayerIndex | undefined {
-    let bytes: Buffer;
+    const bytes = this.readIndexBytes();
+    const index = bytes && new LayerIndex(bytes);
+    return index?.isWhole === true ? index : undefined;
+  }
+
+  /** The file of the index as it is, whole or not. */
+  readIndexBytes(): Uint8Array | undefined {
     try {
-      bytes = readFileSync(join(this.directory, "index"));
+      return readFileSync(join(this.directory, "index"));
     } catch (error) {
       if (isErrno(error, "ENOENT")) return undefined;
       throw error;
     }
-    const index = new LayerIndex(bytes);
-    return index.isWhole ? index : undefined;
   }
 
   writeIndex({ bytes }: LayerIndex): void {

@@ -4,12 +4,14 @@
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
+import { bytePath } from "../core/byte-path.ts";
 import type { Digest } from "../core/digest.ts";
 import { digestOf, hexOf } from "../core/digest.ts";
 import { isErrno } from "../core/errors.ts";
-import { onDisk } from "../core/space.ts";
+import { fileOnDisk } from "../core/space.ts";
 import type { SourcedEntry } from "../layer/entry.ts";
 import { contentBytes } from "../layer/index-file.ts";
+import type { LayerDirectory } from "../layer/jobs.ts";
 import { LayerFiles, type LayerMeta } from "./layer-files.ts";
 import { packBlob } from "./pack-blob.ts";
 import type { FetchBlob, LayerPlace } from "./ports.ts";
@@ -91,6 +93,8 @@ export class LayerStore {
     want: {
       readonly directory: boolean;
       readonly hardlinkSources: boolean;
+      /** Id of a layer that may have many of the entries already; it need not be there. */
+      readonly twin?: string | undefined;
       readonly blob: BlobOptions;
       readonly createdMs: number;
     },
@@ -103,8 +107,11 @@ export class LayerStore {
       const bytes = sizeOf(entries);
       using _space = await this.place.space.reserve(bytes);
       const directory = join(this.place.workDirectory, randomUUID());
+      const twin = want.twin === undefined ? undefined : this.#directoryOf(want.twin);
+      const { overlayXattrs } = this.place;
+      const { hardlinkSources } = want;
       const written = await this.place.jobs.write(
-        { entries, directory, overlayXattrs: this.place.overlayXattrs, hardlinkSources: want.hardlinkSources },
+        { entries, directory, overlayXattrs, hardlinkSources, ...(twin === undefined ? {} : { twin }) },
         signal,
       );
       const layer = new DiskLayer({
@@ -149,7 +156,7 @@ export class LayerStore {
       files.writeIndex(index);
       files.writeMeta(meta);
       claim.drop();
-      this.place.space.landed(`layer/${id}`, onDisk(contentBytes(index)));
+      this.place.space.landed(`layer/${id}`, contentBytes(index, fileOnDisk));
       return index;
     });
     // Whoever asks for the index sees the error; the files stay while steps may stand on them, and go with the claim.
@@ -176,6 +183,14 @@ export class LayerStore {
     };
   }
 
+  /** A layer's files, where they are there as a directory. */
+  #directoryOf(id: string): LayerDirectory | undefined {
+    this.place.space.hold(`layer/${id}`);
+    const files = new LayerFiles(this.place.layersDirectory, id);
+    const index = files.hasDirectory() ? files.readIndexBytes() : undefined;
+    return index && { index, directory: bytePath(files.fsDirectory) };
+  }
+
   /** Notes that a layer is being put together, so that a dead process's half of one can be found. */
   #claim(id: string): { drop(): void } {
     const file = join(this.place.workDirectory, `${CLAIM}${id}`);
@@ -191,7 +206,7 @@ export class LayerStore {
 
 /** What entries take of the disk as files. */
 function sizeOf(entries: readonly SourcedEntry[]): number {
-  return entries.reduce((sum, { entry }) => sum + onDisk(Math.max(1, entry.size)), 0);
+  return entries.reduce((sum, { entry }) => sum + fileOnDisk(entry.size), 0);
 }
 
 /** Removes the layers that a process with this work directory has begun and not finished. */

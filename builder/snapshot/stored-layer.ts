@@ -9,7 +9,7 @@ import { bytePath, fsPath } from "../core/byte-path.ts";
 import { compressionOf, layerMediaType } from "../core/descriptor.ts";
 import { BuildError } from "../core/errors.ts";
 import { NamespaceNeeded } from "../core/namespace.ts";
-import { onDisk } from "../core/space.ts";
+import { fileOnDisk } from "../core/space.ts";
 import { setMtimeNs } from "../core/syscall.ts";
 import type { ContentSource, Entry, SourcedEntry } from "../layer/entry.ts";
 import { contentBytes, type LayerIndex } from "../layer/index-file.ts";
@@ -198,7 +198,7 @@ export class DiskLayer implements StoredLayer {
       await this.#completeDirectories(directory, applied.impliedDirectories, signal);
     this.#keep(applied.index);
     this.files.adoptDirectory(directory);
-    this.#place.space.landed(`layer/${this.id}`, onDisk(contentBytes(applied.index)));
+    this.#place.space.landed(`layer/${this.id}`, contentBytes(applied.index, fileOnDisk));
     return this.files.fsDirectory;
   }
 

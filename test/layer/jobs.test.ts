@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import {
+  chmodSync,
   closeSync,
   existsSync,
   linkSync,
@@ -190,6 +191,51 @@ test("writing gives owners, modes, times, and hard links sources that are alike"
   await jobs.write({ entries: given, directory: join(base, "given"), ...request }, never);
   assert.ok(treeText(join(base, "given")).every((line) => line.includes(" 12:13 ")));
   assert.notEqual(lstatSync(join(base, "given/d/f7")).ino, lstatSync(join(base, "tree/d/f7")).ino);
+});
+
+test("a file that a twin has is linked from it: where bytes, mode, owner and time are the same, and only there", async (t) => {
+  const base = temporary(t);
+  const names = ["same", "bytes", "mode", "time", "unknown", "new"];
+  mkdirSync(join(base, "tree"));
+  for (const name of names) writeFileSync(join(base, "tree", name), "one", { mode: 0o644 });
+  const own = { overlayXattrs: "user", hardlinkSources: false } as const;
+  const digests = (): SourcedEntry[] =>
+    entriesOf(join(base, "tree")).map((item) => {
+      const { path } = item.entry;
+      if (path === "unknown") return item;
+      return { ...item, entry: { ...item.entry, digest: digestOf(readFileSync(join(base, "tree", path))) } };
+    });
+  const first = digests().filter(({ entry }) => entry.path !== "new");
+  const { bytes: index } = await jobs.write({ entries: first, directory: join(base, "first"), ...own }, never);
+
+  const { mtimeNs } = statSync(join(base, "tree/bytes"), { bigint: true });
+  writeFileSync(join(base, "tree/bytes"), "two");
+  setMtimeNs(join(base, "tree/bytes"), mtimeNs);
+  chmodSync(join(base, "tree/mode"), 0o755);
+  setMtimeNs(join(base, "tree/time"), mtimeNs + 1n);
+  const twin = { index, directory: join(base, "first") };
+  const written = await jobs.write({ entries: digests(), directory: join(base, "second"), ...own, twin }, never);
+  const plain = await jobs.write({ entries: digests(), directory: join(base, "plain"), ...own }, never);
+  assert.deepEqual(written.entries, plain.entries);
+  const isLinked = (name: string): boolean =>
+    lstatSync(join(base, "second", name)).ino === lstatSync(join(base, "first", name), { throwIfNoEntry: false })?.ino;
+  assert.deepEqual(names.filter(isLinked), ["same"]);
+  for (const name of names) {
+    const [linked, made] = [join(base, "second", name), join(base, "plain", name)];
+    assert.equal(readFileSync(linked, "utf8"), readFileSync(made, "utf8"));
+    assert.equal(lstatSync(linked).mode, lstatSync(made).mode);
+    assert.equal(lstatSync(linked, { bigint: true }).mtimeNs, lstatSync(made, { bigint: true }).mtimeNs);
+  }
+});
+
+test("what is not as its digest says is not written", async (t) => {
+  const base = temporary(t);
+  writeFileSync(join(base, "f"), "two");
+  const [item] = entriesOf(base).filter(({ entry }) => entry.path === "f");
+  assert.ok(item);
+  const entries = [{ ...item, entry: { ...item.entry, digest: digestOf("one") } }];
+  const request = { entries, directory: join(base, "d"), overlayXattrs: "user", hardlinkSources: false } as const;
+  await assert.rejects(jobs.write(request, never), /"[^"]*f" changed while it was read/);
 });
 
 test("two files that are one file in the source stay two", async (t) => {

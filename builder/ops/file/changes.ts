@@ -176,16 +176,23 @@ async function withSources(changes: readonly Change[], signal: AbortSignal): Pro
   const files = changes.filter(({ entry, inode }) => entry.type === "file" && inode?.content?.kind === "tree");
   const sources = new Map<Inode, ContentSource>();
   for (const [tree, group] of byTree(files)) {
-    const found = await tree?.sources([...new Set(group.map(({ contentPath }) => contentPath))], signal);
+    const paths = [...new Set(group.map(({ contentPath }) => contentPath))];
+    const found = await tree?.sources(paths, signal);
+    // A client may write to its files meanwhile: what is taken must be what the key says.
+    const digests = tree?.origin === "client" ? await tree.digests(paths, signal) : undefined;
     for (const { item, contentPath } of group) {
       const source = found?.get(contentPath);
       if (source === undefined || item.inode === undefined)
         throw new BuildError("INTERNAL", `the content of "${displayPath(contentPath)}" is not to be found`);
       sources.set(item.inode, source);
+      item.inode.digest ??= digests?.get(contentPath);
     }
   }
-  return changes.map(({ entry, inode }) => {
-    if (entry.type !== "file" || inode === undefined) return { entry };
+  return changes.map((change) => {
+    const { inode } = change;
+    const { digest } = inode ?? {};
+    const entry = digest === undefined || change.entry.digest === digest ? change.entry : { ...change.entry, digest };
+    if (entry.type !== "file" || inode === undefined) return { entry: change.entry };
     const source = sources.get(inode) ?? (inode.content?.kind === "source" ? inode.content.source : NO_BYTES);
     return { entry, source };
   });
