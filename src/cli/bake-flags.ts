@@ -2,6 +2,7 @@
 
 import type { Flag } from "./flags.ts";
 import { GLOBAL_FLAGS } from "./global-flags.ts";
+import { HOST_FLAGS } from "./host-flags.ts";
 
 // prettier-ignore
 export const BAKE_FLAGS: readonly Flag[] = [
@@ -23,5 +24,6 @@ export const BAKE_FLAGS: readonly Flag[] = [
   { name: "sbom", kind: "string", value: "BOOL", state: "works", help: "Shorthand for --set=*.attest=type=sbom" },
   { name: "set", kind: "list", value: "T.KEY=VALUE", state: "works", help: "Replace what a target says (*.platform=linux/arm64), or add to it (+=)" },
   { name: "var", kind: "list", value: "NAME=VALUE", state: "works", help: "Set a variable" },
+  ...HOST_FLAGS,
   ...GLOBAL_FLAGS,
 ];

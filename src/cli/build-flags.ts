@@ -2,6 +2,7 @@
 
 import type { Flag } from "./flags.ts";
 import { GLOBAL_FLAGS } from "./global-flags.ts";
+import { HOST_FLAGS } from "./host-flags.ts";
 import { LIMIT_FLAGS } from "./unpack-limits.ts";
 
 const LIMITS = "limit the whole build with a cgroup or a systemd scope instead";
@@ -75,5 +76,6 @@ export const BUILD_FLAGS: readonly Flag[] = [
   { name: "rm", kind: "boolean", state: "ignored", help: "Remove intermediate containers" },
   { name: "security-opt", kind: "list", state: "ignored", help: "Security options", note: "ignored, as buildx does" },
   ...LIMIT_FLAGS,
+  ...HOST_FLAGS,
   ...GLOBAL_FLAGS,
 ];

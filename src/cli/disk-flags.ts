@@ -2,6 +2,7 @@
 
 import type { Flag } from "./flags.ts";
 import { GLOBAL_FLAGS } from "./global-flags.ts";
+import { HOST_FLAGS } from "./host-flags.ts";
 
 // prettier-ignore
 export const DU_FLAGS: readonly Flag[] = [
@@ -9,6 +10,7 @@ export const DU_FLAGS: readonly Flag[] = [
   { name: "format", kind: "string", value: "FORMAT", state: "works", help: "\"table\", \"pretty\", \"json\", or a template: 'table {{.ID}}\\t{{.Size}}'" },
   { name: "json", kind: "boolean", state: "works", help: "One JSON object: the items with sizes in bytes, and the sums" },
   { name: "verbose", kind: "boolean", state: "works", help: "Short for --format=pretty" },
+  ...HOST_FLAGS,
   ...GLOBAL_FLAGS,
 ];
 
@@ -22,5 +24,6 @@ export const PRUNE_FLAGS: readonly Flag[] = [
   { name: "min-free-space", kind: "string", value: "BYTES", state: "works", help: "What is to be free on the disk afterwards" },
   { name: "reserved-space", kind: "string", value: "BYTES", state: "works", help: "What is always left to the store" },
   { name: "verbose", kind: "boolean", state: "works", help: "Say all there is of what goes" },
+  ...HOST_FLAGS,
   ...GLOBAL_FLAGS,
 ];

@@ -15,6 +15,8 @@ import { readBoolean } from "../cli/booleans.ts";
 import type { Arguments } from "../cli/flags.ts";
 import { listOf, textOf } from "../cli/flags.ts";
 import { failureMetadata, imageIdOf, metadata, resultLines, writeWhole } from "./build-result.ts";
+import type { BuilderAt } from "./builder-at.ts";
+import { builderAt } from "./builder-at.ts";
 import type { TargetBuild } from "./bake-request.ts";
 import { named, readBuilds } from "./bake-request.ts";
 import { progressMode } from "./build.ts";
@@ -25,6 +27,13 @@ import { closeShown, showEvents } from "./shown-events.ts";
 export async function buildTargets(context: CommandContext, args: Arguments, selection: Selection): Promise<number> {
   const mode = progressMode(args, context.environment);
   requireEntitled(selection.targets, parseEntitlements(listOf(args, "allow"), context.environment));
+  const builder = await builderAt(args, context.environment);
+  const linked = [...selection.targets].find(([, target]) => linksOf(target).length > 0);
+  if (builder.isRemote && linked !== undefined)
+    throw new BuildError(
+      "UNSUPPORTED",
+      `target ${linked[0]} is built on another target, which is not offered with --host yet`,
+    );
   const warnings: WarningEvent[] = [];
   const shown = await showEvents(context, mode, (event) => {
     if (event.kind === "warning") warnings.push(event);
@@ -42,9 +51,16 @@ export async function buildTargets(context: CommandContext, args: Arguments, sel
       throw new BuildError("USAGE", "only one output of all targets can go to standard output");
     if (builds.some(({ target }) => target.call !== undefined && target.call !== "build")) {
       const { callTargets } = await import("./bake-call.ts");
-      return await callTargets({ context, args, selection, builds, shown });
+      return await callTargets({
+        context,
+        args,
+        selection,
+        builds,
+        shown,
+        builder,
+      });
     }
-    const results = await buildAll(builds, context.signal);
+    const results = await buildAll(builds, builder, context.signal);
     closeShown(shown);
     await report(context, args, results, { warnings, quiet: mode === "quiet" });
     return 0;
@@ -79,9 +95,9 @@ class LinkFolder implements Disposable {
 /** Each begins when those below it have ended; the first failure ends all. */
 async function buildAll(
   builds: readonly TargetBuild[],
+  builder: BuilderAt,
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, BuildResult>> {
-  const engine = await import("../../builder/build.ts");
   const stop = new AbortController();
   const either = AbortSignal.any([signal, stop.signal]);
   const running = new Map<string, Promise<BuildResult>>();
@@ -94,7 +110,7 @@ async function buildAll(
     const work = (async () => {
       await Promise.all(linksOf(build.target).map(begin));
       either.throwIfAborted();
-      return await named(builds.length > 1 ? name : undefined, () => engine.build(build.request, either));
+      return await named(builds.length > 1 ? name : undefined, () => builder.build(build.request, either));
     })();
     running.set(name, work);
     return work;

@@ -1,6 +1,5 @@
 // `bake --check` and `--call`: questions about the Dockerfiles of several targets.
 
-import { call } from "../../builder/call.ts";
 import type { CallResult } from "../../builder/call.ts";
 import { goJson } from "../bake/go-json.ts";
 import type { Selection } from "../bake/resolve.ts";
@@ -11,6 +10,7 @@ import { errorText } from "../cli/error-text.ts";
 import type { Arguments } from "../cli/flags.ts";
 import { isOn, textOf } from "../cli/flags.ts";
 import type { TargetBuild } from "./bake-request.ts";
+import type { BuilderAt } from "./builder-at.ts";
 import { shownAnswer } from "./build-call.ts";
 import type { CommandContext } from "./command.ts";
 import type { ShownEvents } from "./shown-events.ts";
@@ -22,16 +22,25 @@ export interface BakeCall {
   readonly selection: Selection;
   readonly builds: readonly TargetBuild[];
   readonly shown: ShownEvents;
+  readonly builder: BuilderAt;
 }
 
 /** Asks of each target, prints the answers, and returns the exit code: 1 when a rule fires anywhere. */
-export async function callTargets({ context, args, selection, builds, shown }: BakeCall): Promise<number> {
+export async function callTargets({ context, args, selection, builds, shown, builder }: BakeCall): Promise<number> {
   const flag = parseCall(isOn(args, "check") ? "check" : (textOf(args, "call") ?? ""));
-  const answers: { readonly name: string; readonly asked: CallSpec; readonly result: CallResult }[] = [];
+  const answers: {
+    readonly name: string;
+    readonly asked: CallSpec;
+    readonly result: CallResult;
+  }[] = [];
   for (const { name, target, request } of builds.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
     const asked = flag ?? parseCall(target.call ?? "");
     if (asked === undefined || selection.linked.has(name)) continue;
-    answers.push({ name, asked, result: await call(request, asked.method, context.signal) });
+    answers.push({
+      name,
+      asked,
+      result: await builder.call(request, asked.method, context.signal),
+    });
   }
   closeShown(shown);
   if (flag?.format === "json") await context.print(jsonText(selection, answers));
@@ -57,7 +66,12 @@ function jsonText(
   const target = Object.fromEntries(
     [...targets].map(([name, each]) => {
       const answer = answers.find((one) => one.name === name);
-      const said = answer === undefined ? {} : { [answer.asked.method]: JSON.parse(answer.result.json) as unknown };
+      const said =
+        answer === undefined
+          ? {}
+          : {
+              [answer.asked.method]: JSON.parse(answer.result.json) as unknown,
+            };
       return [name, { build: printTarget(each), ...said }];
     }),
   );

@@ -9,6 +9,7 @@ import type { Arguments } from "../cli/flags.ts";
 import { isOn, textOf } from "../cli/flags.ts";
 import type { Display } from "../progress/display.ts";
 import type { HeldEvents } from "../progress/held-events.ts";
+import type { BuilderAt } from "./builder-at.ts";
 import { writeWhole } from "./build-result.ts";
 import type { CommandContext } from "./command.ts";
 
@@ -27,12 +28,20 @@ export interface CallOptions {
   readonly request: BuildRequest;
   readonly events: HeldEvents;
   readonly display: Display;
+  readonly builder: BuilderAt;
 }
 
 /** Asks, prints the answer, and returns the exit code: 1 when a rule fires or the file cannot be built. */
-export async function answerCall({ context, args, asked, request, events, display }: CallOptions): Promise<number> {
-  const { call } = await import("../../builder/call.ts");
-  const result = await call(request, asked.method, context.signal);
+export async function answerCall({
+  context,
+  args,
+  asked,
+  request,
+  events,
+  display,
+  builder,
+}: CallOptions): Promise<number> {
+  const result = await builder.call(request, asked.method, context.signal);
   events.release();
   display.close(result.error);
   const metadataFile = textOf(args, "metadata-file");

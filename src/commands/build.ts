@@ -12,6 +12,7 @@ import { isOn, textOf } from "../cli/flags.ts";
 import type { Environment } from "../config/environment.ts";
 import type { ProgressMode } from "../progress/display.ts";
 import { PROGRESS_MODES } from "../progress/display.ts";
+import { builderAt } from "./builder-at.ts";
 import type { AboutBuild } from "./build-about.ts";
 import type { Outputs } from "./build-outputs.ts";
 import { readOutputs } from "./build-outputs.ts";
@@ -35,10 +36,14 @@ export const build: Command = async (context) => {
   const mode = progressMode(args, environment);
   const onError = textOf(args, "on-error") === undefined ? undefined : await import("./on-error.ts");
   const isShellWanted = onError?.wantsShell(args) === true;
-  const outputs = await readOutputs(args, { isTerminal: process.stdout.isTTY, write: context.print });
+  const outputs = await readOutputs(args, {
+    isTerminal: process.stdout.isTTY,
+    write: context.print,
+  });
   if (textOf(args, "iidfile") !== undefined && !makesImage(outputs)) {
     throw new BuildError("USAGE", "--iidfile needs an output that is an image");
   }
+  const builder = await builderAt(args, environment);
   const asked = await askedCall(args);
   const about = await aboutBuild(args);
   for (const note of args.notes) if (mode !== "rawjson" && mode !== "none") process.stderr.write(`WARNING: ${note}\n`);
@@ -66,11 +71,17 @@ export const build: Command = async (context) => {
     });
     if (asked !== undefined) {
       const { answerCall } = await import("./build-call.ts");
-      return await answerCall({ context, args, asked, request, events, display });
+      return await answerCall({
+        context,
+        args,
+        asked,
+        request,
+        events,
+        display,
+        builder,
+      });
     }
-    // The engine is loaded when there is something for it to do.
-    const engine = await import("../../builder/build.ts");
-    const result = await engine.build(request, context.signal);
+    const result = await builder.build(request, context.signal);
     closeShown(shown);
     if (result.plan !== undefined) {
       await about?.tellPlan(context, result.plan);

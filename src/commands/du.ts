@@ -1,9 +1,14 @@
 // `tsbuild du`: what the store takes of the disk.
 
+import type { DiskItem } from "../../builder/disk-usage.ts";
+import type { Arguments } from "../cli/flags.ts";
 import { isOn, listOf, textOf } from "../cli/flags.ts";
 import { DU_FLAGS } from "../cli/disk-flags.ts";
 import { parseDiskFilters } from "../cli/disk-filter.ts";
-import type { Command } from "./command.ts";
+import { humanSize } from "../cli/human.ts";
+import type { Host } from "../client/host.ts";
+import { hostOf } from "./builder-at.ts";
+import type { Command, CommandContext } from "./command.ts";
 import { exactly, readArguments, rootOf } from "./command.ts";
 import { itemDetails, itemsByTemplate, itemTable, usageJson, usageSummary } from "./disk-text.ts";
 
@@ -17,10 +22,13 @@ export const du: Command = async (context) => {
   if (args === undefined) return 0;
   exactly(args, 0, "du", "none");
   const { keepMs, filters } = parseDiskFilters(listOf(args, "filter"));
+  const now = Date.now();
+  const isOld = ({ usedMs }: DiskItem): boolean => keepMs === 0 || now - usedMs > keepMs;
+  const host = await hostOf(args, context.environment);
+  if (host !== undefined) return await remoteDu(context, args, host, filters, isOld);
   const { diskUsage } = await import("../../builder/disk-usage.ts");
   const found = await diskUsage(rootOf(context, args), filters);
-  const now = Date.now();
-  const items = found.items.filter(({ usedMs }) => keepMs === 0 || now - usedMs > keepMs).toReversed();
+  const items = found.items.filter(isOld).toReversed();
   const usage = { ...found, items };
   const format = isOn(args, "verbose") ? "pretty" : (textOf(args, "format") ?? "table");
   if (isOn(args, "json")) await context.print(`${JSON.stringify(usageJson(usage), null, 2)}\n`);
@@ -29,3 +37,26 @@ export const du: Command = async (context) => {
   else await context.print(itemsByTemplate(items, format, now));
   return 0;
 };
+
+/** Of a daemon's store only the items are known. */
+async function remoteDu(
+  context: CommandContext,
+  args: Arguments,
+  host: Host,
+  filters: readonly string[],
+  isOld: (item: DiskItem) => boolean,
+): Promise<number> {
+  const { remoteUsage } = await import("../client/disk.ts");
+  const items = (await remoteUsage(host, filters, context.signal)).filter(isOld).toReversed();
+  const total = items.reduce((sum, { bytes }) => sum + bytes, 0);
+  const format = isOn(args, "verbose") ? "pretty" : (textOf(args, "format") ?? "table");
+  const now = Date.now();
+  if (isOn(args, "json")) {
+    const plain = items.map(({ lease: _lease, depth: _depth, kind: _kind, ...item }) => item);
+    await context.print(`${JSON.stringify({ items: plain, bytes: total }, null, 2)}\n`);
+  } else if (format === "pretty" || format === "table") {
+    const list = format === "pretty" ? itemDetails(items, now) : itemTable(items, now);
+    await context.print(`${list}Total:  ${humanSize(total)}\n`);
+  } else await context.print(itemsByTemplate(items, format, now));
+  return 0;
+}

@@ -8,6 +8,7 @@ import type { Arguments } from "../cli/flags.ts";
 import { isOn, listOf, textOf } from "../cli/flags.ts";
 import { humanSize } from "../cli/human.ts";
 import { parseSize } from "../cli/sizes.ts";
+import { hostOf } from "./builder-at.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { exactly, readArguments, rootOf } from "./command.ts";
 import { itemDetails, itemTable } from "./disk-text.ts";
@@ -29,17 +30,52 @@ export const prune: Command = async (context) => {
     minFree: { bytes: amount(args, "min-free-space") },
   };
   if (!isOn(args, "force") && !(await isConfirmed(context, all))) return 0;
+  const host = await hostOf(args, context.environment);
+  if (host !== undefined) {
+    const { remotePrune } = await import("../client/disk.ts");
+    const bytes = {
+      reservedBytes: amounts.reserved.bytes,
+      maxUsedBytes: amounts.maxUsed.bytes,
+    };
+    const asked = {
+      all,
+      filters,
+      keepMs,
+      ...bytes,
+      minFreeBytes: amounts.minFree.bytes,
+    };
+    const gone = await remotePrune(host, asked, context.signal);
+    await context.print(
+      removedText(
+        gone,
+        isOn(args, "verbose"),
+        gone.reduce((sum, item) => sum + item.bytes, 0),
+      ),
+    );
+    return 0;
+  }
   const removed: DiskItem[] = [];
   const engine = await import("../../builder/disk-usage.ts");
   const freed = await engine.prune(
-    { root: rootOf(context, args), all, filters, keepMs, ...amounts, onRemoved: (item) => void removed.push(item) },
+    {
+      root: rootOf(context, args),
+      all,
+      filters,
+      keepMs,
+      ...amounts,
+      onRemoved: (item) => void removed.push(item),
+    },
     context.signal,
   );
-  const now = Date.now();
-  const list = isOn(args, "verbose") ? itemDetails(removed, now) : removed.length === 0 ? "" : itemTable(removed, now);
-  await context.print(`${list}Total:  ${humanSize(freed)}\n`);
+  await context.print(removedText(removed, isOn(args, "verbose"), freed));
   return 0;
 };
+
+function removedText(removed: readonly DiskItem[], verbose: boolean, freedBytes: number): string {
+  const now = Date.now();
+  const list = verbose ? itemDetails(removed, now) : removed.length === 0 ? "" : itemTable(removed, now);
+  return `${list}Total:  ${humanSize(freedBytes)}\n`;
+}
 
 /** buildx's question and its default. */
 async function isConfirmed({ signal, environment }: CommandContext, all: boolean): Promise<boolean> {

@@ -1,0 +1,82 @@
+// The messages of a build's status as the events that they were made of.
+
+import type { Digest } from "../../builder/core/digest.ts";
+import { isDigest } from "../../builder/core/digest.ts";
+import type { BuildEvent, WarningEvent } from "../../builder/core/events.ts";
+import type { StatusResponse } from "../api/proto/control.ts";
+
+/** The events in one message, in an order in which each step is known before what is said of it. */
+export function eventsOf({ vertexes, statuses, logs, warnings }: StatusResponse): readonly BuildEvent[] {
+  const events: BuildEvent[] = [];
+  for (const { digest, inputs, name, cached, started, completed, error } of vertexes) {
+    if (!isDigest(digest)) continue;
+    events.push({
+      kind: "vertex",
+      vertex: digest,
+      name,
+      inputs: inputs.filter(isDigest),
+      ...(cached ? { cached } : {}),
+      ...(started === undefined ? {} : { started }),
+      ...(completed === undefined ? {} : { completed }),
+      ...(error === "" ? {} : { error }),
+    });
+  }
+  for (const { vertex, id, name, current, total, started, completed } of statuses) {
+    if (!isDigest(vertex)) continue;
+    const times = {
+      ...(started === undefined ? {} : { started }),
+      ...(completed === undefined ? {} : { completed }),
+    };
+    events.push({
+      kind: "status",
+      vertex,
+      id,
+      name: name || id,
+      current,
+      total,
+      ...times,
+    });
+  }
+  for (const { vertex, stream, data, timestamp } of logs)
+    if (isDigest(vertex))
+      events.push({
+        kind: "log",
+        vertex,
+        stream: stream === 2 ? 2 : 1,
+        data,
+        time: timestamp ?? 0,
+      });
+  return [...events, ...warnings.map(warningOf)];
+}
+
+/** Its text is "Rule: message (line 3)" where a rule of the Dockerfile fired. */
+function warningOf({ vertex, short, detail, url, info, ranges }: StatusResponse["warnings"][number]): WarningEvent {
+  const text = Buffer.from(short).toString("utf8");
+  const [, rule, message = text] = /^([A-Z]\w+): (.*?)(?: \(line \d+\))?$/s.exec(text) ?? [];
+  const known: Digest | undefined = isDigest(vertex) ? vertex : undefined;
+  const first = ranges[0]?.start?.line;
+  const location =
+    info === undefined || first === undefined
+      ? undefined
+      : {
+          file: info.filename,
+          range: {
+            startLine: first,
+            endLine: ranges.at(-1)?.end?.line ?? first,
+          },
+          text: Buffer.from(info.data).toString("utf8"),
+        };
+  return {
+    kind: "warning",
+    message,
+    ...(known === undefined ? {} : { vertex: known }),
+    ...(rule === undefined ? {} : { rule }),
+    ...(detail.length === 0
+      ? {}
+      : {
+          detail: detail.map((line) => Buffer.from(line).toString("utf8")).join("\n"),
+        }),
+    ...(url === "" ? {} : { url }),
+    ...(location === undefined ? {} : { location }),
+  };
+}
