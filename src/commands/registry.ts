@@ -6,7 +6,6 @@ import { isOn, listOf } from "../cli/flags.ts";
 import { EXPLAIN_FLAGS } from "../cli/registry-flags.ts";
 import { followsRegistriesConf, openRegistries } from "../config/registries.ts";
 import { reportRegistry } from "../config/registry-report.ts";
-import type { Name } from "../config/registry-settings.ts";
 import { canonicalHost } from "../config/registry-settings.ts";
 import { reportShortName } from "../config/short-names.ts";
 import type { Command } from "./command.ts";
@@ -50,8 +49,8 @@ function isHost(text: string): boolean {
   return text.endsWith("/") || (!text.includes("/") && /^(?:localhost|[^:@]*\.[^@]*|\[.*\])(?::\d+)?$/.test(text));
 }
 
-function nameOf(text: string): Name {
-  if (isHost(text)) return { host: canonicalHost(text.replace(/\/+$/, "")), path: "" };
-  const { registry: host, repository: path } = parseReference(text);
-  return { host, path };
+function nameOf(text: string): Parameters<typeof reportRegistry>[0] {
+  if (isHost(text)) return { registry: canonicalHost(text.replace(/\/+$/, "")), repository: "" };
+  const reference = parseReference(text);
+  return reference.digest === undefined ? { tag: "latest", ...reference } : reference;
 }

@@ -188,6 +188,9 @@ function readRegistry(prefix: string, table: Registry, where: SettingSource): Re
     if (digestOnly && pull !== undefined) fail("pull-from-mirror and mirror-by-digest-only are not for one registry");
     return place(mirror.location, digestOnly ? "digest-only" : (pull ?? "all"), mirror.insecure);
   });
+  const image = imageOf(prefix);
+  const others = [...(table.mirror ?? []).map(({ location }) => location), ...(table.location ? [table.location] : [])];
+  const renames = image !== "" && others.some((location) => imageOf(location) !== image);
   const isMoved = table.location !== undefined && table.location !== "" && table.location !== prefix;
   return {
     source,
@@ -196,14 +199,14 @@ function readRegistry(prefix: string, table: Registry, where: SettingSource): Re
     mirrors,
     home: isMoved ? place(table.location ?? "", "all", table.insecure) : undefined,
     reach: { protocol: protocolOf(table.insecure) },
-    ...(isSingleImage(prefix) ? { unusable: "settings for one tag or digest are not supported" } : {}),
+    ...(renames ? { unusable: "another tag or digest in place of the one that was asked for is not supported" } : {}),
   };
 }
 
 function place(location: string, pull: v.InferOutput<typeof Pull>, insecure: boolean | undefined): Place {
   const serves = { all: "all", "digest-only": "digests", "tag-only": "tags" } as const;
   return {
-    ...splitName(location),
+    ...splitName(withoutImage(location)),
     base: "",
     serves: serves[pull],
     reach: { protocol: protocolOf(insecure) },
@@ -215,11 +218,17 @@ function protocolOf(insecure: boolean | undefined): "either" | "https" | undefin
   return insecure === undefined ? undefined : insecure ? "either" : "https";
 }
 
-/** The repository of "host/repository:tag" too. */
+/** "host/repository:tag" is about one image. */
 function nameScope(prefix: string): Scope {
-  return { kind: "name", ...splitName(isSingleImage(prefix) ? prefix.replace(/(?:@.*|:[^/:]*)$/, "") : prefix) };
+  const image = imageOf(prefix);
+  return { kind: "name", ...splitName(withoutImage(prefix)), ...(image === "" ? {} : { image }) };
 }
 
-function isSingleImage(prefix: string): boolean {
-  return prefix.includes("@") || /\/.*:/.test(prefix);
+/** ":tag" or "@digest" at the end of a name; "" when there is none. */
+function imageOf(name: string): string {
+  return /@.*$|(?<=\/.*):[^/:@]*$/.exec(name)?.[0] ?? "";
+}
+
+function withoutImage(name: string): string {
+  return name.slice(0, name.length - imageOf(name).length);
 }

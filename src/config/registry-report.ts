@@ -3,12 +3,12 @@
 
 import type { ErrorCode } from "../../builder/core/errors.ts";
 import { BuildError } from "../../builder/core/errors.ts";
+import type { RoutedReference } from "../../builder/transport/registry/endpoints.ts";
 import { proxyFor } from "../../builder/transport/registry/proxy.ts";
 import type { CredentialFiles } from "./credentials.ts";
 import type { Environment } from "./environment.ts";
 import type { RegistryDetails } from "./registries.ts";
 import type { RoutedEndpoint } from "./registry-endpoint.ts";
-import type { Name } from "./registry-settings.ts";
 import { joinName } from "./registry-settings.ts";
 import type { ShortNameReport } from "./short-names.ts";
 
@@ -57,10 +57,11 @@ export interface RegistryReport {
 
 /** Everything about a name; an empty path stands for the whole registry. Faults of files are a part of the report. */
 export async function reportRegistry(
-  name: Name,
+  reference: RoutedReference,
   { configuration, logins }: RegistryDetails,
   environment: Environment,
 ): Promise<RegistryReport> {
+  const name = { host: reference.registry, path: reference.repository };
   const errors: ReportedError[] = [];
   const attempt = async <T>(work: () => Promise<T>): Promise<T | undefined> => {
     try {
@@ -72,7 +73,7 @@ export async function reportRegistry(
       return undefined;
     }
   };
-  const route = await attempt(() => configuration.explain({ registry: name.host, repository: name.path }));
+  const route = await attempt(() => configuration.explain(reference));
   const places: ReportedPlace[] = [];
   const add = async (one: RoutedEndpoint, role: ReportedPlace["role"]): Promise<void> => {
     const { endpoint } = one;

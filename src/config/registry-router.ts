@@ -2,8 +2,7 @@
 // first needed, those about one host when that host is.
 
 import { BuildError } from "../../builder/core/errors.ts";
-import type { Reference } from "../../builder/core/reference.ts";
-import type { RegistryRoute } from "../../builder/transport/registry/endpoints.ts";
+import type { RegistryRoute, RoutedReference } from "../../builder/transport/registry/endpoints.ts";
 import { readBuildkitdToml } from "./buildkitd-toml.ts";
 import { readCertsD } from "./certs-d.ts";
 import { insecureRegistry, readDaemonJson, withinRanges } from "./daemon-json.ts";
@@ -50,7 +49,7 @@ export class RegistryConfiguration {
   }
 
   /** The route of a reference. Throws `REGISTRY` for a blocked registry, `CONFIG` for a file that cannot be read or understood. */
-  async route(reference: Pick<Reference, "registry" | "repository">): Promise<RegistryRoute> {
+  async route(reference: RoutedReference): Promise<RegistryRoute> {
     const { endpoints, push, because } = await this.explain(reference);
     const all = endpoints.map(({ endpoint }) => endpoint);
     return {
@@ -61,9 +60,11 @@ export class RegistryConfiguration {
   }
 
   /** The same with reasons for each place; an empty repository stands for the whole registry. */
-  explain(reference: Pick<Reference, "registry" | "repository">): Promise<ExplainedRoute> {
-    const name = { host: canonicalHost(reference.registry), path: reference.repository };
-    const key = joinName(name);
+  explain(reference: RoutedReference): Promise<ExplainedRoute> {
+    const { registry, repository, tag, digest } = reference;
+    const images = [...(tag === undefined ? [] : [`:${tag}`]), ...(digest === undefined ? [] : [`@${digest}`])];
+    const name = { host: canonicalHost(registry), path: repository, images };
+    const key = [joinName(name), ...images].join("");
     const known = this.#routes.get(key) ?? this.#plan(name);
     this.#routes.set(key, known);
     return known;
@@ -84,7 +85,7 @@ export class RegistryConfiguration {
   async #plan(name: Name): Promise<ExplainedRoute> {
     const matching = settingsFor(name, await this.#settings(name.host));
     const route = matching.find(isAboutRoute);
-    if (route?.unusable !== undefined && joinName(name) === scopeName(route))
+    if (route?.unusable !== undefined)
       throw new BuildError("CONFIG", `${describeSource(route.source)}: ${route.unusable}`);
     if (route?.blocked === true) {
       throw new BuildError("REGISTRY", `"${joinName(name)}" may not be used: its registry is blocked`, {
@@ -178,10 +179,6 @@ function isAboutRoute({ blocked, mirrors, home, serves, unusable }: RegistrySett
     unusable !== undefined ||
     (serves !== undefined && serves !== "all")
   );
-}
-
-function scopeName({ scope }: RegistrySetting): string {
-  return scope.kind === "name" ? joinName(scope) : "";
 }
 
 /** A place with the part of a name that its setting's scope does not cover. */

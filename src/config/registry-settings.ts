@@ -29,11 +29,13 @@ export interface Name {
   readonly host: string;
   /** Path below it; "" for all of it. */
   readonly path: string;
+  /** Its tag and its digest, ":1" and "@sha256:…", where one image is meant. */
+  readonly images?: readonly string[];
 }
 
 /** The names that a setting is about. */
 export type Scope =
-  | ({ readonly kind: "name" } & Name)
+  | ({ readonly kind: "name"; /** Only the image of this tag or digest. */ readonly image?: string } & Name)
   /** "*.example.com"; with a port or for all of them. */
   | { readonly kind: "subdomains"; readonly domain: string }
   /** An address range, "10.0.0.0/8", or every registry. */
@@ -147,11 +149,13 @@ function compare(a: Match, b: Match): number {
 }
 
 /** How much of a name a scope names: the longer, the closer. Undefined when it is about other names. */
-function matchLength(scope: Scope, { host, path }: Name): number | undefined {
+function matchLength(scope: Scope, { host, path, images = [] }: Name): number | undefined {
   switch (scope.kind) {
     case "name": {
       const isAbout = host === scope.host && (scope.path === "" || `${path}/`.startsWith(`${scope.path}/`));
-      return isAbout ? 1000 + scope.path.length : undefined;
+      if (scope.image === undefined) return isAbout ? 1000 + scope.path.length : undefined;
+      const isThatImage = isAbout && path === scope.path && images.includes(scope.image);
+      return isThatImage ? 1000 + scope.path.length + scope.image.length : undefined;
     }
     case "subdomains": {
       const compared = scope.domain.includes(":") ? host : host.replace(/:\d+$/, "");

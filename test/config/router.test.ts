@@ -130,10 +130,35 @@ suite("registries.conf", () => {
     await assert.rejects(home.route("x"), isError("CONFIG", /versions 1 and 2/));
   });
 
+  test("a prefix may be one image, by its tag or its digest", async () => {
+    const digest = `sha256:${"0".repeat(64)}`;
+    using home = new ConfigHome({
+      [CONF]: `
+        [[registry]]
+        location = "r.example:5000/a"
+        [[registry.mirror]]
+        location = "m.example/all"
+        [[registry]]
+        prefix = "r.example:5000/a:1"
+        location = "other.example/b:1"
+        [[registry]]
+        prefix = "r.example:5000/a@${digest}"
+        blocked = true`,
+    });
+    assert.deepEqual(await home.route("r.example:5000/a:1"), [
+      "https://other.example b",
+      "push https://r.example:5000 a",
+    ]);
+    await assert.rejects(home.route(`r.example:5000/a@${digest}`), isError("REGISTRY", /blocked/));
+    const all = ["mirror https://m.example all", "https://r.example:5000 a"];
+    assert.deepEqual(await home.route("r.example:5000/a:2"), all);
+    assert.deepEqual(await home.route("r.example:5000/a"), all);
+  });
+
   test("what cannot be obeyed is an error for the names it is about", async () => {
-    using home = new ConfigHome({ [CONF]: `[[registry]]\nprefix = "r.example/a:old"\nblocked = true` });
-    await assert.rejects(home.route("r.example/a:1"), isError("CONFIG", /one tag or digest/));
-    assert.equal((await home.route("r.example/b")).length, 1);
+    using home = new ConfigHome({ [CONF]: `[[registry]]\nprefix = "r.example/a:old"\nlocation = "r.example/a:new"` });
+    await assert.rejects(home.route("r.example/a:old"), isError("CONFIG", /another tag or digest/));
+    assert.equal((await home.route("r.example/a:1")).length, 1);
     for (const [text, pattern] of [
       [`[[registry]]\ninsecure = "yes"\nlocation = "x"`, /"registry.0.insecure" is not true or false/],
       [`[[registry]]\ninsecure = true`, /neither prefix nor location/],

@@ -47,4 +47,7 @@ export interface RegistryRoute {
  * Finds the route of a reference. Throws `REGISTRY` for a blocked registry and `CONFIG` for a file that cannot be
  * read, naming it; never with a secret in the message.
  */
-export type RegistryRouter = (reference: Pick<Reference, "registry" | "repository">) => Promise<RegistryRoute>;
+export type RegistryRouter = (reference: RoutedReference) => Promise<RegistryRoute>;
+
+/** What a route is asked for: a repository, or one image of it. */
+export type RoutedReference = Pick<Reference, "registry" | "repository"> & Partial<Pick<Reference, "tag" | "digest">>;

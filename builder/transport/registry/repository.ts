@@ -3,9 +3,9 @@
 
 import type { Digest } from "../../core/digest.ts";
 import { BuildError } from "../../core/errors.ts";
-import type { Reference } from "../../core/reference.ts";
 import type { RegistryOptions } from "./client.ts";
 import { RegistryClient } from "./client.ts";
+import type { RoutedReference } from "./endpoints.ts";
 import { RefusalError } from "./failure.ts";
 
 /** What one place answered instead of what was asked for. */
@@ -28,14 +28,14 @@ export type AskedBy = "tag" | "digest";
 export class Repository {
   /** "docker.io/library/busybox", for messages. */
   readonly name: string;
-  readonly #reference: Pick<Reference, "registry" | "repository" | "digest">;
+  readonly #reference: RoutedReference;
   readonly #options: RegistryOptions;
   /** Mirrors that did not answer, or lied, and how: not asked again. */
   readonly #left = new Map<RegistryClient, BuildError>();
   readonly #liars = new Map<Digest, Set<RegistryClient>>();
   #route: Promise<OpenRoute> | undefined;
 
-  constructor(reference: Pick<Reference, "registry" | "repository" | "digest">, options: RegistryOptions) {
+  constructor(reference: RoutedReference, options: RegistryOptions) {
     this.name = `${reference.registry}/${reference.repository}`;
     this.#reference = reference;
     this.#options = options;

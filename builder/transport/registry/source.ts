@@ -16,7 +16,7 @@ export type { RegistryOptions } from "./client.ts";
 /** Opens an image of a registry; nothing is asked before it is needed. */
 export async function openRegistry(reference: Reference, options: RegistryOptions): Promise<ImageSource> {
   const { tag = "latest", digest } = reference;
-  const repository = new Repository(reference, options);
+  const repository = new Repository(digest === undefined ? { ...reference, tag } : reference, options);
   const name = formatReference(reference);
   /** Which places gave (a part of) a blob. */
   const givers = new Map<Digest, Set<RegistryClient>>();
