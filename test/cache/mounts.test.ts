@@ -21,6 +21,7 @@ import { join } from "node:path";
 import { after, suite, test } from "node:test";
 import { zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import fc from "fast-check";
+import { mountsTag } from "../../builder/cache/mounts/artifact.ts";
 import { CHUNK_BYTES, firstChunk } from "../../builder/cache/mounts/cutter.ts";
 import type { ChunkBlob } from "../../builder/cache/mounts/listing.ts";
 import { readListing } from "../../builder/cache/mounts/listing.ts";
@@ -276,4 +277,9 @@ suite("hostile lists", () => {
       assert.throws(() => readListing(other, DEFAULT_LIMITS, "it"), { code: "ARCHIVE_INVALID" });
     assert.equal(zstdDecompressSync(right).toString(), "[]");
   });
+});
+
+test("the artifact's tag is the cache's with .mounts, as long as a tag may be that long", () => {
+  assert.equal(mountsTag("c"), "c.mounts");
+  assert.match(mountsTag("c".repeat(128)), /^mounts-[0-9a-f]{64}$/);
 });

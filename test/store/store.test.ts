@@ -21,6 +21,7 @@ import { MEDIA } from "../../builder/core/descriptor.ts";
 import type { Descriptor } from "../../builder/core/descriptor.ts";
 import { digestOf, hexOf } from "../../builder/core/digest.ts";
 import { BuildError } from "../../builder/core/errors.ts";
+import { refuseNetwork } from "../../builder/store/network-disk.ts";
 import { openStore } from "../../builder/store/open.ts";
 
 const temp = mkdtempSync(join(tmpdir(), "tsbuild-store-"));
@@ -173,6 +174,18 @@ suite("a process that is killed", () => {
 });
 
 suite("a place that will not do", () => {
+  test("is on a file system that several machines write: locks do not hold there", () => {
+    for (const [type, name] of [
+      [0x6969, "NFS"],
+      [0xff534d42, "CIFS"],
+      [0xc36400, "Ceph"],
+    ] as const)
+      // prettier-ignore
+      assert.throws(() => refuseNetwork("/mnt/store", type), { code: "STORE", message: new RegExp(`is on ${name}`) });
+    const types = [0xef53, 0x58465342, 0x9123683e, 0x01021994, 0x794c7630]; // ext4, xfs, btrfs, tmpfs, overlay
+    for (const type of types) refuseNetwork("/mnt/store", type);
+  });
+
   test("is a folder that holds something else", async () => {
     const root = fresh();
     writeFileSync(join(root, "thesis.tex"), "");

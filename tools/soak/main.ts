@@ -28,6 +28,8 @@ if (missing !== undefined) {
 
 const folder = mkdtempSync(path.join(tmpdir(), "tsbuild-soak-"));
 const figures = { builds: 0, succeeded: 0, killed: 0 };
+/** How long a build takes here: kills are to fall into all of it, also on a slow machine. */
+let usualMs = 2500;
 try {
   const { storeRoot } = await buildBase(folder);
   cpSync(storeRoot, path.join(folder, "fresh"), { recursive: true, verbatimSymlinks: true });
@@ -48,7 +50,8 @@ async function runLane(lane: number, contexts: readonly string[], storeRoot: str
     const args = ["--build-arg", `ROUND=${Math.floor(random() * 4)}`, "-t", `soak:${path.basename(context)}`];
     if (random() < 0.3) args.push("--no-cache");
     if (random() < 0.3) args.push("-o", `type=oci,dest=${path.join(folder, `out-${lane}.tar`)}`);
-    const killAfterMs = random() < 0.5 ? random() * 2500 : undefined;
+    const killAfterMs = random() < 0.5 ? random() * usualMs : undefined;
+    const startedMs = performance.now();
     const end = await runBuild({
       storeRoot,
       context,
@@ -57,6 +60,7 @@ async function runLane(lane: number, contexts: readonly string[], storeRoot: str
       ceiling: `${CEILING_MIB}m`,
       ...(killAfterMs === undefined ? {} : { killAfterMs }),
     });
+    if (!end.killed) usualMs += (performance.now() - startedMs - usualMs) / 8;
     count(end);
   }
 }
@@ -65,7 +69,7 @@ function count(end: BuildEnd): void {
   figures.builds += 1;
   if (end.killed) figures.killed += 1;
   else {
-    assert.equal(end.code, 0, `a build failed:\n${end.stderr}`);
+    assert.equal(end.code, 0, `a build failed, after ${figures.killed} kills:\n${end.stderr}`);
     figures.succeeded += 1;
   }
 }
@@ -106,6 +110,7 @@ function makeContext(number: number): string {
     "COPY --from=made /made /made",
     "COPY file /",
     `RUN rm -r /root; sleep 0.${number}; echo x >>/file`,
+    "RUN --mount=type=cache,target=/kept dd if=/dev/urandom of=/kept/$(date +%S) bs=64k count=4 2>/dev/null",
     "RUN mkdir -p /d/e && touch /d/e/f && chmod 700 /d",
   ];
   writeFileSync(path.join(context, "Dockerfile"), `${dockerfile.join("\n")}\n`);
