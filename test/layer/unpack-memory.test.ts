@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { after, test } from "node:test";
@@ -26,7 +26,8 @@ test(`a file of ${FILE_MIB} MiB is unpacked with less than ${GROWTH_MIB} MiB`, a
   const sparse = join(temp, "sparse");
   writeFileSync(sparse, "");
   truncateSync(sparse, size);
-  const entry = { path: "file", type: "file", mode: 0o644, uid: 0, gid: 0, size, mtimeNs: 0n } as const;
+  const { uid, gid } = userInfo(); // whose files anybody may make
+  const entry = { path: "file", type: "file", mode: 0o644, uid, gid, size, mtimeNs: 0n } as const;
   const content = [{ entry, source: { kind: "path", path: bytePath(sparse) } }] as const;
   const { signal } = new AbortController();
   await jobs.pack({ content, outFile: blobFile, sync: false, compression: "gzip", level: 1 }, signal);
