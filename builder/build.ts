@@ -115,6 +115,7 @@ async function stages({ engine, secrets, inputs, recording, startedMs, signal }:
 
   // 4, 5: the graph to results
   const targets = plans.flatMap((plan) => plan.result ?? []);
+  inputs.setReaders(readersOf(targets));
   if (request.lock?.mode === "enforce") lock?.check(targets);
   const blobs = inputs.blobOptions(plans[0]?.epochSeconds);
   await using caches = await openCaches(engine, request, inputs, signal);

@@ -78,6 +78,23 @@ test("a client's folder becomes a tar, and only what changed is asked for again"
   assert.doesNotMatch(third.outputs[0]?.toString("latin1") ?? "", /dir\/a/);
 });
 
+test("only what the Dockerfile reads is brought, and what another one reads comes when it is built", async () => {
+  const files = { "dir/": "", "dir/a": "A", "dir/b": "B", "x.go": "1", "y.go": "2", "z.txt": "3" };
+  const brought = async (ref: string, lines: string): Promise<readonly string[]> => {
+    const offer = offerOf({ Dockerfile: `FROM scratch\n${lines}`, ...files });
+    const folders = { ...offer.folders, other: offer.folders["context"] ?? new Map() };
+    await build(ref, { ...offer, folders }, [{ type: "tar", attrs: new Map() }], { contextkey: "other" });
+    return offer.requested.filter((path) => path !== "Dockerfile").toSorted();
+  };
+  assert.deepEqual(await brought("part1", "COPY dir/a *.go /\n"), ["dir/a", "x.go", "y.go"]);
+  assert.deepEqual(await brought("part2", "COPY z.txt /\n"), ["z.txt"]);
+  assert.deepEqual(await brought("part3", "FROM scratch AS unused\nCOPY z.txt /\nFROM scratch\nCOPY dir /d/\n"), [
+    "dir/a",
+    "dir/b",
+  ]);
+  assert.deepEqual(await brought("part4", "COPY --parents ./**/b /\n"), ["x.go", "y.go", "z.txt"]);
+});
+
 test("a folder goes back to the client, and an image's digests are told", async () => {
   const offer = offerOf({ ".dockerignore": "no*\n", Dockerfile: DOCKERFILE, a: "A", "not-me": "x" });
   await build("local", offer, [{ type: "local", attrs: new Map() }]);

@@ -3,6 +3,7 @@
 
 import { once } from "node:events";
 import { connect } from "node:net";
+import { matchesGlob } from "node:path";
 import type { CallMetadata } from "../../src/api/grpc/client.ts";
 import { GrpcClient } from "../../src/api/grpc/client.ts";
 import type { Handler, ServerCall } from "../../src/api/grpc/server.ts";
@@ -143,7 +144,8 @@ async function sendFolder(call: ServerCall, offer: Offer): Promise<void> {
   const wanted = call.metadata.all("followpaths");
   const files = [...folder].filter(
     ([path]) =>
-      wanted.length === 0 || wanted.some((one) => one === path || (path.endsWith("/") && one.startsWith(path))),
+      wanted.length === 0 ||
+      wanted.some((one) => matchesGlob(path, one) || matchesGlob(path, `${one}/**`) || isAbove(path, one)),
   );
   for (const [path, file] of files)
     await call.send(writePacket({ kind: "stat", stat: stat(path.replace(/\/$/, ""), file) }));
@@ -162,6 +164,12 @@ async function sendFolder(call: ServerCall, offer: Offer): Promise<void> {
       await call.send(writePacket({ kind: "data", id: packet.id, data: file.bytes }));
     await call.send(writePacket({ kind: "data", id: packet.id, data: new Uint8Array() }));
   }
+}
+
+/** Whether a path is a folder ("a/b/") on the way to what a pattern means. */
+function isAbove(path: string, pattern: string): boolean {
+  const parts = path.split("/").slice(0, -1);
+  return path.endsWith("/") && parts.every((part, at) => matchesGlob(part, pattern.split("/")[at] ?? ""));
 }
 
 async function takeOutput(call: ServerCall, offer: Offer): Promise<void> {

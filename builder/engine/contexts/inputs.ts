@@ -13,6 +13,7 @@ import { told } from "../internal-steps.ts";
 import type { DockerfileSource, MainContext } from "./main-context.ts";
 import { openMainContext } from "./main-context.ts";
 import { fullName, NamedContexts } from "./named-contexts.ts";
+import type { Reader } from "../../ops/context-files.ts";
 import type { SourceLoader } from "../../ops/engine-parts.ts";
 import { daemonOf, registryOptions } from "../../registry-options.ts";
 import type { BuildRequest, ExportSpec } from "../../request.ts";
@@ -118,6 +119,11 @@ export class InputLoader implements ConvertWorld, AsyncDisposable {
   /** What a base image is by its digests. */
   imageIdentity(id: string): ReturnType<BaseImages["identity"]> {
     return this.#images.identity(id);
+  }
+
+  /** Says what the graph reads of each source. */
+  setReaders(readers: ReadonlyMap<string, readonly Reader[]>): void {
+    this.#trees.setReaders(readers);
   }
 
   /** The loader of source ops. */

@@ -10,6 +10,8 @@ import type { Engine } from "../../engine.ts";
 import type { SourceOp } from "../../graph/op.ts";
 import { reportTo, told } from "../internal-steps.ts";
 import type { FileTree } from "../../layer/file-tree.ts";
+import type { Reader } from "../../ops/context-files.ts";
+import { followedPaths } from "../../ops/followed-paths.ts";
 import type { BuildRequest } from "../../request.ts";
 import type { IgnoreLine } from "../../dockerfile/dockerignore.ts";
 import { LocalTree } from "../../source/local-tree.ts";
@@ -63,6 +65,7 @@ export class SourceTrees implements Disposable {
   readonly #places = new Map<string, LocalPlace>();
   readonly #archives = new Map<string, ArchivePlace>();
   readonly #told = new Set<Digest>();
+  #readers: ReadonlyMap<string, readonly Reader[]> = new Map();
 
   constructor(engine: Engine, request: BuildRequest, signal: AbortSignal) {
     this.#engine = engine;
@@ -73,6 +76,11 @@ export class SourceTrees implements Disposable {
   /** Says what folder the local ops of a name mean. */
   addLocal(name: string, place: LocalPlace): void {
     this.#places.set(name, place);
+  }
+
+  /** Says what will be read of each source: of a client's folder only that is brought. */
+  setReaders(readers: ReadonlyMap<string, readonly Reader[]>): void {
+    this.#readers = readers;
   }
 
   /** Says how the archive of a name is opened. */
@@ -197,7 +205,8 @@ export class SourceTrees implements Disposable {
   async #bring(folder: ClientFolder, excludes: readonly string[], vertex: Digest): Promise<string> {
     const report = reportTo(this.#request, vertex);
     let bytes = 0;
-    const directory = await folder.bring({ excludes, paths: [] }, (sum) => {
+    const paths = followedPaths(this.#readers.get(vertex) ?? []);
+    const directory = await folder.bring({ excludes, paths }, (sum) => {
       bytes = sum;
       report.progress("transferring context:", bytes, 0, false);
     });
