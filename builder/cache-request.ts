@@ -3,8 +3,9 @@
 import type { ActionsCacheOptions } from "./cache/buckets/actions.ts";
 import type { AzureCacheOptions } from "./cache/buckets/azure.ts";
 import type { S3CacheOptions } from "./cache/buckets/s3.ts";
-import type { Compression } from "./core/descriptor.ts";
+import type { Compression, Descriptor } from "./core/descriptor.ts";
 import type { Digest } from "./core/digest.ts";
+import type { ClientStore } from "./core/session.ts";
 
 /** A repository of a registry. */
 export interface RegistryCache {
@@ -32,8 +33,17 @@ export type BucketCache = (
   readonly retries?: number;
 };
 
+/** The store of a remote client. */
+export interface ClientCache {
+  readonly type: "client";
+  readonly store: ClientStore;
+}
+
 /** Where results may be. */
-export type CacheFrom = ((RegistryCache | (LocalCache & { readonly digest?: Digest })) & MountsFrom) | BucketCache;
+export type CacheFrom =
+  | ((RegistryCache | (LocalCache & { readonly digest?: Digest })) & MountsFrom)
+  | (ClientCache & { readonly digest: Digest })
+  | BucketCache;
 
 export interface MountsFrom {
   /** "none": cache mounts that lie beside it are left there. */
@@ -43,6 +53,8 @@ export interface MountsFrom {
 /** What goes where. */
 export type CacheTo =
   | ((RegistryCache | LocalCache) & CacheLook)
+  | (ClientCache &
+      CacheLook & { /** Told of what the client is to list. */ readonly onWritten: (manifest: Descriptor) => void })
   | (BucketCache & CacheReach & { /** Layers that are sent at a time. */ readonly layersAtOnce: number })
   | ({ readonly type: "inline" } & CacheFailure);
 

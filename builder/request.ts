@@ -9,7 +9,8 @@ import type { BuildError } from "./core/errors.ts";
 import type { EventSink } from "./core/events.ts";
 import type { Platform } from "./core/platform.ts";
 import type { ExpandName } from "./core/reference.ts";
-import type { ClientFolder, Session } from "./core/session.ts";
+import type { Digest } from "./core/digest.ts";
+import type { ClientFolder, ClientStore, Session } from "./core/session.ts";
 import type { DiskSettings } from "./disk/settings.ts";
 import type { DriverName } from "./executor/executor.ts";
 import type { RegistryRouter } from "./transport/registry/endpoints.ts";
@@ -32,7 +33,9 @@ export type ContextSpec =
   | { readonly kind: "http"; readonly url: string; readonly unpack?: Unpack }
   /** Only for named contexts. */
   | { readonly kind: "image"; readonly reference: string }
-  | { readonly kind: "location"; readonly location: ImageLocation };
+  | { readonly kind: "location"; readonly location: ImageLocation }
+  /** An image in the store of a remote client; only for named contexts. */
+  | { readonly kind: "client-image"; readonly digest: Digest; readonly store: ClientStore };
 
 /** What came from elsewhere is to be a client's folder: its ignore file counts, owners do not. */
 export interface Unpack {
@@ -103,7 +106,11 @@ export type ExportSpec =
   | {
       readonly type: "oci" | "docker";
       readonly image: ImageOptions;
-      readonly destination: FileSink | { readonly kind: "directory"; readonly path: string };
+      readonly destination:
+        | FileSink
+        | { readonly kind: "directory"; readonly path: string }
+        /** Without a name: the client keeps its own list. */
+        | { readonly kind: "client"; readonly store: ClientStore };
     }
   /** Into the docker daemon of whoever asked; without one the image stays in the local store. */
   | { readonly type: "load"; readonly image: ImageOptions }

@@ -1,6 +1,8 @@
 // What the engine needs of whoever asked for the build: files, secrets, agents,
 // credentials. This process implements it; a remote client over the API can too.
 
+import type { Digest } from "./digest.ts";
+
 /** Registry credentials. Never log one. */
 export interface Credentials {
   readonly username: string;
@@ -60,4 +62,14 @@ export interface ClientFolder {
    * session ends. Throws `CONTEXT`.
    */
   bring(selection: FolderSelection, progress: (bytes: number) => void): Promise<string>;
+}
+
+/** Blobs and documents that lie with a remote client, by their digests. Nothing that it gives is verified. */
+export interface ClientStore {
+  /** Undefined when it is not there. */
+  size(digest: Digest): Promise<number | undefined>;
+  /** The bytes from `from` on. Throws `INPUT_MISSING`. */
+  read(digest: Digest, from: number): AsyncIterable<Uint8Array>;
+  /** Resolves when the client has all of it and its digest is right. Throws `OUTPUT`. */
+  write(blob: { readonly digest: Digest; readonly size: number }, bytes: AsyncIterable<Uint8Array>): Promise<void>;
 }

@@ -17,6 +17,7 @@ import type { Attestation } from "./attestations.ts";
 import type { AssembledImage, BuildTime, ImageLook, PlatformResult } from "./assemble.ts";
 import { assembleImage } from "./assemble.ts";
 import type { FileSink } from "./file-sink.ts";
+import type { ClientStore } from "../core/session.ts";
 import { explainOutput, writeOutput } from "./file-sink.ts";
 
 /** An image output, as the request has it. */
@@ -34,7 +35,10 @@ export type ImageExport =
   | {
       readonly type: "oci" | "docker";
       readonly image: NamedLook;
-      readonly destination: FileSink | { readonly kind: "directory"; readonly path: string };
+      readonly destination:
+        | FileSink
+        | { readonly kind: "directory"; readonly path: string }
+        | { readonly kind: "client"; readonly store: ClientStore };
     }
   | { readonly type: "load"; readonly image: NamedLook };
 
@@ -93,6 +97,8 @@ export async function exportImage(
       const { archiveBytes } = await import("./archive.ts");
       if (destination.kind === "directory")
         await tell("writing layout", () => exportDirectory(destination.path, assembled, names, context));
+      else if (destination.kind === "client")
+        await tell("copying to client layout", () => exportToClient(destination.store, assembled, context));
       else
         await tell("sending tarball", () =>
           writeOutput(destination, archiveBytes(assembled, names, context.store), context.signal),
@@ -100,6 +106,11 @@ export async function exportImage(
     }
   }
   return { images: assembled.images, descriptor: assembled.top.descriptor, names, isOnlyStored };
+}
+
+async function exportToClient(store: ClientStore, assembled: AssembledImage, context: ExportContext): Promise<void> {
+  const { openClientSink } = await import("../transport/client-store.ts");
+  await send(assembled, openClientSink(store, "the client's layout"), [], context);
 }
 
 /** Into the store in any case, and into the daemon where there is one. Throws `USAGE` for several platforms that it cannot hold. */

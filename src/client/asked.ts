@@ -84,6 +84,7 @@ function mainContext({ context }: BuildRequest, { attrs, folders, uploads }: Dra
     case "client":
     case "image":
     case "location":
+    case "client-image":
       throw new BuildError("UNSUPPORTED", "this build context cannot be sent to a daemon");
   }
 }
@@ -148,6 +149,7 @@ function namedContext(name: string, context: ContextSpec, { attrs, folders }: Dr
     case "stream":
     case "client":
     case "location":
+    case "client-image":
       throw new BuildError(
         "UNSUPPORTED",
         `the named context "${name}" lies in an image layout or archive here, which a daemon is not sent`,

@@ -36,7 +36,7 @@ function exporterOf(spec: ExportSpec): {
     }
     case "oci":
     case "docker":
-      if (spec.destination.kind === "directory")
+      if (spec.destination.kind === "directory" || spec.destination.kind === "client")
         throw new BuildError("UNSUPPORTED", `--output: type=${spec.type},tar=false is not offered with --host`, {
           hint: "write an archive, and unpack it where it is wanted",
         });

@@ -58,6 +58,33 @@ COPY --from=0 /secret /made /n /
   assert.match((await runClient("tar", ["tf", join(daemon.folder, "files.tar")], {})).stdout, /^made$/m);
 });
 
+test("a layout and a cache in folders of buildx's are written and read there", { skip }, async () => {
+  const context = await contextOf(daemon.folder, "folders", {
+    Dockerfile: "FROM scratch\nCOPY a /a\nCOPY b /b\n",
+    a: "A",
+    b: "B",
+    junk: "",
+  });
+  const [layout, cache, out] = ["layout", "cache", "from-layout"].map((name) => join(daemon.folder, name));
+  const flags = [
+    "-t",
+    "app:1",
+    "-o",
+    `type=oci,tar=false,dest=${layout}`,
+    "--cache-to",
+    `type=local,dest=${cache},mode=max`,
+  ];
+  await client(["build", ...flags, context]);
+  const { manifests } = JSON.parse(await readFile(join(layout ?? "", "index.json"), "utf8"));
+  assert.equal(manifests[0].annotations["org.opencontainers.image.ref.name"], "1");
+  const next = await contextOf(daemon.folder, "on-layout", { Dockerfile: "FROM base\nCOPY --from=base /a /c\n" });
+  await client(["build", "--build-context", `base=oci-layout://${layout}:1`, "-o", out ?? "", next]);
+  assert.equal(await readFile(join(out ?? "", "c"), "utf8"), "A");
+  await client(["prune", "-af"]);
+  const again = await client(["build", "--cache-from", `type=local,src=${cache}`, "-o", "type=cacheonly", context]);
+  assert.match(again.stderr, /COPY b \/b\n.*CACHED/);
+});
+
 test("buildx takes the context on standard input", { skip }, async () => {
   const context = await contextOf(daemon.folder, "stdin", { Dockerfile: "FROM scratch\nCOPY a /\n", a: "piped" });
   const out = join(daemon.folder, "piped");

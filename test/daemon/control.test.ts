@@ -149,10 +149,10 @@ test("what a client may not ask for, or nobody offers, is refused with a sentenc
   const asked = (attrs: Record<string, string>): Promise<unknown> => build(`no${count++}`, offer, [], attrs);
   await assert.rejects(asked({ "force-network-mode": "host" }), /network\.host is not allowed/);
   await assert.rejects(asked({ memory: "1000" }), /limits of a build's steps \(memory\)/);
-  await assert.rejects(asked({ "context:x": "oci-layout://x@sha256:1" }), /oci-layout/);
+  await assert.rejects(asked({ "context:x": "oci-layout://x" }), /names no image by its digest/);
   await assert.rejects(asked({ "context:x": "/etc" }), /is no build context/);
   const local = JSON.stringify([{ Type: "local", Attrs: { src: "/etc" } }]);
-  await assert.rejects(asked({ "cache-imports": local }), /type=local of a client is not offered/);
+  await assert.rejects(asked({ "cache-imports": local }), /type=local needs a digest/);
   await assert.rejects(solve({ ref: "llb", definition: { ops: [Uint8Array.of(1)] } }), /LLB/);
   await assert.rejects(solve({ ref: "gw", frontend: "gateway.v0" }), /the frontend "" is not supported/);
 });

@@ -48,7 +48,9 @@ export interface SolvedBuild {
   readonly signal: AbortSignal;
 }
 
-type ImageCache = Extract<CacheTo, { readonly type: "registry" | "local" }>;
+type ImageCache = Extract<CacheTo, { readonly type: "registry" | "local" | "client" }>;
+/** One that others can lie beside, under a name of theirs. */
+type NamedCache = Exclude<ImageCache, { readonly type: "client" }>;
 type PlacedCache = Exclude<CacheTo, { readonly type: "inline" }>;
 
 /** The records, and what layers they name. */
@@ -68,7 +70,7 @@ export async function exportCaches(build: SolvedBuild): Promise<void> {
     await tolerated(build, spec, "the cache was", () =>
       told(request, NAMES[spec.type], () => exportCache(build, spec, vertex), vertex),
     );
-    if (isImageCache(spec) && spec.mounts === "max")
+    if (isImageCache(spec) && spec.type !== "client" && spec.mounts === "max")
       await tolerated(build, spec, "the cache mounts were", () => sendMounts(build, spec, number));
   }
 }
@@ -89,7 +91,7 @@ async function tolerated(
   }
 }
 
-async function sendMounts(build: SolvedBuild, spec: ImageCache, number: number): Promise<void> {
+async function sendMounts(build: SolvedBuild, spec: NamedCache, number: number): Promise<void> {
   const { request } = build;
   const { exportMounts } = await import("./mount-export.ts");
   const vertex = digestOf(`export cache mounts ${number}`);
@@ -166,7 +168,8 @@ async function writeImage(
   });
   const { descriptor, bytes } = written.manifest;
   const kind = spec.imageManifest ? "cache image manifest" : "cache manifest";
-  await tell(`writing ${kind} ${descriptor.digest}`, () => sink.putDocument(descriptor, bytes, [tagOf(spec)], signal));
+  await tell(`writing ${kind} ${descriptor.digest}`, () => sink.putDocument(descriptor, bytes, tagsOf(spec), signal));
+  if (spec.type === "client") spec.onWritten(descriptor);
 }
 
 /** As a document with its blobs, which comes last: what it names is there. */
@@ -187,7 +190,7 @@ async function writeBucket(
 }
 
 function isImageCache(spec: PlacedCache): spec is ImageCache {
-  return spec.type === "registry" || spec.type === "local";
+  return spec.type === "registry" || spec.type === "local" || spec.type === "client";
 }
 
 /** What a step added is looked through where it was made; what came with a cache went through there. */
@@ -218,6 +221,10 @@ export async function resultOf<T extends Descriptor>(
 
 async function openSink(spec: ImageCache, request: BuildRequest): Promise<ImageSink> {
   if (spec.type === "local") return await openLayoutFolder(spec.path);
+  if (spec.type === "client") {
+    const { openClientSink } = await import("../../transport/client-store.ts");
+    return openClientSink(spec.store, placeOf(spec));
+  }
   const { openRegistrySink } = await import("../../transport/registry/sink.ts");
   const { tag: _tag, digest: _digest, ...repository } = parseReference(spec.reference);
   return await openRegistrySink(formatReference(repository), registryOptions(request));
@@ -235,14 +242,17 @@ function optionsOf(blobs: BlobOptions, { compression, level, forceCompression }:
   };
 }
 
-function tagOf(spec: ImageCache): string {
-  return (spec.type === "local" ? spec.tag : parseReference(spec.reference).tag) ?? "latest";
+/** A client names what it has itself. */
+function tagsOf(spec: ImageCache): readonly string[] {
+  if (spec.type === "client") return [];
+  return [(spec.type === "local" ? spec.tag : parseReference(spec.reference).tag) ?? "latest"];
 }
 
 /** BuildKit's words, which clients look for. */
 const NAMES: Readonly<Record<PlacedCache["type"], string>> = {
   registry: "exporting cache to registry",
   local: "exporting cache to client directory",
+  client: "exporting cache to client directory",
   s3: "exporting cache to Amazon S3",
   azblob: "exporting cache to Azure Blob Storage",
   gha: "exporting to GitHub Actions Cache",
@@ -250,6 +260,7 @@ const NAMES: Readonly<Record<PlacedCache["type"], string>> = {
 
 function placeOf(spec: PlacedCache): string {
   if (!isImageCache(spec)) return nameOfBucket(spec);
+  if (spec.type === "client") return "the client's directory";
   return spec.type === "local" ? `"${spec.path}"` : spec.reference;
 }
 

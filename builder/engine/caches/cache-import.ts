@@ -49,6 +49,17 @@ function named(spec: CacheFrom, request: BuildRequest): NamedCache {
           return cacheOf(await openRegistry(parseReference(spec.reference), registryOptions(request)));
         },
       };
+    case "client": {
+      const { store, digest } = spec;
+      const name = "the client's cache";
+      return {
+        name,
+        open: async () => {
+          const { openClientImage } = await import("../../transport/client-store.ts");
+          return cacheOf(openClientImage(store, digest, name));
+        },
+      };
+    }
     case "local": {
       const { path, digest, tag } = spec;
       const choice = digest !== undefined ? { digest } : tag === undefined ? {} : { ref: tag };

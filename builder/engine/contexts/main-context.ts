@@ -80,6 +80,7 @@ export async function openMainContext(world: ContextWorld): Promise<MainContext>
       return await unpacked(world, context, await openUrl(world, context.url));
     case "image":
     case "location":
+    case "client-image":
       throw new BuildError("USAGE", "an image cannot be the build context", { hint: "images are for --build-context" });
   }
 }

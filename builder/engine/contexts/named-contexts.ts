@@ -42,7 +42,7 @@ export class NamedContexts {
     const found = this.#find(name, platform);
     if (found === undefined) return undefined;
     const [key, spec] = found;
-    const isImage = spec.kind === "image" || spec.kind === "location";
+    const isImage = spec.kind === "image" || spec.kind === "location" || spec.kind === "client-image";
     const id = isImage ? `${key} ${formatPlatform(platform)}` : key;
     let loading = this.#loaded.get(id);
     if (loading === undefined) {

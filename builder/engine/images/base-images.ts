@@ -31,7 +31,7 @@ import type { WarmedFolder } from "./warmed-images.ts";
 import { holdsPlatform } from "./whole-images.ts";
 
 /** A context that names an image. */
-export type ImageContext = Extract<ContextSpec, { kind: "image" | "location" }>;
+export type ImageContext = Extract<ContextSpec, { kind: "image" | "location" | "client-image" }>;
 
 export interface BaseImagesOptions {
   readonly engine: Engine;
@@ -188,6 +188,14 @@ export class BaseImages implements AsyncDisposable {
         const open = (): Promise<ImageSource> => this.#openLocation(location, signal);
         return (await this.#load({ key: formatLocation(location), name, platform, open, isLocal: true }, signal))
           .resolved;
+      }
+      case "client-image": {
+        const { digest, store } = context;
+        const open = async (): Promise<ImageSource> => {
+          const { openClientImage } = await import("../../transport/client-store.ts");
+          return openClientImage(store, digest, `the client's image ${digest}`);
+        };
+        return (await this.#load({ key: `client ${digest}`, name, platform, open, isLocal: true }, signal)).resolved;
       }
     }
   }

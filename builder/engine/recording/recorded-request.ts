@@ -48,6 +48,8 @@ export function contextText(context: ContextSpec): string {
       return "-";
     case "client":
       return "a client's folder";
+    case "client-image":
+      return `a client's image ${context.digest}`;
     case "git":
     case "http":
       return withoutPassword(context.url);
@@ -83,7 +85,7 @@ function outputOf(spec: ExportSpec): RecordedOutput {
       return {
         type: spec.type,
         names: image.names,
-        destination: destination.kind === "stream" ? "-" : destination.path,
+        destination: "path" in destination ? destination.path : "-",
       };
     }
     case "local":

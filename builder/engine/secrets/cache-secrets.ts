@@ -29,6 +29,7 @@ export function secretsOfCaches({
         if (cache.login.kind === "url")
           add("azblob", "signature", URL.parse(cache.accountUrl)?.searchParams.get("sig") ?? "");
         break;
+      case "client":
       case "registry":
       case "local":
       case "inline":

@@ -2,10 +2,12 @@
 // the network; nothing that it says names a file of this machine.
 
 import { posix } from "node:path";
+import { parseDigest } from "../../../builder/core/digest.ts";
 import { BuildError } from "../../../builder/core/errors.ts";
 import { parseReference } from "../../../builder/core/reference.ts";
 import type { ContextSpec, DockerfileSpec } from "../../../builder/request.ts";
 import type { ClientSession } from "../session/client-session.ts";
+import { clientStore } from "../session/client-store.ts";
 import { SessionFolder } from "../session/client-folder.ts";
 import type { ClientFolders } from "../../../builder/client-folders.ts";
 import { uploaded } from "../session/remote-session.ts";
@@ -81,7 +83,17 @@ async function namedContext(
     case "docker-image":
       if (rest !== "scratch") parseReference(rest);
       return { kind: "image", reference: rest };
-    case "oci-layout":
+    case "oci-layout": {
+      const [, store, digest] = /^([^@:]+)(?::[^@]*)?@(.+)$/.exec(rest) ?? [];
+      if (store === undefined || digest === undefined)
+        throw new BuildError("USAGE", `the named context "${name}": "${value}" names no image by its digest`);
+      const session = needed(world.session, "an image of the client's");
+      return {
+        kind: "client-image",
+        digest: parseDigest(digest),
+        store: clientStore(session, `oci:${store}`, world.signal),
+      };
+    }
     case "input":
     case "target":
       throw new BuildError("UNSUPPORTED", `the named context "${name}" (${scheme}:) is not offered by this daemon yet`);

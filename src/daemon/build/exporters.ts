@@ -8,6 +8,7 @@ import { outputOf } from "../../cli/output-spec.ts";
 import { imageOptions } from "../../commands/build-outputs.ts";
 import type { Exporter, SolveRequest } from "../../api/proto/control.ts";
 import type { ClientSession } from "../session/client-session.ts";
+import { clientStore } from "../session/client-store.ts";
 import type { OutputWorld } from "../session/file-send.ts";
 import { clientDirectory, clientFile } from "../session/file-send.ts";
 
@@ -58,14 +59,12 @@ export function readExporters(exporters: readonly Exporter[], world: ExporterWor
       }
       case "oci":
       case "docker":
-        if (spec.directory)
-          throw new BuildError("UNSUPPORTED", `type=${spec.type},tar=false is not offered by this daemon`, {
-            hint: "write an archive, and unpack it where it is wanted",
-          });
         return {
           type: spec.type,
           image: imageOptions(spec.image, flags, spec.type),
-          destination: clientFile(output()),
+          destination: spec.directory
+            ? { kind: "client", store: clientStore(output().session, "export", world.signal) }
+            : clientFile(output()),
         };
       case "tar":
         return { type: "tar", destination: clientFile(output()), ...fileOptions(spec) };

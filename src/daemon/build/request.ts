@@ -2,6 +2,7 @@
 // (frontend/dockerui/config.go). What means something there and nothing here is refused.
 
 import { availableParallelism } from "node:os";
+import type { Descriptor } from "../../../builder/core/descriptor.ts";
 import { BuildError } from "../../../builder/core/errors.ts";
 import type { EventSink } from "../../../builder/core/events.ts";
 import { formatPlatform, hostPlatform, parsePlatform } from "../../../builder/core/platform.ts";
@@ -49,6 +50,8 @@ export interface RequestWorld extends ContextsWorld {
   readonly events: EventSink;
   /** Says when a step may run, among the steps of all clients. */
   readonly turns: Turns;
+  /** Told of the manifest of a cache that the client keeps. */
+  readonly onClientCache: (manifest: Descriptor) => void;
 }
 
 /** The request of a build. Throws `USAGE`, `UNSUPPORTED`. */
@@ -63,12 +66,12 @@ export async function requestOf(
   const outputs = readExporters(exporters, { states, session, signal });
   const network = networkOf(attrs.get("force-network-mode"));
   const buildArgs = withPrefix(attrs, "build-arg:");
-  const { insecureRegistries, ...caches } = await cachesOf(
-    asked,
-    attrs,
-    buildArgs,
-    Object.fromEntries(settings.environment),
-  );
+  const { insecureRegistries, ...caches } = await cachesOf(asked, attrs, buildArgs, {
+    session,
+    signal,
+    environment: Object.fromEntries(settings.environment),
+    onClientCache: world.onClientCache,
+  });
   const { router, expandName } = settings.registries([...outputs.insecureRegistries, ...insecureRegistries]);
   const hostname = attrs.get("hostname") ?? "";
   if (hostname !== "" && !buildArgs.has("BUILDKIT_SANDBOX_HOSTNAME"))

@@ -3,6 +3,7 @@
 
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
+import type { Descriptor } from "../../../builder/core/descriptor.ts";
 import type { Digest } from "../../../builder/core/digest.ts";
 import type { Status } from "../../api/grpc/status.ts";
 import { CODE, RpcError } from "../../api/grpc/status.ts";
@@ -25,6 +26,8 @@ export interface JobOutcome {
   completedMs: number | undefined;
   error: Status | undefined;
   response: ReadonlyMap<string, string>;
+  /** Of a cache that the client keeps. */
+  cacheManifest: Descriptor | undefined;
   /** How far each step has come. */
   readonly steps: Map<Digest, "known" | "completed" | "cached">;
 }
@@ -76,6 +79,7 @@ export class Jobs {
       completedMs: undefined,
       error: undefined,
       response: new Map(),
+      cacheManifest: undefined,
       steps: new Map(),
     };
     const job: Job = { ref, client, log, gateway: new Gateway(), session, signal, outcome, observed: undefined };

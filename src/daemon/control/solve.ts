@@ -2,6 +2,7 @@
 // calls it through the bridge and hands the result back.
 
 import { build } from "../../../builder/build.ts";
+import type { Descriptor } from "../../../builder/core/descriptor.ts";
 import { call } from "../../../builder/call.ts";
 import type { CallResult, Question } from "../../../builder/call.ts";
 import type { BuildResult } from "../../../builder/request.ts";
@@ -64,7 +65,7 @@ export async function solve(
     const caches = cache ?? NO_CACHES;
     const result = await buildFor(world, job, { attrs, exporters, entitlements, caches, given });
     job.observed.ended({ digest: result.digest });
-    return (job.outcome.response = responseOf(result));
+    return (job.outcome.response = responseOf(result, job.outcome.cacheManifest));
   } catch (error) {
     const failure = rpcErrorOf(gone.aborted ? new RpcError(CODE.cancelled, "context canceled") : error);
     job.outcome.error = failure.status;
@@ -137,6 +138,7 @@ async function requestWorld(
     places,
     held,
     signal,
+    onClientCache: (manifest) => void (outcome.cacheManifest = manifest),
     session: await session,
     otherSession: (id) => sessions.find(id, signal),
     events: (event) => {
@@ -150,7 +152,10 @@ async function requestWorld(
 }
 
 /** By the names that BuildKit's exporters use. */
-function responseOf({ images, digest, descriptor, names }: BuildResult): ReadonlyMap<string, string> {
+function responseOf(
+  { images, digest, descriptor, names }: BuildResult,
+  cacheManifest: Descriptor | undefined,
+): ReadonlyMap<string, string> {
   const response = new Map<string, string>();
   const [only] = images.length === 1 ? images : [];
   if (digest !== undefined) response.set("containerimage.digest", digest);
@@ -158,5 +163,7 @@ function responseOf({ images, digest, descriptor, names }: BuildResult): Readonl
   if (descriptor !== undefined)
     response.set("containerimage.descriptor", Buffer.from(JSON.stringify(descriptor)).toString("base64"));
   if (names.length > 0) response.set("image.name", names.join(","));
+  // The client lists the cache in its folder by it.
+  if (cacheManifest !== undefined) response.set("cache.manifest", JSON.stringify(cacheManifest));
   return response;
 }
