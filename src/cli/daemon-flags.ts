@@ -17,5 +17,7 @@ export const DAEMON_FLAGS: readonly Flag[] = [
   { name: "tlscacert", kind: "string", value: "FILE", state: "works", help: "CA of clients: each must show a certificate that it signed" },
   { name: "tlscert", kind: "string", value: "FILE", state: "works", help: "Certificate of tcp:// addresses" },
   { name: "tlskey", kind: "string", value: "FILE", state: "works", help: "Its key" },
+  { name: "ui", kind: "boolean", state: "works", help: "Serve a web page at /ui of every address: builds, their output, images, the disk" },
+  { name: "ui-token-file", kind: "string", value: "FILE", state: "works", help: "With --ui: whoever gives the token in this file may clear the store there" },
   ...GLOBAL_FLAGS,
 ];

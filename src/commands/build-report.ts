@@ -20,14 +20,18 @@ export async function writeReport(
   path: string,
   print: (text: string) => Promise<void>,
 ): Promise<void> {
-  const record = rememberedBuild(root, build);
-  const page = reportPage({
+  const page = await buildPage(root, rememberedBuild(root, build));
+  await (path === "-" ? print(page) : writeWhole(path, page));
+}
+
+/** The page of a build, from all that is remembered of it. */
+export async function buildPage(root: string, record: BuildRecord): Promise<string> {
+  return reportPage({
     record,
     output: outputOf(root, record),
     reasons: reasonLines(await whyOfBuild(root, record.id)),
     layerBytes: await layerBytesOf(root, record),
   });
-  await (path === "-" ? print(page) : writeWhole(path, page));
 }
 
 /** The last lines of each step. */

@@ -20,6 +20,7 @@ import { localRegistries } from "../config/registries.ts";
 import type { TlsFiles } from "../daemon/listen.ts";
 import { LOG_FORMATS, LOG_LEVELS, logTo } from "../daemon/log.ts";
 import type { DaemonSettings } from "../daemon/settings.ts";
+import type { UiSettings } from "../daemon/ui/routes.ts";
 import type { OtlpSettings } from "../daemon/watch/otlp.ts";
 import { VERSION } from "../version.ts";
 import { NO_TENANT } from "../daemon/tenants.ts";
@@ -35,6 +36,8 @@ Serves builds to BuildKit's clients: docker buildx with the remote driver, build
 const ENTITLEMENTS = ["network.host", "security.insecure"];
 const DRIVERS: readonly DriverName[] = ["launcher", "crun", "runc", "unshare"];
 const GRACE_SECONDS = 25;
+/** Of a token, in characters: others can be guessed. */
+const LEAST_TOKEN = 16;
 /** Where steps are put that may have so much memory together, and no more. */
 const OWN_CGROUP = "/tsbuild-daemon";
 const EMPTY: DaemonFile = {
@@ -92,6 +95,7 @@ export const daemon: Command = async (context) => {
       oneOf(args, "log-level", LOG_LEVELS) ?? file.log.level ?? "info",
     ),
     otlp: otlpOf(file.otel, environment),
+    ui: uiOf(args),
   };
   if (mayNeedNamespace()) {
     // Inside the namespace this program is root, and must not look for other places then.
@@ -135,6 +139,24 @@ function oneOf<T extends string>(args: Arguments, flag: string, words: readonly 
   const found = words.find((word) => word === text);
   if (found === undefined) throw new BuildError("USAGE", `--${flag}: "${text}" is none of ${words.join(", ")}`);
   return found;
+}
+
+function uiOf(args: Arguments): UiSettings | undefined {
+  const path = textOf(args, "ui-token-file");
+  if (!isOn(args, "ui")) {
+    if (path !== undefined) throw new BuildError("USAGE", "--ui-token-file says nothing without --ui");
+    return undefined;
+  }
+  if (path === undefined) return { token: undefined };
+  let token: string;
+  try {
+    token = readFileSync(path, "utf8").trim();
+  } catch (cause) {
+    throw new BuildError("CONFIG", `--ui-token-file: cannot read "${path}"`, { cause, hint: String(cause) });
+  }
+  if (token.length < LEAST_TOKEN)
+    throw new BuildError("CONFIG", `--ui-token-file: "${path}" has fewer than ${LEAST_TOKEN} characters`);
+  return { token };
 }
 
 function otlpOf(table: OtelTable, environment: Environment): OtlpSettings | undefined {

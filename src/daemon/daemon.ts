@@ -13,6 +13,7 @@ import { openTenant } from "./open-tenant.ts";
 import type { DaemonSettings } from "./settings.ts";
 import type { TenantRule } from "./tenants.ts";
 import { tenantOf } from "./tenants.ts";
+import type { UiSettings } from "./ui/routes.ts";
 import { FairTurns } from "./turns.ts";
 import { DaemonMetrics } from "./watch/daemon-metrics.ts";
 import { Observer } from "./watch/observer.ts";
@@ -36,6 +37,8 @@ export interface DaemonOptions extends ListenOptions {
   readonly log: Log;
   /** Where traces go; undefined: nowhere. */
   readonly otlp?: OtlpSettings | undefined;
+  /** The web page; undefined: there is none. */
+  readonly ui?: UiSettings | undefined;
 }
 
 const POLL_MS = 50;
@@ -61,6 +64,8 @@ export async function serve(options: DaemonOptions, signal: AbortSignal): Promis
     observer: new Observer({ log, metrics, traces }),
     stopped: stop.signal,
     isDraining: () => signal.aborted,
+    metricsText: () => metrics.text(),
+    ui: options.ui,
     sessionWatch: {
       received: (bytes: number) => metrics.received(bytes),
       sent: (bytes: number) => metrics.sent(bytes),

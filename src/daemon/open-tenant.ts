@@ -14,11 +14,17 @@ import { HttpServer } from "./http/server.ts";
 import type { SessionWatch } from "./session/sessions.ts";
 import { Sessions } from "./session/sessions.ts";
 import type { DaemonSettings } from "./settings.ts";
+import type { UiSettings } from "./ui/routes.ts";
+import { watchRoutes } from "./watch/routes.ts";
 
 /** What all tenants share. */
 export interface SharedWorld extends Pick<ControlWorld, "observer" | "turns" | "stopped" | "isDraining"> {
   readonly patienceMs: number | undefined;
   readonly sessionWatch: SessionWatch;
+  /** The numbers of all tenants, for Prometheus. */
+  metricsText(): Promise<string>;
+  /** Undefined: there are no pages. */
+  readonly ui: UiSettings | undefined;
 }
 
 export interface OpenTenant {
@@ -39,8 +45,10 @@ export async function openTenant(settings: DaemonSettings, shared: SharedWorld):
   const sessions = new Sessions(shared.patienceMs, shared.sessionWatch);
   const world: ControlWorld = { ...shared, settings, jobs, sessions, places: clientFolders(settings.root) };
   const server = new GrpcServer(controlHandlers(world));
+  // Loaded where they are wanted.
+  const pages = shared.ui === undefined ? [] : (await import("./ui/routes.ts")).uiRoutes(shared.ui, settings, jobs);
   const http = new HttpServer(
-    { routes: dockerRoutes(world), upgrades: upgradeRoutes(server, sessions) },
+    { routes: [...dockerRoutes(world), ...watchRoutes(shared), ...pages], upgrades: upgradeRoutes(server, sessions) },
     shared.stopped,
   );
   const protocols = new Protocols({

@@ -1,0 +1,112 @@
+// Pages of builds: the list, one that is under way with its output as it comes, and one that has ended with its timeline,
+// the critical path and what came from the cache (the report of `tsbuild builds report`).
+
+import type { ServerResponse } from "node:http";
+import { StringDecoder } from "node:string_decoder";
+import { rememberedBuild, rememberedBuilds } from "../../../builder/builds.ts";
+import type { BuildRecord } from "../../../builder/builds.ts";
+import { asBuildError } from "../../../builder/core/errors.ts";
+import { StatusResponse } from "../../api/proto/control.ts";
+import { humanTook } from "../../cli/human.ts";
+import { buildPage } from "../../commands/build-report.ts";
+import { plainText } from "../../progress/terminal-text.ts";
+import { html } from "../../report/html.ts";
+import type { Html } from "../../report/html.ts";
+import type { Job, Jobs } from "../control/jobs.ts";
+import { HttpError, write } from "../http/answer.ts";
+import type { HttpRequest } from "../http/router.ts";
+import { beginPage, pageHead, sendMarkup, sendPage, tableOf } from "./page.ts";
+
+const MOST_LISTED = 200;
+const REFRESH_SECONDS = 5;
+
+/** The builds under way, then those that are remembered, the newest first. */
+export function listPage(root: string, jobs: Jobs, response: ServerResponse): void {
+  const running = jobs.builds().filter(({ outcome }) => outcome.completedMs === undefined);
+  const records = rememberedBuilds(root);
+  const rows = [...running.toReversed().map(runningRow), ...records.slice(0, MOST_LISTED).map(recordRow)];
+  const more =
+    records.length > MOST_LISTED ? html`<p class="legend">${records.length - MOST_LISTED} older ones</p>` : [];
+  const none = rows.length === 0 ? html`<p>Nothing was built yet.</p>` : [];
+  const body = html`${none}${rows.length === 0 ? [] : tableOf(["Build", "Status", "Started", "Took", "Cache"], rows)}${more}`;
+  sendPage(response, "Builds", body, running.length > 0 ? REFRESH_SECONDS : undefined);
+}
+
+function runningRow({ ref, outcome }: Job): readonly (string | Html)[] {
+  const states = [...outcome.steps.values()];
+  const ended = states.filter((state) => state !== "known").length;
+  return [
+    html`<a href="/ui/running/${encodeURIComponent(ref)}">${ref.slice(0, 12)}</a>`,
+    html`<span class="running">running, ${ended} of ${states.length} steps</span>`,
+    new Date(outcome.createdMs).toISOString(),
+    humanTook(Date.now() - outcome.createdMs),
+    `${states.filter((state) => state === "cached").length}`,
+  ];
+}
+
+function recordRow({
+  id,
+  what,
+  status,
+  startedMs,
+  endedMs,
+  timeline,
+  result,
+}: BuildRecord): readonly (string | Html)[] {
+  const cached = timeline.steps.filter((step) => step.cached === true).length;
+  const style = status === "completed" ? "completed" : "error-status";
+  const files = result?.digest === undefined ? [] : html` · <a href="/ui/builds/${id}/image">image</a>`;
+  return [
+    html`<a href="/ui/builds/${id}">${result?.names[0] ?? what}</a>${files}`,
+    html`<span class="${style}">${status}</span>`,
+    new Date(startedMs).toISOString(),
+    humanTook(endedMs - startedMs),
+    `${cached} of ${timeline.steps.length}`,
+  ];
+}
+
+/** A build that has ended. Throws `HttpError` 404. */
+export async function recordPage(root: string, id: string, response: ServerResponse): Promise<void> {
+  sendMarkup(response, await buildPage(root, recordOf(root, id)));
+}
+
+/** A build that is remembered, by its id. Throws `HttpError` 404. */
+export function recordOf(root: string, id: string): BuildRecord {
+  try {
+    return rememberedBuild(root, id);
+  } catch (error) {
+    throw new HttpError(404, asBuildError(error).message);
+  }
+}
+
+/** The output of a build under way, as it comes; the page ends with the build. */
+export async function livePage(jobs: Jobs, request: HttpRequest, response: ServerResponse): Promise<void> {
+  const ref = request.parameters["ref"] ?? "";
+  const job = jobs.builds().find((one) => one.ref === ref);
+  if (job === undefined) throw new HttpError(404, `there is no build "${ref}" any more`);
+  beginPage(response);
+  await write(response, `${pageHead(`Build ${ref}`).markup}<pre class="live">`);
+  const told = new Set<string>();
+  const decoders = new Map<string, StringDecoder>();
+  for await (const message of job.log.messages(request.signal)) {
+    const { vertexes, logs, warnings } = StatusResponse.decode(message);
+    const parts: Html[] = [];
+    for (const { digest, name, started, completed, cached, error } of vertexes) {
+      if (started === undefined) continue;
+      const state = error !== "" ? `failed: ${error}` : cached ? "cached" : completed === undefined ? "begins" : "done";
+      const line = `${name} ${state}`;
+      if (!told.has(`${digest} ${line}`)) parts.push(html`<b>${line}</b> `);
+      told.add(`${digest} ${line}`);
+    }
+    for (const { vertex, data } of logs) {
+      const decoder = decoders.get(vertex) ?? new StringDecoder("utf8");
+      decoders.set(vertex, decoder);
+      parts.push(html`${plainText(decoder.write(Buffer.from(data)))}`);
+    }
+    for (const { short } of warnings) parts.push(html`warning: ${Buffer.from(short).toString("utf8")} `);
+    if (parts.length > 0) await write(response, parts.map(({ markup }) => markup).join(""));
+  }
+  const { error } = job.outcome;
+  const end = error === undefined ? "The build has ended." : `The build has failed: ${error.message}`;
+  response.end(html`</pre><p>${end} <a href="/ui">Its page is in the list.</a></p></body></html>\n`.markup);
+}

@@ -1,0 +1,78 @@
+// What the daemon's pages have in common. They need no script and nothing from elsewhere, so nothing that a build prints can
+// do anything in them.
+
+import type { ServerResponse } from "node:http";
+import type { Html } from "../../report/html.ts";
+import { html, raw } from "../../report/html.ts";
+import { STYLE } from "../../report/style.ts";
+
+const OWN_STYLE = `
+nav { display: flex; gap: 1rem; margin-bottom: 1rem; flex-wrap: wrap; } table { width: 100%; } th { text-align: left; color: var(--soft);
+  font-weight: normal; padding-right: .8rem; } tr { border-top: 1px solid var(--line); } a { color: var(--ran); }
+.completed { color: var(--cached); } .error-status { color: var(--failed); } .running { color: var(--path); }
+input, button { font: inherit; padding: .4rem .6rem; max-width: 100%; } pre.live { max-height: none; }
+`;
+
+/** Pages come from here alone, send nothing but their own forms, and stand in no page of somebody else's. */
+const HEADERS = {
+  "Content-Type": "text/html; charset=utf-8",
+  "Content-Security-Policy":
+    "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+  "X-Content-Type-Options": "nosniff",
+  "Referrer-Policy": "no-referrer",
+  "Cache-Control": "no-store",
+};
+
+/** The beginning of a page, up to its content. `refreshSeconds`: it is asked for again after so long. */
+export function pageHead(title: string, refreshSeconds?: number): Html {
+  return html`<!doctype html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        ${refreshSeconds === undefined ? [] : html`<meta http-equiv="refresh" content="${refreshSeconds}" />`}
+        <title>${title} – tsbuild</title>
+        <style>
+          ${raw(STYLE)}${raw(OWN_STYLE)}
+        </style>
+      </head>
+      <body>
+        <nav><a href="/ui">Builds</a><a href="/ui/disk">Disk</a><a href="/metrics">Metrics</a></nav>
+        <h1>${title}</h1>
+      </body>
+    </html>`;
+}
+
+const END = raw("</body></html>\n");
+
+/** Answers with a whole page. */
+export function sendPage(response: ServerResponse, title: string, body: Html, refreshSeconds?: number): void {
+  sendMarkup(response, `${pageHead(title, refreshSeconds).markup}${body.markup}${END.markup}`);
+}
+
+/** Answers with a page that somebody else made. */
+export function sendMarkup(response: ServerResponse, markup: string): void {
+  const bytes = Buffer.from(markup);
+  response.writeHead(200, { ...HEADERS, "Content-Length": bytes.length });
+  response.end(bytes);
+}
+
+/** Begins a page that comes as it is made. */
+export function beginPage(response: ServerResponse): void {
+  response.writeHead(200, HEADERS);
+}
+
+/** A table with its heading; a cell is text or markup. */
+export function tableOf(heads: readonly string[], rows: readonly (readonly (string | Html)[])[]): Html {
+  return html`<table>
+    <tr>
+      ${heads.map((head) => html`<th>${head}</th>`)}
+    </tr>
+    ${rows.map(
+      (row) =>
+        html`<tr>
+          ${row.map((cell) => html`<td>${cell}</td>`)}
+        </tr>`,
+    )}
+  </table>`;
+}
