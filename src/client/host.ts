@@ -46,13 +46,10 @@ export function readHost(args: Arguments, environment: Environment): Host | unde
 }
 
 function tlsOptions(args: Arguments, environment: Environment, host: string): TlsOptions | undefined {
-  const said = (flag: string, variable: string): string => textOf(args, flag) ?? environment[variable] ?? "";
-  const [ca, cert, key] = [
-    said("tls-ca", "TSBUILD_TLS_CA"),
-    said("tls-cert", "TSBUILD_TLS_CERT"),
-    said("tls-key", "TSBUILD_TLS_KEY"),
-  ];
-  const servername = said("tls-server-name", "TSBUILD_TLS_SERVER_NAME");
+  const ca = textOf(args, "tls-ca") ?? environment["TSBUILD_TLS_CA"] ?? "";
+  const cert = textOf(args, "tls-cert") ?? environment["TSBUILD_TLS_CERT"] ?? "";
+  const key = textOf(args, "tls-key") ?? environment["TSBUILD_TLS_KEY"] ?? "";
+  const servername = textOf(args, "tls-server-name") ?? environment["TSBUILD_TLS_SERVER_NAME"] ?? "";
   if (ca === "" && cert === "" && key === "" && servername === "") return undefined;
   if ((cert === "") !== (key === "")) throw new BuildError("USAGE", "--tls-cert and --tls-key belong together");
   return {

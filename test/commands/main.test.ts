@@ -55,7 +55,7 @@ const usage: readonly [readonly string[], RegExp][] = [
   [["--progress", "fancy", "."], /invalid progress mode "fancy"/],
   [["-q", "--progress=plain", "."], /progress=plain and quiet cannot be used together/],
   [["--iidfile", "x", "-o", "out", "."], /--iidfile needs an output that is an image/],
-  [["warmer"], /"warmer" is not supported yet/],
+  [["buildctl"], /"buildctl" is not supported yet/],
   [["run"], /requires at least 1 argument/],
   [["inspect"], /"tsbuild inspect" requires at least 1 argument/],
   [["ls", "a", "b"], /"tsbuild ls" requires exactly 1 argument .*not 2/],
