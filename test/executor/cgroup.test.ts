@@ -1,12 +1,13 @@
 // Steps below a cgroup of the caller's.
 
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readdirSync, rmdirSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, suite, test } from "node:test";
 import { BuildError } from "../../builder/core/errors.ts";
 import { chooseExecutor, probeDrivers } from "../../builder/executor/choose.ts";
 import { readHostFacts } from "../../builder/executor/host-facts.ts";
+import { setMemoryLimit } from "../../builder/executor/memory-limit.ts";
 import { Bench } from "./step-fixture.ts";
 
 const parent = `tsbuild-test-${process.pid}`;
@@ -45,17 +46,10 @@ suite("a step below --cgroup-parent", { skip: why ?? false }, () => {
 /** Makes the cgroup with a limit of 24 MiB; why it could not. */
 function makeLimited(): string | undefined {
   try {
-    mkdirSync(directory);
-  } catch (error) {
-    return `no cgroup can be made here: ${String(error)}`;
-  }
-  try {
-    if (isVersion2) writeFileSync(join(directory, "cgroup.subtree_control"), "+memory");
-    writeFileSync(join(directory, isVersion2 ? "memory.max" : "memory.limit_in_bytes"), String(24 << 20));
+    setMemoryLimit(parent, 24 << 20);
     if (isVersion2) writeFileSync(join(directory, "memory.swap.max"), "0");
     return undefined;
   } catch (error) {
-    rmdirSync(directory);
-    return `no limit can be set here: ${String(error)}`;
+    return `no cgroup can be made here: ${String(error)}`;
   }
 }
