@@ -1,4 +1,4 @@
-// Every file of fixtures/script is a test (a third of them where not everything is tried): its first comment says what
+// Every file of fixtures/script is a test (two thirds of them as root where all is tried, else a third): its first comment says what
 // must hold, then come whole command lines and the files they work on. test/support/script.ts says which commands there
 // are.
 
@@ -9,7 +9,7 @@ import path from "node:path";
 import { after, before, suite, test } from "node:test";
 
 import { type Base, buildBase, whyNoBusybox } from "./support/busybox.ts";
-import { isPlayed } from "./support/sample.ts";
+import { isPlayedInTurn } from "./support/sample.ts";
 import { runScript, SkipScript } from "./support/script.ts";
 import { parseTxtar } from "./support/txtar.ts";
 import { splitWords } from "./support/words.ts";
@@ -26,7 +26,7 @@ suite("command lines", { skip: whyNoBusybox() ?? false }, () => {
   after(() => fs.rmSync(folder, { recursive: true, force: true }));
 
   for (const [number, file] of fs.globSync("*.txtar", { cwd: SCRIPTS }).toSorted().entries()) {
-    if (!isPlayed(number)) continue;
+    if (!isPlayedInTurn(number)) continue;
     const { comment, files } = parseTxtar(fs.readFileSync(path.join(SCRIPTS, file), "utf8"));
     test(`${file}: ${/^# (.*)/.exec(comment)?.[1] ?? "has no first comment"}`, async (t) => {
       assert.ok(base);

@@ -66,7 +66,8 @@ suite("a cache that BuildKit exported", () => {
     assert.equal(own.length, 20);
     const ran = own.filter(([, end]) => end !== "CACHED");
     assert.deepEqual(ran, []);
-    assert.deepEqual(bucket.asked, ["GET manifests/buildkit"]);
+    // An ordinary user's build begins anew in a user namespace, and then asks again.
+    assert.deepEqual(new Set(bucket.asked), new Set(["GET manifests/buildkit"]));
   });
 
   test("what reads a changed file is not known, and what does not is", async () => {

@@ -68,9 +68,11 @@ export async function startFaultProxy(upstream: string): Promise<FaultProxy> {
     cutAll: () => server.closeAllConnections(),
     async [Symbol.asyncDispose]() {
       agent.destroy();
-      server.closeAllConnections();
+      // In this order: a connection that comes between would be waited for until it is idle for a minute.
+      const closed = once(server, "close");
       server.close();
-      await once(server, "close");
+      server.closeAllConnections();
+      await closed;
     },
   };
   server.on("request", (request, response) => {

@@ -17,9 +17,9 @@ export async function listenOnLoopback(server: Server, port = 0): Promise<Loopba
   return {
     url: `http://127.0.0.1:${address.port}`,
     async [Symbol.asyncDispose]() {
-      server.closeAllConnections();
       const { promise: closed, resolve: end } = Promise.withResolvers<void>();
       server.close(() => end());
+      server.closeAllConnections();
       await closed;
     },
   };

@@ -54,9 +54,10 @@ export async function startMemoryRegistry(options: MemoryOptions = {}): Promise<
     blobs,
     manifests,
     async [Symbol.asyncDispose]() {
-      server.closeAllConnections();
+      const closed = once(server, "close");
       server.close();
-      await once(server, "close");
+      server.closeAllConnections();
+      await closed;
     },
   };
 }
