@@ -19,6 +19,7 @@ import { missing } from "../peers/demo-image.ts";
 import { noRegistry, startRegistry } from "../transport/registry-server.ts";
 import { ConfigHome, isError } from "./config-home.ts";
 import { clientOf, digestOf, pushSample } from "./sample-registry.ts";
+import { endServer } from "../support/loopback.ts";
 
 const TSBUILD = join(import.meta.dirname, "../../bin/tsbuild.js");
 const CONF = "home/.config/containers/registries.conf";
@@ -197,9 +198,7 @@ async function listen(
     host: `127.0.0.1:${(server.address() as AddressInfo).port}`,
     asked,
     async [Symbol.asyncDispose]() {
-      server.closeAllConnections();
-      server.close();
-      await once(server, "close");
+      await endServer(server);
     },
   };
 }

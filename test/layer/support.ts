@@ -1,12 +1,25 @@
 // What the tests of this room share: temporary folders, tars built member by member, a pool.
 
 import assert from "node:assert/strict";
-import { lstatSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import {
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { BuildError } from "../../builder/core/errors.ts";
 import { joinBytes, fsPath } from "../../builder/core/byte-path.ts";
+import { setMtimeNs } from "../../builder/core/syscall.ts";
 import { ArchiveReader } from "../../builder/layer/archive-reader.ts";
 import type { Entry, SourcedEntry } from "../../builder/layer/entry.ts";
 import { NoStore } from "../../builder/layer/member-store.ts";
@@ -141,4 +154,18 @@ export async function refuses(promise: Promise<unknown>, text: RegExp): Promise<
     assert.match(error.message, text);
     return true;
   });
+}
+
+/** A small tree with every kind of thing. */
+export function sampleTree(directory: string): void {
+  mkdirSync(join(directory, "d/e"), { recursive: true });
+  writeFileSync(join(directory, "d/file"), "hello", { mode: 0o640 });
+  writeFileSync(join(directory, "d/e/big"), Buffer.alloc(3_500_000, "0123456789abcdef\n"));
+  writeFileSync(join(directory, "empty"), "");
+  writeFileSync(join(directory, "old"), "1969");
+  setMtimeNs(join(directory, "old"), -86_400_000_000_001n);
+  symlinkSync("d/file", join(directory, "link"));
+  linkSync(join(directory, "d/file"), join(directory, "z-hard"));
+  execFileSync("mkfifo", [join(directory, "pipe")]);
+  for (let i = 0; i < 300; i++) writeFileSync(join(directory, `d/f${i}`), `${i} `.repeat(i * 10));
 }

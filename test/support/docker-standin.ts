@@ -5,6 +5,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { endServer } from "./loopback.ts";
 
 export interface StandinOptions {
   /** The containerd image store, which keeps manifests. */
@@ -70,9 +71,7 @@ export async function startDockerStandin({
     archives,
     ids,
     async [Symbol.asyncDispose]() {
-      server.closeAllConnections();
-      server.close();
-      await once(server, "close");
+      await endServer(server);
       rmSync(folder, { recursive: true, force: true });
     },
   };

@@ -5,6 +5,7 @@ import { once } from "node:events";
 import * as http from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { endServer } from "./loopback.ts";
 
 /** What happens to one exchange. `meanwhile` is done, and waited for, at the moment of a cut: a process may be killed there. */
 export type Fault =
@@ -68,11 +69,7 @@ export async function startFaultProxy(upstream: string): Promise<FaultProxy> {
     cutAll: () => server.closeAllConnections(),
     async [Symbol.asyncDispose]() {
       agent.destroy();
-      // In this order: a connection that comes between would be waited for until it is idle for a minute.
-      const closed = once(server, "close");
-      server.close();
-      server.closeAllConnections();
-      await closed;
+      await endServer(server);
     },
   };
   server.on("request", (request, response) => {

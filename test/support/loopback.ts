@@ -17,10 +17,15 @@ export async function listenOnLoopback(server: Server, port = 0): Promise<Loopba
   return {
     url: `http://127.0.0.1:${address.port}`,
     async [Symbol.asyncDispose]() {
-      const { promise: closed, resolve: end } = Promise.withResolvers<void>();
-      server.close(() => end());
-      server.closeAllConnections();
-      await closed;
+      await endServer(server);
     },
   };
+}
+
+/** Ends a server and its connections. In this order: one that came between would be waited for until it is idle. */
+export async function endServer(server: Server): Promise<void> {
+  const { promise: closed, resolve } = Promise.withResolvers<void>();
+  server.close(() => resolve());
+  server.closeAllConnections();
+  await closed;
 }

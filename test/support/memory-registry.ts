@@ -6,6 +6,7 @@ import { createHash, randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { endServer } from "./loopback.ts";
 
 export interface MemoryOptions {
   readonly hasReferrers?: boolean;
@@ -54,10 +55,7 @@ export async function startMemoryRegistry(options: MemoryOptions = {}): Promise<
     blobs,
     manifests,
     async [Symbol.asyncDispose]() {
-      const closed = once(server, "close");
-      server.close();
-      server.closeAllConnections();
-      await closed;
+      await endServer(server);
     },
   };
 }

@@ -8,6 +8,7 @@ import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 
 import type { Certificate } from "./certificates.ts";
+import { endServer } from "./loopback.ts";
 
 export interface TokenServerOptions {
   readonly signer: Certificate;
@@ -50,9 +51,7 @@ export async function startTokenServer(options: TokenServerOptions): Promise<Tok
     issuer: ISSUER,
     asked,
     async [Symbol.asyncDispose]() {
-      server.closeAllConnections();
-      server.close();
-      await once(server, "close");
+      await endServer(server);
     },
   };
 }

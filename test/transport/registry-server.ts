@@ -11,6 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Certificate } from "../support/certificates.ts";
+import { endServer } from "../support/loopback.ts";
 
 /** Why there is no real registry here; false when there is one. */
 export const noRegistry: string | false =
@@ -114,9 +115,7 @@ export async function startLiar(
   return {
     host,
     async [Symbol.asyncDispose]() {
-      server.closeAllConnections();
-      server.close();
-      await once(server, "close");
+      await endServer(server);
     },
   };
 }
