@@ -3,10 +3,11 @@
 // container), so the kernel is asked by what it does with a tiny program.
 
 import { spawnSync } from "node:child_process";
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { isErrno } from "../core/errors.ts";
 import { elfProgram, machineNames } from "./elf.ts";
+import { readText } from "./read-text.ts";
 
 /** Where the kernel shows its table of formats. */
 const BINFMT_DIRECTORY = "/proc/sys/fs/binfmt_misc";
@@ -79,13 +80,5 @@ function namesIn(directory: string): readonly string[] {
     return readdirSync(directory).filter((name) => name !== "register" && name !== "status");
   } catch {
     return [];
-  }
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return "";
   }
 }

@@ -1,6 +1,7 @@
 // What the process finds around it, read once: its user namespace and the machine's cgroups.
 
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
+import { readText } from "./read-text.ts";
 
 export interface HostFacts {
   /** Whether this is another user namespace than the machine's first one. */
@@ -52,12 +53,4 @@ function insideRanges(map: string): IdRange[] {
     .map((line) => line.trim().split(/\s+/).map(Number))
     .filter((numbers) => numbers.length === 3)
     .map(([first = 0, , count = 0]) => ({ first, count }));
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return "";
-  }
 }

@@ -1,6 +1,6 @@
 // /etc/subuid and /etc/subgid: which further ids a user may have in a namespace of his own (subuid(5)).
 
-import { readFileSync } from "node:fs";
+import { readText } from "./read-text.ts";
 
 export interface SubordinateRange {
   readonly first: number;
@@ -56,12 +56,4 @@ function entries(text: string): { owner: string; first: number; count: number }[
     if (match === null || Number(match[3]) === 0) return [];
     return [{ owner: match[1] ?? "", first: Number(match[2]), count: Number(match[3]) }];
   });
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return "";
-  }
 }

@@ -2,7 +2,7 @@
 // re-executes itself once; the engine inside then sees itself as root and needs no second way of doing things.
 
 import { spawn } from "node:child_process";
-import { readFileSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { constants, userInfo } from "node:os";
 import { delimiter } from "node:path";
 import { BuildError } from "../core/errors.ts";
@@ -13,6 +13,7 @@ import { findProgram } from "./find-program.ts";
 import { NAMESPACE_VARIABLE, NOTES_VARIABLE } from "./rights.ts";
 import type { IdMapping } from "./subordinate-ids.ts";
 import { formatMappings, freeRange, mappingsFor, readSubordinateIds } from "./subordinate-ids.ts";
+import { readText } from "./read-text.ts";
 
 /** How RUN steps get the rights they need. */
 export type NamespacePlan =
@@ -277,12 +278,4 @@ function ownUid(): number {
 
 function ownGid(): number {
   return process.getgid?.() ?? 0;
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return "";
-  }
 }

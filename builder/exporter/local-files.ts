@@ -8,6 +8,7 @@ import { BuildError, isErrno } from "../core/errors.ts";
 import { mknod, S_IF, setMtimeNs } from "../core/syscall.ts";
 import type { ContentSource, Entry, SourcedEntry } from "../layer/entry.ts";
 import { removeTree } from "../layer/remove-tree.ts";
+import { writeAll } from "../core/write-all.ts";
 
 /** How entries become files. */
 export interface LocalLook {
@@ -111,11 +112,6 @@ function copyFile(source: Extract<ContentSource, { kind: "path" }>, to: number, 
   } finally {
     fs.closeSync(from);
   }
-}
-
-function writeAll(fd: number, bytes: Uint8Array): number {
-  for (let offset = 0; offset < bytes.length;) offset += fs.writeSync(fd, bytes, offset);
-  return bytes.length;
 }
 
 function timeOf(entry: Entry, { maxMtimeNs }: LocalLook): bigint {

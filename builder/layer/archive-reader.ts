@@ -2,7 +2,7 @@
 // tree (layer-tree.ts) and handed to a store. What a hostile archive may try ends here:
 // names are cleaned, "..", markers and links are resolved in the tree, sizes are limited.
 
-import { ftruncateSync, writeSync } from "node:fs";
+import { ftruncateSync } from "node:fs";
 import type { BytePath } from "../core/byte-path.ts";
 import { baseOf, parentOf } from "../core/byte-path.ts";
 import { Digester } from "../core/digest.ts";
@@ -19,6 +19,7 @@ import type { TarSink } from "./tar-reader.ts";
 import { tooLarge } from "./unpack-limits.ts";
 import type { NameMeaning } from "./whiteout.ts";
 import { meaningOf } from "./whiteout.ts";
+import { writeAll } from "../core/write-all.ts";
 
 export interface ArchiveRules {
   /** "layer": ".wh." names are deletions. "archive": they are names like any other. */
@@ -220,10 +221,6 @@ class OpenFile {
 }
 
 const ZEROS = Buffer.alloc(1 << 20);
-
-function writeAll(fd: number, bytes: Buffer, offset: number): void {
-  for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at, bytes.length - at, offset + at);
-}
 
 /** A member's name as a clean relative path. Throws `ARCHIVE_INVALID` for names that lead above the root. */
 function cleanName(name: BytePath): BytePath {

@@ -1,6 +1,6 @@
 // Writing entries as a directory in overlay form (overlay-tree.ts says what that is).
 
-import { lstatSync, writeSync } from "node:fs";
+import { lstatSync } from "node:fs";
 import type { BigIntStats } from "node:fs";
 import type { BytePath } from "../core/byte-path.ts";
 import { fsPath, parentOf } from "../core/byte-path.ts";
@@ -16,6 +16,7 @@ import { sortEntries } from "./order.ts";
 import { IMPLIED_DIRECTORY, isOverlayXattr, OverlayTree } from "./overlay-tree.ts";
 import type { Attributes } from "./overlay-tree.ts";
 import { invalidArchive } from "./tar-format.ts";
+import { writeAll } from "../core/write-all.ts";
 
 /** Does `LayerJobs.write`. `check` throws when the job is to stop. */
 export function write(request: WriteRequest, check: () => void): Entry[] {
@@ -206,10 +207,6 @@ class Twin {
     if (twin === undefined || digest === undefined || twin.digest !== digest || twin.size !== size) return undefined;
     return { kind: "path", path: `${this.#directory}/${path}` };
   }
-}
-
-function writeAll(fd: number, bytes: Uint8Array): void {
-  for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);
 }
 
 function isAlike(entry: Entry, stat: BigIntStats): boolean {

@@ -1,7 +1,6 @@
 // Makes the directory of a cache mount from its list and its chunks, in a worker. Chunks that repeat are taken from what
 // is written already, those that a directory here has from there; only the rest comes from elsewhere.
 
-import { writeSync } from "node:fs";
 import { zstdDecompressSync } from "node:zlib";
 import type { BytePath } from "../../core/byte-path.ts";
 import type { Digest } from "../../core/digest.ts";
@@ -11,6 +10,7 @@ import { OverlayTree } from "../../layer/overlay-tree.ts";
 import { ContentStream } from "./content.ts";
 import type { Chunk, ChunkBlob, MountListing } from "./listing.ts";
 import { readMount } from "./read-mount.ts";
+import { writeAll } from "../../core/write-all.ts";
 
 /** Where the bytes of a chunk are. */
 interface Place {
@@ -106,8 +106,4 @@ function unpacked(packed: Uint8Array, { digest, size, blob }: Chunk): Uint8Array
       cause: error,
     });
   }
-}
-
-function writeAll(fd: number, bytes: Uint8Array): void {
-  for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done);
 }
