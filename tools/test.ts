@@ -5,6 +5,8 @@
 // TESTS says how much: nothing leaves the long files out and plays a third of long tables, "long" takes those files as well,
 // "whole" is everything (.ci/run as root; an ordinary user runs what is run without it).
 //
+// A run that reports nothing for TEST_SILENCE_S seconds (600) hangs: its processes are named and killed, and it goes on.
+//
 // TEST_SUMMARY=file also writes {passed, failed, skipped} there, for whoever adds several runs up.
 
 import { globSync, readFileSync, writeFileSync } from "node:fs";
@@ -15,11 +17,13 @@ import process from "node:process";
 import { pipeline } from "node:stream/promises";
 
 import { findUnexpectedSkips, parseSkipList, type Skip } from "./test-skips.ts";
+import { Watchdog } from "./test-watchdog.ts";
 
 const ROOT = path.join(import.meta.dirname, "..");
 const FILES_AT_ONCE = 2;
 const SLOWEST = 15;
 const TEST_TIMEOUT_MS = 10 * 60 * 1000;
+const SILENCE_MS = Number(process.env["TEST_SILENCE_S"] ?? 600) * 1000;
 
 type Summary = EventData.TestSummary;
 
@@ -41,11 +45,17 @@ if (files.length === 0) {
 
 const skips: Skip[] = [];
 let total: Summary | undefined;
+let hung = 0;
 
 // All of them, and the programs they start, share what they compile.
 process.env["NODE_COMPILE_CACHE"] ??= path.join(ROOT, "dist/.test-cache");
 if (leftOut.length > 0) console.log(`left out: ${leftOut.length} long files, see TESTS in tools/test.ts`);
 console.log(`${files.length} test files on Node ${process.version} (${process.execPath})`);
+using watchdog = new Watchdog(SILENCE_MS, (killed) => {
+  hung += killed.length;
+  console.log(`✖ nothing was reported for ${SILENCE_MS / 1000} s; killed, so that the run goes on:`);
+  for (const { pid, command } of killed) console.log(`  ${pid}: ${command}`);
+});
 const events = run({ files, concurrency: FILES_AT_ONCE, timeout: TEST_TIMEOUT_MS, cwd: ROOT });
 events.on("test:pass", (data) => {
   if (data.skip !== undefined && data.skip !== false) {
@@ -72,11 +82,14 @@ if (nothingRan) console.log("✖ no test ran");
 writeCounts(total);
 printSlowest();
 printSummary(total);
-process.exitCode = total.success && unexpected === 0 && !nothingRan ? 0 : 1;
+process.exitCode = total.success && unexpected === 0 && hung === 0 && !nothingRan ? 0 : 1;
 
 /** Standard output stays open: the summary follows. */
 async function writeToTerminal(text: AsyncIterable<string | Buffer>): Promise<void> {
-  for await (const piece of text) process.stdout.write(piece);
+  for await (const piece of text) {
+    watchdog.heard();
+    process.stdout.write(piece);
+  }
 }
 
 /** Prints every skip; returns how many the list does not allow, when it counts. */

@@ -13,17 +13,26 @@ export function tryLock(path: string): KernelLock | undefined {
 
 /** The same, waiting for another holder; throws when `patienceMs` are over. Blocks the event loop. */
 export function waitForLock(path: string, patienceMs: number): KernelLock {
-  const held = lock(path, patienceMs);
-  if (held === undefined) throw new Error(`another process has held the lock on "${path}" for ${patienceMs} ms`);
-  return held;
+  const taken = lock(path, patienceMs);
+  if (taken === undefined) throw new Error(`another process has held the lock on "${path}" for ${patienceMs} ms`);
+  return taken;
 }
+
+/** Those of this process: a lock whose holder keeps nothing of it would end with the next garbage collection. */
+const held = new Set<DatabaseSync>();
 
 function lock(path: string, patienceMs: number): KernelLock | undefined {
   const database = new DatabaseSync(path, { timeout: patienceMs });
   try {
     // Nothing is ever written there, so no journal is needed either.
     database.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");
-    return { [Symbol.dispose]: () => database.close() };
+    held.add(database);
+    return {
+      [Symbol.dispose]: () => {
+        held.delete(database);
+        database.close();
+      },
+    };
   } catch (error) {
     database.close();
     if (error instanceof Error && "errcode" in error && error.errcode === SQLITE_BUSY) return undefined;

@@ -70,10 +70,14 @@ suite("the ledger of a store", () => {
   test("a process that is killed holds nothing, and has reserved nothing", async () => {
     const child = await holder(root, "layer/a", 1000);
     const ledger = open();
-    assert.equal(ledger.reservedBytes(), 1000);
-    assert.equal(ledger.removeUnlessHeld(["layer/a"], ledger.floor(), NEVER), false);
-    child.kill("SIGKILL");
-    await new Promise((resolve) => child.once("close", resolve));
+    const ended = new Promise((resolve) => child.once("close", resolve));
+    try {
+      assert.equal(ledger.reservedBytes(), 1000);
+      assert.equal(ledger.removeUnlessHeld(["layer/a"], ledger.floor(), NEVER), false);
+    } finally {
+      child.kill("SIGKILL");
+    }
+    await ended;
     assert.deepEqual(ledger.takeLease(), { someoneDied: true });
     assert.equal(ledger.reservedBytes(), 0);
     assert.ok(ledger.removeUnlessHeld(["layer/a"], ledger.floor(), () => undefined));
@@ -159,7 +163,7 @@ suite("the ledger of a store", () => {
   });
 });
 
-/** Another process with a lease, which holds an item and has reserved some bytes. */
+/** Another process with a lease, which holds an item and has reserved some bytes; its garbage has been collected. */
 async function holder(root: string, item: string, bytes: number): Promise<ChildProcess> {
   const here = (file: string): string => JSON.stringify(new URL(`../../builder/cache/${file}`, import.meta.url).href);
   const program = `
@@ -170,9 +174,12 @@ async function holder(root: string, item: string, bytes: number): Promise<ChildP
     ledger.takeLease();
     ledger.hold(${JSON.stringify(item)});
     ledger.tryReserve(${bytes}, 1e9);
-    process.stdout.write("held");
+    setTimeout(() => {
+      gc();
+      setTimeout(() => process.stdout.write("held"), 10);
+    }, 10);
     setInterval(() => {}, 1000);`;
-  const child = spawn(process.execPath, ["--input-type=module-typescript", "-e", program], {
+  const child = spawn(process.execPath, ["--expose-gc", "--input-type=module-typescript", "-e", program], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   await new Promise<void>((resolve, reject) => {
