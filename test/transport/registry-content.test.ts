@@ -40,7 +40,9 @@ async function attach(host: string, text: string, artifactType: string): Promise
   const content = { schemaVersion: 2, mediaType: MEDIA.ociManifest, artifactType, config, layers: [layer], subject, annotations }; // prettier-ignore
   const bytes = Buffer.from(JSON.stringify(content));
   const descriptor = { mediaType: MEDIA.ociManifest, digest: digestOf(bytes), size: bytes.length };
-  await using sink = await openRegistrySink(`${host}/app`, optionsFor());
+  // A real registry needs its moment to write.
+  const retry = { retries: 4, firstDelayMs: 400, longestDelayMs: 5000, random: Math.random };
+  await using sink = await openRegistrySink(`${host}/app`, { ...optionsFor(), retry });
   for (const blob of [layer, config]) await sink.putBlob(blob, () => store.open(blob.digest, signal), signal);
   await sink.putDocument(descriptor, bytes, [], signal);
   return { ...descriptor, annotations, artifactType };

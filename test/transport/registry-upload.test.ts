@@ -155,6 +155,23 @@ suite("an upload to a registry that remembers what came", () => {
     assert.ok(!registry.manifests.has("other"), "no manifest without its blobs");
   });
 
+  test("whose registry does not see for a moment what it was given is named once it does", async () => {
+    const unknown = { kind: "answer", status: 400, body: '{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN","message":"blob unknown"}]}' } as const; // prettier-ignore
+    const isManifest = ({ method, url }: Exchange): boolean => method === "PUT" && url.includes("/manifests/");
+    let blind = 2;
+    proxy.decide = (exchange) => (isManifest(exchange) && blind-- > 0 ? unknown : undefined);
+    await push(store, image, `${proxy.host}/app:1`, optionsFor());
+    isWhole();
+    assert.equal(sentBytes(), allBytes());
+    proxy.exchanges.length = 0;
+    proxy.decide = (exchange) => (isManifest(exchange) ? unknown : undefined);
+    await assert.rejects(
+      push(store, image, `${proxy.host}/app:2`, optionsFor()),
+      isError("REGISTRY", /manifest "2" \(sha256:.* HTTP 400: MANIFEST_BLOB_UNKNOWN: blob unknown/),
+    );
+    assert.equal(proxy.exchanges.filter(isManifest).length, 4, "one that it never sees is no endless wait");
+  });
+
   test("is spared where another repository of the registry has the blob", async () => {
     await push(store, image, `${proxy.host}/team/base:1`, optionsFor());
     proxy.exchanges.length = 0;

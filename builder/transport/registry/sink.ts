@@ -1,19 +1,25 @@
 // A registry as a sink: a repository that takes blobs, manifests and tags. Mirrors are for reading: it is the registry
 // itself that takes them.
 
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Descriptor } from "../../core/descriptor.ts";
 import { BuildError } from "../../core/errors.ts";
 import { parseReference } from "../../core/reference.ts";
 import type { ImageSink } from "../source.ts";
 import type { RegistryClient, RegistryOptions } from "./client.ts";
 import { manifestPath } from "./client.ts";
+import { RefusalError } from "./failure.ts";
+import type { HttpResponse } from "./http.ts";
 import { subjectOf } from "./referrers-index.ts";
 import { addReferrer } from "./referrers.ts";
 import { Repository } from "./repository.ts";
+import { pauseMs } from "./retry.ts";
 import { oneChunk } from "./token.ts";
 import { BlobUploader } from "./upload.ts";
 
 const ACCESS = "pull,push";
+/** How often a registry may look again for a blob that it was given. */
+const MOST_LOOKS = 3;
 
 /** How blobs are sent. */
 export interface SinkOptions extends RegistryOptions {
@@ -64,17 +70,10 @@ async function putDocument(
   tags: readonly string[],
   signal: AbortSignal,
 ): Promise<void> {
-  const headers = { "content-type": descriptor.mediaType, "content-length": String(bytes.length) };
   let knowsSubjects = false;
   for (const name of tags.length === 0 ? [descriptor.digest] : tags) {
     const what = `manifest ${name === descriptor.digest ? name : `"${name}" (${descriptor.digest})`}`;
-    const response = await client.send("PUT", manifestPath(name), ACCESS, signal, {
-      headers,
-      body: () => oneChunk(bytes),
-    });
-    if (response.status !== 201 && response.status !== 200 && response.status !== 202)
-      throw await client.failure(response, what);
-    response.body.resume();
+    const response = await sendDocument(client, name, what, descriptor, bytes, signal);
     const stored = response.headers["docker-content-digest"];
     if (typeof stored === "string" && stored !== descriptor.digest) {
       throw new BuildError("REGISTRY", `${client.describe(what)}: the registry keeps it as ${stored}`, {
@@ -85,4 +84,32 @@ async function putDocument(
   }
   const subject = subjectOf(bytes);
   if (subject !== undefined && !knowsSubjects) await addReferrer(client, subject, descriptor, bytes, signal);
+}
+
+// A registry may not see for a moment what it has: docker-registry writes anew, in place, the file that says that a
+// repository has a blob, each time that somebody sends this blob there. Whoever puts a manifest meanwhile hears that the
+// blob is unknown.
+async function sendDocument(
+  client: RegistryClient,
+  name: string,
+  what: string,
+  { mediaType }: Descriptor,
+  bytes: Uint8Array,
+  signal: AbortSignal,
+): Promise<HttpResponse> {
+  const headers = { "content-type": mediaType, "content-length": String(bytes.length) };
+  for (let attempt = 0; ; attempt++) {
+    const response = await client.send("PUT", manifestPath(name), ACCESS, signal, {
+      headers,
+      body: () => oneChunk(bytes),
+    });
+    if (response.status === 201 || response.status === 200 || response.status === 202) {
+      response.body.resume();
+      return response;
+    }
+    const failure = await client.failure(response, what);
+    const missesBlob = failure instanceof RefusalError && failure.codes.includes("MANIFEST_BLOB_UNKNOWN");
+    if (!missesBlob || attempt >= Math.min(client.retry.retries, MOST_LOOKS)) throw failure;
+    await sleep(pauseMs(client.retry, attempt, undefined), undefined, { signal }).catch(() => undefined);
+  }
 }
