@@ -12,10 +12,13 @@ import type { ObservedBuild } from "../watch/observer.ts";
 import { Gateway } from "./gateway.ts";
 import { StatusLog } from "./status-log.ts";
 
-/** How long a call waits for its build, in ms. */
-const PATIENCE_MS = 3000;
+/** How long a call waits for its build, in ms (BuildKit's solver/jobs.go, `Get`). */
+const PATIENCE_MS = 6000;
 /** Ended builds whose log can still be read. */
 const MOST_ENDED = 32;
+/** How long the log of what is not kept can be read, in ms: a slow client first asks when all is over (`Discard` there). */
+const LINGER_MS = 10_000;
+const MOST_LINGERING = 256;
 
 /** What came of a build until now; filled in while it goes on. */
 export interface JobOutcome {
@@ -52,6 +55,7 @@ export class Jobs {
   readonly #directory: string;
   readonly #running = new Map<string, Job>();
   readonly #ended = new Map<string, Job>();
+  readonly #lingering = new Map<string, Job>();
   readonly #waiting = new Map<string, Set<() => void>>();
 
   readonly #patienceMs: number;
@@ -70,7 +74,7 @@ export class Jobs {
   /** Begins a build. Throws `RpcError` when one of that name is under way or has been. */
   begin(ref: string, client: string, session: Promise<ClientSession | undefined>, signal: AbortSignal): Job {
     if (ref === "") throw new RpcError(CODE.invalidArgument, "the build has no ref");
-    if (this.#running.has(ref) || this.#ended.has(ref)) throw new RpcError(CODE.alreadyExists, `job ID ${ref} exists`);
+    if (this.#running.has(ref) || this.#over(ref) !== undefined) throw new RpcError(CODE.alreadyExists, `job ID ${ref} exists`);
     const log = new StatusLog(join(this.#directory, `status-${randomUUID()}`));
     const outcome: JobOutcome = {
       attrs: new Map(),
@@ -94,7 +98,7 @@ export class Jobs {
     job.outcome.completedMs = Date.now();
     this.#running.delete(job.ref);
     if (!isKept) {
-      job.log.forget();
+      this.#linger(job);
       return;
     }
     this.#ended.set(job.ref, job);
@@ -107,7 +111,7 @@ export class Jobs {
 
   /** A build by its name, waited for; `isRunning` leaves out those that have ended. Throws `RpcError` when there is none. */
   async find(ref: string, isRunning: boolean, signal: AbortSignal): Promise<Job> {
-    const find = (): Job | undefined => this.#running.get(ref) ?? (isRunning ? undefined : this.#ended.get(ref));
+    const find = (): Job | undefined => this.#running.get(ref) ?? (isRunning ? undefined : this.#over(ref));
     const found = find();
     if (found !== undefined) return found;
     const waiting = this.#waiting.get(ref) ?? new Set();
@@ -142,5 +146,23 @@ export class Jobs {
   forgetAll(): void {
     for (const { log } of this.#ended.values()) log.forget();
     this.#ended.clear();
+    for (const job of this.#lingering.values()) this.#letGo(job);
+  }
+
+  #over(ref: string): Job | undefined {
+    return this.#ended.get(ref) ?? this.#lingering.get(ref);
+  }
+
+  #linger(job: Job): void {
+    this.#lingering.set(job.ref, job);
+    setTimeout(() => this.#letGo(job), LINGER_MS).unref();
+    const [oldest] = this.#lingering.values();
+    if (this.#lingering.size > MOST_LINGERING && oldest !== undefined) this.#letGo(oldest);
+  }
+
+  #letGo(job: Job): void {
+    if (this.#lingering.get(job.ref) !== job) return;
+    this.#lingering.delete(job.ref);
+    job.log.forget();
   }
 }
