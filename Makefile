@@ -51,6 +51,7 @@ soak: build ## many builds at once, killed at random, checks the store; then lon
 	@node tools/soak/fuzz.ts
 	@node tools/soak/growth.ts
 	@CONFORMANCE=all node tools/test.ts test/conformance.test.ts
+	@CONFORMANCE=all node --test test/daemon/conformance.test.ts
 	@INVALIDATION=all node tools/test.ts test/invalidation.test.ts
 	@node --test tools/soak/own-image.test.ts
 	@node --test tools/soak/pods.test.ts

@@ -41,6 +41,16 @@ export function whyNoDaemon(): string | false {
 export async function startDaemon(name: string): Promise<ChildDaemon> {
   const folder = await mkdtemp(join(tmpdir(), `tsbuild-${name}-`));
   const { storeRoot } = await buildBase(folder);
+  return await startDaemonIn(folder, storeRoot);
+}
+
+/** Starts one with an empty store. */
+export async function startEmptyDaemon(name: string): Promise<ChildDaemon> {
+  const folder = await mkdtemp(join(tmpdir(), `tsbuild-${name}-`));
+  return await startDaemonIn(folder, join(folder, "store"));
+}
+
+async function startDaemonIn(folder: string, storeRoot: string): Promise<ChildDaemon> {
   const socket = join(folder, "d.sock");
   const address = `unix://${socket}`;
   const daemon: ChildProcess = spawn(process.execPath, [MAIN, "daemon", "--addr", address, "--root", storeRoot], {

@@ -74,7 +74,8 @@ export class Jobs {
   /** Begins a build. Throws `RpcError` when one of that name is under way or has been. */
   begin(ref: string, client: string, session: Promise<ClientSession | undefined>, signal: AbortSignal): Job {
     if (ref === "") throw new RpcError(CODE.invalidArgument, "the build has no ref");
-    if (this.#running.has(ref) || this.#over(ref) !== undefined) throw new RpcError(CODE.alreadyExists, `job ID ${ref} exists`);
+    if (this.#running.has(ref) || this.#over(ref) !== undefined)
+      throw new RpcError(CODE.alreadyExists, `job ID ${ref} exists`);
     const log = new StatusLog(join(this.#directory, `status-${randomUUID()}`));
     const outcome: JobOutcome = {
       attrs: new Map(),
