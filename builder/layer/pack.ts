@@ -26,8 +26,7 @@ export async function pack(request: PackRequest, check: () => void): Promise<Wit
     const search = request.lookFor === undefined ? undefined : new LayerSearch(request.lookFor);
     const tar = new TarPacker(blob, check, search);
     const entries: Entry[] = [];
-    // BuildKit's layers never list the root.
-    for (const item of sortEntries(layerContent(request.content).filter(({ entry }) => entry.path !== ""))) {
+    for (const item of sortEntries(layerContent(request.content))) {
       check();
       const entry = withTime(item.entry, timeOf(item.entry, request));
       const digest = await tar.add({ ...item, entry: withTime(entry, writtenTime(entry, request)) });

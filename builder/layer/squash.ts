@@ -11,7 +11,7 @@ import type { RootfsView } from "./view.ts";
 /**
  * The entries of one layer that makes `whole` of `below`, in tar order. Both views number their layers from the same
  * bottom, so that what is in both is the same inode. Of several names of a file all but the first are hard links; one that
- * only shares its file with a lower layer becomes a file of its own. The root itself is in no layer of ours.
+ * only shares its file with a lower layer becomes a file of its own. The root itself is listed where a merged layer lists it.
  */
 export function squashedEntries(whole: RootfsView, below: RootfsView): readonly Entry[] {
   const found = new Map<BytePath, Entry>();
@@ -26,6 +26,8 @@ export function squashedEntries(whole: RootfsView, below: RootfsView): readonly 
       if (entry.type === "dir") visit(path);
     }
   };
+  const root = whole.listedRoot();
+  if (root !== undefined && root.layer !== below.listedRoot()?.layer) found.set("", root.entry);
   visit("");
   for (const path of gone(whole, below)) found.set(path, whiteoutOf(path));
   return [...found.values()].sort((a, b) => comparePaths(a.path, b.path));

@@ -1,6 +1,6 @@
 // Tar headers as we write them: ustar where everything fits, one pax header before it
 // where not, as Go's archive/tar does for the layers of BuildKit (no user names, no
-// access times, no "./", directories with a slash). The bytes depend on the header alone.
+// access times, no "./" but for the root itself, directories with a slash). The bytes depend on the header alone.
 
 import { invalidArchive, paddingOf, TAR_BLOCK } from "./tar-format.ts";
 import type { TarHeader, TarType } from "./tar-format.ts";
@@ -14,7 +14,7 @@ export const TAR_END: Uint8Array = new Uint8Array(2 * TAR_BLOCK);
  * Directories get their slash here; `mtimeNs` keeps its fraction (callers cut it where they want whole seconds).
  */
 export function encodeTarHeader(header: TarHeader): Uint8Array {
-  const name = header.type === "dir" && !header.name.endsWith("/") ? `${header.name}/` : header.name;
+  const name = header.type === "dir" && !header.name.endsWith("/") ? `${header.name || "."}/` : header.name;
   if (name.includes("\0") || header.link.includes("\0")) throw invalidArchive("a name holds a NUL byte", name);
   const pax = paxRecordsFor(header, name);
   if (pax.size === 0) {

@@ -54,6 +54,11 @@ export class RootfsView implements FileTree {
     return node && entryAt(node, path);
   }
 
+  /** The root directory, where a layer says what it is like. */
+  listedRoot(): ViewNode | undefined {
+    return this.#tree().root.layer === undefined ? undefined : this.node("");
+  }
+
   list(path: BytePath): readonly BytePath[] {
     const children = this.#tree().find(path)?.children;
     return children?.names() ?? [];

@@ -74,6 +74,16 @@ suite("a squashed layer", () => {
     );
   });
 
+  test("has the root directory as the topmost of its layers lists it, and not that of the base", () => {
+    const root = (mode: number): Entry => entry("", "dir", { mode, uid: 7, mtimeNs: 9n });
+    const roots = (layers: Layers, base: number): readonly Entry[] =>
+      squash(layers, base).filter(({ path }) => path === "");
+    assert.deepEqual(roots([[root(0o700)], [root(0o711)], [file("x")]], 0), [root(0o711)]);
+    assert.deepEqual(roots([[root(0o700)], [file("x")], [file("y")]], 1), []);
+    assert.deepEqual(roots([[file("w")], [root(0o700)], [file("y")]], 1), [root(0o700)]);
+    assert.deepEqual(roots([[file("x")], [file("y")]], 0), []);
+  });
+
   test("shows the same tree as the layers it stands for", () => {
     const names = fc.constantFrom("a", "b", "c");
     const path = fc.array(names, { minLength: 1, maxLength: 3 }).map((parts) => parts.join("/"));
@@ -89,6 +99,7 @@ suite("a squashed layer", () => {
         const whole = viewOf(layers);
         const again = viewOf([...layers.slice(0, count), squash(layers, count)]);
         assert.deepEqual(again.entries(), whole.entries());
+        assert.deepEqual(again.lstat(""), whole.lstat(""));
       }),
       { numRuns: 2000 },
     );

@@ -32,7 +32,7 @@ export async function squash(
   const merged = ref.layers.slice(base);
   if (merged.length < 2) return outcome;
   const below = ref.layers.slice(0, base);
-  const key = digestOf(JSON.stringify(["squash-1", base, ref.layers.map(({ id }) => id)]));
+  const key = digestOf(JSON.stringify(["squash-2", base, ref.layers.map(({ id }) => id)]));
   const layer = known(parts.engine, key) ?? (await merge(parts, ref.layers, below, outcome, signal));
   parts.engine.records.save(key, { layers: [layer.id] }, `squash ${merged.length} layers`, parts.request.now());
   const history = historyOf(plan.history, base, merged.length, mode);
