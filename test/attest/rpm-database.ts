@@ -1,4 +1,4 @@
-// A database of RPM packages, as rpm 4.16 and later keep it.
+// Databases of RPM packages: as rpm 4.16 and later keep it, and in rpm's own form.
 
 import { DatabaseSync } from "node:sqlite";
 import { readFileSync } from "node:fs";
@@ -16,6 +16,32 @@ export function rpmDatabase(folder: string, packages: readonly Uint8Array[]): Ui
   for (const blob of packages) insert.run(blob);
   database.close();
   return readFileSync(file);
+}
+
+/** The same in the form that is called ndb: a page of slots, then the headers in blocks of 16 bytes. */
+export function ndbDatabase(packages: readonly Uint8Array[]): Buffer {
+  const slots = Buffer.alloc(4096);
+  for (let at = 0; at < slots.length; at += 16) slots.write("Slot", at);
+  slots.write("RpmP");
+  [0, 1, 1, packages.length + 1].forEach((field, at) => slots.writeUInt32LE(field, 4 + at * 4));
+  const blobs = packages.map((header, at) => {
+    const blocks = Math.ceil((header.length + 28) / 16);
+    const blob = Buffer.alloc(blocks * 16);
+    blob.write("BlbS");
+    [at + 1, 1, header.length].forEach((field, number) => blob.writeUInt32LE(field, 4 + number * 4));
+    blob.set(header, 16);
+    blob.writeUInt32LE(header.length, blob.length - 8);
+    blob.write("BlbE", blob.length - 4);
+    return blob;
+  });
+  let block = slots.length / 16;
+  for (const [at, blob] of blobs.entries()) {
+    [at + 1, block, blob.length / 16].forEach((field, number) =>
+      slots.writeUInt32LE(field, 32 + at * 32 + 4 + number * 4),
+    );
+    block += blob.length / 16;
+  }
+  return Buffer.concat([slots, ...blobs]);
 }
 
 /** The header of one package. */

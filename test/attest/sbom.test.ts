@@ -7,13 +7,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, suite, test } from "node:test";
 import { gunzipSync } from "node:zlib";
+import fc from "fast-check";
 import { zipSync } from "fflate";
 import type { Inventory } from "../../builder/attest/sbom/scan.ts";
 import { scanTree } from "../../builder/attest/sbom/scan.ts";
 import type { FileContent } from "./tree.ts";
 import { treeOf } from "./tree.ts";
 import { goProgram } from "./go-program.ts";
-import { rpmDatabase, rpmHeader } from "./rpm-database.ts";
+import { ndbDatabase, rpmDatabase, rpmHeader } from "./rpm-database.ts";
 
 const temp = mkdtempSync(join(tmpdir(), "tsbuild-sbom-"));
 after(() => rmSync(temp, { recursive: true, force: true }));
@@ -104,16 +105,67 @@ suite("systems", () => {
     assert.deepEqual([package_?.license, package_?.maintainer], ["MIT", "Some Vendor"]);
   });
 
-  for (const [file, kind] of [
-    ["Packages", "Berkeley DB"],
-    ["Packages.db", "ndb"],
-  ] as const) {
-    test(`RPM: a database in the form of ${kind} is named as not read`, async () => {
-      const found = await scan({ [`var/lib/rpm/${file}`]: "whatever" });
-      assert.deepEqual(found.software, []);
-      assert.match(found.notes.join(), new RegExp(`^/var/lib/rpm/${file}: .*${kind}, which is not read`));
+  for (const file of ["Packages", "Packages-big-endian"]) {
+    test(`RPM: a database of Berkeley DB (${file}), with a header of several pages`, async () => {
+      const packed = readFileSync(join(import.meta.dirname, `../../fixtures/sbom/${file}.gz`));
+      const found = await scan({ "var/lib/rpm/Packages": gunzipSync(packed) });
+      assert.deepEqual(purls(found), [
+        "pkg:rpm/hello-test@1.2-3?arch=noarch&epoch=4&upstream=hello-test-1.2-3.src.rpm",
+        "pkg:rpm/other-test@1.2-3?arch=noarch&epoch=4&upstream=hello-test-1.2-3.src.rpm",
+      ]);
+      assert.deepEqual(found.notes, []);
     });
   }
+
+  test("RPM: a database in the form of ndb, and what an older rpm left beside it", async () => {
+    const headers = ["a", "b", "c"].map((name) =>
+      rpmHeader([
+        [1000, name],
+        [1001, "1"],
+        [1004, name.repeat(5000)],
+      ]),
+    );
+    const found = await scan({ "var/lib/rpm/Packages.db": ndbDatabase(headers), "var/lib/rpm/Packages": "old" });
+    assert.deepEqual(purls(found), ["pkg:rpm/a@1", "pkg:rpm/b@1", "pkg:rpm/c@1"]);
+    assert.deepEqual(found.notes, ["/var/lib/rpm/Packages: not read: Packages.db beside it is newer"]);
+  });
+
+  test("RPM: a damaged database is noted, whatever is damaged", async () => {
+    const berkeley = gunzipSync(readFileSync(join(import.meta.dirname, "../../fixtures/sbom/Packages.gz")));
+    const ndb = ndbDatabase([
+      rpmHeader([
+        [1000, "a"],
+        [1001, "1"],
+      ]),
+    ]);
+    const places = { "var/lib/rpm/Packages": berkeley, "var/lib/rpm/Packages.db": ndb };
+    const damage = fc.record({ at: fc.nat(), to: fc.constantFrom(0, 1, 255), cut: fc.boolean() });
+    for (const [path, whole] of Object.entries(places)) {
+      const heads = path.endsWith(".db") ? 4200 : whole.length;
+      await fc.assert(
+        fc.asyncProperty(damage, async ({ at, to, cut }) => {
+          const bytes = Buffer.from(whole);
+          bytes[at % heads] = to;
+          const found = await scan({ [path]: cut ? bytes.subarray(0, at % bytes.length) : bytes });
+          assert.ok(found.notes.length <= 1 && found.software.length <= 2);
+          if (cut) assert.equal(found.notes.length, 1);
+        }),
+        { numRuns: 60 },
+      );
+    }
+  });
+
+  test("RPM: pages that lead in a circle, and packages in one place, end the reading", async () => {
+    const berkeley = gunzipSync(readFileSync(join(import.meta.dirname, "../../fixtures/sbom/Packages.gz")));
+    const pages = Array.from({ length: berkeley.length / 4096 }, (_, at) => berkeley.subarray(at * 4096));
+    const long = pages.find((page) => page[25] === 7 && page.readUInt32LE(16) !== 0);
+    long?.copy(long, 16, 8, 12);
+    const circle = await scan({ "var/lib/rpm/Packages": berkeley });
+    assert.match(circle.notes.join(), /belongs to two packages/);
+    const ndb = ndbDatabase([rpmHeader([[1000, "a"]]), rpmHeader([[1000, "b"]])]);
+    ndb.copy(ndb, 64 + 8, 32 + 8, 32 + 16);
+    assert.match((await scan({ "var/lib/rpm/Packages.db": ndb })).notes.join(), /lie in one place/);
+  });
 });
 
 suite("languages", () => {
@@ -235,6 +287,25 @@ suite("languages", () => {
     assert.deepEqual(purls(found), ["pkg:composer/vendor/dev@2.0.0", "pkg:composer/vendor/lib@v1.2.0"]);
     assert.equal(found.software[1]?.license, "MIT");
     assert.equal(found.software[1]?.evidence.length, 2);
+  });
+
+  test("Bun and Ruby: locks and installed gems, without what comes from folders and git", async () => {
+    const found = await scan({
+      "app/bun.lock":
+        '{\n  "lockfileVersion": 1,\n  "workspaces": {\n    "": { "dependencies": { "x": "^1" } },\n  },\n  "packages": {\n    "@scope/a": ["@scope/a@1.0.0", "", {}, "sha512-x"],\n\n    "b/c": ["c@2.0.0-rc.1", "", { "bin": { "c": "c.js" } }, "sha512-y"],\n\n    "own": ["own@workspace:packages/own"],\n\n    "g": ["g@github:some/g#0123", {}, "some-g-0123"],\n  }\n}\n',
+      "app/Gemfile.lock":
+        "GIT\n  remote: https://x/own.git\n  specs:\n    own (0.1.0)\n\nGEM\n  remote: https://rubygems.org/\n  specs:\n    nokogiri (1.16.0-x86_64-linux)\n      racc (~> 1.4)\n    racc (1.7.3)\n\nPLATFORMS\n  ruby\n\nDEPENDENCIES\n  racc\n",
+      "usr/lib/ruby/gems/3.1.0/specifications/default/rake-13.0.gemspec":
+        'Gem::Specification.new do |s|\n  s.name = "rake".freeze\n  s.version = "13.0"\n  s.licenses = ["MIT".freeze]\n  s.summary = "make for Ruby".freeze\nend\n',
+    });
+    assert.deepEqual(purls(found), [
+      "pkg:gem/nokogiri@1.16.0?platform=x86_64-linux",
+      "pkg:gem/racc@1.7.3",
+      "pkg:gem/rake@13.0",
+      "pkg:npm/%40scope/a@1.0.0",
+      "pkg:npm/c@2.0.0-rc.1",
+    ]);
+    assert.equal(found.software[2]?.license, "MIT");
   });
 
   test("Java: what Maven says of archives, and of those in them", async () => {

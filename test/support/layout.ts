@@ -65,7 +65,7 @@ const PACKAGES: Readonly<Record<string, readonly string[] | "any">> = {
   "node:http2": ["src/api"],
   "node:http": ["transport", "source", "src/daemon", "src/client"],
   "node:https": ["transport", "source", "src/daemon", "src/client"],
-  "node:sqlite": ["cache", "disk", "builder/engine/space.ts", "builder/attest/sbom/rpm.ts"],
+  "node:sqlite": ["cache", "disk", "builder/engine/space.ts", "builder/attest/sbom/rpm-databases.ts"],
 };
 
 /** One import of one file, both relative to the repository: the file imported, or the package's name. */

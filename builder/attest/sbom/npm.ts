@@ -1,8 +1,9 @@
-// Node's packages: what lies in node_modules, and what the lock files of npm (package-lock-json), yarn and pnpm name.
+// Node's packages: what lies in node_modules, and what the lock files of npm (package-lock-json), yarn, pnpm and bun name.
 
 import type { BytePath } from "../../core/byte-path.ts";
 import { baseOf } from "../../core/byte-path.ts";
 import { formatPackageUrl } from "../../core/package-url.ts";
+import { bunPackages } from "./bun-lock.ts";
 import type { JsonFields } from "./json-fields.ts";
 import { asList, asObject, textOf } from "./json-fields.ts";
 import type { LockedPackage } from "./lock-tables.ts";
@@ -19,6 +20,7 @@ const LOCK = /(?:^|\/)(?:package-lock|npm-shrinkwrap)\.json$/;
 const OTHER_LOCKS: Readonly<Record<string, (text: string) => readonly LockedPackage[]>> = {
   "yarn.lock": yarnPackages,
   "pnpm-lock.yaml": pnpmPackages,
+  "bun.lock": bunPackages,
 };
 
 export const npm: Cataloger = {

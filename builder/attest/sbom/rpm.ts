@@ -1,32 +1,30 @@
-// RPM packages: the SQLite database that rpm has had since 4.16. Its older and rarer forms
-// (Berkeley DB, ndb) are named as not read.
+// RPM packages: of the database that rpm has had since 4.16, and of its older and rarer forms.
 
-import { existsSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
 import type { BytePath } from "../../core/byte-path.ts";
 import { formatPackageUrl } from "../../core/package-url.ts";
+import type { DatabaseFile } from "./rpm-databases.ts";
+import { berkeleyPackages, ndbPackages, sqlitePackages } from "./rpm-databases.ts";
 import { RPM_TAG, readRpmHeader } from "./rpm-header.ts";
 import type { Cataloger, ScannedFiles, Software, SystemRelease } from "./software.ts";
 import { distroOf } from "./software.ts";
 
-const FOLDERS = "(?:var/lib/rpm|usr/lib/sysimage/rpm|usr/share/rpm)";
-const SQLITE = new RegExp(`^${FOLDERS}/rpmdb\\.sqlite$`);
-const LOG = new RegExp(`^${FOLDERS}/rpmdb\\.sqlite-wal$`);
-const OTHERS = new RegExp(`^${FOLDERS}/(Packages|Packages\\.db)$`);
+/** Of the forms in one folder the first counts: rpm leaves older ones behind when it moves to a newer one. */
+const FORMS = ["rpmdb.sqlite", "Packages.db", "Packages"] as const;
+const DATABASE =
+  /^(var\/lib\/rpm|usr\/lib\/sysimage\/rpm|usr\/share\/rpm)\/(rpmdb\.sqlite|Packages\.db|Packages|rpmdb\.sqlite-wal)$/;
 
 export const rpm: Cataloger = {
-  wants: (path: BytePath) => SQLITE.test(path) || LOG.test(path) || OTHERS.test(path),
+  wants: (path: BytePath) => DATABASE.test(path),
   find(files: ScannedFiles): readonly Software[] {
     const found: Software[] = [];
-    for (const path of files.paths) {
-      if (OTHERS.test(path)) {
-        const kind = path.endsWith(".db") ? "ndb" : "Berkeley DB";
-        files.note(path, `an RPM database in the form of ${kind}, which is not read: its packages are missing here`);
-      }
-      if (!SQLITE.test(path)) continue;
+    for (const folder of new Set(files.paths.map((path) => path.slice(0, path.lastIndexOf("/"))))) {
+      const [form, ...older] = FORMS.filter((name) => files.paths.includes(`${folder}/${name}`));
+      if (form === undefined) continue;
+      for (const name of older) files.note(`${folder}/${name}`, `not read: ${form} beside it is newer`);
+      const path = `${folder}/${form}`;
       try {
-        found.push(...readDatabase(files, path));
+        // What was found before a damaged part counts.
+        for (const header of headersIn(files, path, form)) found.push(...packageOf(header, path, files));
       } catch (error) {
         files.note(path, error instanceof Error ? error.message : String(error));
       }
@@ -35,23 +33,37 @@ export const rpm: Cataloger = {
   },
 };
 
-/** A copy is opened: SQLite wants to write beside a database that has a log. */
-function readDatabase(files: ScannedFiles, path: BytePath): readonly Software[] {
-  const copy = join(files.scratch, "rpmdb.sqlite");
-  if (existsSync(copy)) throw new Error("there is more than one RPM database");
-  writeFileSync(copy, files.bytes(path));
-  const log = `${path}-wal`;
-  if (files.paths.includes(log)) writeFileSync(`${copy}-wal`, files.bytes(log));
-  const database = new DatabaseSync(copy, { allowExtension: false });
-  try {
-    // The file is the image's, not ours: nothing that it defines may run.
-    database.exec("PRAGMA trusted_schema = OFF; PRAGMA query_only = ON;");
-    const rows = database.prepare("SELECT blob FROM Packages ORDER BY hnum").all();
-    return rows.flatMap(({ blob }) => (blob instanceof Uint8Array ? packageOf(blob, path, files) : []));
-  } finally {
-    database.close();
+function headersIn(files: ScannedFiles, path: BytePath, form: (typeof FORMS)[number]): Iterable<Uint8Array> {
+  const file = databaseFile(files, path);
+  switch (form) {
+    case "rpmdb.sqlite": {
+      const log = `${path}-wal`;
+      return sqlitePackages(file, files.paths.includes(log) ? databaseFile(files, log) : undefined, files.scratch);
+    }
+    case "Packages.db":
+      return ndbPackages(file);
+    case "Packages":
+      return berkeleyPackages(file);
   }
 }
+
+/** Reads ahead: what is asked for next mostly comes next in the file. */
+function databaseFile(files: ScannedFiles, path: BytePath): DatabaseFile {
+  let [start, window]: [number, Buffer] = [0, Buffer.alloc(0)];
+  return {
+    size: files.size(path),
+    read: (offset, length) => {
+      if (offset < start || offset + length > start + window.length) {
+        const bytes = files.part(path, offset, Math.max(length, WINDOW_BYTES));
+        [start, window] = [offset, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)];
+      }
+      if (offset + length > start + window.length) throw new Error("it ends too early");
+      return window.subarray(offset - start, offset - start + length);
+    },
+  };
+}
+
+const WINDOW_BYTES = 1 << 18;
 
 function packageOf(blob: Uint8Array, path: BytePath, files: ScannedFiles): Software[] {
   const tags = readRpmHeader(blob);

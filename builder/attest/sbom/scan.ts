@@ -18,12 +18,13 @@ import { java } from "./java.ts";
 import { npm } from "./npm.ts";
 import { python } from "./python.ts";
 import { rpm } from "./rpm.ts";
+import { ruby } from "./ruby.ts";
 import type { Cataloger, ScannedFiles, Software, SystemRelease } from "./software.ts";
 import { parseSystemRelease, RELEASE_FILES } from "./system-release.ts";
 
-const CATALOGERS: readonly Cataloger[] = [dpkg, apk, rpm, npm, python, go, cargo, java, composer];
+const CATALOGERS: readonly Cataloger[] = [dpkg, apk, rpm, npm, python, go, cargo, java, composer, ruby];
 
-/** Read whole; a database of 64 MiB describes some 100,000 packages. */
+/** Of a file that is read whole. */
 const MOST_FILE_BYTES = 64 << 20;
 
 /** A file that packages were found in. */
