@@ -5,7 +5,8 @@ import { BuildError } from "./core/errors.ts";
 import type { ImageLocation } from "./core/image-location.ts";
 import { formatLocation } from "./core/image-location.ts";
 import type { Platform } from "./core/platform.ts";
-import type { ExpandName } from "./core/reference.ts";
+import type { ExpandName, Reference } from "./core/reference.ts";
+import { formatReference } from "./core/reference.ts";
 import { toldTransfer } from "./engine/internal-steps.ts";
 import type { UnpackLimits } from "./layer/unpack-limits.ts";
 import type { LocationAccess } from "./engine/images/locations.ts";
@@ -58,6 +59,40 @@ export async function copy(request: CopyRequest, signal: AbortSignal): Promise<C
   return await toldTransfer(request, name, (onStatus) =>
     retried(request, signal, () => copyOnce(request, onStatus, signal)),
   );
+}
+
+export interface CopyToAllRequest extends Omit<CopyRequest, "destination" | "additionalNames"> {
+  readonly destinations: readonly Reference[];
+  /** A tag that the registry does not let anybody change stays as it is, and that is no failure. */
+  readonly keepImmutableTags: boolean;
+}
+
+/**
+ * Copies an image to names in registries: what one refuses, the others still get. Undefined where all of them kept what
+ * they had. Throws `PUSH` with what failed.
+ */
+export async function copyToAll(request: CopyToAllRequest, signal: AbortSignal): Promise<CopyResult | undefined> {
+  const { destinations, keepImmutableTags, events } = request;
+  const failures: unknown[] = [];
+  let result: CopyResult | undefined;
+  for (const reference of destinations) {
+    try {
+      const destination = { transport: "docker", reference } as const;
+      result = await copy({ ...request, destination, additionalNames: [] }, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      const { isImmutableTag } = await import("./transport/registry/failure.ts");
+      if (!keepImmutableTags || !isImmutableTag(error)) failures.push(error);
+      else
+        events({
+          kind: "warning",
+          message: `${formatReference(reference)}: the tag is there already and cannot be changed`,
+        });
+    }
+  }
+  if (failures.length === 0) return result;
+  const { pushError } = await import("./exporter/push-error.ts");
+  throw pushError(failures);
 }
 
 async function copyOnce(request: CopyRequest, onStatus: StatusSink, signal: AbortSignal): Promise<CopyResult> {

@@ -6,6 +6,7 @@ import { dirname, join, normalize } from "node:path";
 import { BuildError } from "../core/errors.ts";
 import type { StepSpec } from "./executor.ts";
 import type { HostFacts } from "./host-facts.ts";
+import { readText } from "./read-text.ts";
 
 export interface StepCgroups extends Disposable {
   /** What the step joins before it starts: one, or with version 1 one a hierarchy. */
@@ -18,7 +19,7 @@ const MOUNTED = "/sys/fs/cgroup";
 
 /** Makes the cgroups that the step asks for; disposing removes them. Throws `SANDBOX` where they cannot be made. */
 export function makeStepCgroups(step: StepSpec, host: HostFacts): StepCgroups {
-  if (!step.cgroupParent) return { directories: [], outOfMemory: () => false, [Symbol.dispose]: () => undefined };
+  if (!step.cgroupParent) return { directories: [], outOfMemory: watchOwnMemory(), [Symbol.dispose]: () => undefined };
   const parent = normalize(`/${step.cgroupParent}`);
   const directories = hierarchies(parent, host).map((hierarchy) => join(hierarchy, parent, "tsbuild", step.id));
   try {
@@ -47,6 +48,29 @@ export function makeStepCgroups(step: StepSpec, host: HostFacts): StepCgroups {
       }
     },
   };
+}
+
+/**
+ * For steps that run in the cgroup of this process, a pod's say: whether the out-of-memory killer struck in there since
+ * this was called. False where the cgroup cannot be seen.
+ */
+export function watchOwnMemory(): () => boolean {
+  const directories = ownMemoryCgroups();
+  const count = (): number => directories.reduce((sum, directory) => sum + oomKills(directory), 0);
+  const before = count();
+  return () => count() > before;
+}
+
+/** Those that count memory (cgroups(7)); in a container without a cgroup namespace its own is what is mounted. */
+function ownMemoryCgroups(): readonly string[] {
+  return readText("/proc/self/cgroup")
+    .split("\n")
+    .flatMap((line) => {
+      const [, controllers, path] = /^\d+:([^:]*):(\/.*)$/.exec(line) ?? [];
+      if (path === undefined || !(controllers === "" || controllers === "memory")) return [];
+      const mounted = join(MOUNTED, controllers ?? "");
+      return existsSync(join(mounted, path)) ? join(mounted, path) : mounted;
+    });
 }
 
 /** For the drivers that put steps into no cgroup. Throws `SANDBOX` when one is asked for. */

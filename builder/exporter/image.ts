@@ -203,7 +203,9 @@ async function exportNames(
       else failures.push(error);
     }
   }
-  if (failures.length > 0) throw pushError(failures);
+  if (failures.length === 0) return;
+  const { pushError } = await import("./push-error.ts");
+  throw pushError(failures);
 }
 
 // A layout that is there keeps its other images: blobs are added, then the entries of the same names replaced. All
@@ -228,11 +230,4 @@ async function exportDirectory(
   } catch (error) {
     throw explainOutput(error, path);
   }
-}
-
-// The image is built and in the store: the exit code says so.
-function pushError([first, ...others]: readonly unknown[]): unknown {
-  if (!(first instanceof BuildError) || first.code !== "REGISTRY") return first;
-  const more = others.map((error) => `; ${error instanceof Error ? error.message : String(error)}`).join("");
-  return new BuildError("PUSH", `${first.message}${more}`, { cause: first, hint: first.hint });
 }

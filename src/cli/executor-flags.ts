@@ -86,3 +86,22 @@ export const EXECUTOR_FLAGS: readonly Flag[] = [
   ...REGISTRY_FLAGS,
   ...LOG_FLAGS,
 ];
+
+const PUSH_FLAG_NAMES = new Set([
+  "destination",
+  "digest-file",
+  "image-name-tag-with-digest-file",
+  "image-name-with-digest-file",
+  "insecure",
+  "push-ignore-immutable-tag-errors",
+  "push-retry",
+  "skip-push-permission-check",
+  "skip-tls-verify",
+]);
+
+/** `executor push`: those of a job that are about its destinations. */
+export const EXECUTOR_PUSH_FLAGS: readonly Flag[] = [
+  ...EXECUTOR_FLAGS.filter(({ name }) => PUSH_FLAG_NAMES.has(name)),
+  ...REGISTRY_FLAGS,
+  ...LOG_FLAGS,
+];

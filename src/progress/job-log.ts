@@ -33,6 +33,12 @@ const COLOURS: Readonly<Record<LogLevel, number>> = {
   trace: 37,
 };
 
+/** What a job failed with, where, and what to do. */
+export function failureText({ location, message, hint }: BuildError): string {
+  const place = location === undefined ? "" : `${location.file}:${location.range.startLine}: `;
+  return plainLines(`${place}${message}${hint === undefined ? "" : ` (${hint})`}`);
+}
+
 /** The log of one job. */
 export class JobLog {
   readonly #options: JobLogOptions;
@@ -60,9 +66,7 @@ export class JobLog {
 
   /** What a job failed with: all that there is to know in one entry, which is its last. */
   fail(error: BuildError): void {
-    const { file, range } = error.location ?? {};
-    const place = file === undefined ? "" : `${file}:${range?.startLine}: `;
-    this.say("fatal", `${place}${error.message}${error.hint === undefined ? "" : ` (${error.hint})`}`);
+    this.say("fatal", failureText(error));
   }
 
   #take(event: BuildEvent): void {

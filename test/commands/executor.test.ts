@@ -3,13 +3,16 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
+import { text } from "node:stream/consumers";
 import { after, before, suite, test } from "node:test";
 import type { TestContext } from "node:test";
 import { serveSmart } from "../source/git-servers.ts";
 import { git, HAS_GIT } from "../source/support.ts";
 import { whyNoBusybox } from "../support/busybox.ts";
+import { listenOnLoopback } from "../support/loopback.ts";
 import { startFaultProxy } from "../support/fault-proxy.ts";
 import { type MemoryRegistry, startMemoryRegistry } from "../support/memory-registry.ts";
 import { type Ended, type Room, Running, type StartOptions, Workshop } from "../robustness/workshop.ts";
@@ -268,6 +271,63 @@ suite("a job", { skip: whyNoBusybox() ?? false }, () => {
     const ended = await job([...base, ...harmless, "--log-format=text"]);
     assert.equal(ended.code, 0, ended.stderr);
     assert.match(ended.stderr, /level=warning msg=".*--snapshotMode: files are compared as they are/);
+  });
+
+  test("what a job wrote to a file or a folder is pushed later, everywhere that takes it", async () => {
+    const [tar, layout] = [join(folder, "later.tar"), join(folder, "later")];
+    const files = ["--tar-path", tar, "--oci-layout-path", layout];
+    const digest = await digestOf(["--no-push", "-c", join(folder, "app"), ...files]);
+    await using proxy = await startFaultProxy(registry.host);
+    proxy.decide = ({ url, method }) =>
+      method === "PUT" && url.includes("/fixed/manifests/")
+        ? { kind: "answer", status: 400, body: '{"errors":[{"code":"TAG_INVALID","message":"the tag is immutable"}]}' }
+        : undefined;
+    const names = ["fixed:1", "later:1", "later:2"].flatMap((name) => ["-d", `${proxy.host}/${name}`]);
+    const partly = await job(["push", layout, ...names]);
+    assert.equal(partly.code, 76);
+    assert.match(partly.stderr, /fixed: .*the tag is immutable \(a tag that is there stays what it is/);
+    const written = join(folder, "later.digest");
+    const all = await job(["push", layout, ...names, "--push-ignore-immutable-tag-errors", "--digest-file", written]);
+    assert.equal(all.code, 0, all.stderr);
+    assert.equal(readFileSync(written, "utf8"), digest);
+    for (const tag of ["1", "2", digest]) assert.ok(registry.manifests.get("later")?.has(tag), tag);
+    assert.equal((await job(["push", tar, "-d", `${registry.host}/archive`])).code, 0);
+    assert.ok(registry.manifests.get("archive")?.has("latest"));
+    const missing = await job(["push", join(folder, "nothing"), "-d", `${registry.host}/archive`]);
+    assert.equal(missing.code, 1);
+    assert.match(missing.stderr, /there is no image at ".*nothing"/);
+  });
+
+  test("a bucket of the old kind, logins that moved with --kaniko-dir, a digest that goes to a URL", async () => {
+    const moved = join(folder, "moved");
+    mkdirSync(join(moved, ".docker"), { recursive: true });
+    const auth = Buffer.from("me:from the folder").toString("base64");
+    await using proxy = await startFaultProxy(registry.host);
+    writeFileSync(join(moved, ".docker/config.json"), JSON.stringify({ auths: { [proxy.host]: { auth } } }));
+    proxy.decide = ({ requestHeaders }) =>
+      requestHeaders.authorization === `Basic ${auth}`
+        ? undefined
+        : { kind: "answer", status: 401, headers: { "www-authenticate": 'Basic realm="here"' } };
+    const told: string[] = [];
+    const server = createServer((request, response) => {
+      if (request.method === "GET" && request.url?.includes("context.tar.gz"))
+        return void response.end(readFileSync(join(folder, "app.tgz")));
+      void text(request).then((body) => {
+        told.push(`${request.method} ${request.url} ${request.headers["content-type"]} ${body}`);
+        response.writeHead(204).end();
+      });
+    });
+    await using listening = await listenOnLoopback(server);
+    const env = { STORAGE_EMULATOR_HOST: listening.url, DOCKER_CONFIG: join(folder, "elsewhere") };
+    const args = ["--bucket", "builds", "--kaniko-dir", moved, "-d", `${proxy.host}/moved`];
+    const ended = await new Running(["executor", ...args, "--digest-file", `${listening.url}/digest`], room.home, {
+      env,
+    }).ended;
+    assert.equal(ended.code, 0, ended.stderr);
+    assert.doesNotMatch(ended.stderr, new RegExp(auth));
+    const [digest = ""] = [...(registry.manifests.get("moved")?.keys() ?? [])].filter((name) => name.includes(":"));
+    assert.deepEqual(told, [`PUT /digest text/plain ${digest}`]);
+    assert.ok(existsSync(join(moved, "tsbuild/index.json")));
   });
 
   test("it answers to kaniko's path", async () => {

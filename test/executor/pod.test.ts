@@ -130,6 +130,12 @@ suite("a pod", { skip: whyNoPod() || (whyNoBusybox() ?? false) }, () => {
     const refused = await pod.tsbuild(...job);
     assert.equal(refused.code, 1);
     assert.match(refused.stderr, /RUN needs namespaces, but this process may not make any.*in a container, allow/s);
+    assert.match(readFileSync(pod.terminationLog, "utf8"), /^RUN needs namespaces.*in a container, allow.*\n$/);
+    writeFileSync(pod.terminationLog, "");
+    const unknown = await pod.tsbuild("executor", "--bogus", "--log-format=text");
+    assert.equal(unknown.code, 1);
+    assert.match(unknown.stderr, /^\S+FATA\S+ unknown flag: --bogus \(--help lists all flags\)\n$/);
+    assert.equal(readFileSync(pod.terminationLog, "utf8"), "unknown flag: --bogus (--help lists all flags)\n");
   });
 });
 

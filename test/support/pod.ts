@@ -38,6 +38,8 @@ export function whyNoPod(): string | false {
 export class Pod implements Disposable {
   /** /pod in the pod. */
   readonly work: string;
+  /** /dev/termination-log in the pod, as Kubernetes puts it there. */
+  readonly terminationLog: string;
   readonly #folder: string;
   readonly #level: PodLevel;
   readonly #rootfs: string | undefined;
@@ -52,6 +54,9 @@ export class Pod implements Disposable {
     mkdirSync(this.work, { mode: 0o777 });
     spawnSync("chmod", ["755", this.#folder]);
     spawnSync("chmod", ["777", this.work]);
+    this.terminationLog = join(this.#folder, "termination-log");
+    writeFileSync(this.terminationLog, "");
+    spawnSync("chmod", ["666", this.terminationLog]);
     this.share();
   }
 
@@ -133,6 +138,7 @@ export class Pod implements Disposable {
         { destination: "/tmp", type: "tmpfs", source: "tmpfs", options: ["mode=1777"] },
         ...mounts,
         bind(this.work, "/pod", []),
+        bind(this.terminationLog, "/dev/termination-log", []),
       ],
       linux: {
         namespaces: ["mount", "pid", "ipc", "uts", ...(hasNamespace ? ["user"] : [])].map((type) => ({ type })),

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { asBuildError, BuildError } from "../../core/errors.ts";
 import type { DriverProbe, Executor, StepSpec } from "../executor.ts";
-import { refuseCgroupParent } from "../cgroup.ts";
+import { refuseCgroupParent, watchOwnMemory } from "../cgroup.ts";
 import { readHostFacts } from "../host-facts.ts";
 import { hasChrootRights } from "../rights.ts";
 import type { Capability } from "../sandbox-policy.ts";
@@ -55,11 +55,12 @@ export function chrootExecutor(path: string, notes: readonly string[] = CHROOT_N
       throwIfAborted(step, signal);
       refuseCgroupParent(step, "chroot");
       const root = refuseWhatIsMissing(step);
+      const outOfMemory = watchOwnMemory();
       using furnished = furnish(root, step);
       const spec = planChroot(step, root, host, step.process.capabilities?.filter(isKept) ?? KEPT);
       const result = await runPiped(path, spec, step, signal);
       furnished.check();
-      return result;
+      return { ...result, ...(outOfMemory() ? { outOfMemory: true } : {}) };
     },
   };
 }

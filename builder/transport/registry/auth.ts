@@ -155,7 +155,7 @@ export class RegistryAuth {
         hint: "does the repository exist, under this name, and may this account use it?",
       });
     }
-    return new BuildError("REGISTRY", `"${registry}" refuses ${who}`, { hint });
+    return new BuildError("REGISTRY", `"${registry}" refuses ${who}`, { hint: `if it is out of date: ${hint}` });
   }
 
   #ask(): Promise<Credentials | undefined> {

@@ -39,7 +39,7 @@ export async function refusalOf(response: HttpResponse, what: string): Promise<R
     `${what}: "${url.host}" answered HTTP ${status}${said === undefined ? "" : `: ${said}`}`,
     status,
     codes,
-    hintFor(response, codes),
+    hintFor(response, codes, message),
   );
 }
 
@@ -59,9 +59,10 @@ export async function startOf(body: IncomingMessage): Promise<string> {
   return Buffer.concat(parts).toString("utf8");
 }
 
-function hintFor({ status, headers }: HttpResponse, codes: readonly string[]): string | undefined {
+function hintFor({ status, headers }: HttpResponse, codes: readonly string[], message = ""): string | undefined {
   const askedMs = retryAfterMs(headers);
   if (askedMs !== undefined && askedMs > 0) return `it asks to come back in ${Math.ceil(askedMs / 1000)} s`;
+  if (status < 500 && IMMUTABLE.test(message)) return "a tag that is there stays what it is: push another one";
   if (status === 429) return "it allows no more requests for now; with a login it may allow more";
   if (status === 413) return "the registry, or a server before it, takes nothing that large";
   if (status === 403) return "does the repository exist, under this name, and may this account use it?";

@@ -1,6 +1,8 @@
 // `tsbuild executor`: kaniko's command line for a job in a pod. Its flags become those of a build, its files and
 // its exit codes are those that pipelines read.
 
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { asBuildError, BuildError } from "../../../builder/core/errors.ts";
 import { NamespaceNeeded } from "../../../builder/core/namespace.ts";
 import type { BuildRequest } from "../../../builder/request.ts";
@@ -10,6 +12,7 @@ import { isOn, listOf, textOf } from "../../cli/flags.ts";
 import { parseCount } from "../../cli/sizes.ts";
 import { HeldEvents } from "../../progress/held-events.ts";
 import { readRequest } from "../build-request.ts";
+import type { Environment } from "../../config/environment.ts";
 import type { Command, CommandContext } from "../command.ts";
 import { readArguments, useRoot } from "../command.ts";
 import { openStdin } from "../stdin.ts";
@@ -24,11 +27,14 @@ import { jobOutputs } from "./outputs.ts";
 import { registrySettings } from "./registries.ts";
 
 const USAGE = `Usage:  tsbuild executor --context URL --destination NAME [OPTIONS]
+        tsbuild executor push PATH --destination NAME [OPTIONS]
+        tsbuild executor login | version
 
 Builds an image in a pod and pushes it, with the arguments of kaniko's executor.`;
 
 /** Everything but RUN's own code and the one for "built but not pushed". */
 const FAILURE = 1;
+const NO_ARGUMENTS: Arguments = { values: new Map(), positionals: [], notes: [] };
 /** What was said until the job begins anew inside a user namespace is not said twice. */
 const HOLD_MS = 5000;
 
@@ -45,13 +51,26 @@ export const executor: Command = async (context) => {
     return await login({ ...context, args: rest });
   }
   try {
-    const args = await readArguments(context, EXECUTOR_FLAGS, USAGE);
+    if (word === "push") {
+      const { executorPush } = await import("./push.ts");
+      return await executorPush({ ...context, args: rest });
+    }
+    const args = await readArguments(
+      word === "help" ? { ...context, args: ["--help"] } : context,
+      EXECUTOR_FLAGS,
+      USAGE,
+    );
     if (args === undefined) return 0;
-    return await runJob(context, args);
+    return await runJob({ ...context, environment: withOwnLogins(args, context.environment) }, args);
   } catch (error) {
     const failure = asBuildError(error);
     if (failure.code !== "PUSH") context.outcome.ownFailure = FAILURE;
-    if (failure.code !== "USAGE") await tellPod(failure);
+    await tellPod(failure);
+    if (!context.outcome.told) {
+      // Its flags were not understood: the log is as it is without any.
+      openJobLog(NO_ARGUMENTS, context).fail(failure);
+      context.outcome.told = true;
+    }
     throw error;
   }
 };
@@ -149,8 +168,20 @@ async function jobRequest(
 
 /** The store of a job. */
 function rootOfJob({ environment, globals }: Pick<CommandContext, "environment" | "globals">, args: Arguments): string {
-  const folder = textOf(args, "kaniko-dir") || environment["KANIKO_DIR"];
+  const folder = kanikoFolder(args, environment);
   return useRoot(textOf(globals, "root") || (folder && `${folder}/tsbuild`), environment);
+}
+
+function kanikoFolder(args: Arguments, environment: Environment): string | undefined {
+  return textOf(args, "kaniko-dir") || environment["KANIKO_DIR"] || undefined;
+}
+
+/** Logins move with --kaniko-dir, where there are some; else what is mounted at kaniko's own place counts. */
+function withOwnLogins(args: Arguments, environment: Environment): Environment {
+  const folder = kanikoFolder(args, environment);
+  const logins = folder === undefined ? undefined : join(folder, ".docker");
+  if (logins === undefined || !existsSync(join(logins, "config.json"))) return environment;
+  return { ...environment, DOCKER_CONFIG: logins };
 }
 
 /** What was built and not pushed is in the store: it need not be built again. */

@@ -7,6 +7,7 @@ import { parseReference } from "../../../builder/core/reference.ts";
 import type { Arguments } from "../../cli/flags.ts";
 import { textOf } from "../../cli/flags.ts";
 import type { Environment } from "../../config/environment.ts";
+import { failureText } from "../../progress/job-log.ts";
 import { definedOnly } from "../build-request.ts";
 import { writeWhole } from "../build-result.ts";
 
@@ -50,7 +51,7 @@ export async function writeResultFiles(
 
 /** Leaves a job's last words where a pod's status shows them; elsewhere it does nothing. */
 export async function tellPod(error: BuildError): Promise<void> {
-  const text = Buffer.from(`${error.message}${error.hint === undefined ? "" : ` (${error.hint})`}\n`);
+  const text = Buffer.from(`${failureText(error)}\n`);
   await writeFile(TERMINATION_LOG, text.subarray(0, LONGEST_MESSAGE_BYTES), { flag: "r+" }).catch(() => undefined);
 }
 

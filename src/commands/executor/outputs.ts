@@ -46,7 +46,8 @@ export function jobOutputs(args: Arguments, environment: Environment): JobOutput
   return { exports, insecureRegistries: [], usesStdout: false, destinations, push };
 }
 
-function destinationOf(text: string): string {
+/** A `--destination` in full. Throws `USAGE`. */
+export function destinationOf(text: string): string {
   let reference;
   try {
     reference = parseReference(text);

@@ -1,0 +1,100 @@
+// `tsbuild executor push`: an image that an earlier job wrote to a file or a folder, with the flags of a job.
+
+import { statSync } from "node:fs";
+import { resolve } from "node:path";
+import { asBuildError, BuildError } from "../../../builder/core/errors.ts";
+import type { ImageLocation } from "../../../builder/core/image-location.ts";
+import { hostPlatform } from "../../../builder/core/platform.ts";
+import { parseReference } from "../../../builder/core/reference.ts";
+import type { CopyToAllRequest } from "../../../builder/copy.ts";
+import { EXECUTOR_PUSH_FLAGS } from "../../cli/executor-flags.ts";
+import type { Arguments } from "../../cli/flags.ts";
+import { isOn, listOf, textOf } from "../../cli/flags.ts";
+import { parseCount } from "../../cli/sizes.ts";
+import { unpackLimits } from "../../cli/unpack-limits.ts";
+import { localRegistries } from "../../config/registries.ts";
+import { localSession } from "../../config/session.ts";
+import { definedOnly } from "../build-request.ts";
+import type { CommandContext } from "../command.ts";
+import { exactly, readArguments, useRoot } from "../command.ts";
+import { cloudHelpers, withCloudLogins } from "./cloud-login.ts";
+import { writeResultFiles } from "./files.ts";
+import { openJobLog } from "./log.ts";
+import { destinationOf } from "./outputs.ts";
+import { registrySettings } from "./registries.ts";
+
+const USAGE = `Usage:  tsbuild executor push PATH --destination NAME [OPTIONS]
+
+Pushes an image that --tar-path (a file) or --oci-layout-path (a folder) wrote.`;
+
+/** Pushes to every destination, whatever one of them says. Throws `PUSH` with what failed. */
+export async function executorPush(context: CommandContext): Promise<number> {
+  const { environment, signal } = context;
+  const args = await readArguments(context, EXECUTOR_PUSH_FLAGS, USAGE);
+  if (args === undefined) return 0;
+  const [path = ""] = exactly(args, 1, "executor push", "PATH");
+  const log = openJobLog(args, context);
+  for (const note of args.notes) log.say("warn", note);
+  try {
+    const destinations = [...new Set(listOf(args, "destination").map(destinationOf))];
+    if (destinations.length === 0) throw new BuildError("USAGE", "executor push needs a --destination for the image");
+    const request = { ...(await pushRequest(context, args, locationOf(path), destinations)), events: log.sink };
+    if (!isOn(args, "skip-push-permission-check")) {
+      const { checkPush } = await import("../../../builder/registry.ts");
+      await checkPush(request.destinationAccess, destinations, signal);
+    }
+    const { copyToAll } = await import("../../../builder/copy.ts");
+    const pushed = await copyToAll(request, signal);
+    if (pushed === undefined) return 0;
+    await writeResultFiles(args, environment, destinations, pushed.top.digest, signal);
+    for (const name of destinations) log.say("info", `Pushed ${name}@${pushed.top.digest}`);
+    return 0;
+  } catch (error) {
+    const failure = asBuildError(error);
+    log.fail(failure);
+    context.outcome.told = true;
+    throw failure;
+  }
+}
+
+/** A folder is a layout, a file an archive for docker; both as jobs write them. */
+function locationOf(text: string): ImageLocation {
+  const path = resolve(text);
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found === undefined) throw new BuildError("INPUT_MISSING", `there is no image at "${path}"`);
+  return { transport: found.isDirectory() ? "oci" : "docker-archive", path };
+}
+
+async function pushRequest(
+  { environment, globals, signal }: CommandContext,
+  args: Arguments,
+  source: ImageLocation,
+  destinations: readonly string[],
+): Promise<Omit<CopyToAllRequest, "events">> {
+  const { router, credentials } = localRegistries(environment, [], registrySettings(args, environment, destinations));
+  const session = await localSession({ secrets: [], ssh: [], environment, credentials });
+  const access = {
+    router,
+    session: withCloudLogins(session, environment, cloudHelpers(args), signal),
+    environment: definedOnly(environment),
+    registryRetries: parseCount(textOf(args, "push-retry") || "0", "--push-retry", 0),
+  };
+  return {
+    root: useRoot(textOf(globals, "root"), environment),
+    source,
+    destinations: destinations.map(parseReference),
+    keepImmutableTags: isOn(args, "push-ignore-immutable-tag-errors"),
+    sourceAccess: access,
+    destinationAccess: access,
+    which: "all",
+    platform: hostPlatform(),
+    family: undefined,
+    compression: undefined,
+    preserveDigests: false,
+    limits: unpackLimits(args),
+    checkLayers: undefined,
+    retries: 0,
+    now: Date.now,
+    environment: definedOnly(environment),
+  };
+}
