@@ -33,7 +33,7 @@ export interface ConfigSource {
   /** Of a context that was not the client's own. */
   readonly uri?: string;
   readonly digest?: Readonly<Record<string, string>>;
-  /** The Dockerfile, when another one than the default was named. */
+  /** The Dockerfile. */
   readonly path?: string;
 }
 

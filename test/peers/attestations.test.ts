@@ -103,6 +103,9 @@ suite("attestations", () => {
         { name: "pkg:docker/other@latest?platform=linux%2Famd64", digest },
       ]);
     }
+    const { predicate } = files.statement("https://slsa.dev/provenance/v1");
+    const { externalParameters } = predicate["buildDefinition"] as { externalParameters: Record<string, unknown> };
+    assert.deepEqual(externalParameters["configSource"], { path: "Dockerfile" });
   });
 
   test("the list of packages says in which layer a package is named", () => {

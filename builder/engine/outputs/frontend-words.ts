@@ -30,10 +30,11 @@ export function frontendArgs(request: BuildRequest): ReadonlyMap<string, string>
   return args;
 }
 
-/** Where the build was described: the path of a Dockerfile that was named. */
-export function dockerfilePath({ dockerfile }: BuildRequest): Pick<ConfigSource, "path"> {
+/** Where the build was described: the Dockerfile in a repository or archive, or its name alone in a folder of the client. */
+export function dockerfilePath({ context, dockerfile }: BuildRequest): Pick<ConfigSource, "path"> {
   const path = dockerfile.kind === "path" || dockerfile.kind === "client" ? dockerfile.path : undefined;
-  return path === undefined ? {} : { path: basename(path) };
+  const isRemote = context.kind === "git" || context.kind === "http";
+  return { path: path === undefined ? "Dockerfile" : isRemote ? path : basename(path) };
 }
 
 function contextText(name: string, context: ContextSpec): string {
