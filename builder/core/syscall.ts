@@ -127,6 +127,28 @@ export function trimHeap(): void {
   glibc("malloc_trim", ["ulong"], [0]);
 }
 
+/**
+ * Lets what is written to a terminal reach it as it is, until it is disposed of: Node's raw mode still puts a carriage return
+ * before each line feed (libuv, uv_tty_set_mode), and programs that move the cursor by line feeds would see it jump.
+ */
+export function rawOutput(fd: number): Disposable {
+  const { calls } = library();
+  const attributes = Buffer.alloc(TERMIOS_BYTES);
+  if (calls.tcgetattr(fd, attributes) !== 0) return { [Symbol.dispose]: () => undefined };
+  const setAttributes = (flags: number): void => {
+    attributes.writeUInt32LE(flags, OUTPUT_FLAGS_AT);
+    calls.tcsetattr(fd, 0, attributes);
+  };
+  const before = attributes.readUInt32LE(OUTPUT_FLAGS_AT);
+  setAttributes((before & ~OPOST) >>> 0);
+  return { [Symbol.dispose]: () => setAttributes(before) };
+}
+
+/** More than any C library's struct termios; its second word is c_oflag (termios(3)). */
+const TERMIOS_BYTES = 256;
+const OUTPUT_FLAGS_AT = 4;
+const OPOST = 1;
+
 function glibc(name: string, types: readonly string[], values: readonly number[]): void {
   const { libc, extras } = library();
   if (!extras.has(name)) extras.set(name, findExtra(libc, name, types));
@@ -167,6 +189,8 @@ interface Calls {
   dup2(from: number, to: number): number;
   close(fd: number): number;
   lseek(fd: number, offset: number, whence: number): number;
+  tcgetattr(fd: number, attributes: Bytes): number;
+  tcsetattr(fd: number, when: number, attributes: Bytes): number;
 }
 
 let scratch = Buffer.allocUnsafeSlow(4096);
@@ -200,6 +224,8 @@ function library(): Library {
     dup2: libc.func("dup2", "int", ["int", "int"]),
     close: libc.func("close", "int", ["int"]),
     lseek: libc.func("lseek", "long", ["int", "long", "int"]),
+    tcgetattr: libc.func("tcgetattr", "int", ["int", "void *"]),
+    tcsetattr: libc.func("tcsetattr", "int", ["int", "int", p]),
   };
   loaded = { koffi, libc, calls, extras: new Map() };
   return loaded;

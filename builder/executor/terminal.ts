@@ -3,6 +3,7 @@
 
 import { isatty } from "node:tty";
 import { BuildError } from "../core/errors.ts";
+import { rawOutput } from "../core/syscall.ts";
 import type { StepSpec } from "./executor.ts";
 import type { PassedSignals } from "./pass-signals.ts";
 import { passSignals } from "./pass-signals.ts";
@@ -48,6 +49,8 @@ export async function runOnTerminal(
   };
   const abort = (): void => stop(pty.pid);
   using _keys = step.input === "stdin" ? typeInto(pty) : { [Symbol.dispose]: () => undefined };
+  // The terminal of the step has put carriage returns where they belong.
+  using _screen = isatty(1) ? rawOutput(1) : undefined;
   passed.to(pty.pid, depth);
   stdout.on("resize", resize);
   signal.addEventListener("abort", abort, { once: true });

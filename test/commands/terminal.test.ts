@@ -74,6 +74,9 @@ suite("on a terminal", { skip: whyNoBusybox() ?? (await whyNoTerminal()) ?? fals
     const terminal = await open(["run", "-it", "fixture:busybox"], { columns: 91, rows: 33 });
     await terminal.until(/# $/);
     await terminal.line("stty size; echo $TERM", /\n33 91\nxterm-256color\n/);
+    await terminal.line("stty -opost; printf 'a\\nb\\r\\nc\\n'; stty opost; echo end''ed", /ended/);
+    assert.match(terminal.bytes, /a\nb\r\nc\n(?!\r)/);
+    assert.doesNotMatch(terminal.bytes, /\r\r/);
     terminal.resize(123, 45);
     await terminal.line("while [ \"$(stty size)\" = '33 91' ]; do sleep 0.1; done; stty size", /\n45 123\n/);
     terminal.type(`sleep ${mark}\r`);

@@ -65,6 +65,11 @@ export class Terminal {
     return this.#shown.replaceAll(/\x1b\[[0-9;?]*[A-Za-z]|\r/g, "");
   }
 
+  /** Everything that was shown so far, to the byte. */
+  get bytes(): string {
+    return this.#shown;
+  }
+
   type(text: string): void {
     this.#pty.write(text);
   }
