@@ -92,6 +92,12 @@ interface OpenBuild {
 async function stages({ engine, secrets, inputs, recording, startedMs, signal }: OpenBuild): Promise<BuildResult> {
   const { request } = secrets;
 
+  if (request.definition !== undefined) {
+    const { planOfDefinition } = await import("./engine/definition-plan.ts");
+    const plan = await planOfDefinition(request.definition, request, inputs, signal);
+    return await finishStages({ engine, secrets, inputs, recording, startedMs, signal }, [plan]);
+  }
+
   // 1, 2: text to instructions
   const namedLock = request.lock?.path === undefined ? undefined : await openLock(request, undefined, inputs);
   const source = await inputs.dockerfile();
@@ -112,6 +118,17 @@ async function stages({ engine, secrets, inputs, recording, startedMs, signal }:
     const lint = at === 0 ? { onFinding } : { check: "skip=all" };
     plans.push(await convert(dockerfile, { ...convertOptions(request, platform), ...lint }, inputs, signal));
   }
+  return await finishStages({ engine, secrets, inputs, recording, startedMs, signal }, plans, file, lock);
+}
+
+/** From the fourth on, whatever the graph was made of. */
+async function finishStages(
+  { engine, secrets, inputs, recording, startedMs, signal }: OpenBuild,
+  plans: readonly Plan[],
+  file?: Readonly<Record<"name" | "text", string>>,
+  lock?: BuildLock,
+): Promise<BuildResult> {
+  const { request } = secrets;
 
   // 4, 5: the graph to results
   const targets = plans.flatMap((plan) => plan.result ?? []);
@@ -204,7 +221,7 @@ async function squashIfAsked(parts: SolveParts, outcomes: readonly Outcome[]): P
 async function attestIfAsked(
   { engine, request, inputs, signal }: SolveParts,
   outcomes: readonly Outcome[],
-  dockerfile: { readonly name: string; readonly text: string },
+  dockerfile: Readonly<Record<"name" | "text", string>> | undefined,
   startedMs: number,
 ): Promise<readonly Outcome[]> {
   if (request.attestations === undefined) return outcomes;

@@ -7,6 +7,7 @@ import type { Compression } from "./core/descriptor.ts";
 import type { CacheFrom, CacheTo } from "./cache-request.ts";
 import type { BuildError } from "./core/errors.ts";
 import type { EventSink } from "./core/events.ts";
+import type { DefinitionRequest } from "./definition-request.ts";
 import type { Platform } from "./core/platform.ts";
 import type { ExpandName } from "./core/reference.ts";
 import type { Digest } from "./core/digest.ts";
@@ -168,6 +169,8 @@ export interface BuildRequest {
   readonly root: string;
   readonly context: ContextSpec;
   readonly dockerfile: DockerfileSpec;
+  /** A graph in the place of a Dockerfile; context, Dockerfile and what is about them do not count then. */
+  readonly definition?: DefinitionRequest | undefined;
   readonly namedContexts: ReadonlyMap<string, ContextSpec>;
   readonly target: string | undefined;
   readonly buildArgs: ReadonlyMap<string, string>;

@@ -23,11 +23,12 @@ export interface BuildConfig {
 /** Describes the steps of a build; one without layers has none. */
 export function buildConfig(facts: BuildFacts, world: Writing): BuildConfig {
   const steps = facts.result === undefined ? [] : buildSteps(facts.result);
-  const { name, text } = facts.dockerfile;
-  const data = Buffer.from(world.withheld.scrub(text)).toString("base64");
+  const { dockerfile } = facts;
+  const data = Buffer.from(world.withheld.scrub(dockerfile?.text ?? "")).toString("base64");
+  const infos = dockerfile === undefined ? [] : [{ filename: dockerfile.name, language: "Dockerfile", data }];
   return {
     steps: definitionOf(steps, facts, world),
-    source: { locations: locationsOf(steps), infos: [{ filename: name, language: "Dockerfile", data }] },
+    source: { locations: locationsOf(steps), infos },
     layers: layersOf(steps, facts, world),
   };
 }

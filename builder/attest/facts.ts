@@ -49,7 +49,8 @@ export interface BuildFacts {
   readonly args: ReadonlyMap<string, string>;
   /** Of a context in a repository: "source", "revision", "localdir:context". */
   readonly vcs: ReadonlyMap<string, string>;
-  readonly dockerfile: { readonly name: string; readonly text: string };
+  /** Undefined for a graph that the client sent. */
+  readonly dockerfile: { readonly name: string; readonly text: string } | undefined;
   /** The rootfs of the result; undefined for one without layers. */
   readonly result: Vertex | undefined;
   /** Platform and number of layers of the images in the graph, by the id of their source ops. */

@@ -66,9 +66,13 @@ function llbSource(source: SourceOp["source"], { redact }: LlbWorld): JsonObject
     case "image":
       return { identifier: `docker-image://${source.name}` };
     case "local": {
-      const excludes = source.excludes.length === 0 ? undefined : JSON.stringify(source.excludes);
+      const { excludes, includes = [], follows = [] } = source;
+      const patterns = (list: readonly string[]): string | undefined =>
+        list.length === 0 ? undefined : JSON.stringify(list);
       return withAttrs(`local://${source.name}`, {
-        "local.excludepatterns": excludes,
+        "local.excludepatterns": patterns(excludes),
+        "local.followpaths": patterns(follows),
+        "local.includepattern": patterns(includes),
         "local.sharedkeyhint": source.name,
       });
     }
@@ -115,6 +119,7 @@ function llbExec(op: ExecOp, { withheld }: LlbWorld): JsonObject {
     env: op.env.map((assignment) => withheld.variable(assignment)),
     extraHosts: op.extraHosts.map(({ host, ip }) => ({ Host: host, IP: ip })),
     hostname: op.hostname,
+    validExitCodes: op.validExitCodes ?? [],
     ulimit: op.ulimits.map(({ name, soft, hard }) => omitEmpty({ Hard: hard, Name: name, Soft: soft })),
     user: op.user,
   });
@@ -125,10 +130,10 @@ function llbExec(op: ExecOp, { withheld }: LlbWorld): JsonObject {
   );
   const shm: readonly ExecMount[] =
     op.shmSizeBytes === DEFAULT_SHM_BYTES ? [] : [{ type: "tmpfs", target: "/dev/shm", sizeBytes: op.shmSizeBytes }];
-  const root = omitEmpty({ dest: "/", input: op.rootInput });
+  const root = omitEmpty({ dest: "/", input: op.rootInput, output: op.result === undefined ? 0 : -1 });
   return omitEmpty({
     meta,
-    mounts: [root, ...inOrder([...op.mounts, ...shm]).flatMap(llbMount)],
+    mounts: [root, ...inOrder([...op.mounts, ...shm]).flatMap((mount) => llbMount(mount, op))],
     network: NETWORK[op.network],
     secretenv: secrets,
     security: op.security === "insecure" ? 1 : 0,
@@ -144,8 +149,10 @@ function inOrder(mounts: readonly ExecMount[]): readonly ExecMount[] {
   );
 }
 
-function llbMount(mount: ExecMount): readonly JsonObject[] {
-  const places = { dest: mount.target, input: -1, output: -1 };
+/** Of several results the one that this vertex stands for is the only output. */
+function llbMount(mount: ExecMount, op: ExecOp): readonly JsonObject[] {
+  const isResult = op.result !== undefined && op.mounts[op.result] === mount;
+  const places = { dest: mount.target, input: -1, output: isResult ? 0 : -1 };
   switch (mount.type) {
     case "bind": {
       const { input, readonly } = mount;
@@ -187,11 +194,15 @@ function grant(
 function llbActions(op: FileOp, inputs: number, world: LlbWorld): readonly JsonObject[] {
   const timestamp = op.createdTimeNs === undefined ? -1 : Number(op.createdTimeNs);
   return op.actions.map((action, at) => ({
-    Action: llbAction(action, timestamp, world),
+    Action: llbAction(action, timeOf(action) ?? timestamp, world),
     input: at === 0 ? op.destination : inputs + at - 1,
     output: at === op.actions.length - 1 ? 0 : -1,
     secondaryInput: action.action === "copy" ? action.from : -1,
   }));
+}
+
+function timeOf(action: FileAction): number | undefined {
+  return action.action === "rm" || action.timeNs === undefined ? undefined : Number(action.timeNs);
 }
 
 function llbAction(action: FileAction, timestamp: number, { withheld }: LlbWorld): JsonObject {
@@ -209,7 +220,7 @@ function llbAction(action: FileAction, timestamp: number, { withheld }: LlbWorld
           dirCopyContents: action.dirContentsOnly,
           exclude_patterns: action.excludes,
           followSymlink: action.followSymlinks,
-          include_patterns: named === undefined ? [] : [named.pattern],
+          include_patterns: named === undefined ? (action.includes ?? []) : [named.pattern],
           ...llbMode(action.mode),
           owner: llbOwner(action.owner),
           required_paths:
@@ -220,7 +231,8 @@ function llbAction(action: FileAction, timestamp: number, { withheld }: LlbWorld
       };
     }
     case "mkfile": {
-      const data = Buffer.from(withheld.scrub(action.data)).toString("base64");
+      const data =
+        action.encoding === "base64" ? action.data : Buffer.from(withheld.scrub(action.data)).toString("base64");
       const owner = llbOwner(action.owner);
       return { mkfile: omitEmpty({ data, mode: action.mode, owner, path: action.path, timestamp }) };
     }

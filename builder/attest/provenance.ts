@@ -133,7 +133,7 @@ function withoutPinnedTwins(images: readonly ImageFact[]): readonly ImageFact[] 
 }
 
 function requestOf(
-  { args, locals }: BuildFacts,
+  { args, locals, dockerfile }: BuildFacts,
   mode: "min" | "max",
   ops: readonly Op[],
   { withheld, redact }: Writing,
@@ -147,7 +147,7 @@ function requestOf(
     isVariable(key) ? value : withheld.scrub(redact(value)),
   ]);
   return {
-    frontend: "dockerfile.v0",
+    ...(dockerfile === undefined ? {} : { frontend: "dockerfile.v0" }),
     ...omitEmpty({
       args: sortedMap(Object.fromEntries(fields)),
       secrets: mode === "max" ? grants(ops, "secret") : [],

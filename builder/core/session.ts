@@ -49,7 +49,9 @@ export interface Session {
 export interface FolderSelection {
   /** Patterns of an ignore file, in order, "!" first where negated. */
   readonly excludes: readonly string[];
-  /** Paths and patterns below the folder; links in them are followed. Empty: all of it. */
+  /** Patterns of what is wanted, beside `paths`. */
+  readonly includes?: readonly string[];
+  /** Paths and patterns below the folder; links in them are followed. Empty, and without `includes`: all of it. */
   readonly paths: readonly string[];
 }
 

@@ -2,9 +2,9 @@
 // directories for RUN and folders, blobs for images.
 
 import type { Digest } from "../core/digest.ts";
+import { standsOn } from "../graph/op.ts";
 import type { Vertex } from "../graph/vertex.ts";
 import { topological } from "../graph/vertex.ts";
-import { builtUpon } from "../ops/keys.ts";
 import type { BuildRequest } from "../request.ts";
 
 /** The vertices whose layers end up in an image that is exported. */
@@ -16,12 +16,17 @@ export function imageVertices(request: BuildRequest, targets: readonly Vertex[])
   for (let vertex = stack.pop(); vertex !== undefined; vertex = stack.pop()) {
     if (wanted.has(vertex.digest)) continue;
     wanted.add(vertex.digest);
-    for (const number of builtUpon(vertex)) {
+    for (const number of madeOf(vertex)) {
       const input = vertex.inputs[number];
       if (input !== undefined) stack.push(input);
     }
   }
   return wanted;
+}
+
+/** Numbers of the inputs whose layers are among those of a vertex. */
+function madeOf({ op, inputs }: Vertex): readonly number[] {
+  return op.kind === "diff" ? [...inputs.keys()] : standsOn(op, inputs.length);
 }
 
 /** Whether an output is an image. */
@@ -38,7 +43,7 @@ export function runWanters(targets: readonly Vertex[]): ReadonlySet<Digest> {
       vertex.op.kind === "exec"
         ? vertex.inputs
         : wanted.has(vertex.digest)
-          ? builtUpon(vertex).flatMap((number) => vertex.inputs[number] ?? [])
+          ? madeOf(vertex).flatMap((number) => vertex.inputs[number] ?? [])
           : [];
     for (const input of passOn) wanted.add(input.digest);
   }

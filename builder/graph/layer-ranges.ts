@@ -2,6 +2,7 @@
 // it was done.
 
 import type { Digest } from "../core/digest.ts";
+import { standsOn } from "./op.ts";
 import type { Vertex } from "./vertex.ts";
 import { topological } from "./vertex.ts";
 
@@ -67,10 +68,8 @@ function layerCounts(result: Vertex, layersOfImage: CountOfImage): ReadonlyMap<D
         count = op.source.type === "image" ? (layersOfImage(op.source.id) ?? Number.NaN) : 1;
         break;
       case "exec":
-        count = op.rootInput < 0 ? 1 : of(op.rootInput) + 1;
-        break;
       case "file":
-        count = op.destination < 0 ? 1 : of(op.destination) + 1;
+        count = standsOn(op, inputs.length).reduce((sum, number) => sum + of(number), 1);
         break;
       case "merge":
         count = inputs.reduce((sum, _, number) => sum + of(number), 0);
@@ -85,16 +84,5 @@ function layerCounts(result: Vertex, layersOfImage: CountOfImage): ReadonlyMap<D
 
 /** What a vertex's layers stand on or are made of, bottom first. A difference stands on nothing. */
 function below({ op, inputs }: Vertex): readonly Vertex[] {
-  const at = (number: number): readonly Vertex[] => inputs.slice(number, number < 0 ? 0 : number + 1);
-  switch (op.kind) {
-    case "source":
-    case "diff":
-      return [];
-    case "exec":
-      return at(op.rootInput);
-    case "file":
-      return at(op.destination);
-    case "merge":
-      return inputs;
-  }
+  return standsOn(op, inputs.length).flatMap((number) => inputs[number] ?? []);
 }

@@ -18,6 +18,10 @@ export interface SourceOp {
         readonly name: string;
         /** Patterns of .dockerignore, in order, "!" first where negated; applied on top of what is copied. */
         readonly excludes: readonly string[];
+        /** Only what these patterns name is there; absent: all. */
+        readonly includes?: readonly string[];
+        /** These paths are there too, with what links in them lead to; without `includes` nothing else is. */
+        readonly follows?: readonly string[];
       }
     | {
         readonly type: "http";
@@ -58,6 +62,8 @@ export type ExecMount =
       readonly selector: string;
       readonly target: string;
       readonly readonly: boolean;
+      /** What the program changes there is a result of its own. */
+      readonly isOutput?: true;
     }
   | {
       readonly type: "cache";
@@ -112,6 +118,10 @@ export interface ExecOp {
   readonly cgroupParent: string;
   /** Absolute paths whose changes, with all below them, are not part of the result. */
   readonly leaveOut?: readonly string[];
+  /** Exit codes of a program that did what it should; absent: 0. */
+  readonly validExitCodes?: readonly number[];
+  /** The number of the bind mount whose changed files are the result; absent: the rootfs is. */
+  readonly result?: number;
   /** Variables of proxies: visible to the program, never part of the digest. */
   readonly platform: Platform;
 }
@@ -147,21 +157,28 @@ export interface CopyAction {
   readonly unpack: boolean;
   /** Keep the source's parent directories (COPY --parents). */
   readonly parents: boolean;
+  /** Patterns of what is taken of a directory; absent: all of it. */
+  readonly includes?: readonly string[];
   readonly excludes: readonly string[];
   readonly createDestinationPath: boolean;
   /** An existing non-directory at the destination is replaced by what is copied (COPY --link). */
   readonly alwaysReplace: boolean;
   /** All owners become 0:0 unless `owner` says otherwise (files of a client's context have no meaningful owner). */
   readonly resetOwner: boolean;
+  /** mtime in ns of all that is copied; absent: the source's. */
+  readonly timeNs?: string;
 }
 
 export interface MkfileAction {
   readonly action: "mkfile";
   readonly path: string;
   readonly mode: number;
-  /** Content as UTF-8 text. */
+  /** Content as UTF-8 text, or as base64 where `encoding` says so. */
   readonly data: string;
+  readonly encoding?: "base64";
   readonly owner?: OwnerSpec;
+  /** mtime in ns; absent: the op's. */
+  readonly timeNs?: string;
 }
 
 export interface MkdirAction {
@@ -170,6 +187,8 @@ export interface MkdirAction {
   readonly mode: number;
   readonly makeParents: boolean;
   readonly owner?: OwnerSpec;
+  /** mtime in ns; absent: the op's. */
+  readonly timeNs?: string;
 }
 
 export interface RmAction {
@@ -184,6 +203,8 @@ export interface SymlinkAction {
   readonly oldPath: string;
   readonly newPath: string;
   readonly owner?: OwnerSpec;
+  /** mtime in ns; absent: the op's. */
+  readonly timeNs?: string;
 }
 
 export type FileAction = CopyAction | MkfileAction | MkdirAction | RmAction | SymlinkAction;
@@ -205,6 +226,29 @@ export interface MergeOp {
 /** What input 1 has on top of input 0. */
 export interface DiffOp {
   readonly kind: "diff";
+}
+
+/** The bytes of an inline file. */
+export function inlineBytes({ data, encoding }: MkfileAction): Uint8Array {
+  return Buffer.from(data, encoding ?? "utf8");
+}
+
+/** Numbers of the inputs that the layers of an op's result stand on or are made of, bottom first. */
+export function standsOn(op: Op, inputs: number): readonly number[] {
+  switch (op.kind) {
+    case "source":
+    case "diff":
+      return [];
+    case "exec": {
+      const mount = op.result === undefined ? undefined : op.mounts[op.result];
+      const input = mount?.type === "bind" ? mount.input : op.rootInput;
+      return input < 0 ? [] : [input];
+    }
+    case "file":
+      return op.destination < 0 ? [] : [op.destination];
+    case "merge":
+      return Array.from({ length: inputs }, (_, at) => at);
+  }
 }
 
 export type Op = SourceOp | ExecOp | FileOp | MergeOp | DiffOp;

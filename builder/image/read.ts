@@ -179,6 +179,13 @@ export function parseConfig(bytes: Uint8Array, what: string): ImageConfig {
   return config;
 }
 
+/** Reads what a client wants in an image's config, whose layers are not known yet: what it says of layers does not count. */
+export function parseDraft(bytes: Uint8Array, what: string): ImageConfig {
+  const value = withoutNulls(parseJson(bytes, what));
+  const fields = typeof value === "object" ? value : undefined;
+  return check(ConfigSchema, { ...fields, rootfs: { type: "layers", diff_ids: [] } }, what);
+}
+
 /** The platform that a config says. */
 export function platformOf(config: ImageConfig): Platform {
   return normalizePlatform({

@@ -11,8 +11,15 @@ import type { OpContext } from "./engine-parts.ts";
 import { missingMountPoints } from "./mount-points.ts";
 import type { OpResult } from "./result.ts";
 import { RefResult } from "./result.ts";
+import type { Prepared, SkippedPaths } from "../snapshot/snapshotter.ts";
 import type { PreparedStep, StepPlan } from "./step.ts";
 import { prepareStep } from "./step.ts";
+
+/** What a program left: the rootfs, and what is in mounts that are outputs, by their numbers. */
+export interface ExecResults {
+  readonly root: OpResult;
+  readonly mounts: ReadonlyMap<number, OpResult>;
+}
 
 /** Runs the op; throws `RUN_FAILED` with the program's exit code, `SANDBOX` when it cannot be run at all. */
 export async function runExec(
@@ -21,9 +28,9 @@ export async function runExec(
   op: ExecOp,
   inputs: readonly OpResult[],
   signal: AbortSignal,
-): Promise<OpResult> {
+): Promise<ExecResults> {
   const executor = await context.executor();
-  const below = inputs[op.rootInput] ?? new RefResult({ layers: [] });
+  const below = inputs[op.rootInput] ?? NOTHING;
   const hiddenEnv = vertex.options.hiddenEnv ?? [];
   const plan: StepPlan = {
     op,
@@ -33,13 +40,10 @@ export async function runExec(
     id: vertex.digest.slice("sha256:".length, "sha256:".length + 25),
   };
   await using step = await prepareStep(context, plan, signal);
-  const takeOver = async (): Promise<StoredLayer> => {
-    const frozen = await step.root.freeze(
-      { ignore: mountPointsMade(step), leaveOut: (op.leaveOut ?? []).map(bytePath) },
-      signal,
-    );
-    return context.layers.fromFrozen(frozen, context.now(), signal);
-  };
+  const take = async (prepared: Prepared, skipped: SkippedPaths): Promise<StoredLayer> =>
+    context.layers.fromFrozen(await prepared.freeze(skipped, signal), context.now(), signal);
+  const takeRoot = (): Promise<StoredLayer> =>
+    take(step.root, { ignore: mountPointsMade(step), leaveOut: (op.leaveOut ?? []).map(bytePath) });
   try {
     const result = await executor.run(
       {
@@ -49,19 +53,27 @@ export async function runExec(
       },
       signal,
     );
-    if (result.exitCode !== 0) throw runFailed(op, result);
+    if (!(op.validExitCodes ?? [0]).includes(result.exitCode)) throw runFailed(op, result);
   } catch (error) {
     if (error instanceof BuildError && error.code === "RUN_FAILED") {
       await context.failedRuns?.take({ vertex, plan }, async () => {
-        const layer = await takeOver();
+        const layer = await takeRoot();
         await layer.index(signal); // once it is there, all of the layer is stored
         return await withLayer(below, layer, signal);
       });
     }
     throw error;
   }
-  return await withLayer(below, await takeOver(), signal);
+  const mounts = new Map<number, OpResult>();
+  for (const [number, prepared] of step.mounts.outputs) {
+    const mount = op.mounts[number];
+    const under = (mount?.type === "bind" ? inputs[mount.input] : undefined) ?? NOTHING;
+    mounts.set(number, await withLayer(under, await take(prepared, { ignore: [] }), signal));
+  }
+  return { root: await withLayer(below, await takeRoot(), signal), mounts };
 }
+
+const NOTHING = new RefResult({ layers: [] });
 
 /** What was made in the rootfs for the mounts, and is no change of the step's. */
 function mountPointsMade({ tree, mounts }: PreparedStep): ReturnType<typeof missingMountPoints> {

@@ -16,6 +16,7 @@ import type { Listed } from "./file/digest.ts";
 import { selectionListed, treeDigest, treeListed } from "./file/digest.ts";
 import type { OpResult } from "./result.ts";
 import { RefResult } from "./result.ts";
+import { standsOn } from "../graph/op.ts";
 import { plainPath, plainStart } from "./file/select.ts";
 
 type Inputs = readonly SolvedInput<OpResult>[];
@@ -30,10 +31,10 @@ export function builtUpon(vertex: Vertex): readonly number[] {
     case "source":
       return [];
     case "exec":
-      return op.rootInput < 0 ? [] : [op.rootInput];
+      return [...new Set([op.rootInput, ...standsOn(op, vertex.inputs.length)])].filter((number) => number >= 0);
     case "file":
-      return op.destination < 0 ? [] : [op.destination];
     case "merge":
+      return standsOn(op, vertex.inputs.length);
     case "diff":
       return vertex.inputs.map((_, number) => number);
   }

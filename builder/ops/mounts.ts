@@ -8,6 +8,7 @@ import type { ExecMount, ExecOp } from "../graph/op.ts";
 import { resolvePath } from "../layer/resolve-path.ts";
 import { cleaned } from "./keys.ts";
 import type { CacheMountRequest } from "./cache-mounts.ts";
+import type { Prepared } from "../snapshot/snapshotter.ts";
 import type { OpResult } from "./result.ts";
 import { secretDirectory } from "./secret-files.ts";
 import { proxyAgent } from "./ssh-proxy.ts";
@@ -18,6 +19,8 @@ export interface PreparedMounts extends AsyncDisposable {
   readonly specs: readonly MountSpec[];
   /** Variables that carry secrets (`--mount=type=secret,env=…`) and agent sockets. */
   readonly env: readonly string[];
+  /** What is mounted where changes are a result, by the mount's number. */
+  readonly outputs: ReadonlyMap<number, Prepared>;
 }
 
 type CacheMount = Extract<ExecMount, { type: "cache" }>;
@@ -25,6 +28,7 @@ type CacheMount = Extract<ExecMount, { type: "cache" }>;
 interface Made {
   readonly spec?: MountSpec | undefined;
   readonly env?: string;
+  readonly output?: Prepared | undefined;
 }
 
 /** Prepares the mounts; what they are is in the order they are written. */
@@ -38,17 +42,19 @@ export async function prepareMounts(
   await using undo = new AsyncDisposableStack();
   const specs: MountSpec[] = [];
   const env: string[] = [];
+  const outputs = new Map<number, Prepared>();
   const caches = await cacheMounts(context, op, inputs, undo, signal);
   for (const [number, mount] of op.mounts.entries()) {
-    const made =
+    const made: Made =
       mount.type === "cache"
         ? { spec: caches.get(mount) }
         : await prepare(context, mount, inputs, join(scratch, `mount-${number}`), undo, signal);
     if (made.spec) specs.push(made.spec);
     if (made.env !== undefined) env.push(made.env);
+    if (made.output !== undefined) outputs.set(number, made.output);
   }
   const held = undo.move();
-  return { specs, env, [Symbol.asyncDispose]: () => held.disposeAsync() };
+  return { specs, env, outputs, [Symbol.asyncDispose]: () => held.disposeAsync() };
 }
 
 async function prepare(
@@ -61,7 +67,7 @@ async function prepare(
 ): Promise<Made> {
   switch (mount.type) {
     case "bind":
-      return { spec: await bindMount(context, mount, inputs, scratch, undo, signal) };
+      return await bindMount(context, mount, inputs, scratch, undo, signal);
     case "tmpfs":
       return {
         spec: {
@@ -84,26 +90,23 @@ async function bindMount(
   scratch: string,
   undo: AsyncDisposableStack,
   signal: AbortSignal,
-): Promise<MountSpec> {
+): Promise<Made> {
   const input = inputs[mount.input];
-  if (input === undefined) {
+  const { target, readonly } = mount;
+  if (input === undefined && mount.isOutput !== true) {
     mkdirSync(scratch, { recursive: true, mode: 0o755 });
-    return { kind: "bind", source: scratch, target: mount.target, readonly: mount.readonly, isStepsOwn: true };
+    return { spec: { kind: "bind", source: scratch, target, readonly, isStepsOwn: true } };
   }
-  const ref = await input.ref(signal);
-  const prepared = undo.use(await (await context.snapshotter()).prepare(ref.layers, !mount.readonly, signal));
+  const { layers } = input === undefined ? { layers: [] } : await input.ref(signal);
+  const prepared = undo.use(await (await context.snapshotter()).prepare(layers, !readonly, signal));
+  const output = mount.isOutput === true ? { output: prepared } : {};
   const subPath = cleaned(mount.selector);
   const { root } = prepared;
   if (root.kind === "overlay")
-    return { kind: "overlay", stack: root.stack, subPath, target: mount.target, readonly: mount.readonly };
-  const { path } = resolvePath(await input.tree(signal), subPath, { followLast: true });
-  return {
-    kind: "bind",
-    source: join(root.path, Buffer.from(path, "latin1").toString("utf8")),
-    target: mount.target,
-    readonly: mount.readonly,
-    isStepsOwn: true,
-  };
+    return { spec: { kind: "overlay", stack: root.stack, subPath, target, readonly }, ...output };
+  const path = input === undefined ? "" : resolvePath(await input.tree(signal), subPath, { followLast: true }).path;
+  const source = join(root.path, Buffer.from(path, "latin1").toString("utf8"));
+  return { spec: { kind: "bind", source, target, readonly, isStepsOwn: true }, ...output };
 }
 
 /** All cache mounts of a step are taken at once: how they are waited for is one thing. */

@@ -12,9 +12,11 @@ import { wholeTree } from "./file/whole-tree.ts";
 import { builtUpon, keyOf, opFact, readsFrom } from "./keys.ts";
 import type { OpResult } from "./result.ts";
 import { RefResult, TreeResult } from "./result.ts";
+import { SharedRuns } from "./shared-runs.ts";
 
 /** The operator of one build. */
 export function refOperator(context: OpContext): Operator<OpResult> {
+  const runs = new SharedRuns();
   return {
     key: (vertex, inputs, signal) => keyOf(vertex, inputs, context, signal),
     builtUpon,
@@ -28,17 +30,21 @@ export function refOperator(context: OpContext): Operator<OpResult> {
           return await loadSource(context, vertex, op, signal);
         case "exec": {
           const { runExec } = await import("./exec.ts");
-          return await runExec(context, vertex, op, inputs, signal);
+          return await runs.resultOf({ ...vertex, op }, () => runExec(context, vertex, op, inputs, signal));
         }
         case "file":
           return await runFile(context, vertex, op, inputs, signal);
         case "merge": {
           const refs = await Promise.all(inputs.map((input) => input.ref(signal)));
+          const count = refs.reduce((sum, { layers }) => sum + layers.length, 0);
+          // A merge of merges of merges has any number of them.
+          if (count > MOST_LAYERS)
+            throw new BuildError("USAGE", `a merge has ${count} layers, and may have ${MOST_LAYERS}`);
           return new RefResult({ layers: refs.flatMap((ref) => ref.layers) }, inputs[0]);
         }
         case "diff": {
           const { layerDifference } = await import("./diff.ts");
-          return new RefResult(layerDifference(await Promise.all(inputs.map((input) => input.ref(signal)))));
+          return new RefResult(await layerDifference(context, vertex, inputs, signal));
         }
       }
     },
@@ -92,6 +98,7 @@ async function transferContext(
 }
 
 const PROGRESS_AFTER_MS = 100;
+const MOST_LAYERS = 65_536;
 
 async function runFile(
   context: OpContext,

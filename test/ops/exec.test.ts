@@ -70,7 +70,7 @@ function execTests(kind: "overlay" | "copy"): void {
     };
     said = "";
     const step = vertex(op, [], { name: "RUN", hiddenEnv });
-    return (await runExec(context(), step, op, [base], signal)) as RefResult; // runExec makes no other kind
+    return (await runExec(context(), step, op, [base], signal)).root as RefResult; // runExec makes no other kind
   }
 
   /** What a RUN touches of a build; the rest is not there. */

@@ -9,6 +9,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   core: [],
   graph: [],
   dockerfile: ["graph"],
+  llb: ["graph"],
   solver: ["graph"],
   layer: [],
   store: [],

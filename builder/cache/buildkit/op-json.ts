@@ -26,6 +26,7 @@ const EXEC: Shape = {
     ulimit: { Name: true, Soft: true, Hard: true },
     cgroupParent: true,
     removeMountStubsRecursive: true,
+    validExitCodes: true,
   },
   mounts: {
     input: true,

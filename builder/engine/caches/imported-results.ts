@@ -19,6 +19,7 @@ import { topological } from "../../graph/vertex.ts";
 import type { StepClock } from "../internal-steps.ts";
 import { told } from "../internal-steps.ts";
 import { builtUpon } from "../../ops/keys.ts";
+import { standsOn } from "../../graph/op.ts";
 import type { OpResult } from "../../ops/result.ts";
 import { RefResult } from "../../ops/result.ts";
 import { LayerStore } from "../../snapshot/layer-store.ts";
@@ -227,7 +228,7 @@ export class ImportedResults implements AsyncDisposable {
   async #baseOf(vertex: Vertex, baseLayers: ImportedResultsOptions["baseLayers"]): Promise<readonly StoredLayer[]> {
     let at: Vertex | undefined = vertex;
     while (at !== undefined && at.op.kind !== "source") {
-      const [upon]: readonly number[] = builtUpon(at);
+      const [upon]: readonly number[] = standsOn(at.op, at.inputs.length);
       at = upon === undefined ? undefined : at.inputs[upon];
     }
     return at === undefined || at.op.kind !== "source" || at.op.source.type !== "image" ? [] : await baseLayers(at);

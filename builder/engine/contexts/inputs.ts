@@ -1,10 +1,11 @@
 // The inputs of one build: the Dockerfile, the contexts, the base images. It answers the
 // conversion's questions (ConvertWorld) and loads what source ops name (SourceLoader).
 
-import type { PinImage, ResolvedBase } from "../images/base-images.ts";
+import type { ImageContext, PinImage, ResolvedBase } from "../images/base-images.ts";
 import { BaseImages } from "../images/base-images.ts";
 import type { EventSink } from "../../core/events.ts";
 import type { Platform } from "../../core/platform.ts";
+import type { ClientFolder } from "../../core/session.ts";
 import type { FrontendChoice } from "../../dockerfile/frontend.ts";
 import type { ConvertWorld, NamedContext, ResolvedImage } from "../../dockerfile/convert/plan.ts";
 import type { Engine } from "../../engine.ts";
@@ -67,10 +68,22 @@ export class InputLoader implements ConvertWorld, AsyncDisposable {
     };
   }
 
-  async resolveImage(name: string, platform: Platform): Promise<ResolvedImage> {
+  async resolveImage(name: string, platform: Platform, isPulled = this.#request.pull): Promise<ResolvedImage> {
     return await told(this.#request, `[internal] load metadata for ${fullName(name)}`, () =>
-      this.#images.byName(name, platform, this.#signal),
+      this.#images.byName(name, platform, this.#signal, isPulled),
     );
+  }
+
+  /** An image that is given some other way than by its name alone. */
+  async resolveGiven(spec: ImageContext, name: string, platform: Platform): Promise<ResolvedImage> {
+    return await told(this.#request, `[internal] load metadata for ${name}`, () =>
+      this.#images.byContext(spec, name, platform, this.#signal),
+    );
+  }
+
+  /** Says what folder the local ops of a name mean. */
+  addFolder(name: string, directory: ClientFolder): void {
+    this.#trees.addLocal(name, { directory });
   }
 
   hasNamedContext(name: string, platform: Platform): boolean {

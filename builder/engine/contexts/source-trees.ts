@@ -23,6 +23,8 @@ import { StatCache } from "../../source/stat-cache.ts";
 /** A source op that is no image. */
 export type TreeSource = Exclude<SourceOp["source"], { type: "image" }>;
 
+type LocalSource = Extract<TreeSource, { type: "local" }>;
+
 /** A client's folder that local ops name. */
 export interface LocalPlace {
   /** Absolute, or a folder on another machine. */
@@ -158,7 +160,7 @@ export class SourceTrees implements Disposable {
       case "local": {
         const place = this.#places.get(source.name);
         if (place === undefined) throw new BuildError("INTERNAL", `the context "${source.name}" was never opened`);
-        return await this.#openLocal(place, source.excludes, vertex);
+        return await this.#openLocal(place, source, vertex);
       }
       case "archive": {
         const place = this.#archives.get(source.name);
@@ -188,10 +190,11 @@ export class SourceTrees implements Disposable {
     return file;
   }
 
-  async #openLocal(place: LocalPlace, excludes: readonly string[], vertex: Digest): Promise<FileTree> {
+  async #openLocal(place: LocalPlace, source: LocalSource, vertex: Digest): Promise<FileTree> {
     const { ignoreFile } = place;
+    const { excludes } = source;
     const directory =
-      typeof place.directory === "string" ? place.directory : await this.#bring(place.directory, excludes, vertex);
+      typeof place.directory === "string" ? place.directory : await this.#bring(place.directory, source, vertex);
     const digestCache = this.#statCache(directory);
     return new LocalTree(bytePath(directory), {
       excludes,
@@ -202,11 +205,13 @@ export class SourceTrees implements Disposable {
     });
   }
 
-  async #bring(folder: ClientFolder, excludes: readonly string[], vertex: Digest): Promise<string> {
+  async #bring(folder: ClientFolder, { excludes, includes, follows }: LocalSource, vertex: Digest): Promise<string> {
     const report = reportTo(this.#request, vertex);
     let bytes = 0;
-    const paths = followedPaths(this.#readers.get(vertex) ?? []);
-    const directory = await folder.bring({ excludes, paths }, (sum) => {
+    const isChosen = includes !== undefined || follows !== undefined;
+    const paths = isChosen ? (follows ?? []) : followedPaths(this.#readers.get(vertex) ?? []);
+    const selection = { excludes, paths, ...(includes === undefined ? {} : { includes }) };
+    const directory = await folder.bring(selection, (sum) => {
       bytes = sum;
       report.progress("transferring context:", bytes, 0, false);
     });

@@ -118,13 +118,19 @@ export class BaseImages implements AsyncDisposable {
     return this.#bases;
   }
 
-  /** An image by its name in a Dockerfile. Throws `INPUT_MISSING`, `REGISTRY`. */
-  async byName(name: string, platform: Platform, signal: AbortSignal): Promise<ResolvedImage> {
+  /** An image by its name in a Dockerfile; `isPulled`: ask the registry even for what is in the store. Throws `INPUT_MISSING`, `REGISTRY`. */
+  async byName(
+    name: string,
+    platform: Platform,
+    signal: AbortSignal,
+    isPulled = this.#options.pull,
+  ): Promise<ResolvedImage> {
     const reference = await this.#referenceOf(name);
     const full = formatReference(reference);
     const pin = reference.digest === undefined ? this.#pin?.(reference, platform) : undefined;
-    const open = (): Promise<ImageSource> => this.#openNamed(reference, platform, pin?.digest, signal);
-    return (await this.#load({ key: full, name: full, platform, open, pin }, signal)).resolved;
+    const open = (): Promise<ImageSource> => this.#openNamed(reference, platform, pin?.digest, isPulled, signal);
+    return (await this.#load({ key: isPulled ? `${full} pulled` : full, name: full, platform, open, pin }, signal))
+      .resolved;
   }
 
   /** Where a name leads: this store, another one, a folder of warmed images, its registry. */
@@ -132,12 +138,13 @@ export class BaseImages implements AsyncDisposable {
     reference: Reference,
     platform: Platform,
     pinned: Digest | undefined,
+    isPulled: boolean,
     signal: AbortSignal,
   ): Promise<ImageSource> {
-    const { engine, pull, registry, warmed, clock } = this.#options;
+    const { engine, registry, warmed, clock } = this.#options;
     let digest = pinned ?? reference.digest;
     const name = formatReference(reference);
-    for (const store of pull ? [] : [engine.store, ...(await this.#otherStores())]) {
+    for (const store of isPulled ? [] : [engine.store, ...(await this.#otherStores())]) {
       const found = await store.names.resolve(name);
       if (found === undefined || (pinned !== undefined && found.digest !== pinned)) continue;
       if (await holdsPlatform(store, found, platform)) return storeSource(store, name);

@@ -27,7 +27,8 @@ export interface AttestedBuild {
   readonly engine: Engine;
   readonly request: BuildRequest;
   readonly inputs: InputLoader;
-  readonly dockerfile: { readonly name: string; readonly text: string };
+  /** Undefined for a graph that the client sent. */
+  readonly dockerfile: { readonly name: string; readonly text: string } | undefined;
   /** ms since the epoch. */
   readonly startedMs: number;
   readonly finishedMs: number;

@@ -88,14 +88,15 @@ function localName(name: string): string {
 }
 
 /** The client's folders: those that the graph reads, and the one that the Dockerfile came from. */
-function localsOf(vertices: readonly Vertex[], { context, dockerfile }: BuildRequest): readonly string[] {
+function localsOf(vertices: readonly Vertex[], { context, dockerfile, definition }: BuildRequest): readonly string[] {
   const read = vertices.flatMap(({ op }) =>
     op.kind === "source" && (op.source.type === "local" || (op.source.type === "archive" && context.kind === "stream"))
       ? [op.source.name]
       : [],
   );
   const isRemote = context.kind === "git" || context.kind === "http";
-  const hasOwnDockerfile = !isRemote || dockerfile.kind === "stream" || dockerfile.kind === "http";
+  const hasOwnDockerfile =
+    definition === undefined && (!isRemote || dockerfile.kind === "stream" || dockerfile.kind === "http");
   return [...new Set([...read, ...(hasOwnDockerfile ? ["dockerfile"] : [])])].sort();
 }
 

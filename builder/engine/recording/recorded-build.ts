@@ -9,9 +9,9 @@ import { VERSION } from "../../core/version.ts";
 import { formatPlatform } from "../../core/platform.ts";
 import type { KeptRun } from "./failed-runs.ts";
 import type { ExecOp } from "../../graph/op.ts";
+import { standsOn } from "../../graph/op.ts";
 import type { Vertex } from "../../graph/vertex.ts";
 import { topological } from "../../graph/vertex.ts";
-import { builtUpon } from "../../ops/keys.ts";
 import { recordedRequest, whatIsBuilt } from "./recorded-request.ts";
 import type { BuildRecord, BuildStatus, KeptState, StepRecord } from "../../records/build-record.ts";
 import { RECORD_FORMAT } from "../../records/build-record.ts";
@@ -95,7 +95,7 @@ async function stepsOf(
     const step = { vertex: vertex.digest, name: options.name };
     const image =
       op.kind === "source" && op.source.type === "image" ? await sources.image(op.source.id, step, NEVER) : undefined;
-    const [upon] = builtUpon(vertex);
+    const [upon] = standsOn(op, inputs.length);
     const base = upon === undefined ? undefined : places.get(inputs[upon]?.digest ?? vertex.digest);
     const run = op.kind === "exec" ? withoutSecrets(op, options.hiddenEnv ?? [], request, withheld) : {};
     steps.push({

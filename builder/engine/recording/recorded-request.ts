@@ -12,8 +12,8 @@ export function recordedRequest(request: BuildRequest, withheld: Withheld): Reco
   const clean = (text: string): string => withheld.scrub(text);
   const { target, epochSeconds, squash } = request;
   return {
-    context: clean(contextText(request.context)),
-    dockerfile: clean(dockerfileText(request.dockerfile)),
+    context: request.definition === undefined ? clean(contextText(request.context)) : GRAPH,
+    dockerfile: request.definition === undefined ? clean(dockerfileText(request.dockerfile)) : GRAPH,
     namedContexts: mapped(request.namedContexts, (context) => clean(contextText(context))),
     ...(target === undefined ? {} : { target }),
     platforms: request.platforms.map(formatPlatform),
@@ -30,10 +30,14 @@ export function recordedRequest(request: BuildRequest, withheld: Withheld): Reco
   };
 }
 
+/** What stands for a context and a Dockerfile where a client sent what they would become. */
+const GRAPH = "a graph of the client's (LLB)";
+
 /** The names of the image, else where it is built from; a URL without what may be a password. */
-export function whatIsBuilt({ exports, context, target }: BuildRequest): string {
+export function whatIsBuilt({ exports, context, target, definition }: BuildRequest): string {
   const names = exports.flatMap((output) => ("image" in output ? output.image.names : []));
-  const what = names.length > 0 ? [...new Set(names)].join(", ") : contextText(context);
+  const what =
+    names.length > 0 ? [...new Set(names)].join(", ") : definition === undefined ? contextText(context) : GRAPH;
   return target === undefined ? what : `${what} (${target})`;
 }
 

@@ -5,6 +5,7 @@ import { baseOf, bytePath, displayPath, parentOf } from "../../core/byte-path.ts
 import { BuildError } from "../../core/errors.ts";
 import type { MkdirAction, MkfileAction, RmAction, SymlinkAction } from "../../graph/op.ts";
 import { cleanAbsolute, resolvePath, rootPath, rootPathOfParent } from "../../layer/resolve-path.ts";
+import { inlineBytes } from "../../graph/op.ts";
 import type { Owner } from "../passwd.ts";
 import { makeDirectories } from "./directories.ts";
 import { expandWildcards } from "./select.ts";
@@ -31,7 +32,7 @@ export function makeFile(tree: WorkTree, action: MkfileAction, owner: Owner | un
   if (path === "" || existing?.inode.type === "dir")
     throw new BuildError("CONTEXT", `open ${action.path}: is a directory`);
   const inode = newInode("file", existing?.inode.mode ?? action.mode & 0o777, tree.nowNs);
-  const bytes = Buffer.from(action.data, "utf8");
+  const bytes = inlineBytes(action);
   inode.size = bytes.length;
   inode.content = { kind: "source", source: { kind: "bytes", bytes } };
   Object.assign(inode, owner ?? { uid: existing?.inode.uid ?? 0, gid: existing?.inode.gid ?? inheritedGid(parent) });

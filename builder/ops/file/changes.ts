@@ -77,7 +77,7 @@ class ChangeWalk {
 
 // BuildKit compares the same things, but takes equal sizes and times with a fraction of a second for equal
 // content; here the bytes decide.
-function sameMetadata(a: Entry, b: Entry): boolean {
+export function sameMetadata(a: Entry, b: Entry): boolean {
   if (a.type !== b.type || a.uid !== b.uid || a.gid !== b.gid) return false;
   if (a.type !== "symlink" && a.mode !== b.mode) return false;
   if ((a.major ?? 0) !== (b.major ?? 0) || (a.minor ?? 0) !== (b.minor ?? 0) || !sameCapability(a, b)) return false;

@@ -23,6 +23,8 @@ export interface CopyMetadata {
   /** Of `--chown`; undefined: as in the source. */
   readonly owner: Owner | undefined;
   readonly mode: ModeChange | undefined;
+  /** Of all that is copied, in ns; undefined: the source's. */
+  readonly mtimeNs: bigint | undefined;
   /** Of directories made on the way. */
   readonly createdMode: number;
 }
@@ -33,6 +35,7 @@ export function copyMetadata(action: CopyAction, owner: Owner | undefined): Copy
   return {
     owner,
     mode: mode && modeChange(mode),
+    mtimeNs: action.timeNs === undefined ? undefined : BigInt(action.timeNs),
     createdMode: mode !== undefined && "octal" in mode ? mode.octal & 0o777 : CREATED_MODE,
   };
 }
@@ -142,7 +145,7 @@ class Placement {
       Object.assign(inode, { mode: copied.mode, uid: copied.uid, gid: copied.gid });
       if (copied.xattrs !== undefined) inode.xattrs = { ...inode.xattrs, ...copied.xattrs };
     }
-    this.#times.push({ inode, mtimeNs: item.entry.mtimeNs });
+    this.#times.push({ inode, mtimeNs: this.#metadata.mtimeNs ?? item.entry.mtimeNs });
   }
 
   #parentOf(target: BytePath): WorkNode {
@@ -171,6 +174,7 @@ class Placement {
     if (this.#action.resetOwner) Object.assign(inode, { uid: 0, gid: 0 });
     if (owner !== undefined) Object.assign(inode, owner);
     if (mode !== undefined && entry.type !== "symlink") inode.mode = mode(entry.mode, entry.type === "dir");
+    if (this.#metadata.mtimeNs !== undefined) inode.mtimeNs = this.#metadata.mtimeNs;
     inode.xattrs = keptXattrs(entry);
     return inode;
   }

@@ -42,6 +42,8 @@ export async function planFileOp(op: FileOp, trees: readonly FileTree[], options
   for (const action of op.actions) {
     options.signal.throwIfAborted();
     const owner = await ownerOf(action, base, options.signal);
+    const ownTime = action.action === "rm" || action.action === "copy" ? undefined : action.timeNs;
+    tree.nowNs = ownTime === undefined ? nowNs : BigInt(ownTime);
     switch (action.action) {
       case "copy": {
         const source = treeOf(trees, action.from);

@@ -53,15 +53,16 @@ export function select(action: CopyAction, tree: FileTree): readonly SelectedSou
 function find(action: CopyAction, tree: FileTree): SelectedSource[] {
   const { start, include } = startOf(action);
   let starts = action.allowWildcard ? expandWildcards(tree, start, action.followSymlinks) : [bytePath(start)];
-  if (tree.origin === "client" && include !== undefined && hasWildcards(start))
-    starts = onlySent(tree, starts, `${start}/${include}`);
+  const [named] = action.parents ? (include ?? []) : [];
+  if (tree.origin === "client" && named !== undefined && hasWildcards(start))
+    starts = onlySent(tree, starts, `${start}/${named}`);
   if (starts.length === 0 && !action.allowEmptyWildcard) throw missingSource(tree, bytePath(start));
   const filter = new Filter(include, action.excludes);
   const selected = starts.map((path) => selectFrom(tree, path, action, filter));
   // Without wildcards --parents must find what it names: more than the directory it starts in.
-  const isNamed = include !== undefined && !hasWildcards(start) && !hasWildcards(include);
+  const isNamed = named !== undefined && !hasWildcards(start) && !hasWildcards(named);
   if (isNamed && selected.every(({ items }) => items.length <= 1))
-    throw missingSource(tree, bytePath(`${start}/${include}`));
+    throw missingSource(tree, bytePath(`${start}/${named}`));
   return selected;
 }
 
@@ -73,18 +74,18 @@ function onlySent(tree: FileTree, paths: readonly BytePath[], source: string): B
   const root = rootPath(tree, bytePath("/"));
   const entry = tree.lstat(root);
   if (entry === undefined) return [];
-  const walk = new SelectionWalk(tree, new Filter(source.replace(/^\/+/, ""), []));
+  const walk = new SelectionWalk(tree, new Filter([source.replace(/^\/+/, "")], []));
   walk.add({ name: "", path: root, entry });
   const sent = new Set(walk.items.map(({ path }) => path));
   return paths.filter((path) => sent.has(path.slice(1)));
 }
 
-/** Where a copy begins, as text, and with `--parents` the pattern of what it takes below that. */
-function startOf(action: CopyAction): { start: string; include: string | undefined } {
-  if (!action.parents) return { start: action.source, include: undefined };
+/** Where a copy begins, as text, and the patterns of what it takes below that: with `--parents` one. */
+function startOf(action: CopyAction): { start: string; include: readonly string[] | undefined } {
+  if (!action.parents) return { start: action.source, include: action.includes };
   const pivot = action.source.indexOf("/./");
-  if (pivot < 0) return { start: "/", include: action.source.replace(/^\/+/, "") };
-  return { start: action.source.slice(0, pivot) || "/", include: action.source.slice(pivot + 3) };
+  if (pivot < 0) return { start: "/", include: [action.source.replace(/^\/+/, "")] };
+  return { start: action.source.slice(0, pivot) || "/", include: [action.source.slice(pivot + 3)] };
 }
 
 /** Where a copy begins if it takes what is at one path, as a path of a tree; undefined where patterns say what it takes. */
@@ -120,10 +121,11 @@ class Filter {
   /** What every included name begins with, "/" at its end; "" if that is not known. */
   readonly prefix: BytePath;
 
-  constructor(include: string | undefined, excludes: readonly string[]) {
-    this.include = include === undefined ? undefined : compilePatterns([include], "DOCKERFILE");
+  constructor(include: readonly string[] | undefined, excludes: readonly string[]) {
+    this.include = include === undefined ? undefined : compilePatterns(include, "DOCKERFILE");
     this.exclude = excludes.length === 0 ? undefined : compilePatterns(excludes, "DOCKERFILE");
-    const parts = (include ?? "").split("/").slice(0, -1);
+    const [only = ""] = include?.length === 1 ? include : [];
+    const parts = only.split("/").slice(0, -1);
     const special = parts.findIndex((part) => /[*?[\]\\^!]/.test(part));
     const fixed = special < 0 ? parts : parts.slice(0, special);
     this.prefix = fixed.length === 0 ? "" : bytePath(`${fixed.join("/")}/`);

@@ -41,8 +41,8 @@ export interface WorkNode {
 export class WorkTree {
   readonly root: WorkNode;
   readonly #base: FileTree;
-  /** The time of what the op makes, and of directories whose names it changes. */
-  readonly nowNs: bigint;
+  /** The time of what an action makes, and of directories whose names it changes. */
+  nowNs: bigint;
 
   constructor(base: FileTree, nowNs: bigint) {
     this.#base = base;

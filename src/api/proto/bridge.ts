@@ -1,6 +1,7 @@
 // The messages of moby.buildkit.v1.frontend.LLBBridge (BuildKit, frontend/gateway/pb/gateway.proto), as far as they are used.
 
-import { Definition, WorkerRecord } from "./control.ts";
+import { WorkerRecord } from "./control.ts";
+import { Definition } from "./llb.ts";
 import { bool, bytes, bytesMap, int, many, message, messageMap, one, string, stringMap } from "./message.ts";
 
 const Capability = message({ id: string(1), enabled: bool(2) });

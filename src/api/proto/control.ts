@@ -1,5 +1,6 @@
 // The messages of moby.buildkit.v1.Control (BuildKit, api/services/control/control.proto), as far as they are used.
 
+import { Definition } from "./llb.ts";
 import type { Of } from "./message.ts";
 import {
   bool,
@@ -36,8 +37,6 @@ export const WorkerRecord = message({
 export const ListWorkersRequest = message({ filter: strings(1) });
 export const ListWorkersResponse = message({ records: many(1, WorkerRecord) });
 
-/** A graph in BuildKit's low-level form; its operations are bytes here. */
-export const Definition = message({ ops: bytesList(1) });
 const CacheEntry = message({ type: string(1), attrs: stringMap(2) });
 const CacheOptions = message({
   oldExport: string(1),

@@ -115,6 +115,12 @@ const INT: Kind<number> = {
   read: (reader) => Number(reader.int64()),
 };
 
+const BIG: Kind<bigint> = {
+  wire: WireType.Varint,
+  write: (writer, value) => void writer.int64(value),
+  read: (reader) => BigInt(reader.int64()),
+};
+
 /** google.protobuf.Timestamp as ms since the epoch. */
 const TIME: Kind<number> = {
   wire: WireType.LengthDelimited,
@@ -136,8 +142,23 @@ export const string = (number: number): Field<string> => plain(number, STRING, (
 export const bytes = (number: number): Field<Uint8Array> => plain(number, BYTES, () => new Uint8Array());
 export const bool = (number: number): Field<boolean> => plain(number, BOOL, () => false);
 export const int = (number: number): Field<number> => plain(number, INT, () => 0);
+/** An integer of more than 53 bits. */
+export const bigInt = (number: number): Field<bigint> => plain(number, BIG, () => 0n);
+/** An integer of which 0 is not the same as none. */
+export const maybeInt = (number: number): Field<number | undefined> => optional(number, INT);
 export const time = (number: number): Field<number | undefined> => optional(number, TIME);
 export const strings = (number: number): Field<readonly string[]> => list(number, STRING);
+/** Integers, packed or not (protobuf.dev, encoding, Packed Repeated Fields). */
+export const ints = (number: number): Field<readonly number[]> => ({
+  ...list(number, INT),
+  read(reader, wire, before) {
+    const found = before as number[]; // it is the list that absent() made
+    if (wire !== WireType.LengthDelimited) return [...found, readOne(reader, wire, number, INT)];
+    const packed = new BinaryReader(reader.bytes());
+    while (packed.pos < packed.len) found.push(INT.read(packed));
+    return found;
+  },
+});
 export const bytesList = (number: number): Field<readonly Uint8Array[]> => list(number, BYTES);
 
 /** A message that may be absent. */
@@ -145,6 +166,7 @@ export const one = <T>(number: number, type: MessageType<T>): Field<T | undefine
 /** Any number of messages. */
 export const many = <T>(number: number, type: MessageType<T>): Field<readonly T[]> => list(number, type.kind);
 export const stringMap = (number: number): Field<ReadonlyMap<string, string>> => map(number, STRING);
+export const boolMap = (number: number): Field<ReadonlyMap<string, boolean>> => map(number, BOOL);
 export const bytesMap = (number: number): Field<ReadonlyMap<string, Uint8Array>> => map(number, BYTES);
 export const messageMap = <T>(number: number, type: MessageType<T>): Field<ReadonlyMap<string, T>> =>
   map(number, type.kind);

@@ -22,6 +22,8 @@ import type { AskedCaches } from "./caches.ts";
 import { cachesOf } from "./caches.ts";
 import type { Contexts, ContextsWorld } from "./contexts.ts";
 import { readContexts } from "./contexts.ts";
+import type { AskedDefinition } from "./definition.ts";
+import { NO_CONTEXTS, readDefinition } from "./definition.ts";
 import { readExporters } from "./exporters.ts";
 
 const DEFAULT_SHM_BYTES = 64 << 20;
@@ -35,6 +37,8 @@ export interface Asked {
   readonly entitlements: readonly string[];
   readonly caches: AskedCaches;
   readonly given?: Given;
+  /** A graph in the place of a Dockerfile. */
+  readonly definition?: AskedDefinition | undefined;
 }
 
 /** What came with the request itself, in place of what a session has. */
@@ -56,7 +60,7 @@ export interface RequestWorld extends ContextsWorld {
 
 /** The request of a build. Throws `USAGE`, `UNSUPPORTED`. */
 export async function requestOf(
-  { attrs, exporters, entitlements, caches: asked, given = {} }: Asked,
+  { attrs, exporters, entitlements, caches: asked, given = {}, definition }: Asked,
   world: RequestWorld,
 ): Promise<BuildRequest> {
   const { settings, session, held, signal } = world;
@@ -78,7 +82,8 @@ export async function requestOf(
     buildArgs.set("BUILDKIT_SANDBOX_HOSTNAME", hostname);
   return {
     root: settings.root,
-    ...(given.contexts ?? (await readContexts(attrs, world))),
+    ...(given.contexts ?? (definition === undefined ? await readContexts(attrs, world) : NO_CONTEXTS)),
+    ...(definition === undefined ? {} : { definition: readDefinition(definition, world) }),
     target: attrs.get("target") || undefined,
     buildArgs,
     labels: withPrefix(attrs, "label:"),

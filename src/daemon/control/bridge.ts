@@ -74,6 +74,9 @@ export function bridgeHandlers(world: SolveWorld): readonly (readonly [string, H
   ];
 }
 
+/** What clients are given in the place of what a result was made of. */
+const NO_DEFINITION = { ops: [], metadata: new Map(), source: undefined };
+
 async function bridgeSolve(
   world: SolveWorld,
   job: Job,
@@ -82,9 +85,10 @@ async function bridgeSolve(
   const none = { oldRef: "", ref: undefined, refs: undefined, metadata: new Map<string, Uint8Array>() };
   const isEmpty = request.frontend === "" && (request.definition?.ops.length ?? 0) === 0;
   if (isEmpty) return none;
-  const id = job.gateway.keep(request);
+  const { frontend, frontendOpt: attrs, definition, frontendInputs } = request;
+  const id = job.gateway.keep({ frontend, attrs, definition, inputs: frontendInputs });
   try {
-    const question = questionOf(request.frontendOpt);
+    const question = frontend === "" ? undefined : questionOf(request.frontendOpt);
     if (question !== undefined) {
       const answer = await answerFor(world, job, request.frontendOpt, question);
       return { ...none, metadata: metadataOf(answer, question === "check") };
@@ -93,14 +97,14 @@ async function bridgeSolve(
     throw rpcErrorOf(error);
   }
   if (request.evaluate) await evaluate(world, job, id);
-  return { ...none, ref: { id, definition: { ops: [] } } };
+  return { ...none, ref: { id, definition: NO_DEFINITION } };
 }
 
 /** Builds without any output. What is built is known when the build itself comes to it. */
 async function evaluate(world: SolveWorld, job: Job, ref: string): Promise<void> {
   if (ref === "") return;
   try {
-    await buildFor(world, job, { attrs: job.gateway.find(ref), exporters: [], entitlements: [], caches: NO_CACHES });
+    await buildFor(world, job, { ...job.gateway.find(ref), exporters: [], entitlements: [], caches: NO_CACHES });
   } catch (error) {
     throw rpcErrorOf(error);
   }

@@ -49,13 +49,13 @@ function isOver({ outcome }: Job): boolean {
 }
 
 function eventOf({ ref, outcome }: Job): Uint8Array {
-  const { attrs, createdMs, completedMs, error, response } = outcome;
+  const { attrs, frontend, createdMs, completedMs, error, response } = outcome;
   const steps = [...outcome.steps.values()];
   return HistoryEvent.encode({
     type: completedMs === undefined ? STARTED : COMPLETE,
     record: {
       ref,
-      frontend: "dockerfile.v0",
+      frontend,
       frontendAttrs: attrs,
       error,
       createdAt: createdMs,

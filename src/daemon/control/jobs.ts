@@ -23,6 +23,8 @@ const MOST_LINGERING = 256;
 /** What came of a build until now; filled in while it goes on. */
 export interface JobOutcome {
   attrs: ReadonlyMap<string, string>;
+  /** Whose attributes they are; "" for a graph that the client sent. */
+  frontend: string;
   /** A build, and not a question about what the daemon can do. */
   isBuild: boolean;
   readonly createdMs: number;
@@ -79,6 +81,7 @@ export class Jobs {
     const log = new StatusLog(join(this.#directory, `status-${randomUUID()}`));
     const outcome: JobOutcome = {
       attrs: new Map(),
+      frontend: "",
       isBuild: false,
       createdMs: Date.now(),
       completedMs: undefined,

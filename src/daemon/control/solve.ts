@@ -19,8 +19,8 @@ import type { DaemonSettings } from "../settings.ts";
 import type { FairTurns } from "../turns.ts";
 import type { Observer } from "../watch/observer.ts";
 import { rpcErrorOf } from "./errors.ts";
-import type { Attrs } from "./gateway.ts";
-import { requireKnownFrontend } from "./gateway.ts";
+import type { Attrs, Wanted } from "./gateway.ts";
+import { configured, wantedOf } from "./gateway.ts";
 import type { Job, Jobs } from "./jobs.ts";
 
 /** What builds work with. */
@@ -53,17 +53,18 @@ export async function solve(
   const job = world.jobs.begin(request.ref, connection, session, signal);
   try {
     await session;
-    const attrs = await whatToBuild(job, request);
-    const exporters = exportersOf(request);
-    if (attrs === undefined) {
-      if (exporters.length > 0) throw new RpcError(CODE.invalidArgument, "there is no result to export");
+    const asked = await whatToBuild(job, request);
+    if (asked === undefined) {
+      if (exportersOf(request).length > 0) throw new RpcError(CODE.invalidArgument, "there is no result to export");
       return new Map();
     }
-    [job.outcome.attrs, job.outcome.isBuild] = [attrs, true];
+    const { wanted, exporters } = configured(asked, exportersOf(request));
+    [job.outcome.attrs, job.outcome.isBuild] = [wanted.attrs, true];
+    job.outcome.frontend = wanted.definition === undefined ? "dockerfile.v0" : "";
     job.observed = world.observer.begin(job.ref, metadata.get("traceparent"));
     const { entitlements, cache } = request;
     const caches = cache ?? NO_CACHES;
-    const result = await buildFor(world, job, { attrs, exporters, entitlements, caches, given });
+    const result = await buildFor(world, job, { ...wanted, exporters, entitlements, caches, given });
     job.observed.ended({ digest: result.digest });
     return (job.outcome.response = responseOf(result, job.outcome.cacheManifest));
   } catch (error) {
@@ -79,12 +80,10 @@ export async function solve(
 
 async function whatToBuild(
   job: Job,
-  { frontend, frontendAttrs, definition }: SolveRequest,
-): Promise<Attrs | undefined> {
-  if (frontend !== "" || (definition !== undefined && definition.ops.length > 0)) {
-    requireKnownFrontend(frontend, frontendAttrs);
-    return frontendAttrs;
-  }
+  { frontend, frontendAttrs: attrs, definition, frontendInputs: inputs }: SolveRequest,
+): Promise<Wanted | undefined> {
+  if (frontend !== "" || (definition !== undefined && definition.ops.length > 0))
+    return wantedOf({ frontend, attrs, definition, inputs });
   return await job.gateway.returned(job.signal);
 }
 

@@ -44,12 +44,13 @@ export class SessionFolder implements ClientFolder {
     );
   }
 
-  async bring({ excludes, paths }: FolderSelection, progress: (bytes: number) => void): Promise<string> {
+  async bring({ excludes, includes = [], paths }: FolderSelection, progress: (bytes: number) => void): Promise<string> {
     const { session, name, sharedKeyHint, places, held } = this.#world;
     // Without a key of the client's nothing says that a later folder is this one.
     const key = session.sharedKey === "" && sharedKeyHint === "" ? session.id : `${sharedKeyHint}:${session.sharedKey}`;
     const place = held.use(places.take(`${name}:${key}`));
-    await this.#transfer({ "exclude-patterns": excludes, followpaths: paths }, async (call) => {
+    const lists = { "include-patterns": includes, "exclude-patterns": excludes, followpaths: paths };
+    await this.#transfer(lists, async (call) => {
       using folder = place.receive(progress);
       await receiveFiles(call, folder, PEER);
       folder.finish();

@@ -1,0 +1,170 @@
+// Graphs that a client sends itself, in BuildKit's low-level form: built as a Dockerfile's are, or refused.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { extract } from "tar-stream";
+import { CODE } from "../../src/api/grpc/status.ts";
+import { BridgeSolveRequest, BridgeSolveResponse, PongResponse, ReturnRequest } from "../../src/api/proto/bridge.ts";
+import { Empty, SolveRequest, SolveResponse } from "../../src/api/proto/control.ts";
+import { bridgeOf, offerOf, openSession, statusOf } from "../support/build-client.ts";
+import type { Offer } from "../support/build-client.ts";
+import type { Edge } from "../support/graph.ts";
+import { copy, Graph, mkdir, mkfile, rm } from "../support/graph.ts";
+import { client, NEVER, solve, status } from "./running-daemon.ts";
+
+let count = 0;
+
+/** Builds a graph to a tar, and tells of what is in it. */
+async function built(
+  graph: Graph,
+  result: Edge,
+  offer: Offer = offerOf({}),
+): Promise<Readonly<Record<string, string>>> {
+  const session = `graph session ${count++}`;
+  await using _session = openSession(client, session, offer);
+  const exporters = [{ type: "tar", attrs: new Map<string, string>() }];
+  await solve({ ref: `graph ${count}`, session, definition: graph.closed(result), exporters });
+  return await listed(offer.outputs.at(-1) ?? Buffer.alloc(0));
+}
+
+async function listed(tar: Buffer): Promise<Readonly<Record<string, string>>> {
+  const found: Record<string, string> = {};
+  const reader = extract();
+  reader.end(tar);
+  for await (const entry of reader) {
+    const parts: Buffer[] = [];
+    for await (const part of entry) parts.push(part as Buffer); // a stream of bytes
+    const { name, type, linkname, mode, uid, gid } = entry.header;
+    const content = type === "file" ? Buffer.concat(parts).toString("latin1") : (linkname ?? "");
+    found[name] = `${mode.toString(8)} ${uid}:${gid} ${content}`;
+  }
+  return found;
+}
+
+test("files are made, copied, linked and removed as the graph says", async () => {
+  const graph = new Graph();
+  const from = graph.file([mkdir("/d"), mkfile("/d/x", "x", 0o600), mkfile("/d/y.txt", Buffer.from([0xff, 0]))]);
+  const owner = { user: { byName: undefined, byId: 5 }, group: { byName: undefined, byId: 6 } };
+  const result = graph.file(
+    [
+      copy("/d", "/to", 0, {
+        dirContentsOnly: true,
+        createDestination: true,
+        includes: ["*.txt"],
+        timestamp: 1_000_000_000n,
+      }),
+      { ...copy("/d/*", "/all/", 0, { allowWildcard: true, createDestination: true, owner }) },
+      rm("/all/y.txt"),
+      { symlink: { owner: undefined, timestamp: -1n, oldPath: "/all/x", newPath: "/link" } },
+    ],
+    [from],
+    -1,
+  );
+  assert.deepEqual(await built(graph, result), {
+    "all/": "755 5:6 ",
+    "all/x": "600 5:6 x",
+    link: "777 0:0 /all/x",
+    "to/": "755 0:0 ",
+    "to/y.txt": "644 0:0 \xff\0",
+  });
+});
+
+test("a difference of trees that do not stand on each other makes one of the other", async () => {
+  const graph = new Graph();
+  const one = graph.file([mkdir("/d"), mkfile("/d/a", "a"), mkfile("/keep", "k")]);
+  const two = graph.file([mkdir("/d"), mkfile("/d/b", "b"), mkfile("/keep", "kk")]);
+  const difference = graph.add({ diff: { lower: { input: 0 }, upper: { input: 1 } } }, [one, two]);
+  const both = graph.add({ merge: { inputs: [{ input: 0 }, { input: 1 }] } }, [one, difference]);
+  const want = { "d/": "755 0:0 ", "d/b": "644 0:0 b", keep: "644 0:0 kk" };
+  assert.deepEqual(await built(graph, both), want);
+  assert.deepEqual(await built(graph, difference), want);
+});
+
+test("a folder of the client's comes as far as the graph wants it", async () => {
+  const graph = new Graph();
+  const folder = graph.source("local://context", {
+    "local.followpaths": '["src/*"]',
+    "local.excludepatterns": '["**/c"]',
+  });
+  const result = graph.file([copy("/", "/", 0, { dirContentsOnly: true })], [folder]);
+  const offer = offerOf({ "src/": "", "src/a": "A", "src/c": "C", other: "O" });
+  assert.deepEqual(await built(graph, result, offer), { "src/": "755 0:0 ", "src/a": "644 0:0 A" });
+  assert.ok(!offer.requested.includes("other"));
+});
+
+test("a client that calls the bridge gives the image its config", async () => {
+  const graph = new Graph();
+  const result = graph.file([mkfile("/f", "f")]);
+  const ref = "bridge graph";
+  const offer = offerOf({});
+  await using _session = openSession(client, ref, offer);
+  const exporters = [{ type: "oci", attrs: new Map<string, string>() }];
+  const types = [SolveRequest, SolveResponse] as const;
+  const solved = client.unary("/moby.buildkit.v1.Control/Solve", types, { ref, session: ref, exporters }, NEVER);
+  solved.catch(() => undefined);
+  const bridge = bridgeOf(client, ref);
+  await bridge("Ping", [Empty, PongResponse], {});
+  const asked = { definition: graph.closed(result), evaluate: true };
+  const answer = await bridge("Solve", [BridgeSolveRequest, BridgeSolveResponse], asked);
+  const config = { architecture: "arm64", os: "linux", config: { Cmd: ["/f"] }, history: [{ created_by: "mine" }] };
+  const metadata = new Map([["containerimage.config", Buffer.from(JSON.stringify(config))]]);
+  assert.ok(answer.result !== undefined);
+  await bridge("Return", [ReturnRequest, Empty], { result: { ...answer.result, metadata } });
+  const { exporterResponse } = await solved;
+  const id = exporterResponse.get("containerimage.config.digest") ?? "";
+  const [found] = await blobs(offer.outputs[0] ?? Buffer.alloc(0), id.slice("sha256:".length));
+  const image = JSON.parse(found ?? "") as Record<string, unknown>;
+  const { Cmd } = image["config"] as Record<string, unknown>;
+  assert.deepEqual(
+    [image["architecture"], Cmd, (image["history"] as { created_by: string }[])[0]?.created_by],
+    ["arm64", ["/f"], "mine"],
+  );
+});
+
+async function blobs(tar: Buffer, name: string): Promise<readonly string[]> {
+  const files = await listed(tar);
+  return Object.entries(files).flatMap(([path, text]) => (path.endsWith(name) ? [text.replace(/^\S+ \S+ /, "")] : []));
+}
+
+test("steps are told of by their names, and an error by where the op was written", async () => {
+  const graph = new Graph();
+  const bad = graph.file([mkfile("/nowhere/f", "f")]);
+  const place = { sourceIndex: 0, ranges: [{ start: { line: 2, character: 0 }, end: { line: 2, character: 3 } }] };
+  const source = {
+    locations: new Map([[bad.digest, { locations: [place] }]]),
+    infos: [{ filename: "x.hcl", data: Buffer.from("one\ntwo\n") }],
+  };
+  const ref = "graph error";
+  await assert.rejects(
+    solve({ ref, definition: graph.closed(bad, source) }),
+    status(CODE.unknown, /\/nowhere: no such directory/),
+  );
+  const names = (await statusOf(client, ref)).flatMap(({ vertexes }) => vertexes.map(({ name }) => name));
+  assert.ok(names.includes("mkfile /nowhere/f"), names.join(", "));
+});
+
+test("merges of merges end where they would take more memory than there is", async () => {
+  const graph = new Graph();
+  let wide = graph.file([mkfile("/f", "f")]);
+  for (let at = 0; at < 40; at++) wide = graph.add({ merge: { inputs: [{ input: 0 }, { input: 0 }] } }, [wide]);
+  const refused = solve({ ref: "merges", definition: graph.closed(wide) });
+  await assert.rejects(refused, status(CODE.invalidArgument, /131072 layers/));
+});
+
+test("what is no graph, or asks for a frontend, is refused with a code", async () => {
+  const graph = new Graph();
+  const file = graph.file([mkfile("/f", "f")]);
+  const good = graph.closed(file);
+  const { invalidArgument, unimplemented } = CODE;
+  const refused = async (request: Parameters<typeof solve>[0], code: number, text: RegExp): Promise<void> =>
+    await assert.rejects(solve({ ref: `no graph ${count++}`, ...request }), status(code, text));
+  await refused({ definition: { ...good, ops: [Uint8Array.of(1)] } }, invalidArgument, /malformed/);
+  await refused({ definition: { ...good, ops: good.ops.slice(1) } }, invalidArgument, /at least two/);
+  await refused({ definition: graph.closed({ ...file, index: 3 }) }, invalidArgument, /no output 3/);
+  await refused({ definition: { ...good, ops: Array(100_001).fill(new Uint8Array()) } }, invalidArgument, /100001 ops/);
+  const local = graph.closed(graph.source("local://x"));
+  await refused({ definition: local }, invalidArgument, /names no session/);
+  const frontendAttrs = new Map([["source", "some/frontend"]]);
+  await refused({ frontend: "gateway.v0", frontendAttrs }, unimplemented, /"some\/frontend" is not supported/);
+  await refused({ frontend: "dockerfile.v0", definition: good }, unimplemented, /graph as the input of a frontend/);
+});
