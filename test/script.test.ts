@@ -9,6 +9,7 @@ import path from "node:path";
 import { after, before, suite, test } from "node:test";
 
 import { type Base, buildBase, whyNoBusybox } from "./support/busybox.ts";
+import { type LayerText, readImageText } from "./support/image-text.ts";
 import { isPlayedInTurn } from "./support/sample.ts";
 import { runScript, SkipScript } from "./support/script.ts";
 import { parseTxtar } from "./support/txtar.ts";
@@ -19,9 +20,11 @@ const SCRIPTS = path.join(import.meta.dirname, "../fixtures/script");
 suite("command lines", { skip: whyNoBusybox() ?? false }, () => {
   let folder = "";
   let base: Base | undefined;
+  let layers: readonly LayerText[] = [];
   before(async () => {
     folder = fs.mkdtempSync(path.join(os.tmpdir(), "tsbuild-script-"));
-    base = await buildBase(folder);
+    base = buildBase(folder);
+    layers = await readImageText(base.layout);
   });
   after(() => fs.rmSync(folder, { recursive: true, force: true }));
 
@@ -40,7 +43,7 @@ suite("command lines", { skip: whyNoBusybox() ?? false }, () => {
         fs.writeFileSync(path.join(work, name), content);
       }
       try {
-        await runScript(comment, { folder: work, storeRoot, base: base.layers });
+        await runScript(comment, { folder: work, storeRoot, base: layers });
       } catch (error) {
         if (!(error instanceof SkipScript)) throw error;
         t.skip(error.message);

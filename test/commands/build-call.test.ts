@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 
-const MAIN = new URL("../../src/main.ts", import.meta.url).pathname;
+const TSBUILD = new URL("../../bin/tsbuild.js", import.meta.url).pathname;
 let folder = "";
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), "tsbuild-test-"));
@@ -24,7 +24,7 @@ interface Outcome {
 async function build(dockerfile: string, ...args: string[]): Promise<Outcome> {
   await writeFile(join(folder, "Dockerfile"), dockerfile);
   await writeFile(join(folder, ".dockerignore"), "*.log\n");
-  const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, "build", "--progress=none", ...args, "."], {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [TSBUILD, "build", "--progress=none", ...args, "."], {
     encoding: "utf8",
     cwd: folder,
     env: { ...process.env, TSBUILD_ROOT: join(folder, "root") },

@@ -17,7 +17,7 @@ import { columns } from "../../src/progress/terminal-text.ts";
 import { tarOf } from "../layer/support.ts";
 import { CraftedLayout, digestOf } from "../support/crafted-layout.ts";
 
-const MAIN = new URL("../../src/main.ts", import.meta.url).pathname;
+const TSBUILD = new URL("../../bin/tsbuild.js", import.meta.url).pathname;
 
 const usage = usageOf(
   ["ADD base", [dir("etc"), file("etc/a", 10), file("etc/b", 20), dir("usr"), file("usr/x", 5)]],
@@ -200,7 +200,7 @@ class Terminal {
     const { spawn } = await import("node-pty");
     const { NO_COLOR: _none, ...inherited } = process.env;
     const env = { ...inherited, TERM: "xterm", ...environment };
-    return new Terminal(spawn(process.execPath, [MAIN, ...args], { cols: 100, rows: 20, env }));
+    return new Terminal(spawn(process.execPath, [TSBUILD, ...args], { cols: 100, rows: 20, env }));
   }
 
   type(keys: string): void {

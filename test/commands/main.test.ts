@@ -8,7 +8,7 @@ import { after, before, test } from "node:test";
 import { setTimeout } from "node:timers/promises";
 import { VERSION } from "../../src/version.ts";
 
-const MAIN = new URL("../../src/main.ts", import.meta.url).pathname;
+const TSBUILD = new URL("../../bin/tsbuild.js", import.meta.url).pathname;
 let folder = "";
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), "tsbuild-test-"));
@@ -20,7 +20,7 @@ function tsbuild(...args: string[]): {
   readonly stdout: string;
   readonly stderr: string;
 } {
-  return spawnSync(process.execPath, [MAIN, ...args], {
+  return spawnSync(process.execPath, [TSBUILD, ...args], {
     encoding: "utf8",
     cwd: folder,
     env: { ...process.env, TSBUILD_ROOT: join(folder, "root") },
@@ -104,7 +104,7 @@ const BUSYBOX = "/usr/bin/busybox";
 const missing = !existsSync(BUSYBOX) ? `no ${BUSYBOX}` : tsbuildDoctor() === 0 ? false : "no sandbox for RUN here";
 
 function tsbuildDoctor(): number | null {
-  return spawnSync(process.execPath, [MAIN, "doctor"], { env: { ...process.env, TSBUILD_ROOT: tmpdir() } }).status;
+  return spawnSync(process.execPath, [TSBUILD, "doctor"], { env: { ...process.env, TSBUILD_ROOT: tmpdir() } }).status;
 }
 
 async function contextWith(run: string): Promise<string> {
@@ -134,7 +134,7 @@ test("a signal ends the build in order, with its exit code", { skip: missing }, 
     ["SIGINT", 130],
     ["SIGTERM", 143],
   ] as const) {
-    const child = spawn(process.execPath, [MAIN, "--progress=plain", context], {
+    const child = spawn(process.execPath, [TSBUILD, "--progress=plain", context], {
       stdio: ["ignore", "ignore", "pipe"],
       env: { ...process.env, TSBUILD_ROOT: join(folder, "root") },
     });
@@ -156,7 +156,7 @@ test("who reads slowly reads all that is said", async () => {
   const context = await mkdtemp(join(folder, "context-"));
   const warnings = Array.from({ length: 5000 }, (_, at) => `ENV PASSWORD_${at}=x\n`);
   await writeFile(join(context, "Dockerfile"), `FROM scratch\n${warnings.join("")}`);
-  const child = spawn(process.execPath, [MAIN, "--progress=plain", "-o", "type=cacheonly", context], {
+  const child = spawn(process.execPath, [TSBUILD, "--progress=plain", "-o", "type=cacheonly", context], {
     stdio: ["ignore", "ignore", "pipe"],
     env: { ...process.env, TSBUILD_ROOT: join(folder, "root") },
   });

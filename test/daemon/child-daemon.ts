@@ -10,7 +10,7 @@ import { promisify } from "node:util";
 import assert from "node:assert/strict";
 import { buildBase, whyNoBusybox } from "../support/busybox.ts";
 
-const MAIN = new URL("../../src/main.ts", import.meta.url).pathname;
+const TSBUILD = new URL("../../bin/tsbuild.js", import.meta.url).pathname;
 const run = promisify(execFile);
 
 /** What a client said that ended. */
@@ -33,14 +33,14 @@ export interface ChildDaemon extends AsyncDisposable {
 
 /** Why there can be none here, or it could run no step; false when it can. */
 export function whyNoDaemon(): string | false {
-  const isPermitted = (): boolean => spawnSync(process.execPath, [MAIN, "doctor"]).status === 0;
+  const isPermitted = (): boolean => spawnSync(process.execPath, [TSBUILD, "doctor"]).status === 0;
   return whyNoBusybox() ?? (isPermitted() ? false : "no sandbox for RUN here");
 }
 
 /** Starts one whose store has `fixture:busybox`. */
 export async function startDaemon(name: string): Promise<ChildDaemon> {
   const folder = await mkdtemp(join(tmpdir(), `tsbuild-${name}-`));
-  const { storeRoot } = await buildBase(folder);
+  const { storeRoot } = buildBase(folder);
   return await startDaemonIn(folder, storeRoot);
 }
 
@@ -53,7 +53,7 @@ export async function startEmptyDaemon(name: string): Promise<ChildDaemon> {
 async function startDaemonIn(folder: string, storeRoot: string): Promise<ChildDaemon> {
   const socket = join(folder, "d.sock");
   const address = `unix://${socket}`;
-  const daemon: ChildProcess = spawn(process.execPath, [MAIN, "daemon", "--addr", address, "--root", storeRoot], {
+  const daemon: ChildProcess = spawn(process.execPath, [TSBUILD, "daemon", "--addr", address, "--root", storeRoot], {
     stdio: ["ignore", "ignore", "pipe"],
   });
   let log = "";

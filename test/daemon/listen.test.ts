@@ -24,7 +24,7 @@ import { Empty, HealthRequest, HealthResponse } from "../../src/api/proto/contro
 import { connectTo } from "../support/build-client.ts";
 import { makeAuthority, makeCertificate, noOpenssl } from "../support/certificates.ts";
 
-const MAIN = new URL("../../src/main.ts", import.meta.url).pathname;
+const TSBUILD = new URL("../../bin/tsbuild.js", import.meta.url).pathname;
 const NEVER = new AbortController().signal;
 const PLAIN: ListenOptions = { isInsecure: false, environment: {} };
 
@@ -137,7 +137,7 @@ test("a socket that a service manager opened is served, and stays when the daemo
   socket.listen(path);
   await once(socket, "listening");
   const handle = (socket as unknown as { readonly _handle: { readonly fd: number } })._handle; // what spawn hands on
-  const child = spawn(process.execPath, [MAIN, "daemon", "--addr", "fd://", "--root", join(folder, "root")], {
+  const child = spawn(process.execPath, [TSBUILD, "daemon", "--addr", "fd://", "--root", join(folder, "root")], {
     stdio: ["ignore", "ignore", "pipe", handle.fd],
     env: { ...process.env, LISTEN_FDS: "1" },
   });
@@ -159,9 +159,13 @@ test("a socket that a service manager opened is served, and stays when the daemo
 
 test("a daemon of its own serves, and ends well when it is told to", async () => {
   const path = join(folder, "own.sock");
-  const child = spawn(process.execPath, [MAIN, "daemon", "--addr", `unix://${path}`, "--root", join(folder, "root")], {
-    stdio: ["ignore", "ignore", "pipe"],
-  });
+  const child = spawn(
+    process.execPath,
+    [TSBUILD, "daemon", "--addr", `unix://${path}`, "--root", join(folder, "root")],
+    {
+      stdio: ["ignore", "ignore", "pipe"],
+    },
+  );
   let said = "";
   child.stderr.on("data", (chunk: Buffer) => (said += chunk.toString("utf8")));
   const ended = once(child, "exit");

@@ -76,7 +76,7 @@ suite("a damaged store", { skip: whyNoBusybox() ?? false }, () => {
     const remade = await room.succeed(["--reproducible", "-t", "own"]);
     assert.equal(digestIn(remade), first);
     // Blobs that are cut short, and documents with other bytes in them; those of the base are nobody's to make.
-    const base = join(workshop.folder, "base-store/blobs/sha256");
+    const base = join(workshop.folder, "base/store/blobs/sha256");
     for (const hex of readdirSync(join(room.root, "blobs/sha256"))) {
       const blob = join(room.root, "blobs/sha256", hex);
       if (existsSync(join(base, hex))) continue;

@@ -11,7 +11,7 @@ import { buffer } from "node:stream/consumers";
 import { after, before, test } from "node:test";
 import { pack } from "tar-stream";
 
-const MAIN = new URL("../../src/main.ts", import.meta.url).pathname;
+const TSBUILD = new URL("../../bin/tsbuild.js", import.meta.url).pathname;
 const TEXT = readFileSync(new URL("../../docs/dockerfile.md", import.meta.url), "utf8");
 const BUSYBOX = "/usr/bin/busybox";
 
@@ -106,13 +106,13 @@ interface Outcome {
 
 function tsbuild(own: string, ...args: string[]): Outcome {
   const words = ["build", "--root", join(folder, "root"), "--progress=plain", "-f", join(own, "Dockerfile"), ...args];
-  return spawnSync(process.execPath, [MAIN, ...words, join(folder, "context")], { encoding: "utf8", input: "" });
+  return spawnSync(process.execPath, [TSBUILD, ...words, join(folder, "context")], { encoding: "utf8", input: "" });
 }
 
 function sandboxMissing(): string | false {
   if (!existsSync(BUSYBOX)) return `no ${BUSYBOX}`;
   const env = { ...process.env, TSBUILD_ROOT: tmpdir() };
-  return spawnSync(process.execPath, [MAIN, "doctor"], { env }).status === 0 ? false : "no sandbox for RUN here";
+  return spawnSync(process.execPath, [TSBUILD, "doctor"], { env }).status === 0 ? false : "no sandbox for RUN here";
 }
 
 /** A line is a path, with its mode behind it where that is to be compared. */

@@ -102,7 +102,7 @@ export class Workshop {
   static async open(): Promise<Workshop> {
     const folder = mkdtempSync(join(tmpdir(), "tsbuild-robust-"));
     chmodSync(folder, 0o755);
-    await buildBase(folder);
+    buildBase(folder);
     return new Workshop(folder);
   }
 
@@ -119,7 +119,7 @@ export class Workshop {
     mkdirSync(context, { recursive: true });
     for (const [name, text] of Object.entries(files)) writeFileSync(join(context, name), text);
     const root = options.root ?? join(home, "root");
-    cpSync(join(this.folder, "base-store"), root, { recursive: true, verbatimSymlinks: true });
+    cpSync(join(this.folder, "base/store"), root, { recursive: true, verbatimSymlinks: true });
     return new Room(home, context, root);
   }
 }

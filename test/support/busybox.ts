@@ -3,14 +3,15 @@
 
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import path from "node:path";
 import process from "node:process";
 
 import { COMPILE_CACHE } from "./compile-cache.ts";
-import { type LayerText, readImageText } from "./image-text.ts";
 
 const TSBUILD = path.join(import.meta.dirname, "../../bin/tsbuild.js");
+const DIST = path.join(import.meta.dirname, "../../dist");
 const BUSYBOX = ["/bin/busybox", "/usr/bin/busybox"];
 
 const DOCKERFILE = `\
@@ -22,7 +23,8 @@ CMD ["sh"]
 
 export interface Base {
   readonly storeRoot: string;
-  readonly layers: readonly LayerText[];
+  /** The image alone, as an OCI layout. */
+  readonly layout: string;
 }
 
 /** Why there can be no base image here; undefined when there can. */
@@ -30,24 +32,59 @@ export function whyNoBusybox(): string | undefined {
   return findBusybox() === undefined ? "needs a static busybox (Debian: busybox-static)" : undefined;
 }
 
-/** Builds `fixture:busybox` into a new store below `folder`. */
-export async function buildBase(folder: string): Promise<Base> {
-  const context = path.join(folder, "busybox");
-  makeContext(context);
-  const storeRoot = path.join(folder, "base-store");
-  const layout = path.join(folder, "base-layout");
-  const environment = { PATH: process.env["PATH"] ?? "", HOME: folder, ...COMPILE_CACHE };
-  const build = ["build", "--root", storeRoot, "--file", path.join(folder, "Dockerfile")];
-  fs.writeFileSync(path.join(folder, "Dockerfile"), DOCKERFILE);
-  for (const output of [
-    ["-t", "fixture:busybox"],
-    ["-o", `type=oci,tar=false,dest=${layout}`],
-  ]) {
-    const args = [TSBUILD, ...build, ...output, context];
-    const { status, stderr } = spawnSync(process.execPath, args, { env: environment, encoding: "utf8" });
-    assert.equal(status, 0, `the base image: ${stderr}`);
+/** A new store below `folder` that has `fixture:busybox`. The test files of a run share what the first of them builds. */
+export function buildBase(folder: string): Base {
+  const shared = COMPILE_CACHE["NODE_COMPILE_CACHE"];
+  const place = path.join(folder, "base");
+  if (shared === undefined) build(place);
+  else fs.cpSync(findOrBuild(shared), place, { recursive: true, verbatimSymlinks: true });
+  return { storeRoot: path.join(place, "store"), layout: path.join(place, "layout") };
+}
+
+/** What this very program builds for this user, made once below `shared`. What an older program built goes. */
+function findOrBuild(shared: string): string {
+  const prefix = `base-${process.getuid?.() ?? 0}-`;
+  const name = `${prefix}${hashProgram()}`;
+  const place = path.join(shared, name);
+  if (fs.existsSync(place)) return place;
+  fs.mkdirSync(shared, { recursive: true });
+  for (const other of fs.readdirSync(shared)) {
+    if (other.startsWith(prefix) && !other.startsWith(name)) fs.rmSync(path.join(shared, other), { recursive: true });
   }
-  return { storeRoot, layers: await readImageText(layout) };
+  const own = `${place}.${process.pid}`;
+  build(own);
+  try {
+    fs.renameSync(own, place);
+  } catch (error) {
+    // Another test file was quicker.
+    if (!fs.existsSync(place)) throw error;
+    fs.rmSync(own, { recursive: true });
+  }
+  return place;
+}
+
+/** A digest of the program's code and of the busybox it packs. */
+function hashProgram(): string {
+  const hash = createHash("sha256");
+  const code = fs.globSync("*.cjs", { cwd: DIST }).toSorted();
+  for (const file of [...code.map((name) => path.join(DIST, name)), import.meta.filename, findBusybox() ?? ""]) {
+    if (file !== "") hash.update(fs.readFileSync(file));
+  }
+  return hash.digest("hex").slice(0, 32);
+}
+
+/** Builds the image into `place`/store and `place`/layout. */
+function build(place: string): void {
+  const context = path.join(place, "context");
+  makeContext(context);
+  const file = path.join(place, "Dockerfile");
+  fs.writeFileSync(file, DOCKERFILE);
+  const outputs = ["-t", "fixture:busybox", "-o", "type=image", "-o", `type=oci,tar=false,dest=${place}/layout`];
+  const args = [TSBUILD, "build", "--root", path.join(place, "store"), "--file", file, ...outputs, context];
+  const env = { PATH: process.env["PATH"] ?? "", HOME: place, ...COMPILE_CACHE };
+  const { status, stderr } = spawnSync(process.execPath, args, { env, encoding: "utf8" });
+  assert.equal(status, 0, `the base image: ${stderr}`);
+  fs.rmSync(context, { recursive: true });
 }
 
 function makeContext(context: string): void {

@@ -25,7 +25,7 @@ suite("jobs in pods", { skip: whyNoPod() || (whyNoBusybox() ?? false) }, () => {
   let base: string;
   before(async () => {
     registry = await startMemoryRegistry();
-    const { storeRoot } = await buildBase(folder);
+    const { storeRoot } = buildBase(folder);
     const context = path.join(folder, "base");
     mkdirSync(context);
     writeFileSync(path.join(context, "Dockerfile"), "FROM fixture:busybox\n");
