@@ -1,23 +1,50 @@
-// The program as few files: dist/tsbuild.cjs and its workers. A command that has nothing to do spends most of its time
-// on finding, reading and linking modules; in one file they cost a tenth of that. It is CommonJS, because there what a
-// command does not use is not loaded either: a module of ours runs when it is first imported, and so does a package.
+// The program as few files: dist/tsbuild.cjs, its further parts and its workers. A command that has nothing to do spends
+// most of its time on finding, reading and linking modules; in one file they cost a tenth of that. They are CommonJS,
+// because there what a command does not use is not loaded either: a module of ours runs when it is first imported, and
+// so does a package.
 
 import path from "node:path";
 
-import { build } from "esbuild";
+import { build, type BuildOptions } from "esbuild";
+
+import { buildParts, type Part } from "./bundle/parts.ts";
 
 const ROOT = path.join(import.meta.dirname, "..");
 
-await build({
-  absWorkingDir: ROOT,
-  entryPoints: {
-    tsbuild: "src/main.ts",
-    worker: "builder/layer/worker.ts",
-    "local-worker": "builder/exporter/local-worker.ts",
-    "mounts-worker": "builder/cache/mounts/mounts-worker.ts",
+/** The first is what a build reads of which everything is known. */
+const PARTS: readonly Part[] = [
+  {
+    name: "tsbuild",
+    roots: [
+      "src/main.ts",
+      "src/commands/build.ts",
+      "src/commands/stdin.ts",
+      "src/progress/plain.ts",
+      "src/progress/tty.ts",
+      "src/progress/tty-screen.ts",
+      "builder/build.ts",
+      "builder/namespace.ts",
+      "builder/engine/recording/build-history.ts",
+      "builder/engine/images/locations.ts",
+      "builder/transport/oci-layout.ts",
+    ],
   },
-  outdir: "dist",
-  outExtension: { ".js": ".cjs" },
+  // What it asks of a registry, where its base image is in one.
+  {
+    name: "registry",
+    roots: ["builder/transport/registry/source.ts", "src/config/registry-router.ts", "src/config/credentials.ts"],
+  },
+  { name: "more", roots: [] },
+];
+
+const WORKERS = {
+  worker: "builder/layer/worker.ts",
+  "local-worker": "builder/exporter/local-worker.ts",
+  "mounts-worker": "builder/cache/mounts/mounts-worker.ts",
+};
+
+const OPTIONS: BuildOptions = {
+  absWorkingDir: ROOT,
   bundle: true,
   // What npm installs stays where it is: it has native parts, and its own licences.
   packages: "external",
@@ -25,10 +52,13 @@ await build({
   platform: "node",
   target: "node24",
   define: { "import.meta.url": "IMPORT_META_URL" },
-  banner: { js: 'const IMPORT_META_URL=require("node:url").pathToFileURL(__filename).href;' },
+  banner: { js: '"use strict";const IMPORT_META_URL=require("node:url").pathToFileURL(__filename).href;' },
   // Names stay, so that a stack trace says something.
   minifyWhitespace: true,
   minifySyntax: true,
   legalComments: "none",
   logLevel: "warning",
-});
+};
+
+await buildParts("src/main.ts", PARTS, "dist", OPTIONS);
+await build({ ...OPTIONS, entryPoints: WORKERS, outdir: "dist", outExtension: { ".js": ".cjs" } });
