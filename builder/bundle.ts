@@ -8,11 +8,13 @@ import type { BundleRequest, BundleResult } from "./bundle-request.ts";
 import { imageCommand } from "./bundle/command.ts";
 import type { IdRange } from "./bundle/id-map.ts";
 import { hostIdOf, parseIdMap } from "./bundle/id-map.ts";
+import { unpackLayers } from "./bundle/layer-files.ts";
 import type { RootfsReport } from "./bundle/rootfs.ts";
 import { writeRootfs } from "./bundle/rootfs.ts";
 import { bundleConfig } from "./bundle/runtime-config.ts";
 import { planVolumes } from "./bundle/volumes.ts";
 import { BuildError, isErrno, isSystemError } from "./core/errors.ts";
+import type { ImageConfig } from "./core/image-config.ts";
 import { NamespaceNeeded } from "./core/namespace.ts";
 import { openEngine } from "./engine.ts";
 import { readHostFacts } from "./executor/host-facts.ts";
@@ -21,9 +23,11 @@ import { runtimeSeccomp } from "./executor/seccomp/runtime.ts";
 import { mappingsFor, readSubordinateIds } from "./executor/subordinate-ids.ts";
 import { isInsideUserNamespace } from "./executor/user-namespace.ts";
 import { imageForUse } from "./engine/images/image-for-use.ts";
+import type { RootfsView } from "./layer/view.ts";
 import type { ResolvedUser } from "./ops/passwd.ts";
 import { homeVariable, resolveUser } from "./ops/passwd.ts";
 import { viewOf } from "./ops/result.ts";
+import { rootDirectory } from "./snapshot/root-directory.ts";
 
 /** Writes the bundle; it appears whole or not at all. Throws `OUTPUT` when its folder is not empty or cannot be written. */
 export async function bundleImage(request: BundleRequest, signal: AbortSignal): Promise<BundleResult> {
@@ -33,8 +37,36 @@ export async function bundleImage(request: BundleRequest, signal: AbortSignal): 
   const namespace = namespaceOf(request);
   await using open = await imageForUse(engine, request, signal);
   const { image, ref } = open;
-  const config = image.config.config ?? {};
-  const view = await open.use(() => viewOf(ref, signal));
+  const { report, user, emptied } = await intoPlace(request.directory, async (directory) => {
+    const spare = join(directory, ".layers");
+    const files = await open.use(() => unpackLayers(ref.layers, spare, signal));
+    const described = await describe(request, namespace, image.config, await viewOf({ layers: files }, signal), signal);
+    const ownership = {
+      uids: namespace.maps?.uids,
+      gids: namespace.maps?.gids,
+      ...namespace.own,
+      makesDevices: !readHostFacts().inUserNamespace,
+    };
+    const root = rootDirectory(ref.layers, false);
+    const rootfs = join(directory, "rootfs");
+    const written = await writeRootfs({ files, root, spare }, rootfs, engine.layers.place, ownership, signal);
+    rmSync(spare, { recursive: true });
+    writeFileSync(join(directory, "config.json"), `${JSON.stringify(described.config, null, 2)}\n`);
+    return { report: written, ...described };
+  });
+  for (const message of notes(report, emptied, namespace, user)) request.events({ kind: "warning", message });
+  return { imageId: image.imageId };
+}
+
+/** The bundle's config.json, by what its rootfs holds; with what is to be said of it. */
+async function describe(
+  request: BundleRequest,
+  { maps, rootless }: Namespace,
+  image: ImageConfig,
+  view: RootfsView,
+  signal: AbortSignal,
+): Promise<{ readonly config: object; readonly user: ResolvedUser; readonly emptied: readonly string[] }> {
+  const config = image.config ?? {};
   const user = await resolveUser(view, config.User ?? "", signal);
   const command = imageCommand(config, {
     command: undefined,
@@ -43,9 +75,9 @@ export async function bundleImage(request: BundleRequest, signal: AbortSignal): 
     workdir: undefined,
     defaults: new Map(request.terminal ? [["TERM", "xterm"]] : []),
   });
-  const plan = planVolumes(config, view, namespace.maps);
+  const plan = planVolumes(config, view, maps);
   const runtimeConfig = bundleConfig({
-    image: image.config,
+    image,
     command: { ...command, env: [...command.env, ...(await homeVariable(view, user.uid, command.env, signal))] },
     user,
     volumes: plan.volumes,
@@ -55,23 +87,11 @@ export async function bundleImage(request: BundleRequest, signal: AbortSignal): 
       maskedPaths: MASKED_PATHS,
       readonlyPaths: READONLY_PATHS,
     },
-    userNamespace: namespace.maps,
-    rootless: namespace.rootless,
+    userNamespace: maps,
+    rootless,
     terminal: request.terminal,
   });
-  const report = await intoPlace(request.directory, async (directory) => {
-    const ownership = {
-      uids: namespace.maps?.uids,
-      gids: namespace.maps?.gids,
-      ...namespace.own,
-      makesDevices: !readHostFacts().inUserNamespace,
-    };
-    const written = await writeRootfs(ref.layers, join(directory, "rootfs"), engine.layers.place, ownership, signal);
-    writeFileSync(join(directory, "config.json"), `${JSON.stringify(runtimeConfig, null, 2)}\n`);
-    return written;
-  });
-  for (const message of notes(report, plan.emptied, namespace, user)) request.events({ kind: "warning", message });
-  return { imageId: image.imageId };
+  return { config: runtimeConfig, user, emptied: plan.emptied };
 }
 
 /** The user namespace of the bundle, and the one that this process writes it from. */

@@ -15,13 +15,13 @@ import type { ClientFolder, ClientStore, Session } from "./core/session.ts";
 import type { DiskSettings } from "./disk/settings.ts";
 import type { DriverName } from "./executor/executor.ts";
 import type { RegistryRouter } from "./transport/registry/endpoints.ts";
-import type { Turns } from "./solver/slots.ts";
+import type { Turns } from "./core/slots.ts";
 import type { UnpackLimits } from "./layer/unpack-limits.ts";
 import type { ImageLocation } from "./core/image-location.ts";
 import type { BuildReasons } from "./why.ts";
 
 export type { DriverName } from "./executor/executor.ts";
-export type { Turns } from "./solver/slots.ts";
+export type { Turns } from "./core/slots.ts";
 
 /** Where a build context (main or named) comes from. */
 export type ContextSpec =

@@ -1,14 +1,16 @@
 // The rootfs of a bundle: an image's layers as one plain directory, whose files have the owners that they will
 // have in the bundle's user namespace.
 
+import { bytePath } from "../core/byte-path.ts";
 import { BuildError } from "../core/errors.ts";
 import type { Entry, SourcedEntry } from "../layer/entry.ts";
 import { mergedEntries } from "../snapshot/copy.ts";
 import type { LayerPlace } from "../snapshot/ports.ts";
-import type { StoredLayer } from "../snapshot/ref.ts";
-import { rootDirectory, setRoot } from "../snapshot/root-directory.ts";
+import type { RootDirectory } from "../snapshot/root-directory.ts";
+import { setRoot } from "../snapshot/root-directory.ts";
 import type { IdRange } from "./id-map.ts";
 import { containerIdOf, hostIdOf } from "./id-map.ts";
+import type { FileLayer } from "./layer-files.ts";
 
 /** Whose the files will be. Undefined maps: the image's ids as they are. */
 export interface Ownership {
@@ -30,9 +32,16 @@ export interface RootfsReport {
   readonly devices: readonly string[];
 }
 
-/** Writes the merged layers into a new directory. Nothing is left of it when this throws. */
+/**
+ * Writes the merged layers into a new directory; their files below `spare` (absolute, of the same file system) become its
+ * own. Nothing is left of it when this throws.
+ */
 export async function writeRootfs(
-  layers: readonly StoredLayer[],
+  {
+    files,
+    root,
+    spare,
+  }: { readonly files: readonly FileLayer[]; readonly root: RootDirectory; readonly spare: string },
   directory: string,
   { jobs, overlayXattrs }: Pick<LayerPlace, "jobs" | "overlayXattrs">,
   ownership: Ownership,
@@ -41,15 +50,15 @@ export async function writeRootfs(
   let reowned = 0;
   const devices: string[] = [];
   const owners = new OwnerMap(ownership);
-  const entries = (await mergedEntries(layers, signal)).map((item): SourcedEntry => {
+  const entries = (await mergedEntries(files, signal)).map((item): SourcedEntry => {
     const { entry } = item;
     if (!ownership.makesDevices && (entry.type === "char" || entry.type === "block")) devices.push(`/${entry.path}`);
     if (owners.lacks(entry)) reowned += 1;
     return { ...item, entry: owners.applyTo(entry) };
   });
   // Never linked with the store's files: a container writes to these.
-  await jobs.write({ entries, directory, overlayXattrs, hardlinkSources: false }, signal);
-  const root = rootDirectory(layers, false);
+  const spareDirectory = bytePath(spare);
+  await jobs.write({ entries, directory, overlayXattrs, hardlinkSources: false, spareDirectory }, signal);
   setRoot(directory, { ...root, ...owners.of(root) });
   return { reowned, devices };
 }

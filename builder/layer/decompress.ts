@@ -49,7 +49,7 @@ export async function* decompress(source: ByteSource, kind: "layer" | "archive")
   }
 }
 
-const OUTPUT_BYTES = 512 << 10;
+const OUTPUT_BYTES = 256 << 10;
 
 /** Reads until the format can be told, and gives the bytes from the start again. */
 async function peek(source: ByteSource): Promise<{ head: Uint8Array; whole: AsyncGenerator<Uint8Array> }> {

@@ -6,6 +6,7 @@
 import type { BytePath } from "../core/byte-path.ts";
 import type { Compression } from "../core/descriptor.ts";
 import type { Digest } from "../core/digest.ts";
+import type { GrowingFile } from "../core/growing-file.ts";
 import type { Entry, SourcedEntry } from "./entry.ts";
 import type { LayerIndex } from "./index-file.ts";
 import type { UnpackLimits } from "./unpack-limits.ts";
@@ -127,6 +128,8 @@ export interface WriteRequest {
   readonly overlayXattrs: "trusted" | "user";
   /** Hard-link "path" sources instead of copying where owner, mode, mtime and xattrs all agree and the file system allows. Only for immutable sources. */
   readonly hardlinkSources: boolean;
+  /** A directory that nobody needs afterwards: "path" sources below it are linked instead of copied as well. */
+  readonly spareDirectory?: BytePath;
   /** A layer that may have many of the entries at the same paths: what agrees in all, digest included, is linked from it as well. */
   readonly twin?: LayerDirectory;
 }
@@ -191,6 +194,15 @@ export interface LayerJobs {
   search(request: SearchRequest, signal: AbortSignal): Promise<readonly FoundString[]>;
   /** Reads a blob: its index, and the directory if one is wanted. Safe against hostile tars. */
   apply(request: ApplyRequest, signal: AbortSignal): Promise<AppliedLayer>;
+  /**
+   * The same for a blob that is still coming; undefined when no worker can be spared to wait for it. Throws `STORE` when
+   * the file breaks. What it gives counts only once the file is whole.
+   */
+  applyGrowing(
+    request: Omit<ApplyRequest, "blobFile">,
+    file: GrowingFile,
+    signal: AbortSignal,
+  ): Promise<AppliedLayer> | undefined;
   /** Reads an archive: its entries, their bytes in plain files. Throws `ARCHIVE_INVALID` when it is none. */
   unpack(request: UnpackRequest, signal: AbortSignal): Promise<readonly SourcedEntry[]>;
   /** Writes entries as a directory in overlay form; gives them back with content digests, sorted as `pack` sorts. */

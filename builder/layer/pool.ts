@@ -25,6 +25,10 @@ export function openLayerJobs(options: { workers?: number; limits?: UnpackLimits
     pack: async (request, signal) => withIndex<PackedBlob>(await pool.run({ kind: "pack", request }, signal)),
     apply: async (request, signal) =>
       withIndex<AppliedLayer>(await pool.run({ kind: "apply", request: { ...limited, ...request } }, signal)),
+    applyGrowing(request, file, signal) {
+      const job: Job = { kind: "apply growing", request: { ...limited, ...request }, file };
+      return pool.runSpare(job, signal)?.then((done) => withIndex<AppliedLayer>(done));
+    },
     unpack: async (request, signal) =>
       (await pool.run({ kind: "unpack", request: { ...limited, ...request } }, signal)).result as SourcedEntry[],
     search: async (request, signal) => (await pool.run({ kind: "search", request }, signal)).result as FoundString[],
@@ -59,9 +63,18 @@ class Pool {
   readonly #idle: Worker[] = [];
   readonly #waiting: Waiting[] = [];
   #isClosed = false;
+  #waiters = 0;
 
   constructor(most: number) {
     this.#most = most;
+  }
+
+  /** Runs a job that waits for somebody else, unless that would leave no worker for the others. */
+  runSpare(job: Job, signal: AbortSignal): Promise<Done> | undefined {
+    const busy = this.#all.size - this.#idle.length;
+    if (this.#waiters >= this.#most - 1 || busy >= this.#most) return undefined;
+    this.#waiters += 1;
+    return this.run(job, signal).finally(() => (this.#waiters -= 1));
   }
 
   async run(job: Job, signal: AbortSignal): Promise<Done> {

@@ -1,6 +1,7 @@
 // What the pool and its workers say to each other. All of it is plain data: it is cloned on the way.
 
 import type { ErrorCode } from "../core/errors.ts";
+import type { GrowingFile } from "../core/growing-file.ts";
 import type {
   ApplyRequest,
   ChangesRequest,
@@ -17,6 +18,11 @@ export type Job =
   | { readonly kind: "pack"; readonly request: PackRequest }
   | { readonly kind: "search"; readonly request: SearchRequest }
   | { readonly kind: "apply"; readonly request: ApplyRequest }
+  | {
+      readonly kind: "apply growing";
+      readonly request: Omit<ApplyRequest, "blobFile">;
+      readonly file: GrowingFile;
+    }
   | { readonly kind: "unpack"; readonly request: UnpackRequest }
   | { readonly kind: "write"; readonly request: WriteRequest }
   | { readonly kind: "diff"; readonly request: DiffRequest }

@@ -3,7 +3,8 @@
 
 import { parentPort } from "node:worker_threads";
 import { asBuildError, BuildError } from "../core/errors.ts";
-import { apply, unpack } from "./apply.ts";
+import { readGrowing } from "../core/growing-file.ts";
+import { apply, applyFrom, unpack } from "./apply.ts";
 import { diff } from "./differ.ts";
 import type { Entry } from "./entry.ts";
 import { encodeIndex } from "./index-file.ts";
@@ -53,6 +54,8 @@ async function run(job: Job, check: () => void): Promise<Done> {
       return { result: await searchLayer(job.request, check) };
     case "apply":
       return splitEntries(await apply(job.request, check));
+    case "apply growing":
+      return splitEntries(await applyFrom(() => readGrowing(job.file, check), job.request, check));
     case "unpack":
       return { result: await unpack(job.request, check) };
     case "write":

@@ -40,12 +40,14 @@ class TreeWriter {
   readonly #kept = new Map<BytePath, Entry>();
   readonly #linked = new Set<string>();
   readonly #areSourcesImmutable: boolean;
+  readonly #spareDirectory: BytePath | undefined;
   readonly #twin: Twin | undefined;
   #mayLink = true;
 
-  constructor(tree: OverlayTree, { hardlinkSources, twin }: WriteRequest) {
+  constructor(tree: OverlayTree, { hardlinkSources, spareDirectory, twin }: WriteRequest) {
     this.#tree = tree;
     this.#areSourcesImmutable = hardlinkSources;
+    this.#spareDirectory = spareDirectory;
     this.#twin = twin && new Twin(twin);
   }
 
@@ -122,8 +124,13 @@ class TreeWriter {
     this.#kept.set(entry.path, entry);
     const twin = this.#twin?.fileLike(entry);
     if (twin !== undefined && entry.digest !== undefined && this.#link(entry, twin)) return entry.digest;
-    if (this.#areSourcesImmutable && this.#link(entry, source)) return entry.digest ?? digestOfFile(item, this.#buffer);
+    if (this.#mayBeLinked(source) && this.#link(entry, source)) return entry.digest ?? digestOfFile(item, this.#buffer);
     return this.#copy(item);
+  }
+
+  #mayBeLinked(source: ContentSource | undefined): boolean {
+    if (this.#areSourcesImmutable) return true;
+    return this.#spareDirectory !== undefined && source?.kind === "path" && source.path.startsWith(`${this.#spareDirectory}/`); // prettier-ignore
   }
 
   /** One name for an inode and tree: two files that are alike below are not one file here. */

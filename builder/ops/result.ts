@@ -4,7 +4,7 @@
 
 import type { FileTree } from "../layer/file-tree.ts";
 import { RootfsView } from "../layer/view.ts";
-import type { Ref } from "../snapshot/ref.ts";
+import type { Ref, StoredLayer } from "../snapshot/ref.ts";
 
 export interface OpResult {
   /** To look into; made once. */
@@ -67,7 +67,11 @@ export class TreeResult implements OpResult {
 }
 
 /** A ref's layers as one tree; `below` is the tree of the lowest of them. */
-export async function viewOf(ref: Ref, signal: AbortSignal, below?: RootfsView): Promise<RootfsView> {
+export async function viewOf(
+  ref: { readonly layers: readonly Pick<StoredLayer, "index" | "sources">[] },
+  signal: AbortSignal,
+  below?: RootfsView,
+): Promise<RootfsView> {
   const layers = await Promise.all(
     ref.layers.slice(below?.depth ?? 0).map(async (layer) => ({
       entries: await layer.index(signal),

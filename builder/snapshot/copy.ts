@@ -49,7 +49,10 @@ export function copySnapshotter(place: LayerPlace): Snapshotter {
 }
 
 /** All layers as one tree, and where the bytes of its files are. */
-export async function mergedEntries(layers: readonly StoredLayer[], signal: AbortSignal): Promise<SourcedEntry[]> {
+export async function mergedEntries(
+  layers: readonly Pick<StoredLayer, "index" | "sources">[],
+  signal: AbortSignal,
+): Promise<SourcedEntry[]> {
   const view = new RootfsView(
     await Promise.all(
       layers.map(async (layer) => ({

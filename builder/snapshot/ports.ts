@@ -2,6 +2,7 @@
 
 import type { Descriptor } from "../core/descriptor.ts";
 import type { Digest } from "../core/digest.ts";
+import type { GrowingFile } from "../core/growing-file.ts";
 import type { StoreSpace } from "../core/space.ts";
 import type { FoundString, LayerJobs } from "../layer/jobs.ts";
 
@@ -50,5 +51,9 @@ export interface LayerPlace {
   readonly watch?: LayerWatch | undefined;
 }
 
-/** Brings a blob that is not in the store yet (a lazy pull). */
-export type FetchBlob = (descriptor: Descriptor, signal: AbortSignal) => Promise<void>;
+/** Brings a blob that is not in the store yet (a lazy pull); may tell of the file that its bytes come into. */
+export type FetchBlob = (
+  descriptor: Descriptor,
+  signal: AbortSignal,
+  onGrowing?: (file: GrowingFile) => void,
+) => Promise<void>;

@@ -35,6 +35,10 @@ export interface StoredLayer {
   index(signal: AbortSignal): Promise<readonly Entry[]>;
   /** Absolute path of its directory in overlay form; unpacked now if it was only a blob. Needs privileges where owners differ. */
   directory(signal: AbortSignal): Promise<string>;
+  /** Whether it lies in the store as a directory. */
+  hasDirectory(): boolean;
+  /** Unpacks its blob into a new directory of the caller's, in overlay form; its index is known then. For a layer that has a blob. */
+  unpackTo(directory: string, signal: AbortSignal): Promise<void>;
   /** Whether such a blob was made before. */
   hasBlob(options: BlobOptions): boolean;
   /** Such a blob, as it was made before or lies elsewhere, with the name of its form; nothing is made or fetched. */

@@ -13,8 +13,9 @@ import { fileOnDisk } from "../core/space.ts";
 import { setMtimeNs } from "../core/syscall.ts";
 import type { ContentSource, Entry, SourcedEntry } from "../layer/entry.ts";
 import { contentBytes, type LayerIndex } from "../layer/index-file.ts";
-import type { FoundString, PackRequest } from "../layer/jobs.ts";
+import type { AppliedLayer, ApplyRequest, FoundString, PackRequest } from "../layer/jobs.ts";
 import { StackTree } from "../layer/stack-tree.ts";
+import { applyComing, applyStored } from "./apply-blob.ts";
 import { LayerFiles, type LayerMeta, plainDescriptor, type StoredVariant } from "./layer-files.ts";
 import { packBlob } from "./pack-blob.ts";
 import type { FetchBlob, LayerPlace } from "./ports.ts";
@@ -98,6 +99,14 @@ export class DiskLayer implements StoredLayer {
     return (this.#directory ??= forgetOnFailure(this.#makeDirectory(signal), () => (this.#directory = undefined)));
   }
 
+  hasDirectory(): boolean {
+    return this.files.hasDirectory();
+  }
+
+  async unpackTo(directory: string, signal: AbortSignal): Promise<void> {
+    this.#keep((await this.#apply({ directory }, signal)).index);
+  }
+
   hasBlob(options: BlobOptions): boolean {
     const variant = this.#variantFor(options);
     return variant === "as is" || this.#meta.variants.some((stored) => stored.variant === variant);
@@ -169,37 +178,35 @@ export class DiskLayer implements StoredLayer {
     if (this.#directory) await this.#directory.catch(() => undefined);
     const stored = this.files.readIndex();
     if (stored) return stored;
-    const { path, variant } = await this.#anyBlob(signal);
-    const applied = await this.#place.jobs.apply(
-      {
-        blobFile: path,
-        compression: compressionOf(variant.descriptor.mediaType) ?? "gzip",
-        diffId: variant.diffId,
-        overlayXattrs: this.#place.overlayXattrs,
-      },
-      signal,
-    );
-    this.#keep(applied.index);
-    return applied.index;
+    const { index } = await this.#apply({}, signal);
+    this.#keep(index);
+    return index;
   }
 
   async #makeDirectory(signal: AbortSignal): Promise<string> {
     if (this.files.hasDirectory()) return this.files.fsDirectory;
     if (!this.#place.privileged) throw new NamespaceNeeded("unpacking a layer");
-    const { path, variant } = await this.#anyBlob(signal);
     const directory = join(this.#place.workDirectory, randomUUID());
-    const compression = compressionOf(variant.descriptor.mediaType) ?? "gzip";
-    using _space = await this.#place.space.reserve(unpackedBytes(variant));
-    const applied = await this.#place.jobs.apply(
-      { blobFile: path, compression, diffId: variant.diffId, directory, overlayXattrs: this.#place.overlayXattrs },
-      signal,
-    );
+    const [likely] = this.#meta.variants;
+    using _space = await this.#place.space.reserve(likely === undefined ? 0 : unpackedBytes(likely));
+    const applied = await this.#apply({ directory }, signal);
     if (applied.impliedDirectories.length > 0)
       await this.#completeDirectories(directory, applied.impliedDirectories, signal);
     this.#keep(applied.index);
     this.files.adoptDirectory(directory);
     this.#place.space.landed(`layer/${this.id}`, contentBytes(applied.index, fileOnDisk));
     return this.files.fsDirectory;
+  }
+
+  /** Applies a blob of it, while it is fetched if it must be. */
+  async #apply(wish: Pick<ApplyRequest, "directory">, signal: AbortSignal): Promise<AppliedLayer> {
+    const [first] = this.#meta.variants;
+    if (first !== undefined && this.#fetch !== undefined && !(await this.#isWhole(first.descriptor))) {
+      const applied = await applyComing(this.#place, this.#fetch, first, wish, signal);
+      if (applied !== undefined) return applied;
+    }
+    const { path, variant } = await this.#anyBlob(signal);
+    return await applyStored(this.#place, path, variant, wish, signal);
   }
 
   /** Directories that the tar does not list must not hide the owner and mode of those below them. */
@@ -317,18 +324,7 @@ export class DiskLayer implements StoredLayer {
     const directory = join(this.#place.workDirectory, randomUUID());
     using _space = await this.#place.space.reserve(unpackedBytes(variant));
     mkdirSync(directory);
-    const compression = compressionOf(variant.descriptor.mediaType) ?? "gzip";
-    await this.#place.jobs.apply(
-      {
-        blobFile,
-        compression,
-        diffId: variant.diffId,
-        directory,
-        overlayXattrs: this.#place.overlayXattrs,
-        only: paths,
-      },
-      signal,
-    );
+    await applyStored(this.#place, blobFile, variant, { directory, only: paths }, signal);
     const root = bytePath(directory);
     for (const path of paths) this.#extracted.set(path, { kind: "path", path: `${root}/${path}` });
   }

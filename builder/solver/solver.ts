@@ -8,11 +8,11 @@
 import type { Digest } from "../core/digest.ts";
 import { asBuildError, BuildError, withLocation } from "../core/errors.ts";
 import type { EventSink } from "../core/events.ts";
+import type { Turns } from "../core/slots.ts";
+import { Slots } from "../core/slots.ts";
 import type { Vertex } from "../graph/vertex.ts";
 import { topological } from "../graph/vertex.ts";
 import type { CacheIndex, Claim, Operator, SolvedInput } from "./operator.ts";
-import type { Turns } from "./slots.ts";
-import { Slots } from "./slots.ts";
 
 export interface SolverOptions<R> {
   readonly operator: Operator<R>;

@@ -7,6 +7,8 @@ import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Digest } from "../core/digest.ts";
 import { BuildError, isErrno } from "../core/errors.ts";
+import { Growth } from "../core/growing-file.ts";
+import type { GrowingFile } from "../core/growing-file.ts";
 import type { Reservation } from "../core/space.ts";
 import { flock } from "../core/syscall.ts";
 import { HashedFile } from "./hashed-file.ts";
@@ -107,13 +109,14 @@ class DiskDownload implements BlobDownload {
   #position = 0;
   #state: "open" | "spoiled" | "done" = "open";
   #reservation: Reservation | undefined;
+  #growth: Growth | undefined;
 
   constructor(options: DownloadOptions, path: string, file: FileHandle, isOwn: boolean) {
     this.#options = options;
     this.#path = path;
     this.#file = file;
     this.#isOwn = isOwn;
-    this.#content = new HashedFile(file);
+    this.#content = this.#newContent();
   }
 
   get position(): number {
@@ -131,6 +134,14 @@ class DiskDownload implements BlobDownload {
     this.#reservation = await this.#options.place.reserve(this.#options.size - this.#position);
   }
 
+  growing(): GrowingFile {
+    if (this.#growth === undefined) {
+      this.#growth = new Growth(this.#path);
+      this.#growth.reach(this.#content.written);
+    }
+    return this.#growth.file;
+  }
+
   async write(chunk: Uint8Array): Promise<void> {
     this.#options.signal.throwIfAborted();
     try {
@@ -144,9 +155,11 @@ class DiskDownload implements BlobDownload {
   }
 
   async restart(): Promise<void> {
+    this.#growth?.break();
+    this.#growth = undefined;
     await this.#content.settle();
     await this.#options.place.explained(() => this.#file.truncate(0));
-    this.#content = new HashedFile(this.#file);
+    this.#content = this.#newContent();
     this.#position = 0;
   }
 
@@ -166,9 +179,11 @@ class DiskDownload implements BlobDownload {
     await place.explained(() => this.#file.datasync());
     await place.appear(this.#path);
     this.#state = "done";
+    this.#growth?.finish();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#growth?.break();
     const isKept = this.#state === "open" && !this.#isOwn && this.#position > 0;
     // What is lost here comes again.
     if (isKept) await this.#content.flush().catch(() => undefined);
@@ -177,5 +192,9 @@ class DiskDownload implements BlobDownload {
     if (this.#state !== "done" && !isKept) await rm(this.#path, { force: true });
     this.#reservation?.[Symbol.dispose]();
     await this.#file.close();
+  }
+
+  #newContent(): HashedFile {
+    return new HashedFile(this.#file, (bytes) => this.#growth?.reach(bytes));
   }
 }

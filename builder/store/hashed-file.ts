@@ -5,7 +5,7 @@ import type { FileHandle } from "node:fs/promises";
 import { Digester } from "../core/digest.ts";
 import type { Digest } from "../core/digest.ts";
 
-const BLOCK_BYTES = 512 << 10;
+const BLOCK_BYTES = 256 << 10;
 
 /** A file being written from its start, or from where it was left; the handle stays the caller's. */
 export class HashedFile {
@@ -15,9 +15,13 @@ export class HashedFile {
   #spare: Buffer | undefined;
   #filled = 0;
   #writing: Promise<void> = Promise.resolve();
+  #written = 0;
+  readonly #onWritten: ((bytes: number) => void) | undefined;
 
-  constructor(file: FileHandle) {
+  /** `onWritten` is told how many bytes lie in the file, each time that it has more. */
+  constructor(file: FileHandle, onWritten?: (bytes: number) => void) {
     this.#file = file;
+    this.#onWritten = onWritten;
   }
 
   /** Takes in what the file holds already, `size` bytes, before the first `write`; the handle must append. */
@@ -31,6 +35,12 @@ export class HashedFile {
       position += bytesRead;
     }
     this.#spare = block;
+    this.#written = size;
+  }
+
+  /** How many bytes lie in the file. */
+  get written(): number {
+    return this.#written;
   }
 
   /** Takes a chunk; its bytes are free again when this resolves. An earlier block's failure is thrown here or by `end`. */
@@ -72,6 +82,8 @@ export class HashedFile {
     const bytes = block.subarray(0, filled);
     this.#writing = this.#writeAll(bytes).then(() => {
       this.#spare = block;
+      this.#written += filled;
+      this.#onWritten?.(this.#written);
     });
     // Whoever waits for it next gets the error; nobody may wait.
     this.#writing.catch(() => undefined);

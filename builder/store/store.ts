@@ -3,6 +3,7 @@
 
 import type { Descriptor } from "../core/descriptor.ts";
 import type { Digest } from "../core/digest.ts";
+import type { GrowingFile } from "../core/growing-file.ts";
 
 /** A blob being written. Disposing it before `commit` removes every trace. */
 export interface BlobWriter extends AsyncDisposable {
@@ -25,6 +26,8 @@ export interface BlobWriter extends AsyncDisposable {
 export interface BlobDownload extends AsyncDisposable {
   /** How many bytes are there. */
   readonly position: number;
+  /** Its file, for somebody who reads it while it comes. It becomes whole with `commit`, and breaks with `restart`. */
+  growing(): GrowingFile;
   write(chunk: Uint8Array): Promise<void>;
   /** Forgets what came. */
   restart(): Promise<void>;

@@ -5,8 +5,10 @@ import type { Descriptor } from "../core/descriptor.ts";
 import type { Digest } from "../core/digest.ts";
 import { BuildError } from "../core/errors.ts";
 import type { ImageConfig } from "../core/image-config.ts";
+import type { GrowingFile } from "../core/growing-file.ts";
 import { noteEnd, notePassed } from "../core/passed-bytes.ts";
 import type { Platform } from "../core/platform.ts";
+import { Slots } from "../core/slots.ts";
 import { parseImageManifest } from "../image/read.ts";
 import { validateImage } from "../image/validate.ts";
 import type { BlobDownload, BlobStore } from "../store/store.ts";
@@ -15,6 +17,8 @@ import { resolveImage } from "./source.ts";
 import { withStoredDocuments } from "./stored-documents.ts";
 
 const CONFIG_BYTES = 16 << 20;
+/** As docker does by default. More of them are no faster, and take more memory. */
+const LAYERS_AT_ONCE = 3;
 
 /** An image whose manifest and config are in the store. */
 export interface PulledImage {
@@ -26,9 +30,15 @@ export interface PulledImage {
   readonly imageId: Digest;
   /** Bottom first, with the diffIDs that the config says. */
   readonly layers: readonly { readonly descriptor: Descriptor; readonly diffId: Digest }[];
-  /** Brings one layer into the store unless it is there; calls at the same time share the work. */
-  fetchLayer(layer: Descriptor, signal: AbortSignal): Promise<void>;
+  /**
+   * Brings one layer into the store unless it is there; calls at the same time share the work. The first of them may be
+   * told of the file that the bytes come into.
+   */
+  fetchLayer(layer: Descriptor, signal: AbortSignal, onGrowing?: GrowingSink): Promise<void>;
 }
+
+/** Told of the file that a blob comes into, once, when its first bytes are asked for. */
+export type GrowingSink = (file: GrowingFile) => void;
 
 /** Resolves a source for a platform and stores what describes the image. The source must stay open for `fetchLayer`. */
 export async function pullImage(
@@ -49,6 +59,7 @@ export async function pullImage(
   await fetchBlob(source, manifest.config, store, signal);
   for (const document of resolved.documents) await store.put(document.bytes);
   const image = await validateImage(descriptor, store, { layers: "absent", signal });
+  const turns = new Slots(LAYERS_AT_ONCE);
   return {
     top: resolved.top.descriptor,
     descriptor,
@@ -56,7 +67,9 @@ export async function pullImage(
     config: image.config,
     imageId: image.imageId,
     layers: manifest.layers.map((layer, place) => ({ descriptor: layer, diffId: diffIdAt(image.config, place) })),
-    fetchLayer: sharedByDigest((layer, innerSignal) => fetchBlob(source, layer, store, innerSignal, onStatus)),
+    fetchLayer: sharedByDigest((layer, innerSignal, onGrowing) =>
+      turns.use(innerSignal, () => fetchBlob(source, layer, store, innerSignal, onStatus, onGrowing)),
+    ),
   };
 }
 
@@ -73,12 +86,13 @@ export async function fetchBlob(
   store: BlobStore,
   signal: AbortSignal,
   onStatus: StatusSink = () => undefined,
+  onGrowing?: GrowingSink,
 ): Promise<void> {
   const { digest, size } = descriptor;
   if ((await store.sizeOf(digest)) !== size) {
     await using download = await store.download(descriptor, signal);
     if (download !== undefined) {
-      await receive(source, descriptor, download, signal, onStatus);
+      await receive(source, descriptor, download, signal, onStatus, onGrowing);
       noteEnd();
     }
     // A hint for pushes: another repository of the same registry can take it from there.
@@ -93,8 +107,10 @@ async function receive(
   download: BlobDownload,
   signal: AbortSignal,
   onStatus: StatusSink,
+  onGrowing?: GrowingSink,
 ): Promise<void> {
   if (source.blobFrom === undefined) await download.restart();
+  onGrowing?.(download.growing());
   for (let isResumed = download.position > 0; ; isResumed = false) {
     await receiveBytes(source, descriptor, download, signal, onStatus);
     try {
@@ -165,14 +181,12 @@ function diffIdAt(config: ImageConfig, place: number): Digest {
   return diffId;
 }
 
-function sharedByDigest(
-  work: (layer: Descriptor, signal: AbortSignal) => Promise<void>,
-): (layer: Descriptor, signal: AbortSignal) => Promise<void> {
+function sharedByDigest(work: PulledImage["fetchLayer"]): PulledImage["fetchLayer"] {
   const running = new Map<Digest, Promise<void>>();
-  return (layer, signal) => {
+  return (layer, signal, onGrowing) => {
     const known = running.get(layer.digest);
     if (known !== undefined) return known;
-    const started = work(layer, signal).finally(() => running.delete(layer.digest));
+    const started = work(layer, signal, onGrowing).finally(() => running.delete(layer.digest));
     running.set(layer.digest, started);
     return started;
   };

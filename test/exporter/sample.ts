@@ -51,6 +51,8 @@ async function sampleLayer(store: BlobStore, files: Readonly<Record<string, stri
     id: diffId,
     index: unused,
     directory: unused,
+    hasDirectory: unused,
+    unpackTo: unused,
     sources: unused,
     look: unused,
     blob: async () => ({ descriptor, diffId, uncompressedSize: tar.length }),

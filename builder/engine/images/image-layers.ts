@@ -1,6 +1,7 @@
 // The layers of an image that was resolved, as the layer store has them.
 
 import type { LayerStore } from "../../snapshot/layer-store.ts";
+import type { FetchBlob } from "../../snapshot/ports.ts";
 import type { StoredLayer } from "../../snapshot/ref.ts";
 import type { PulledImage } from "../../transport/pull.ts";
 
@@ -16,7 +17,8 @@ export function layersOf(
   const layers: StoredLayer[] = [];
   for (const { descriptor, diffId } of image.layers) {
     const blob = { descriptor, diffId, uncompressedSize: 0 };
-    layers.push(store.ofImage(blob, layers.slice(), (_, signal) => around(() => image.fetchLayer(descriptor, signal))));
+    const fetch: FetchBlob = (_, signal, onGrowing) => around(() => image.fetchLayer(descriptor, signal, onGrowing));
+    layers.push(store.ofImage(blob, layers.slice(), fetch));
   }
   return layers;
 }
