@@ -64,8 +64,8 @@ image: build ## our own images (executor, debug, daemon) as OCI layouts in dist/
 install: build ## to PREFIX (/usr/local for root, else ~/.local), below DESTDIR if given; brings its own Node
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' node tools/install.ts
 
-clean: ## removes dist/ and node_modules/
-	rm -rf dist node_modules
+clean: ## removes dist/, node_modules/ and what tests keep
+	rm -rf dist node_modules .cache
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16

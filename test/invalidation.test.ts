@@ -1,6 +1,6 @@
 // What may run again after a change: every case of fixtures/invalidation is played, and the steps that ran are
 // compared with those that BuildKit ran. INVALIDATION=all plays those of long runs as well (`make soak` does);
-// TESTS=whole every scene (else every third); `SCENES=mounts,stages node --test test/invalidation.test.ts` plays some scenes.
+// TESTS=whole two thirds as root, and the other third is an ordinary user's (test/support/sample.ts); `SCENES=mounts,stages node --test test/invalidation.test.ts` plays some scenes.
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
@@ -19,7 +19,7 @@ import { play, type Step } from "./invalidation/stage.ts";
 import { serveFolder } from "./invalidation/www.ts";
 import { becomeRoot } from "./support/become-root.ts";
 import type { LoopbackServer } from "./support/loopback.ts";
-import { isPlayed as isInSample } from "./support/sample.ts";
+import { isPlayedInTurn } from "./support/sample.ts";
 
 const noSandbox = await becomeRoot();
 const SCENES = readScenes();
@@ -47,7 +47,7 @@ suite("what may run again", { concurrency: 2, skip: noSandbox ?? false }, () => 
 
   for (const [number, scene] of SCENES.entries()) {
     if (chosen?.includes(scene.name) === false) continue;
-    if (chosen === undefined && !whole && !isInSample(number)) continue;
+    if (chosen === undefined && !whole && !isPlayedInTurn(number)) continue;
     test(scene.name, { skip: whyNot(scene.needs) ?? false }, async () => {
       const own = path.join(folder, String(number));
       const builder = (flags: readonly string[], context: string): Promise<readonly Step[]> =>

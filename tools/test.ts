@@ -3,7 +3,8 @@
 // with CI=true a skip that test/skips.json does not allow fails the run. The last lines are the runner's own summary.
 //
 // TESTS says how much: nothing leaves the long files out and plays a third of long tables, "long" takes those files as well,
-// "whole" is everything (.ci/run as root; an ordinary user runs what is run without it).
+// "whole" is everything (.ci/run as root; an ordinary user runs what is run without it, and of tables that show the same
+// for both he plays another third than root: test/support/sample.ts).
 //
 // A run that reports nothing for TEST_SILENCE_S seconds (600) hangs: its processes are named and killed, and it goes on.
 //
@@ -20,7 +21,8 @@ import { findUnexpectedSkips, parseSkipList, type Skip } from "./test-skips.ts";
 import { Watchdog } from "./test-watchdog.ts";
 
 const ROOT = path.join(import.meta.dirname, "..");
-const FILES_AT_ONCE = 2;
+/** Two cores are not busy with two files: a test waits for the disk, for a server, for a process to end. */
+const FILES_AT_ONCE = 3;
 const SLOWEST = 15;
 const TEST_TIMEOUT_MS = 10 * 60 * 1000;
 const SILENCE_MS = Number(process.env["TEST_SILENCE_S"] ?? 600) * 1000;
@@ -29,6 +31,19 @@ type Summary = EventData.TestSummary;
 
 /** Builds and copies that are killed, that share a store, that run out of disk: what takes long and seldom breaks alone. */
 const LONG = /^test\/robustness\//;
+/** Begun first, the slowest ahead: a long file that begins late runs on alone at the end. */
+const FIRST = [
+  "test/script.test.ts",
+  "test/conformance.test.ts",
+  "test/commands/run.test.ts",
+  "test/invalidation.test.ts",
+  "test/commands/executor.test.ts",
+  "test/cache/travel.test.ts",
+  "test/transport/registry-upload.test.ts",
+  "test/docs/dockerfile-examples.test.ts",
+  "test/executor/drivers.test.ts",
+  "test/robustness/disk.test.ts",
+];
 const tests = process.env["TESTS"] ?? "";
 
 const patterns = process.argv.slice(2);
@@ -36,8 +51,9 @@ const found = globSync(patterns.length > 0 ? patterns : ["test/**/*.test.ts"], {
 const leftOut = patterns.length === 0 && tests === "" ? found.filter((file) => LONG.test(file)) : [];
 const files = found
   .filter((file) => !leftOut.includes(file))
-  .map((file) => path.resolve(ROOT, file))
-  .toSorted();
+  .toSorted()
+  .toSorted((a, b) => placeOf(a) - placeOf(b))
+  .map((file) => path.resolve(ROOT, file));
 if (files.length === 0) {
   console.error(`no test file matches ${patterns.join(" ")}`);
   process.exit(1);
@@ -47,8 +63,8 @@ const skips: Skip[] = [];
 let total: Summary | undefined;
 let hung = 0;
 
-// All of them, and the programs they start, share what they compile.
-process.env["NODE_COMPILE_CACHE"] ??= path.join(ROOT, "dist/.test-cache");
+// All of them, and the programs they start, share what they compile, and the base image. Not in dist, which is packed.
+process.env["NODE_COMPILE_CACHE"] ??= path.join(ROOT, ".cache/tests");
 if (leftOut.length > 0) console.log(`left out: ${leftOut.length} long files, see TESTS in tools/test.ts`);
 console.log(`${files.length} test files on Node ${process.version} (${process.execPath})`);
 using watchdog = new Watchdog(SILENCE_MS, (killed) => {
@@ -83,6 +99,12 @@ writeCounts(total);
 printSlowest();
 printSummary(total);
 process.exitCode = total.success && unexpected === 0 && hung === 0 && !nothingRan ? 0 : 1;
+
+/** Where a file stands among those that begin first; behind them all others. */
+function placeOf(file: string): number {
+  const place = FIRST.indexOf(file);
+  return place === -1 ? FIRST.length : place;
+}
 
 /** Standard output stays open: the summary follows. */
 async function writeToTerminal(text: AsyncIterable<string | Buffer>): Promise<void> {

@@ -11,6 +11,7 @@ import { text } from "node:stream/consumers";
 import { after, before, suite, test } from "node:test";
 import { ConfigHome } from "../config/config-home.ts";
 import { helperCalls, installHelper } from "../config/fake-helper.ts";
+import { COMPILE_CACHE } from "../support/compile-cache.ts";
 import { makeAuthority, makeCertificate, noOpenssl } from "../support/certificates.ts";
 import type { RunningRegistry } from "../transport/registry-server.ts";
 import { noRegistry, startRegistry } from "../transport/registry-server.ts";
@@ -32,7 +33,7 @@ async function tsbuild(
   input = "",
   more: Record<string, string | undefined> = {},
 ): Promise<Ended> {
-  const env = { ...home.environment, TSBUILD_ROOT: join(home.folder, "root"), ...more };
+  const env = { ...COMPILE_CACHE, ...home.environment, TSBUILD_ROOT: join(home.folder, "root"), ...more };
   const child = spawn(process.execPath, [TSBUILD, ...args], { env, cwd: home.folder });
   child.stdin.on("error", () => undefined).end(input);
   const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);
@@ -156,7 +157,7 @@ suite("a registry with passwords", { skip: noRegistry }, () => {
       using home = new ConfigHome();
       const command = `'${process.execPath}' '${TSBUILD}' login ${registry.host}`;
       const child = spawn("script", ["-qefc", command, "/dev/null"], {
-        env: { ...home.environment, SHELL: "/bin/sh" },
+        env: { ...COMPILE_CACHE, ...home.environment, SHELL: "/bin/sh" },
       });
       let shown = "";
       const answers = [

@@ -19,6 +19,7 @@ import { missing } from "../peers/demo-image.ts";
 import { noRegistry, startRegistry } from "../transport/registry-server.ts";
 import { ConfigHome, isError } from "./config-home.ts";
 import { clientOf, digestOf, pushSample } from "./sample-registry.ts";
+import { COMPILE_CACHE } from "../support/compile-cache.ts";
 import { endServer } from "../support/loopback.ts";
 
 const TSBUILD = join(import.meta.dirname, "../../bin/tsbuild.js");
@@ -172,7 +173,9 @@ test(
     ];
     const flags = ["-D", "--progress", "rawjson", "-t", `${registry.host}/team/new`, ...outputs];
     const args = [TSBUILD, "--root", file("root"), "build", ...flags, file("context")];
-    const { stdout, stderr } = await promisify(execFile)(process.execPath, args, { env: home.environment });
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, args, {
+      env: { ...COMPILE_CACHE, ...home.environment },
+    });
     assert.match(stderr, /vertexes/);
     const texts = [stdout, stderr, ...["metadata", "image"].map((name) => readFileSync(file(name), "latin1"))];
     for (const one of globSync("root/**", { cwd: home.folder }).map(file))

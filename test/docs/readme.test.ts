@@ -9,6 +9,8 @@ import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 
+import { COMPILE_CACHE } from "../support/compile-cache.ts";
+
 const ROOT = join(import.meta.dirname, "../..");
 const BUSYBOX = "/bin/busybox";
 
@@ -31,7 +33,7 @@ test(
       `#!/bin/sh\nexec '${process.execPath}' '${ROOT}/bin/tsbuild.js' --root '${folder}/root' "$@"\n`,
     );
     chmodSync(program, 0o755);
-    const env = { PATH: `${folder}:/usr/sbin:/usr/bin:/sbin:/bin`, HOME: folder };
+    const env = { ...COMPILE_CACHE, PATH: `${folder}:/usr/sbin:/usr/bin:/sbin:/bin`, HOME: folder };
     let cwd = folder;
     for (const { command, output } of typed) {
       const {
