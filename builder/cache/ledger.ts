@@ -18,7 +18,7 @@ import { type KernelLock, tryLock } from "./kernel-lock.ts";
 export interface LedgerItem {
   readonly name: ItemName;
   readonly bytes: number;
-  /** Whether `bytes` was measured on the disk after the item was whole; else it is an estimate. */
+  /** Whether `bytes` is what was written or measured of the whole item; else it may have changed since. */
   readonly isMeasured: boolean;
   /** Of the last process that used it: grows with every process, whatever the clock does. */
   readonly lease: number;

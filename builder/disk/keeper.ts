@@ -54,7 +54,7 @@ export class SpaceKeeper implements StoreSpace {
 
   landed(item: ItemName, bytes?: number): void {
     this.#hasWritten = true;
-    if (bytes !== undefined) this.#options.ledger.landed(item, bytes, false);
+    if (bytes !== undefined) this.#options.ledger.landed(item, bytes, true);
     else if (!item.startsWith("blob/")) this.#unmeasured.add(item);
   }
 

@@ -47,6 +47,23 @@ export function encodeIndex(entries: readonly Entry[]): Uint8Array<ArrayBuffer> 
 
 /** The entries of `encodeIndex`; undefined when the bytes are damaged or of another version. */
 export function decodeIndex(bytes: Uint8Array): Entry[] | undefined {
+  const lines = wholeLines(bytes);
+  if (lines === undefined) return undefined;
+  const entries: Entry[] = [];
+  for (const line of lines) {
+    const entry = decodeEntry(line);
+    if (entry === undefined) return undefined;
+    entries.push(entry);
+  }
+  return entries;
+}
+
+/** What `encodeEntry` made of each entry; nothing when the bytes are damaged or of another version. */
+export function indexLines(bytes: Uint8Array): readonly string[] {
+  return (wholeLines(bytes) ?? []).map((line) => `${line}\n`);
+}
+
+function wholeLines(bytes: Uint8Array): string[] | undefined {
   const body = bytes.indexOf(NEWLINE) + 1;
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
   const lines = text.split("\n");
@@ -56,13 +73,7 @@ export function decodeIndex(bytes: Uint8Array): Entry[] | undefined {
   const count = Number(counted);
   if (!first.startsWith(FIRST_LINE) || lines.length !== count + 2 || lines.at(-1) !== "") return undefined;
   if (sum !== undefined && sum !== sumOf(bytes.subarray(body))) return undefined;
-  const entries: Entry[] = [];
-  for (let i = 1; i <= count; i++) {
-    const entry = decodeEntry(lines[i] ?? "");
-    if (entry === undefined) return undefined;
-    entries.push(entry);
-  }
-  return entries;
+  return lines.slice(1, -1);
 }
 
 /** The bytes of all entries of an index, each as `of` counts its size, without reading it into entries. */
@@ -106,7 +117,8 @@ const TYPES = new Map<string, EntryType>(
   (Object.keys(LETTERS) as EntryType[]).map((type) => [LETTERS[type], type]), // the keys of a Record of EntryType
 );
 
-function encodeEntry(entry: Entry): string {
+/** The line of an entry: of two entries the same if they are equal. */
+export function encodeEntry(entry: Entry): string {
   const { type, mode, uid, gid, size, mtimeNs, path, digest, link, lowerNames = [], major, minor, xattrs } = entry;
   let line = `${LETTERS[type]}\t${mode.toString(8)}\t${uid}\t${gid}\t${size}\t${mtimeNs}\t${digest === undefined ? "" : hexOf(digest)}\t${escape(path)}`;
   if (link !== undefined) line += `\tl${escape(link)}`;

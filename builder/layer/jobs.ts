@@ -134,6 +134,14 @@ export interface WriteRequest {
   readonly twin?: LayerDirectory;
 }
 
+/** A layer's directory that was written. */
+export interface WrittenLayer {
+  /** In the order of `pack`, with content digests. */
+  readonly index: LayerIndex;
+  /** What it takes of the disk, about, without what was linked from elsewhere. */
+  readonly ownBytes: number;
+}
+
 export interface DiffRequest {
   /** The upper directory of a finished step, in overlay form. */
   readonly upper: string;
@@ -205,8 +213,8 @@ export interface LayerJobs {
   ): Promise<AppliedLayer> | undefined;
   /** Reads an archive: its entries, their bytes in plain files. Throws `ARCHIVE_INVALID` when it is none. */
   unpack(request: UnpackRequest, signal: AbortSignal): Promise<readonly SourcedEntry[]>;
-  /** Writes entries as a directory in overlay form; gives them back with content digests, sorted as `pack` sorts. */
-  write(request: WriteRequest, signal: AbortSignal): Promise<LayerIndex>;
+  /** Writes entries as a directory in overlay form. */
+  write(request: WriteRequest, signal: AbortSignal): Promise<WrittenLayer>;
   /**
    * What a step changed, as sorted entries with parents (never the root), whiteouts per removed path of the layers below,
    * nothing that is unchanged. The bytes of regular files are below `upper`.

@@ -31,7 +31,7 @@ import { write } from "./write.ts";
 /** Does `LayerJobs.plain`. `check` throws when the job is to stop. */
 export function plain(request: PlainRequest, check: () => void): void {
   const { entries, directory, overlayXattrs, baselineFile } = request;
-  const written = write({ entries, directory, overlayXattrs, hardlinkSources: false }, check);
+  const { entries: written } = write({ entries, directory, overlayXattrs, hardlinkSources: false }, check);
   writeFileSync(baselineFile, serialize(baselineOf(bytePath(directory), written, check)));
 }
 

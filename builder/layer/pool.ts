@@ -9,7 +9,7 @@ import { shareHeap } from "../core/syscall.ts";
 import type { CompressedBlob } from "./compress.ts";
 import type { SourcedEntry } from "./entry.ts";
 import { LayerIndex } from "./index-file.ts";
-import type { AppliedLayer, FoundString, LayerJobs, PackedBlob } from "./jobs.ts";
+import type { AppliedLayer, FoundString, LayerJobs, PackedBlob, WrittenLayer } from "./jobs.ts";
 import type { UnpackLimits } from "./unpack-limits.ts";
 import type { Job, JobAnswer, JobMessage } from "./worker-messages.ts";
 
@@ -32,7 +32,7 @@ export function openLayerJobs(options: { workers?: number; limits?: UnpackLimits
     unpack: async (request, signal) =>
       (await pool.run({ kind: "unpack", request: { ...limited, ...request } }, signal)).result as SourcedEntry[],
     search: async (request, signal) => (await pool.run({ kind: "search", request }, signal)).result as FoundString[],
-    write: async (request, signal) => indexOf(await pool.run({ kind: "write", request }, signal)),
+    write: async (request, signal) => withIndex<WrittenLayer>(await pool.run({ kind: "write", request }, signal)),
     diff: async (request, signal) => indexOf(await pool.run({ kind: "diff", request }, signal)),
     plain: async (request, signal) => void (await pool.run({ kind: "plain", request }, signal)),
     changes: async (request, signal) => indexOf(await pool.run({ kind: "changes", request }, signal)),

@@ -59,7 +59,7 @@ async function run(job: Job, check: () => void): Promise<Done> {
     case "unpack":
       return { result: await unpack(job.request, check) };
     case "write":
-      return { index: write(job.request, check) };
+      return splitEntries(write(job.request, check));
     case "diff":
       return { index: diff(job.request, check).map(({ entry }) => entry) };
     case "plain":

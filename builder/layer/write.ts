@@ -7,11 +7,12 @@ import { fsPath, parentOf } from "../core/byte-path.ts";
 import type { Digest } from "../core/digest.ts";
 import { Digester } from "../core/digest.ts";
 import { isErrno } from "../core/errors.ts";
+import { fileOnDisk } from "../core/space.ts";
 import { lgetxattr, llistxattr } from "../core/syscall.ts";
 import { checkDigest, checkSize, ContentReader, digestOfBytes, digestOfFile } from "./content.ts";
 import type { ContentSource, Entry, SourcedEntry } from "./entry.ts";
-import { decodeIndex } from "./index-file.ts";
-import type { LayerDirectory, WriteRequest } from "./jobs.ts";
+import { encodeEntry, indexLines } from "./index-file.ts";
+import type { LayerDirectory, WithEntries, WriteRequest, WrittenLayer } from "./jobs.ts";
 import { sortEntries } from "./order.ts";
 import { IMPLIED_DIRECTORY, isOverlayXattr, OverlayTree } from "./overlay-tree.ts";
 import type { Attributes } from "./overlay-tree.ts";
@@ -19,10 +20,12 @@ import { invalidArchive } from "./tar-format.ts";
 import { writeAll } from "../core/write-all.ts";
 
 /** Does `LayerJobs.write`. `check` throws when the job is to stop. */
-export function write(request: WriteRequest, check: () => void): Entry[] {
+export function write(request: WriteRequest, check: () => void): WithEntries<WrittenLayer> {
   const tree = new OverlayTree(request.directory, request.overlayXattrs);
   try {
-    return new TreeWriter(tree, request).write(sortEntries(request.entries), check);
+    const writer = new TreeWriter(tree, request);
+    const entries = writer.write(sortEntries(request.entries), check);
+    return { entries, ownBytes: writer.ownBytes };
   } catch (error) {
     tree.abandon();
     throw error;
@@ -43,6 +46,8 @@ class TreeWriter {
   readonly #spareDirectory: BytePath | undefined;
   readonly #twin: Twin | undefined;
   #mayLink = true;
+  /** Of the disk, in whole blocks: all but what is linked from elsewhere. */
+  ownBytes = 0;
 
   constructor(tree: OverlayTree, { hardlinkSources, spareDirectory, twin }: WriteRequest) {
     this.#tree = tree;
@@ -72,6 +77,7 @@ class TreeWriter {
       if (entry.type === "opaque") this.#opaque.push(path);
       return entry;
     }
+    if (entry.type !== "file" && entry.type !== "hardlink") this.ownBytes += fileOnDisk(0);
     if (entry.type !== "opaque") this.#ensureDirectory(parentOf(path));
     switch (entry.type) {
       case "dir":
@@ -123,14 +129,25 @@ class TreeWriter {
     const { entry, source } = item;
     this.#kept.set(entry.path, entry);
     const twin = this.#twin?.fileLike(entry);
-    if (twin !== undefined && entry.digest !== undefined && this.#link(entry, twin)) return entry.digest;
-    if (this.#mayBeLinked(source) && this.#link(entry, source)) return entry.digest ?? digestOfFile(item, this.#buffer);
-    return this.#copy(item);
+    if (twin !== undefined && entry.digest !== undefined && this.#linkTwin(entry, twin)) return entry.digest;
+    const isSpare = this.#isSpare(source);
+    const isLinked = (isSpare || this.#areSourcesImmutable) && this.#link(entry, source);
+    // What is spare goes, and leaves its bytes to the tree.
+    if (isSpare || !isLinked) this.ownBytes += fileOnDisk(entry.size);
+    return isLinked ? (entry.digest ?? digestOfFile(item, this.#buffer)) : this.#copy(item);
   }
 
-  #mayBeLinked(source: ContentSource | undefined): boolean {
-    if (this.#areSourcesImmutable) return true;
+  #isSpare(source: ContentSource | undefined): boolean {
     return this.#spareDirectory !== undefined && source?.kind === "path" && source.path.startsWith(`${this.#spareDirectory}/`); // prettier-ignore
+  }
+
+  /**
+   * What the index of a layer says of a file need not be asked again: layers never change. But a twin may share its inodes
+   * with the sources, and then two names of the new layer could become one file.
+   */
+  #linkTwin(entry: Entry, twin: BytePath): boolean {
+    if (this.#areSourcesImmutable) return this.#link(entry, { kind: "path", path: twin });
+    return this.#mayLink && this.#linkFrom(twin, entry.path);
   }
 
   /** One name for an inode and tree: two files that are alike below are not one file here. */
@@ -140,16 +157,22 @@ class TreeWriter {
     if (stat?.isFile() !== true || !isAlike(entry, stat)) return false;
     const inode = `${stat.dev}:${stat.ino}`;
     if (this.#linked.has(inode) || !hasXattrs(source.path, entry.xattrs)) return false;
-    try {
-      this.#tree.linkFrom(source.path, entry.path);
-    } catch (error) {
-      // Another file system, or one that has no links, will not do for the next file either; too many links of one file may.
-      if (isErrno(error, "EXDEV", "EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS")) this.#mayLink = false;
-      else if (!isErrno(error, "EMLINK")) throw error;
-      return false;
-    }
+    if (!this.#linkFrom(source.path, entry.path)) return false;
     this.#linked.add(inode);
     return true;
+  }
+
+  #linkFrom(source: BytePath, path: BytePath): boolean {
+    try {
+      this.#tree.linkFrom(source, path);
+      return true;
+    } catch (error) {
+      // Another file system, or one that has no links, will not do for the next file either; too many links of one file
+      // may, and one that a damaged layer has lost.
+      if (isErrno(error, "EXDEV", "EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS")) this.#mayLink = false;
+      else if (!isErrno(error, "EMLINK", "ENOENT", "ENOTDIR")) throw error;
+      return false;
+    }
   }
 
   #copy(item: SourcedEntry): Digest {
@@ -199,20 +222,18 @@ class TreeWriter {
 /** The files of a layer that was made by the same op. */
 class Twin {
   readonly #directory: BytePath;
-  readonly #files: ReadonlyMap<BytePath, Entry>;
+  /** As its index has them: two entries are equal where their lines are. */
+  readonly #lines: ReadonlySet<string>;
 
   constructor({ index, directory }: LayerDirectory) {
     this.#directory = directory;
-    const files = (decodeIndex(index) ?? []).filter(({ type }) => type === "file");
-    this.#files = new Map(files.map((entry) => [entry.path, entry]));
+    this.#lines = new Set(indexLines(index));
   }
 
-  /** Where a file lies that is as the entry says, as far as the index says what it is. */
-  fileLike(entry: Entry): ContentSource | undefined {
-    const { path, digest, size } = entry;
-    const twin = this.#files.get(path);
-    if (twin === undefined || digest === undefined || twin.digest !== digest || twin.size !== size) return undefined;
-    return { kind: "path", path: `${this.#directory}/${path}` };
+  /** Where a file lies that is as the entry says. */
+  fileLike(entry: Entry): BytePath | undefined {
+    const isThere = entry.digest !== undefined && this.#lines.has(encodeEntry(entry));
+    return isThere ? `${this.#directory}/${entry.path}` : undefined;
   }
 }
 

@@ -8,7 +8,7 @@ import { bytePath } from "../core/byte-path.ts";
 import type { Digest } from "../core/digest.ts";
 import { digestOf, hexOf } from "../core/digest.ts";
 import { isErrno } from "../core/errors.ts";
-import { fileOnDisk } from "../core/space.ts";
+import { fileOnDisk, onDisk } from "../core/space.ts";
 import type { SourcedEntry } from "../layer/entry.ts";
 import { contentBytes } from "../layer/index-file.ts";
 import type { LayerDirectory } from "../layer/jobs.ts";
@@ -110,7 +110,7 @@ export class LayerStore {
       const twin = want.twin === undefined ? undefined : this.#directoryOf(want.twin);
       const { overlayXattrs } = this.place;
       const { hardlinkSources } = want;
-      const written = await this.place.jobs.write(
+      const { index, ownBytes } = await this.place.jobs.write(
         { entries, directory, overlayXattrs, hardlinkSources, ...(twin === undefined ? {} : { twin }) },
         signal,
       );
@@ -118,14 +118,14 @@ export class LayerStore {
         place: this.place,
         id,
         meta: { origin: "built", createdMs, variants: [] },
-        pendingIndex: Promise.resolve(written),
+        pendingIndex: Promise.resolve(index),
       });
       const claim = this.#claim(id);
       layer.files.adoptDirectory(directory);
-      layer.files.writeIndex(written);
+      layer.files.writeIndex(index);
       layer.files.writeMeta({ origin: "built", createdMs, variants: [] });
       claim.drop();
-      this.place.space.landed(`layer/${id}`, bytes);
+      this.place.space.landed(`layer/${id}`, ownBytes + onDisk(index.bytes.length));
       return this.#add(layer);
     }
     const packed = await packBlob(this.place, id, entries, want.blob, signal);

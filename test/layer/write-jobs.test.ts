@@ -20,7 +20,7 @@ test("writing gives owners, modes, times, and hard links sources that are alike"
   sampleTree(join(base, "tree"));
   const entries = entriesOf(join(base, "tree"));
   const request = { overlayXattrs: "trusted", hardlinkSources: true } as const;
-  const written = await jobs.write({ entries, directory: join(base, "linked"), ...request }, never);
+  const { index: written } = await jobs.write({ entries, directory: join(base, "linked"), ...request }, never);
   const strip = (lines: string[]): string[] => lines.map((line) => line.replace(/^(.* \d+:\d+ -?\d+) \d+ /, "$1 "));
   assert.deepEqual(strip(treeText(join(base, "linked"))), strip(treeText(join(base, "tree"))));
   assert.equal(lstatSync(join(base, "linked/d/f7")).ino, lstatSync(join(base, "tree/d/f7")).ino);
@@ -47,16 +47,19 @@ test("a file that a twin has is linked from it: where bytes, mode, owner and tim
       return { ...item, entry: { ...item.entry, digest: digestOf(readFileSync(join(base, "tree", path))) } };
     });
   const first = digests().filter(({ entry }) => entry.path !== "new");
-  const { bytes: index } = await jobs.write({ entries: first, directory: join(base, "first"), ...own }, never);
+  const { index } = await jobs.write({ entries: first, directory: join(base, "first"), ...own }, never);
 
   const { mtimeNs } = statSync(join(base, "tree/bytes"), { bigint: true });
   writeFileSync(join(base, "tree/bytes"), "two");
   setMtimeNs(join(base, "tree/bytes"), mtimeNs);
   chmodSync(join(base, "tree/mode"), 0o755);
   setMtimeNs(join(base, "tree/time"), mtimeNs + 1n);
-  const twin = { index, directory: join(base, "first") };
-  const written = await jobs.write({ entries: digests(), directory: join(base, "second"), ...own, twin }, never);
-  const plain = await jobs.write({ entries: digests(), directory: join(base, "plain"), ...own }, never);
+  const twin = { index: index.bytes, directory: join(base, "first") };
+  const { index: written } = await jobs.write(
+    { entries: digests(), directory: join(base, "second"), ...own, twin },
+    never,
+  );
+  const { index: plain } = await jobs.write({ entries: digests(), directory: join(base, "plain"), ...own }, never);
   assert.deepEqual(written.entries, plain.entries);
   const isLinked = (name: string): boolean =>
     lstatSync(join(base, "second", name)).ino === lstatSync(join(base, "first", name), { throwIfNoEntry: false })?.ino;
