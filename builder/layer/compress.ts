@@ -9,12 +9,11 @@
 
 import { createHash } from "node:crypto";
 import { closeSync, fsyncSync, openSync, rmSync, writeSync } from "node:fs";
-import { constants, crc32, createDeflateRaw, createZstdCompress, deflateRawSync } from "node:zlib";
-import type { DeflateRaw, ZstdCompress } from "node:zlib";
+import { constants, crc32, deflateRawSync } from "node:zlib";
 import type { Digest } from "../core/digest.ts";
 import { Digester, digestOf } from "../core/digest.ts";
 import { BuildError } from "../core/errors.ts";
-import { BLOCK_FORMAT } from "./block-cutter.ts";
+import { compressBlock, decompressBlock, DEFAULT_LEVEL, freeAtOnce } from "./block-codec.ts";
 import type { CompressionOptions } from "./jobs.ts";
 import type { PortableDeflate } from "./portable-deflate.ts";
 
@@ -25,12 +24,19 @@ export interface BlockPlace {
   readonly digest: Digest;
 }
 
+/** A compressed block that was found: bytes that nobody else holds. */
+export interface KnownBlock {
+  readonly input: Digest;
+  readonly bytes: Uint8Array;
+  /** Of `bytes`. */
+  readonly digest: Digest;
+}
+
 /** Knows compressed blocks by the digest of their input; valid for one compression and level. */
 export interface BlockCache {
-  /** Bytes that nobody else holds. */
-  get(input: Digest): Uint8Array | undefined;
-  /** Is told of each block of the blob that is written. */
-  put(input: Digest, place: BlockPlace): void;
+  get(input: Digest): KnownBlock | undefined;
+  /** Is told of each block of the blob that is written, in order; of zeros no digest is known. */
+  put(input: Digest | undefined, place: BlockPlace): void;
 }
 
 /** A finished blob. */
@@ -56,6 +62,9 @@ function checkCompression(options: CompressionOptions): void {
   }
 }
 
+/** A block of an earlier blob does not hold what it should. */
+export class DamagedBlock extends Error {}
+
 /** Writes one compressed file from blocks. Not finished, it is removed by `abandon`. */
 export class BlobWriter {
   readonly #options: CompressionOptions;
@@ -64,10 +73,12 @@ export class BlobWriter {
   readonly #cache: BlockCache | undefined;
   readonly #input = new Digester();
   readonly #output = new Digester();
-  readonly #inFlight: Promise<{ block: CompressedBlock; release: () => void }>[] = [];
+  readonly #inFlight: Promise<QueuedBlock>[] = [];
   readonly #free: Buffer[] = [];
   #crc = 0;
   #portable: PortableDeflate | undefined;
+  /** How many blocks were given to it. */
+  blocks = 0;
   /** Blocks of zeros, as sparse files have by the thousand, are compressed once. */
   readonly #zeros = new Map<number, Uint8Array>();
   #isOpen = true;
@@ -107,22 +118,35 @@ export class BlobWriter {
   /** Takes a block; its buffer belongs to the writer again. Waits when enough are under way. */
   async write(buffer: Buffer, length: number, isZero = false): Promise<void> {
     const block = buffer.subarray(0, length);
-    this.#input.update(block);
+    this.blocks++;
     const release = (): void => void this.#free.push(buffer);
-    if (this.#options.compression === "gzip") this.#crc = crc32(block, this.#crc);
     if (this.#options.compression === "uncompressed") {
+      this.#take(block);
       this.#emit(block);
       release();
       return;
     }
     if (this.#portable !== undefined) {
+      this.#take(block);
       this.#portable.push(block);
       release();
       return;
     }
-    this.#inFlight.push(this.#compress(block, isZero).then((compressed) => ({ block: compressed, release })));
+    await this.#queue(
+      this.#compress(block, isZero).then((compressed) => ({ block: compressed, inputs: [block], release })),
+    );
+  }
+
+  /** Takes a block as an earlier blob has it. Now or later throws `DamagedBlock` when that is not of its input. */
+  async writeKnown(known: KnownBlock): Promise<void> {
+    this.blocks++;
+    await this.#queue(this.#decompress(known));
+  }
+
+  async #queue(block: Promise<QueuedBlock>): Promise<void> {
+    this.#inFlight.push(block);
     // A failure is reported where the block's turn comes, not as a rejection that nobody waits for.
-    this.#inFlight.at(-1)?.catch(() => undefined);
+    block.catch(() => undefined);
     if (this.#inFlight.length >= MOST_IN_FLIGHT) await this.#writeOldest();
   }
 
@@ -161,25 +185,39 @@ export class BlobWriter {
     if (zeros !== undefined) return { chunks: [zeros], isOurs: false };
     const input = this.#cache === undefined ? undefined : digestOf(block);
     const cached = input === undefined ? undefined : this.#cache?.get(input);
-    if (cached !== undefined) return { chunks: [cached], isOurs: true, input };
+    if (cached !== undefined) return fromKnown(cached);
     const chunks = await compressBlock(block, this.#options);
     if (isZero) this.#zeros.set(block.length, Buffer.concat(chunks));
     return { chunks, isOurs: true, input };
   }
 
+  async #decompress(known: KnownBlock): Promise<QueuedBlock> {
+    const inputs = await decompressBlock(known.bytes, this.#options).catch((cause: unknown) => {
+      throw new DamagedBlock("a block cannot be read", { cause });
+    });
+    if (digestOfAll(inputs) !== known.input) throw new DamagedBlock("a block is of something else");
+    return { block: fromKnown(known), inputs, release: () => freeAtOnce(inputs) };
+  }
+
   async #writeOldest(): Promise<void> {
     const oldest = await this.#inFlight.shift();
     if (oldest === undefined) return;
-    const { chunks, isOurs, input } = oldest.block;
+    const { chunks, isOurs, input, digest } = oldest.block;
     const offset = this.#output.sizeBytes;
+    for (const part of oldest.inputs) this.#take(part);
     for (const chunk of chunks) this.#emit(chunk);
     oldest.release();
-    if (input !== undefined) {
-      const digester = new Digester();
-      for (const chunk of chunks) digester.update(chunk);
-      this.#cache?.put(input, { offset, length: digester.sizeBytes, digest: digester.digest() });
+    if (this.#cache !== undefined) {
+      const length = this.#output.sizeBytes - offset;
+      this.#cache.put(input, { offset, length, digest: digest ?? digestOfAll(chunks) });
     }
     if (isOurs) freeAtOnce(chunks);
+  }
+
+  /** Counts bytes of the tar. */
+  #take(bytes: Uint8Array): void {
+    this.#input.update(bytes);
+    if (this.#options.compression === "gzip") this.#crc = crc32(bytes, this.#crc);
   }
 
   #emit(bytes: Uint8Array): void {
@@ -199,7 +237,6 @@ export function selfTestGzip(): boolean {
 
 /** Blocks under way at the same time: enough for four pool threads, little enough to keep memory flat. */
 const MOST_IN_FLIGHT = 5;
-const DEFAULT_LEVEL = { gzip: 4, zstd: 3 } as const;
 
 /** No name, no time, system "unknown" (255), as Go writes it. */
 const GZIP_HEADER = Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff);
@@ -213,53 +250,28 @@ interface CompressedBlock {
   readonly isOurs: boolean;
   /** Digest of what was compressed, where it is of use. */
   readonly input?: Digest | undefined;
+  /** Of the compressed bytes, where it is known. */
+  readonly digest?: Digest | undefined;
 }
 
-/** Pieces of buffers that belong to nobody else. (The one-call functions of node:zlib copy them into one.) */
-function compressBlock(block: Buffer, options: CompressionOptions): Promise<readonly Uint8Array[]> {
-  return new Promise((resolve, reject) => {
-    const chunks: Uint8Array[] = [];
-    const stream = compressorFor(options, block.length);
-    stream.on("data", (chunk: Uint8Array) => chunks.push(chunk));
-    stream.once("error", reject);
-    stream.once("end", () => {
-      stream.close();
-      resolve(chunks);
-    });
-    stream.end(block);
-  });
+function digestOfAll(chunks: readonly Uint8Array[]): Digest {
+  const digester = new Digester();
+  for (const chunk of chunks) digester.update(chunk);
+  return digester.digest();
 }
 
-function compressorFor({ compression, level }: CompressionOptions, inputBytes: number): DeflateRaw | ZstdCompress {
-  if (compression === "zstd") {
-    return createZstdCompress({
-      chunkSize: OUTPUT_CHUNK_BYTES,
-      params: {
-        [constants.ZSTD_c_compressionLevel]: level ?? DEFAULT_LEVEL.zstd,
-        [constants.ZSTD_c_checksumFlag]: 1,
-      },
-      pledgedSrcSize: inputBytes,
-    });
-  }
-  return createDeflateRaw({
-    chunkSize: OUTPUT_CHUNK_BYTES,
-    level: level ?? DEFAULT_LEVEL.gzip,
-    finishFlush: constants.Z_SYNC_FLUSH,
-  });
+function fromKnown({ input, bytes, digest }: KnownBlock): CompressedBlock {
+  return { chunks: [bytes], isOurs: true, input, digest };
 }
 
-/**
- * Gives the memory of a written block back without waiting for the garbage collector, which takes a buffer for the few
- * bytes it has on the heap and lets 60 MB of them pile up.
- */
-function freeAtOnce(chunks: readonly Uint8Array[]): void {
-  for (const buffer of new Set(chunks.map((chunk) => chunk.buffer))) {
-    if (buffer instanceof ArrayBuffer) buffer.transfer(0);
-  }
+/** A block on its way into the blob. */
+interface QueuedBlock {
+  readonly block: CompressedBlock;
+  /** What it is of, in order. */
+  readonly inputs: readonly Uint8Array[];
+  /** Both are of no more use. */
+  readonly release: () => void;
 }
-
-/** Room for any block even where it does not shrink; memory that is not written to costs nothing. */
-const OUTPUT_CHUNK_BYTES = BLOCK_FORMAT.mostBytes + (64 << 10);
 
 /** 256 KiB with runs, words and noise, made of SHA-256 alone. */
 function selfTestInput(): Buffer {

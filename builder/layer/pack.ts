@@ -6,7 +6,7 @@ import { displayPath } from "../core/byte-path.ts";
 import { Digester } from "../core/digest.ts";
 import type { Digest } from "../core/digest.ts";
 import { BLOCK_FORMAT, endsBefore } from "./block-cutter.ts";
-import { BlobWriter } from "./compress.ts";
+import { BlobWriter, DamagedBlock } from "./compress.ts";
 import { checkDigest, checkSize, ContentReader, digestOfBytes, EMPTY_DIGEST } from "./content.ts";
 import type { Entry, SourcedEntry } from "./entry.ts";
 import type { PackedBlob, PackRequest, WithEntries } from "./jobs.ts";
@@ -14,25 +14,51 @@ import { layerContent } from "./layer-content.ts";
 import { LayerSearch } from "./layer-search.ts";
 import { sortEntries } from "./order.ts";
 import { StoredBlocks } from "./stored-blocks.ts";
+import { StoredRuns } from "./stored-runs.ts";
 import { paddingOf } from "./tar-format.ts";
 import { encodeTarHeader, TAR_END } from "./tar-writer.ts";
 import { headerOf } from "./whiteout.ts";
 
 /** Does `LayerJobs.pack`. `check` throws when the job is to stop; it is called for every entry and large block. */
 export async function pack(request: PackRequest, check: () => void): Promise<WithEntries<PackedBlob>> {
+  try {
+    return await packOnce(request, check);
+  } catch (error) {
+    if (!(error instanceof DamagedBlock)) throw error;
+    const { storedBlocks: _damaged, ...alone } = request;
+    return await packOnce(alone, check);
+  }
+}
+
+async function packOnce(request: PackRequest, check: () => void): Promise<WithEntries<PackedBlob>> {
   const stored = request.storedBlocks === undefined ? undefined : new StoredBlocks(request.storedBlocks, request);
   const blob = await BlobWriter.create(request, request.outFile, stored);
   try {
     const search = request.lookFor === undefined ? undefined : new LayerSearch(request.lookFor);
     const tar = new TarPacker(blob, check, search);
-    const entries: Entry[] = [];
-    for (const item of sortEntries(layerContent(request.content))) {
+    const items = sortEntries(layerContent(request.content));
+    const entries = items.map(({ entry }) => withTime(entry, timeOf(entry, request)));
+    // Who looks for something has to see all bytes.
+    const runs = search === undefined ? stored && runsOf(stored, entries, request) : undefined;
+    for (let at = 0; at < items.length;) {
       check();
-      const entry = withTime(item.entry, timeOf(item.entry, request));
-      const digest = await tar.add({ ...item, entry: withTime(entry, writtenTime(entry, request)) });
-      entries.push(digest === undefined || digest === entry.digest ? entry : { ...entry, digest });
+      const [item, entry] = [items[at], entries[at]] as [SourcedEntry, Entry]; // below `length`
+      const written = { ...item, entry: withTime(entry, writtenTime(entry, request)) };
+      if (await tar.begin(written)) {
+        if (at > 0) runs?.close(at, blob.blocks);
+        const run = runs?.take(at);
+        if (run !== undefined) {
+          for (const block of run.blocks) await blob.writeKnown(block);
+          at = run.end;
+          continue;
+        }
+      }
+      const digest = await tar.add(written);
+      if (digest !== undefined && digest !== entry.digest) entries[at] = { ...entry, digest };
+      at++;
     }
-    await tar.end();
+    if (items.length === 0 || tar.isBegun) await tar.end();
+    runs?.close(items.length, blob.blocks);
     search?.end();
     const { digest, size, diffId, uncompressedSize } = await blob.finish(request.sync);
     stored?.save(digest);
@@ -44,6 +70,12 @@ export async function pack(request: PackRequest, check: () => void): Promise<Wit
   } finally {
     stored?.close();
   }
+}
+
+/** Only what is compressed in blocks can be taken from elsewhere. */
+function runsOf(stored: StoredBlocks, entries: readonly Entry[], request: PackRequest): StoredRuns | undefined {
+  if (request.compression === "uncompressed" || request.encoder === "portable") return undefined;
+  return new StoredRuns(stored, entries, request.keepNanoseconds === true ? "ns\n" : "");
 }
 
 /** What the index says: all of the time, since later steps compare with it. */
@@ -72,6 +104,9 @@ class TarPacker {
   readonly #search: LayerSearch | undefined;
   #block: Buffer;
   #used = 0;
+  /** Whether a run of blocks has begun, which is to be ended. */
+  isBegun = false;
+  #header: Uint8Array = new Uint8Array();
 
   constructor(blob: BlobWriter, check: () => void, search: LayerSearch | undefined) {
     this.#blob = blob;
@@ -80,14 +115,24 @@ class TarPacker {
     this.#block = blob.buffer(BUFFER_BYTES);
   }
 
+  /** Ends the block where it ends before a member, which is to be added next. Says whether nothing stands before it in its block. */
+  async begin({ entry }: SourcedEntry): Promise<boolean> {
+    const content = contentBytes(entry);
+    this.#header = encodeTarHeader(headerOf(entry));
+    const wholeSize = this.#header.length + content + paddingOf(content);
+    if (endsBefore(this.#used, entry.path, wholeSize, content)) {
+      await this.#cut();
+      this.isBegun = false;
+    }
+    return !this.isBegun;
+  }
+
   /** Writes one member; gives the digest of a file's content. */
   async add(item: SourcedEntry): Promise<Digest | undefined> {
     const { entry } = item;
+    this.isBegun = true;
     this.#search?.begin(entry);
-    const header = encodeTarHeader(headerOf(entry));
-    const content = entry.type === "file" ? entry.size : 0;
-    const wholeSize = header.length + content + paddingOf(content);
-    if (endsBefore(this.#used, entry.path, wholeSize, content)) await this.#cut();
+    const [header, content] = [this.#header, contentBytes(entry)];
     if (this.#used + header.length > BLOCK_FORMAT.mostBytes) await this.#append(header);
     else this.#used += put(this.#block, this.#used, header);
     if (entry.type !== "file") return undefined;
@@ -170,6 +215,10 @@ class TarPacker {
     await this.#blob.write(block, used, isZero);
     this.#block = this.#blob.buffer(BUFFER_BYTES);
   }
+}
+
+function contentBytes({ type, size }: Entry): number {
+  return type === "file" ? size : 0;
 }
 
 function put(block: Buffer, at: number, bytes: Uint8Array): number {

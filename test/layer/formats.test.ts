@@ -77,7 +77,8 @@ class BlobStore {
   index(digest: Digest): string[] {
     return readFileSync(join(this.indexDirectory, digest.slice(7)), "latin1")
       .split("\n")
-      .slice(1, -1);
+      .slice(1, -1)
+      .filter((line) => !line.startsWith("run "));
   }
 
   blob(digest: Digest): string {
@@ -149,6 +150,41 @@ test("blocks are taken from a blob only while they are what they were, and for t
   mkdirSync(store.blobsDirectory);
   assert.equal(await store.pack(few), honest, "where the blobs are gone");
 });
+
+test("blocks of entries that are as they were are taken without reading a file, and only while they hold what they should", async (t) => {
+  const store = new BlobStore(temporary(t));
+  for (const compression of ["gzip", "zstd"] as const) {
+    const all = [...files().slice(0, 300), large(900_000), large(3 << 20)].map((item) => ({
+      ...item,
+      entry: { ...item.entry, digest: digestOf(bytesOf(item)) },
+    }));
+    const unread = all.map(({ entry }) => ({ entry }));
+    const honest = await store.pack(all, { compression });
+    assert.equal(await store.pack(unread, { compression }), honest);
+    await assert.rejects(store.pack(unread.slice(1), { compression }), /nothing says where the content/);
+    await assert.rejects(store.pack(unread, { compression, keepNanoseconds: true }), /nothing says where the content/);
+
+    const lines = readFileSync(join(store.indexDirectory, honest.slice(7)), "latin1");
+    const [first = "", second = ""] = store.index(honest);
+    // The place of one block and the input of another: bytes that are whole, but of something else.
+    const forged = `${first.split(" ")[0]} ${second.split(" ").slice(1).join(" ")}`;
+    writeFileSync(join(store.indexDirectory, honest.slice(7)), lines.replace(first, forged));
+    await assert.rejects(store.pack(unread, { compression }), /nothing says where the content/);
+    assert.equal(await store.pack(all, { compression }), honest);
+  }
+});
+
+/** A file of noise. */
+function large(size: number): SourcedEntry {
+  const bytes = createHash("shake256", { outputLength: size }).update(String(size)).digest();
+  const entry: Entry = { path: `z${size}`, type: "file", mode: 0o644, uid: 0, gid: 0, size, mtimeNs: 1n };
+  return { entry, source: { kind: "bytes", bytes } };
+}
+
+function bytesOf({ source }: SourcedEntry): Uint8Array {
+  assert.equal(source?.kind, "bytes");
+  return source.bytes;
+}
 
 test("the rule of the cut is part of the format", () => {
   const cuts = Array.from({ length: 5000 }, (_, i) =>
