@@ -8,7 +8,7 @@ export type { KeptFolder } from "./source/kept-folder.ts";
 
 /** The folders that are kept in the store at `root`. */
 export function clientFolders(root: string): KeptFolders {
-  return new KeptFolders(join(root, "tsbuild/contexts"));
+  return new KeptFolders(join(root, "tsbuild"));
 }
 
 export type ClientFolders = KeptFolders;

@@ -1,14 +1,20 @@
 // A client's folder as it is kept here from build to build. The files themselves say what is known: what has the size,
 // time, mode and target that the client tells of is not asked for again, what the client has no longer goes. Nothing is
-// written through what is there: neither a symlink nor another name of a file.
+// written through what is there: neither a symlink nor another name of a file. Digests are made of the bytes as they come,
+// so that a build need not read them again.
 
+import type { Hash } from "node:crypto";
+import { createHash, hash } from "node:crypto";
 import * as fs from "node:fs";
 import type { BytePath } from "../core/byte-path.ts";
 import { bytePath, displayPath, fsPath, joinBytes } from "../core/byte-path.ts";
 import type { ClientFile, FileReceiver } from "../core/client-file.ts";
+import type { Digest } from "../core/digest.ts";
 import { asBuildError, BuildError, isErrno } from "../core/errors.ts";
 import { mknod, S_IF, setMtimeNs } from "../core/syscall.ts";
 import { removeTree } from "../layer/remove-tree.ts";
+import type { Fingerprint } from "./fingerprint.ts";
+import { fingerprintOf } from "./fingerprint.ts";
 
 const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = fs.constants;
 
@@ -16,6 +22,14 @@ interface OpenFile {
   readonly told: ClientFile;
   readonly fd: number;
   written: number;
+  /** Of what was written; a file that came in one piece has its digest at once. */
+  hash: Hash | Digest | undefined;
+}
+
+/** Keeps digests of files that nobody else changes. */
+export interface KnownDigests {
+  vouch(path: BytePath, fingerprint: Fingerprint, digest: Digest): void;
+  save(): void;
 }
 
 /** Brings a folder to what a client tells. Call `finish` when all has come; disposing it closes what is open. */
@@ -26,12 +40,15 @@ export class KeptFolder implements FileReceiver, Disposable {
   readonly #wanted = new Map<BytePath, ClientFile>();
   readonly #open = new Map<BytePath, OpenFile>();
   readonly #links: ClientFile[] = [];
+  readonly #known: KnownDigests | undefined;
+  readonly #digests = new Map<BytePath, Digest>();
   #bytes = 0;
 
-  /** `root` is there already; `progress` is told of the bytes that have come. */
-  constructor(root: string, progress: (bytes: number) => void) {
+  /** `root` is there already; `progress` is told of the bytes that have come, `known` of their digests. */
+  constructor(root: string, progress: (bytes: number) => void, known?: KnownDigests) {
     this.#root = bytePath(root);
     this.#progress = progress;
+    this.#known = known;
   }
 
   entry(file: ClientFile): boolean {
@@ -72,6 +89,7 @@ export class KeptFolder implements FileReceiver, Disposable {
       const open = this.#opened(path);
       if (open.written + bytes.length > open.told.size) throw changed(path);
       for (let at = 0; at < bytes.length;) at += fs.writeSync(open.fd, bytes, at);
+      if (this.#known !== undefined) addTo(open, bytes);
       open.written += bytes.length;
       this.#bytes += bytes.length;
       this.#progress(this.#bytes);
@@ -87,6 +105,8 @@ export class KeptFolder implements FileReceiver, Disposable {
       // What vanished while it was sent arrives as an empty file.
       if (open.written !== open.told.size) throw changed(path);
       this.#complete(open.told);
+      if (open.hash !== undefined)
+        this.#digests.set(path, typeof open.hash === "string" ? open.hash : `sha256:${open.hash.digest("hex")}`);
     });
   }
 
@@ -96,6 +116,7 @@ export class KeptFolder implements FileReceiver, Disposable {
     this.#removeOthers("");
     for (const file of [...this.#told.values()].toReversed())
       if (file.type === "dir") this.#explained(file.path, () => this.#complete(file));
+    if (this.#digests.size > 0) this.#explained("", () => this.#vouch());
   }
 
   [Symbol.dispose](): void {
@@ -130,7 +151,7 @@ export class KeptFolder implements FileReceiver, Disposable {
     const told = this.#wanted.get(path);
     if (told === undefined) throw new BuildError("INTERNAL", `"${displayPath(path)}" was not wanted`);
     const fd = fs.openSync(this.#at(path), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
-    const opened = { told, fd, written: 0 };
+    const opened: OpenFile = { told, fd, written: 0, hash: undefined };
     this.#open.set(path, opened);
     return opened;
   }
@@ -145,6 +166,15 @@ export class KeptFolder implements FileReceiver, Disposable {
   #complete({ path, mode, mtimeNs }: ClientFile): void {
     fs.chmodSync(this.#at(path), mode);
     setMtimeNs(this.#onDisk(path), mtimeNs);
+  }
+
+  /** Not before the links are made: they change when a file was changed last. */
+  #vouch(): void {
+    for (const [path, digest] of this.#digests) {
+      const there = this.#lstat(path);
+      if (there !== undefined) this.#known?.vouch(path, fingerprintOf(there), digest);
+    }
+    this.#known?.save();
   }
 
   #removeOthers(directory: BytePath): void {
@@ -187,6 +217,12 @@ export class KeptFolder implements FileReceiver, Disposable {
       });
     }
   }
+}
+
+function addTo(open: OpenFile, bytes: Uint8Array): void {
+  if (bytes.length === open.told.size) open.hash = `sha256:${hash("sha256", bytes, "hex")}`;
+  else if (open.hash === undefined) open.hash = createHash("sha256").update(bytes);
+  else if (typeof open.hash !== "string") open.hash.update(bytes);
 }
 
 function isSameKind(there: fs.BigIntStats, type: ClientFile["type"]): boolean {

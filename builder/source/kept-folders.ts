@@ -1,4 +1,4 @@
-// Where the folders of clients are kept: one folder a context in `<root>/tsbuild/contexts`. A build has its place for
+// Where the folders of clients are kept: one folder a context in `contexts` of the store. A build has its place for
 // itself; where two builds have the same context at once, the second one gets another place, which begins empty or with
 // what an earlier one left.
 
@@ -10,6 +10,8 @@ import { BuildError, isErrno } from "../core/errors.ts";
 import { flock } from "../core/syscall.ts";
 import { removeTree } from "../layer/remove-tree.ts";
 import { KeptFolder } from "./kept-folder.ts";
+import type { StatCachePlace } from "./stat-cache.ts";
+import { StatCache } from "./stat-cache.ts";
 
 /** More than a machine's developers have under way; the least recently used go. */
 const MOST_PLACES = 32;
@@ -24,14 +26,19 @@ export interface FolderPlace extends Disposable {
 
 export class KeptFolders {
   readonly #folder: string;
+  readonly #digests: StatCachePlace;
 
-  constructor(folder: string) {
-    this.#folder = folder;
+  /** `storeDirectory` is `<root>/tsbuild`. */
+  constructor(storeDirectory: string) {
+    this.#folder = join(storeDirectory, "contexts");
+    // Nothing is asked of it, so nothing need have settled.
+    this.#digests = { storeDirectory, workDirectory: join(storeDirectory, "work"), nowMs: 0 };
   }
 
   /** The place of a context, by what names it. Throws `STORE`. */
   take(key: string): FolderPlace {
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
+    mkdirSync(this.#digests.workDirectory, { recursive: true });
     const hex = hexOf(digestOf(key));
     for (let number = 0; number < MOST_AT_ONCE; number++) {
       const name = `${hex}.${number}`;
@@ -45,7 +52,7 @@ export class KeptFolders {
         this.#removeOld();
         return {
           directory,
-          receive: (progress) => new KeptFolder(directory, progress),
+          receive: (progress) => new KeptFolder(directory, progress, StatCache.open(directory, this.#digests)),
           [Symbol.dispose]: () => closeSync(lock),
         };
       } catch (error) {
