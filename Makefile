@@ -48,6 +48,7 @@ bench: build ## measures; prints ratios
 
 soak: build ## many builds at once, killed at random, checks the store; then long forms of tests
 	@node tools/soak/main.ts
+	@node tools/soak/daemon.ts
 	@node tools/soak/fuzz.ts
 	@node tools/soak/growth.ts
 	@CONFORMANCE=all node tools/test.ts test/conformance.test.ts

@@ -11,8 +11,11 @@ import { type Engine, openEngine } from "../../builder/engine.ts";
 import type { ExecMount, ExecOp } from "../../builder/graph/op.ts";
 import { vertex } from "../../builder/graph/vertex.ts";
 import type { OpContext } from "../../builder/ops/engine-parts.ts";
+import type { ExecResults } from "../../builder/ops/exec.ts";
 import { runExec } from "../../builder/ops/exec.ts";
+import type { OpResult } from "../../builder/ops/result.ts";
 import { RefResult } from "../../builder/ops/result.ts";
+import { SharedRuns } from "../../builder/ops/shared-runs.ts";
 import { insideSandboxUser } from "../executor/step-fixture.ts";
 import { entriesOf } from "../layer/support.ts";
 import { makeBase } from "../snapshot/base-tree.ts";
@@ -49,7 +52,11 @@ function execTests(kind: "overlay" | "copy"): void {
     readonly signal?: AbortSignal;
   }
 
-  async function run({ script, hiddenEnv = [], signal = NEVER, ...changes }: Step): Promise<RefResult> {
+  async function run(step: Step): Promise<RefResult> {
+    return (await runAll(step)).root as RefResult; // runExec makes no other kind
+  }
+
+  async function runAll({ script, hiddenEnv = [], signal = NEVER, ...changes }: Step): Promise<ExecResults> {
     const op: ExecOp = {
       kind: "exec",
       rootInput: 0,
@@ -70,7 +77,7 @@ function execTests(kind: "overlay" | "copy"): void {
     };
     said = "";
     const step = vertex(op, [], { name: "RUN", hiddenEnv });
-    return (await runExec(context(), step, op, [base], signal)).root as RefResult; // runExec makes no other kind
+    return await runExec(context(), step, op, [base], signal);
   }
 
   /** What a RUN touches of a build; the rest is not there. */
@@ -166,6 +173,47 @@ function execTests(kind: "overlay" | "copy"): void {
     assert.deepEqual(await result.layers.at(-1)?.index(NEVER), []);
     await run({ script: "cat /a/file", mounts: [] });
     assert.equal(said, "a/file\n");
+  });
+
+  test("what is written to mounts that are results is theirs, each on what it was mounted from", async () => {
+    const out = { ...bind("/", "/out"), input: -1, readonly: false, isOutput: true } as const;
+    const part = { ...bind("a", "/part"), readonly: false, isOutput: true } as const;
+    const { root, mounts } = await runAll({
+      script: "echo o >/out/o; echo n >/part/new; rm /part/file; echo r >/r",
+      mounts: [out, bind("a", "/ro"), part],
+    });
+    const changed = async (result: OpResult | undefined): Promise<unknown> =>
+      (await (result as RefResult).layers.at(-1)?.index(NEVER))?.map(({ path, type }) => `${type} ${path}`);
+    assert.deepEqual(await changed(root), ["file r"]);
+    assert.deepEqual([...mounts.keys()], [0, 2]);
+    assert.deepEqual(await changed(mounts.get(0)), ["file o"]);
+    assert.deepEqual(await changed(mounts.get(2)), ["dir a", "whiteout a/file", "file a/new"]);
+    assert.deepEqual(
+      [(await mounts.get(0)?.ref(NEVER))?.layers.length, (await mounts.get(2)?.ref(NEVER))?.layers.length],
+      [1, 2],
+    );
+  });
+
+  test("vertices of one program with several results run it once", async () => {
+    const out = { ...bind("/", "/out"), input: -1, readonly: false, isOutput: true } as const;
+    const runs = new SharedRuns();
+    let count = 0;
+    const counted = async (): Promise<ExecResults> => {
+      count++;
+      return await runAll({ script: "echo o >/out/o", mounts: [out] });
+    };
+    const of = (result: object): Promise<OpResult> => {
+      const op = { kind: "exec", mounts: [out], ...result } as unknown as ExecOp; // all that is looked at
+      return runs.resultOf({ ...vertex(op, [], { name: "RUN" }), op }, counted);
+    };
+    const [root, mounted] = await Promise.all([of({}), of({ result: 0 })]);
+    assert.equal(count, 1);
+    assert.deepEqual([(await root.ref(NEVER)).layers.length, (await mounted.ref(NEVER)).layers.length], [2, 1]);
+  });
+
+  test("an exit code that is expected is no failure, and 0 is one where it is not", async () => {
+    await run({ script: "exit 3", validExitCodes: [3] });
+    await assert.rejects(run({ script: "exit 0", validExitCodes: [3] }), { code: "RUN_FAILED" });
   });
 
   test("a cache directory keeps what a step wrote for the next one", async () => {
