@@ -1,7 +1,10 @@
 // Steps below a cgroup of the caller's.
 
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, rmdirSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, suite, test } from "node:test";
 import { BuildError } from "../../builder/core/errors.ts";
@@ -10,6 +13,7 @@ import { readHostFacts } from "../../builder/executor/host-facts.ts";
 import { setMemoryLimit } from "../../builder/executor/memory-limit.ts";
 import { Bench } from "./step-fixture.ts";
 
+const MAIN = new URL("../../src/main.ts", import.meta.url).pathname;
 const parent = `tsbuild-test-${process.pid}`;
 const isVersion2 = readHostFacts().cgroup === "v2";
 const directory = join("/sys/fs/cgroup", isVersion2 ? "" : "memory", parent);
@@ -29,6 +33,34 @@ suite("a step below --cgroup-parent", { skip: why ?? false }, () => {
     const large = await bench.run(executor, "exec tail /dev/zero", { cgroupParent: parent });
     assert.deepEqual([large.exitCode, large.signal, large.outOfMemory], [137, "SIGKILL", true]);
     assert(!existsSync(join(directory, "tsbuild")), readdirSync(directory).join(" "));
+  });
+
+  test("max-memory of the daemon's configuration is the limit of what its builds run", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "tsbuild-cgroup-"));
+    const config = join(folder, "daemon.toml");
+    writeFileSync(config, `[worker.oci]\nmax-memory = "48MiB"\ndefaultCgroupParent = "/${parent}/daemon"\n`);
+    const args = [
+      MAIN,
+      "--root",
+      join(folder, "root"),
+      "daemon",
+      "--config",
+      config,
+      "--addr",
+      `unix://${folder}/d.sock`,
+    ];
+    const daemon = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "pipe"] });
+    const ended = once(daemon, "exit");
+    try {
+      for await (const chunk of daemon.stderr) if (String(chunk).includes("listening")) break;
+      const file = join(directory, "daemon", isVersion2 ? "memory.max" : "memory.limit_in_bytes");
+      assert.equal(readFileSync(file, "utf8").trim(), String(48 << 20));
+    } finally {
+      daemon.kill();
+      await ended;
+      if (existsSync(join(directory, "daemon"))) rmdirSync(join(directory, "daemon"));
+      rmSync(folder, { recursive: true });
+    }
   });
 
   test("is refused by the drivers that put no step into a cgroup", async () => {
