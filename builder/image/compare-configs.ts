@@ -73,7 +73,8 @@ function fieldOf(name: string, key: string): string {
   return /^\w+$/.test(key) ? `${name}.${key}` : `${name}[${JSON.stringify(key)}]`;
 }
 
-// What both have at the beginning and at the end is the same story; between lies what one of them has.
+// What both have at the beginning and at the end is the same story; between lies what one of them has, or, where it is
+// as much on both sides, entries of which each differs in some fields.
 function compareHistories(a: ImageConfig, b: ImageConfig, times: boolean): FieldChange[] {
   const told = (config: ImageConfig): Fields[] =>
     (config.history ?? []).map(({ created, ...rest }) =>
@@ -86,6 +87,10 @@ function compareHistories(a: ImageConfig, b: ImageConfig, times: boolean): Field
   while (head < shorter && same(head, head)) head++;
   let tail = 0;
   while (tail < shorter - head && same(left.length - 1 - tail, right.length - 1 - tail)) tail++;
+  if (left.length === right.length) {
+    const pairs = left.slice(head, left.length - tail).map((before, at) => [before, right[head + at] ?? {}] as const);
+    return pairs.flatMap(([before, after], at) => compareMaps(`history.${head + at}.`, before, after));
+  }
   return [
     ...left.slice(head, left.length - tail).map((before, at): FieldChange => {
       return { kind: "deleted", field: `history.${head + at}`, before };

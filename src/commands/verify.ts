@@ -98,9 +98,10 @@ function textOf({ a, b, differences }: Verification): string {
 
 const INSTRUCTION_COLUMNS = 100;
 
-function headingOf({ platform, layer, instruction = "" }: Difference): string {
-  if (layer === undefined) return `${platform} config`;
-  return `${platform} layer ${layer}  ${cut(printable(instruction), INSTRUCTION_COLUMNS)}`.trimEnd();
+function headingOf({ platform, layer, instruction = "", field }: Difference): string {
+  const isOfManifest = field.startsWith("annotations") || field === "bytes of the manifest";
+  const place = layer === undefined ? (isOfManifest ? "manifest" : "config") : `layer ${layer}`;
+  return `${platform} ${place}  ${cut(printable(instruction), INSTRUCTION_COLUMNS)}`.trimEnd();
 }
 
 const MARKS = { added: "A", changed: "C", deleted: "D" } as const;

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ImageConfig } from "../../builder/core/image-config.ts";
+import { fieldInstruction } from "../../builder/image/history.ts";
 import { compareStatements } from "../../builder/image/compare-configs.ts";
 
 const base: ImageConfig = {
@@ -57,9 +58,11 @@ test("of the history only what is between the common beginning and end differs",
   const [first, , last] = base.history ?? [];
   const history = [first, { created_by: "RUN y" }, last].flatMap((entry) => entry ?? []);
   assert.deepEqual(lines({ ...base, history }), [
-    'deleted history.1 {"created_by":"ENV A=1","empty_layer":true} undefined',
-    'added history.1 undefined {"created_by":"RUN y"}',
+    'changed history.1.created_by "ENV A=1" "RUN y"',
+    "deleted history.1.empty_layer true undefined",
   ]);
+  const longer = [first, { created_by: "RUN y" }, ...(base.history ?? []).slice(1)].flatMap((entry) => entry ?? []);
+  assert.deepEqual(lines({ ...base, history: longer }), ['added history.1 undefined {"created_by":"RUN y"}']);
 });
 
 test("times count only where they are asked for; annotations do", () => {
@@ -67,4 +70,29 @@ test("times count only where they are asked for; annotations do", () => {
   assert.deepEqual(lines(later), []);
   assert.deepEqual(lines(later, true), ['changed created "2020-01-01T00:00:00Z" "2021-01-01T00:00:00Z"']);
   assert.deepEqual(lines(base, false, { "a.b": "c" }), ['added annotations["a.b"] undefined "c"']);
+});
+
+test("a field of the config comes from the last instruction that sets it", () => {
+  const told = [
+    "ENV AB=0",
+    "/bin/sh -c #(nop)  ENV A=1",
+    'LABEL "a.b"=c a=d',
+    "USER me",
+    "RUN ENV",
+    "USER 5",
+    "EXPOSE [80/tcp]",
+  ];
+  const config = { ...base, history: told.map((created_by) => ({ created_by })) };
+  const fields = [
+    "config.Env.A",
+    'config.Labels["a.b"]',
+    "config.User",
+    'config.ExposedPorts["80/tcp"]',
+    "config.Env.B",
+    "os",
+  ];
+  assert.deepEqual(
+    fields.map((field) => fieldInstruction(config, field)),
+    ["ENV A=1", 'LABEL "a.b"=c a=d', "USER 5", "EXPOSE [80/tcp]", undefined, undefined],
+  );
 });

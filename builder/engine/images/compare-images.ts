@@ -8,7 +8,7 @@ import { formatPlatform } from "../../core/platform.ts";
 import type { Platform } from "../../core/platform.ts";
 import { ImageFiles } from "./image-files.ts";
 import { compareStatements } from "../../image/compare-configs.ts";
-import { layerInstructions } from "../../image/history.ts";
+import { fieldInstruction, layerInstructions } from "../../image/history.ts";
 import { isImageEntry } from "../../image/index.ts";
 import { compareTrees } from "../../layer/compare-trees.ts";
 import type { EntryField } from "../../layer/compare-trees.ts";
@@ -23,7 +23,7 @@ export interface Difference {
   readonly platform: string;
   /** From 1 at the bottom; absent for what no layer holds. */
   readonly layer?: number;
-  /** Of the layer, as the history has it. */
+  /** Of the layer or the field of the config, as the history has it. */
   readonly instruction?: string;
   /** In the layer: "/etc/passwd"; absent for what is about all of it. */
   readonly path?: string;
@@ -94,7 +94,10 @@ function compareConfigs(
     config,
     annotations: manifest.annotations ?? {},
   });
-  return compareStatements(statement(a, filesOfA), statement(b, filesOfB), true);
+  return compareStatements(statement(a, filesOfA), statement(b, filesOfB), true).map((change): Found => {
+    const instruction = fieldInstruction((change.kind === "deleted" ? filesOfA : filesOfB).config, change.field);
+    return { ...change, ...(instruction === undefined ? {} : { instruction }) };
+  });
 }
 
 /** Everything that is understood is equal, and still the bytes are not. */
@@ -107,6 +110,8 @@ function compareDocuments(a: PlatformImage, b: PlatformImage): Found {
 
 async function compareLayers(a: ImageFiles, b: ImageFiles): Promise<readonly Found[]> {
   const [told, toldB] = [layerInstructions(a.config), layerInstructions(b.config)];
+  const moved = movedLayers(a, b);
+  if (moved.length > 0) return moved;
   const found: Found[] = [];
   for (let at = 0; at < Math.max(a.layers.length, b.layers.length); at++) {
     const [ofA, ofB] = [a.layers[at], b.layers[at]];
@@ -126,6 +131,27 @@ async function compareLayers(a: ImageFiles, b: ImageFiles): Promise<readonly Fou
     }
   }
   return found;
+}
+
+/** The same layers in another order: where each of those that moved is in b. */
+function movedLayers(a: ImageFiles, b: ImageFiles): readonly Found[] {
+  const [inA, inB] = [a, b].map(({ layers }) => layers.map(({ diffId }) => diffId));
+  if (inA === undefined || inB === undefined || inA.toSorted().join() !== inB.toSorted().join()) return [];
+  const told = layerInstructions(a.config);
+  return inA.flatMap((diffId, at): Found[] => {
+    if (inB[at] === diffId) return [];
+    const instruction = told[at] === undefined ? {} : { instruction: told[at] };
+    return [
+      {
+        layer: at + 1,
+        ...instruction,
+        kind: "changed",
+        field: "place",
+        before: at + 1,
+        after: inB.indexOf(diffId) + 1,
+      },
+    ];
+  });
 }
 
 function compareEntries(a: readonly Entry[], b: readonly Entry[]): readonly Found[] {
