@@ -67,7 +67,7 @@ export async function openTenant(settings: DaemonSettings, shared: SharedWorld):
     stop: async () => {
       protocols[Symbol.dispose]();
       await Promise.all([server.stop(), http.stop()]);
-      jobs.forgetAll();
+      await jobs.close();
     },
   };
 }

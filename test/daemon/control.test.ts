@@ -181,7 +181,7 @@ test("builds that ended are listed with what came of them, and can be forgotten"
     await client.unary("/moby.buildkit.v1.Control/UpdateBuildHistory", [UpdateHistoryRequest, Empty], request, NEVER);
   await update({ ref: "kept", isDeleted: true });
   assert.deepEqual(await history("kept"), []);
-  await assert.rejects(update({ ref: "failed", pinned: true }), status(CODE.unimplemented, /cannot be pinned/));
+  await assert.rejects(update({ ref: "kept", pinned: true }), status(CODE.notFound, /no such build kept/));
 });
 
 test("says what the store takes, and takes away what may go", async () => {

@@ -29,7 +29,7 @@ export const PruneRequest = message({
 });
 
 export const HistoryRequest = message({ activeOnly: bool(1), ref: string(2), earlyExit: bool(3), limit: int(5) });
-const HistoryRecord = message({
+export const HistoryRecord = message({
   ref: string(1),
   frontend: string(2),
   frontendAttrs: stringMap(3),
@@ -37,10 +37,11 @@ const HistoryRecord = message({
   createdAt: time(6),
   completedAt: time(7),
   exporterResponse: stringMap(9),
+  pinned: bool(14),
   cachedSteps: int(15),
   totalSteps: int(16),
   completedSteps: int(17),
 });
-/** `type` is 0 for a build that began, 1 for one that ended. */
+/** `type` is 0 for a build that began, 1 for one that ended, 2 for one that was forgotten. */
 export const HistoryEvent = message({ type: int(1), record: one(2, HistoryRecord) });
 export const UpdateHistoryRequest = message({ ref: string(1), pinned: bool(2), isDeleted: bool(3), isFinal: bool(4) });

@@ -3,14 +3,14 @@
 
 import { streaming, unary } from "../../api/grpc/methods.ts";
 import type { Handler } from "../../api/grpc/server.ts";
-import { CODE, RpcError } from "../../api/grpc/status.ts";
 import { Empty } from "../../api/proto/control.ts";
-import { HistoryEvent, HistoryRequest, UpdateHistoryRequest } from "../../api/proto/disk.ts";
-import type { Job, Jobs } from "./jobs.ts";
+import { HistoryEvent, HistoryRecord, HistoryRequest, UpdateHistoryRequest } from "../../api/proto/disk.ts";
+import type { EndedJob, Jobs } from "./jobs.ts";
 
 const SERVICE = "/moby.buildkit.v1.Control";
 const STARTED = 0;
 const COMPLETE = 1;
+const DELETED = 2;
 const LISTEN_MS = 200;
 
 /** The methods about builds that were. */
@@ -20,13 +20,20 @@ export function historyHandlers(jobs: Jobs): readonly (readonly [string, Handler
       `${SERVICE}/ListenBuildHistory`,
       streaming(HistoryRequest, async ({ activeOnly, ref, earlyExit, limit }, call) => {
         call.start({ "buildkit-current-timestamp": new Date().toISOString() });
-        const told = new Map<Job, boolean>();
+        const told = new Map<string, string>();
         do {
-          const all = jobs.builds().filter((job) => (ref === "" || job.ref === ref) && (!activeOnly || !isOver(job)));
+          const known = jobs.builds();
+          const all = known.filter((job) => (ref === "" || job.ref === ref) && (!activeOnly || !isOver(job)));
           for (const job of limit > 0 ? all.slice(-limit) : all) {
-            if (told.get(job) === isOver(job)) continue;
-            told.set(job, isOver(job));
+            const state = `${isOver(job)} ${job.isPinned}`;
+            if (told.get(job.ref) === state) continue;
+            told.set(job.ref, state);
             await call.send(eventOf(job));
+          }
+          const there = new Set(known.map((job) => job.ref));
+          for (const gone of [...told.keys()].filter((one) => !there.has(one))) {
+            told.delete(gone);
+            await call.send(HistoryEvent.encode({ type: DELETED, record: { ...NO_RECORD, ref: gone } }));
           }
           if (earlyExit) return;
           await pause(call.signal);
@@ -35,20 +42,20 @@ export function historyHandlers(jobs: Jobs): readonly (readonly [string, Handler
     ],
     [
       `${SERVICE}/UpdateBuildHistory`,
-      unary(UpdateHistoryRequest, Empty, ({ ref, pinned, isDeleted }) => {
-        if (pinned) throw new RpcError(CODE.unimplemented, "builds cannot be pinned: the daemon keeps the last ones");
+      unary(UpdateHistoryRequest, Empty, ({ ref, pinned, isDeleted, isFinal }) => {
         if (isDeleted) jobs.forget(ref);
+        else if (!isFinal) jobs.pin(ref, pinned);
         return {};
       }),
     ],
   ];
 }
 
-function isOver({ outcome }: Job): boolean {
+function isOver({ outcome }: EndedJob): boolean {
   return outcome.completedMs !== undefined;
 }
 
-function eventOf({ ref, outcome }: Job): Uint8Array {
+function eventOf({ ref, outcome, isPinned }: EndedJob): Uint8Array {
   const { attrs, frontend, createdMs, completedMs, error, response } = outcome;
   const steps = [...outcome.steps.values()];
   return HistoryEvent.encode({
@@ -61,12 +68,16 @@ function eventOf({ ref, outcome }: Job): Uint8Array {
       createdAt: createdMs,
       completedAt: completedMs,
       exporterResponse: response,
+      pinned: isPinned,
       cachedSteps: steps.filter((step) => step === "cached").length,
       totalSteps: steps.length,
       completedSteps: steps.filter((step) => step !== "known").length,
     },
   });
 }
+
+/** What is left to say of a build that was forgotten is its name. */
+const NO_RECORD = HistoryRecord.decode(new Uint8Array());
 
 /** A build tells nobody that it ended: whoever listens looks again. */
 async function pause(signal: AbortSignal): Promise<void> {

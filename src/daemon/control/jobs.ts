@@ -10,6 +10,7 @@ import { CODE, RpcError } from "../../api/grpc/status.ts";
 import type { ClientSession } from "../session/client-session.ts";
 import type { ObservedBuild } from "../watch/observer.ts";
 import { Gateway } from "./gateway.ts";
+import { KeptBuilds } from "./kept-builds.ts";
 import { StatusLog } from "./status-log.ts";
 
 /** How long a call waits for its build, in ms (BuildKit's solver/jobs.go, `Get`). */
@@ -37,18 +38,24 @@ export interface JobOutcome {
   readonly steps: Map<Digest, "known" | "completed" | "cached">;
 }
 
-/** One build. */
-export interface Job {
+/** A build that ended. */
+export interface EndedJob {
   readonly ref: string;
+  readonly log: StatusLog;
+  readonly outcome: JobOutcome;
+  /** Stays whatever else ends. */
+  readonly isPinned: boolean;
+}
+
+/** One build. */
+export interface Job extends EndedJob {
   /** Whose it is, among those whose steps wait for their turn. */
   readonly client: string;
-  readonly log: StatusLog;
   readonly gateway: Gateway;
   /** The client's session, once it is there; undefined for a client without one. */
   readonly session: Promise<ClientSession | undefined>;
   /** Aborted when the build is to stop, or is over. */
   readonly signal: AbortSignal;
-  readonly outcome: JobOutcome;
   /** Who is told of it, once it is known to be a build. */
   observed: ObservedBuild | undefined;
 }
@@ -56,7 +63,8 @@ export interface Job {
 export class Jobs {
   readonly #directory: string;
   readonly #running = new Map<string, Job>();
-  readonly #ended = new Map<string, Job>();
+  readonly #ended = new Map<string, EndedJob>();
+  readonly #kept: KeptBuilds;
   readonly #lingering = new Map<string, Job>();
   readonly #waiting = new Map<string, Set<() => void>>();
 
@@ -66,6 +74,8 @@ export class Jobs {
   constructor(root: string, patienceMs = PATIENCE_MS) {
     this.#patienceMs = patienceMs;
     this.#directory = join(root, "tsbuild/work");
+    this.#kept = new KeptBuilds(join(root, "tsbuild/history"));
+    for (const job of this.#kept.load()) this.#ended.set(job.ref, job);
   }
 
   /** Number of builds under way. */
@@ -78,7 +88,7 @@ export class Jobs {
     if (ref === "") throw new RpcError(CODE.invalidArgument, "the build has no ref");
     if (this.#running.has(ref) || this.#over(ref) !== undefined)
       throw new RpcError(CODE.alreadyExists, `job ID ${ref} exists`);
-    const log = new StatusLog(join(this.#directory, `status-${randomUUID()}`));
+    const log = StatusLog.begin(join(this.#directory, `status-${randomUUID()}`));
     const outcome: JobOutcome = {
       attrs: new Map(),
       frontend: "",
@@ -90,7 +100,17 @@ export class Jobs {
       cacheManifest: undefined,
       steps: new Map(),
     };
-    const job: Job = { ref, client, log, gateway: new Gateway(), session, signal, outcome, observed: undefined };
+    const job: Job = {
+      ref,
+      isPinned: false,
+      client,
+      log,
+      gateway: new Gateway(),
+      session,
+      signal,
+      outcome,
+      observed: undefined,
+    };
     this.#running.set(ref, job);
     for (const wake of this.#waiting.get(ref) ?? []) wake();
     return job;
@@ -105,17 +125,19 @@ export class Jobs {
       this.#linger(job);
       return;
     }
-    this.#ended.set(job.ref, job);
-    for (const [ref, old] of this.#ended) {
-      if (this.#ended.size <= MOST_ENDED) break;
-      this.#ended.delete(ref);
-      old.log.forget();
-    }
+    const { ref, log, outcome, isPinned } = job;
+    const ended: EndedJob = { ref, log, outcome, isPinned };
+    this.#ended.set(ref, ended);
+    this.#kept.keep(ended);
+    const others = [...this.#ended.values()].filter((one) => !one.isPinned);
+    for (const old of others.slice(0, Math.max(0, others.length - MOST_ENDED))) this.forget(old.ref);
   }
 
   /** A build by its name, waited for; `isRunning` leaves out those that have ended. Throws `RpcError` when there is none. */
-  async find(ref: string, isRunning: boolean, signal: AbortSignal): Promise<Job> {
-    const find = (): Job | undefined => this.#running.get(ref) ?? (isRunning ? undefined : this.#over(ref));
+  async find(ref: string, isRunning: true, signal: AbortSignal): Promise<Job>;
+  async find(ref: string, isRunning: false, signal: AbortSignal): Promise<EndedJob>;
+  async find(ref: string, isRunning: boolean, signal: AbortSignal): Promise<EndedJob> {
+    const find = (): EndedJob | undefined => this.#running.get(ref) ?? (isRunning ? undefined : this.#over(ref));
     const found = find();
     if (found !== undefined) return found;
     const waiting = this.#waiting.get(ref) ?? new Set();
@@ -134,26 +156,41 @@ export class Jobs {
   }
 
   /** Builds, not questions: those that ended, then those under way, each in the order in which they did. */
-  builds(): readonly Job[] {
+  builds(): readonly EndedJob[] {
     return [...this.#ended.values(), ...this.#running.values()].filter(({ outcome }) => outcome.isBuild);
   }
 
   /** Forgets a build that ended. Throws `RpcError` when there is none of that name. */
   forget(ref: string): void {
-    const job = this.#ended.get(ref);
-    if (job === undefined) throw new RpcError(CODE.notFound, `no such build ${ref} that has ended`);
+    const { log } = this.#endedOf(ref);
     this.#ended.delete(ref);
-    job.log.forget();
+    log.forget();
+    this.#kept.remove(ref);
   }
 
-  /** Closes what is kept of ended builds. */
-  forgetAll(): void {
+  /** Whether a build that ended stays whatever else ends. Throws `RpcError` when there is none of that name. */
+  pin(ref: string, isPinned: boolean): void {
+    const pinned = { ...this.#endedOf(ref), isPinned };
+    // In its place, as the order is that in which builds ended.
+    this.#ended.set(ref, pinned);
+    this.#kept.update(pinned);
+  }
+
+  /** Closes what is open of builds that ended, when what is kept of them is on disk. */
+  async close(): Promise<void> {
+    await this.#kept.settled();
     for (const { log } of this.#ended.values()) log.forget();
     this.#ended.clear();
     for (const job of this.#lingering.values()) this.#letGo(job);
   }
 
-  #over(ref: string): Job | undefined {
+  #endedOf(ref: string): EndedJob {
+    const job = this.#ended.get(ref);
+    if (job === undefined) throw new RpcError(CODE.notFound, `no such build ${ref} that has ended`);
+    return job;
+  }
+
+  #over(ref: string): EndedJob | undefined {
     return this.#ended.get(ref) ?? this.#lingering.get(ref);
   }
 

@@ -1,7 +1,8 @@
 // What happened in a build, for any number of readers at their own pace. It lies in a file without a name, so a reader
-// that stops reading costs nothing, and nothing of it outlives this process.
+// that stops reading costs nothing, and nothing of it outlives this process but what is copied.
 
-import { closeSync, mkdirSync, openSync, read, unlinkSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, mkdirSync, openSync, read, unlinkSync, writeSync } from "node:fs";
+import { copyFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { promisify } from "node:util";
 import type { BuildEvent } from "../../../builder/core/events.ts";
@@ -25,11 +26,35 @@ export class StatusLog {
   #readers = 0;
   #wake = Promise.withResolvers<void>();
 
+  private constructor(fd: number) {
+    this.#fd = fd;
+  }
+
   /** `path` is a new name on the store's file system. Throws what the operating system says. */
-  constructor(path: string) {
+  static begin(path: string): StatusLog {
     mkdirSync(dirname(path), { recursive: true });
-    this.#fd = openSync(path, "wx+", 0o600);
+    const log = new StatusLog(openSync(path, "wx+", 0o600));
     unlinkSync(path);
+    return log;
+  }
+
+  /** The log of a build that ended, as `copyTo` has written it. Throws what the operating system says. */
+  static kept(path: string): StatusLog {
+    const log = new StatusLog(openSync(path, "r"));
+    log.#size = fstatSync(log.#fd).size;
+    log.#isEnded = true;
+    return log;
+  }
+
+  /** Writes all of it to a file. Throws what the operating system says. */
+  async copyTo(path: string): Promise<void> {
+    this.#readers++;
+    try {
+      await copyFile(`/proc/self/fd/${this.#fd}`, path);
+    } finally {
+      this.#readers--;
+      this.#closeIfUnused();
+    }
   }
 
   /** Takes an event; what comes after the end is dropped. */

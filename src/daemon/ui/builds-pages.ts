@@ -12,7 +12,7 @@ import { buildPage } from "../../commands/build-report.ts";
 import { plainText } from "../../progress/terminal-text.ts";
 import { html } from "../../report/html.ts";
 import type { Html } from "../../report/html.ts";
-import type { Job, Jobs } from "../control/jobs.ts";
+import type { EndedJob, Jobs } from "../control/jobs.ts";
 import { HttpError, write } from "../http/answer.ts";
 import type { HttpRequest } from "../http/router.ts";
 import { beginPage, pageHead, sendMarkup, sendPage, tableOf } from "./page.ts";
@@ -32,7 +32,7 @@ export function listPage(root: string, jobs: Jobs, response: ServerResponse): vo
   sendPage(response, "Builds", body, running.length > 0 ? REFRESH_SECONDS : undefined);
 }
 
-function runningRow({ ref, outcome }: Job): readonly (string | Html)[] {
+function runningRow({ ref, outcome }: EndedJob): readonly (string | Html)[] {
   const states = [...outcome.steps.values()];
   const ended = states.filter((state) => state !== "known").length;
   return [
