@@ -62,7 +62,7 @@ export function resolvePath(tree: Statable, path: BytePath, options: { readonly 
  */
 export function rootPath(tree: Statable, path: BytePath): BytePath {
   let current = cleanAbsolute(path);
-  const walk = { links: 0 };
+  const walk: Walk = { links: 0, missing: undefined };
   for (;;) {
     const before = walk.links;
     const next = cleanAbsolute(walkLinks(tree, current, walk));
@@ -90,13 +90,22 @@ export function cleanAbsolute(path: BytePath): BytePath {
   return `/${kept.join("/")}`;
 }
 
+interface Walk {
+  links: number;
+  /** The last path that was not there: what is beneath it is not looked for, since a path may have thousands of parts. */
+  missing: BytePath | undefined;
+}
+
 // One pass over the parts, each link replaced once.
-function walkLinks(tree: Statable, path: BytePath, walk: { links: number }): BytePath {
+function walkLinks(tree: Statable, path: BytePath, walk: Walk): BytePath {
   if (path === "/") return path;
   const slash = path.lastIndexOf("/");
   const directory = slash === 0 ? "/" : walkLinks(tree, path.slice(0, slash), walk);
   const here = cleanAbsolute(`${directory}/${path.slice(slash + 1)}`);
-  const entry = statThrough(tree, here.slice(1));
+  const name = here.slice(1);
+  const isBeneathMissing = walk.missing !== undefined && parentOf(name) === walk.missing;
+  const entry = isBeneathMissing ? undefined : statThrough(tree, name);
+  if (entry === undefined) walk.missing = name;
   if (entry?.type !== "symlink") return here;
   walk.links++;
   const target = entry.link ?? "";

@@ -55,6 +55,6 @@ export async function tryLogin(
 
 /** The same without its hint, which is to log in. */
 function refuse(error: unknown): never {
-  if (!(error instanceof BuildError) || error.hint?.startsWith("tsbuild login") !== true) throw error;
+  if (!(error instanceof BuildError) || error.hint?.includes("tsbuild login") !== true) throw error;
   throw new BuildError(error.code, error.message, { hint: "are the name and the password (or access token) right?" });
 }
