@@ -56,7 +56,7 @@ function readHost(url: string, host: Host, path: string): Place {
     });
   return {
     host: canonicalHost(parsed.host),
-    ...splitPath(parsed.pathname, host.override_path ?? false, path),
+    ...splitPath(parsed.pathname, host.override_path ?? false),
     scheme: parsed.protocol === "http:" ? "http" : "https",
     reach: readReach(host, path),
     serves: servesOf(host, path),
@@ -68,14 +68,16 @@ function withoutLogin(url: string): string {
   return url.replace(/\/\/.*@/s, "//…@");
 }
 
-/** The path before /v2/ and the one after it, which stands before the repository. */
-function splitPath(written: string, isWhole: boolean, file: string): { readonly base: string; readonly path: string } {
+/**
+ * The path before /v2/ and the one after it, which stands before the repository. With override_path there need be no /v2:
+ * then repositories stand at the path itself.
+ */
+function splitPath(written: string, isWhole: boolean): Pick<Place, "base" | "path" | "api"> {
   const cleaned = posix.normalize(written).replace(/\/+$/, "");
   const path = isWhole || /(?:^|\/)v2$/.test(cleaned) ? cleaned : `${cleaned}/v2`;
-  const [, base = "", prefix = ""] = /^(.*?)\/v2(?:\/(.*))?$/.exec(path) ?? [];
-  if (!/(?:^|\/)v2(?:\/|$)/.test(path)) {
-    throw new BuildError("CONFIG", `"${file}": a path without /v2 ("${path || "/"}", override_path) is not supported`);
-  }
+  const parts = /^(.*?)\/v2(?:\/(.*))?$/.exec(path);
+  if (parts === null) return { base: path, path: "", api: "" };
+  const [, base = "", prefix = ""] = parts;
   return { base, path: prefix };
 }
 

@@ -56,6 +56,7 @@ export async function makeEndpoint(place: Place, context: EndpointContext): Prom
     registry: place.host,
     repository: place.path,
     origins: way.schemes.map((scheme) => `${scheme}://${host}${place.base}`),
+    ...(place.api === undefined ? {} : { api: place.api }),
     isMirror: context.isMirror,
     serves: place.serves === "nothing" ? "all" : place.serves,
     tls,

@@ -69,6 +69,8 @@ export interface Place extends Name {
   readonly scheme?: "http" | "https" | undefined;
   /** Path before /v2/; "" for none. */
   readonly base: string;
+  /** Where requests go below the base; "/v2" if not said. */
+  readonly api?: string;
   readonly reach: Reach;
   readonly serves: "all" | "digests" | "tags" | "nothing";
   /** The registry's name is sent along as `?ns=`, as containerd does to mirrors. */

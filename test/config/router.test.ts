@@ -206,6 +206,23 @@ suite("hosts.toml", () => {
     assert.equal(endpoints[2]?.endpoint.registry, "docker.io");
   });
 
+  test("a whole path of its own may lack the /v2, and has nothing in its place", async () => {
+    using home = new ConfigHome({
+      "etc/containerd/certs.d/docker.io/hosts.toml": `
+        [host."https://x.example/api/hub/"]
+        override_path = true
+        [host."https://y.example"]
+        override_path = true`,
+    });
+    assert.deepEqual(await home.route("busybox"), [
+      "mirror https://x.example/api/hub library/busybox ns=docker.io",
+      "mirror https://y.example library/busybox ns=docker.io",
+      "https://registry-1.docker.io library/busybox",
+    ]);
+    const { endpoints } = await home.explain("busybox");
+    assert.deepEqual(endpoints.map(({ endpoint }) => endpoint.api), ["", "", undefined]); // prettier-ignore
+  });
+
   test("without a server its head is about the registry itself; _default is for hosts without a folder", async () => {
     using home = new ConfigHome({
       "etc/containerd/certs.d/r.example_5000_/hosts.toml": `skip_verify = true\n[header]\nx-b = "b"`,
@@ -226,7 +243,6 @@ suite("hosts.toml", () => {
     for (const [text, pattern] of [
       [`server = "https://u:sesame@r.example"`, /"https:\/\/…@r.example" has a login/],
       [`[host."ftp://x"]`, /not the URL/],
-      [`[host."https://x/api"]\noverride_path = true`, /without \/v2/],
       [`capabilities = ["fly"]`, /"fly" is no capability/],
       [`client = [["a"]]`, /pairs of certificate and key/],
       [`[header]\n"a b" = "c"`, /"a b" is no header/],

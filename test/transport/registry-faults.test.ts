@@ -7,6 +7,7 @@ import { after, afterEach, before, beforeEach, suite, test } from "node:test";
 import { MEDIA, type Descriptor } from "../../builder/core/descriptor.ts";
 import { digestOf } from "../../builder/core/digest.ts";
 import { hexOf } from "../../builder/core/digest.ts";
+import { BuildError } from "../../builder/core/errors.ts";
 import { parseReference } from "../../builder/core/reference.ts";
 import { pauseMs, retryAfterMs } from "../../builder/transport/registry/retry.ts";
 import { openRegistry } from "../../builder/transport/registry/source.ts";
@@ -158,6 +159,31 @@ suite("a registry on a bad day", () => {
       ),
     );
   });
+
+  const isConfig = ({ url, method }: Exchange): boolean => method === "GET" && url.endsWith(image.config.digest);
+  for (const [what, fault, which, message] of [
+    ["a manifest without end", { kind: "endless" }, isManifest, /manifest sha256:[0-9a-f]{64} of [0-9.:]+\/app is larger than 4194304 bytes/],
+    ["a layer without end", { kind: "endless" }, isLayer, /blob sha256:[0-9a-f]{64} of [0-9.:]+\/app: more than its \d+ bytes came/],
+    ["a config without end", { kind: "endless" }, isConfig, /blob sha256:[0-9a-f]{64} of [0-9.:]+\/app: more than its \d+ bytes came/],
+    ["a manifest that redirects to itself", { kind: "loop" }, isManifest, /redirects more than 10 times/],
+    ["a layer that redirects to itself", { kind: "loop" }, isLayer, /redirects more than 10 times/],
+    ["a web page for a manifest", { kind: "page" }, isManifest, /manifest sha256:.* of .*: it answered with a web page/],
+    ["a web page for a layer", { kind: "page" }, isLayer, /blob sha256:.* of .*: it answered with a web page/],
+    ["a layer that is longer than its manifest says", { kind: "length", delta: 5 }, isLayer, /gives 3\d+ bytes, the manifest says 3\d+/],
+  ] as const) {
+    test(`that gives ${what} is left, by name, and nothing stays`, async () => {
+      const store = await workbench.newStore();
+      proxy.decide = (exchange) => (which(exchange) ? fault : undefined);
+      await assert.rejects(pull(store, `${proxy.host}/app:1`, optionsFor()), (error) => {
+        assert.ok(error instanceof BuildError && ["REGISTRY", "DIGEST_INVALID"].includes(error.code), String(error));
+        assert.match(error.message, message);
+        return true;
+      });
+      for (const { digest } of [layer, image.manifest])
+        if (which !== isLayer || digest === layer.digest) assert.equal(await store.sizeOf(digest), undefined);
+      assert.deepEqual(partials(store.layoutPath), []);
+    });
+  } // prettier-ignore
 
   test("of which everything is known is asked by one HEAD for a tag, and for a digest not at all", async () => {
     const store = await workbench.newStore();

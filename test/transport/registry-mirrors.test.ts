@@ -51,6 +51,14 @@ suite("mirrors", () => {
     assert.equal(pulled.descriptor.digest, image.manifest.digest);
   };
 
+  test("may have their repositories at another path than /v2", async () => {
+    const own = { repository: "app", origins: [`http://${beforeMirror.host}/v2/cache`], api: "" };
+    await pullThrough(route(mirrored(own)));
+    assert.ok(beforeMirror.exchanges.every(({ url }) => url.startsWith("/v2/cache/app/")));
+    assert.equal(blobRequests(beforeMirror.exchanges, layer.digest), 1);
+    assert.deepEqual(beforeRegistry.exchanges, []);
+  });
+
   test("give everything; the registry itself is not asked", async () => {
     await pullThrough(route(mirrored()));
     assert.equal(beforeRegistry.exchanges.length, 0);

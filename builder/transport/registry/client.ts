@@ -7,6 +7,7 @@ import type { Credentials } from "../../core/session.ts";
 import { RegistryAuth } from "./auth.ts";
 import { openEndpoint } from "./endpoint-http.ts";
 import type { RegistryEndpoint, RegistryRouter } from "./endpoints.ts";
+import { apiOf } from "./endpoints.ts";
 import { refusalOf } from "./failure.ts";
 import type { HttpClient, HttpRequest, HttpResponse } from "./http.ts";
 import { discard } from "./http.ts";
@@ -84,7 +85,7 @@ export class RegistryClient {
   ): Promise<HttpResponse> {
     const base = new URL(await this.#reach(signal));
     const { repository, namespace } = this.endpoint;
-    const root = `${base.href.replace(/\/+$/, "")}/v2/${repository}`;
+    const root = `${base.href.replace(/\/+$/, "")}${apiOf(this.endpoint)}/${repository}`;
     const url = typeof target === "string" ? new URL(`${root}/${target}`) : sameProtocol(target, base);
     if (namespace !== undefined && typeof target === "string") url.searchParams.set("ns", namespace);
     // An upload may continue on another host, which gets none of our credentials.
@@ -132,7 +133,7 @@ export class RegistryClient {
   }
 
   #reach(signal: AbortSignal): Promise<string> {
-    this.#origin ??= findOrigin(this.endpoint.origins, this.#http, signal).catch((error: unknown) => {
+    this.#origin ??= findOrigin(this.endpoint, this.#http, signal).catch((error: unknown) => {
       this.#origin = undefined;
       throw error;
     });

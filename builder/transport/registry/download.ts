@@ -77,6 +77,7 @@ async function* bytesFrom(
     response = await client.send("GET", `blobs/${digest}`, "pull", signal);
   }
   if (response.status !== 200 && response.status !== 206) throw await client.failure(response, what);
+  if (isPage(response, size - from)) throw await client.failure(response, what);
   const start = startOfBytes(client, response, descriptor, from);
   let position = start;
   for await (const chunk of bodyChunks(response.body)) {
@@ -86,6 +87,11 @@ async function* bytesFrom(
       throw new BuildError("DIGEST_INVALID", `${client.describe(what)}: more than its ${size} bytes came`);
     if (fresh.length > 0) yield fresh;
   }
+}
+
+/** Whether somebody else answered, with a page of a site. A blob may be one too: then it has the blob's length. */
+function isPage({ headers }: HttpResponse, wantedBytes: number): boolean {
+  return (headers["content-type"] ?? "").includes("text/html") && Number(headers["content-length"]) !== wantedBytes;
 }
 
 /** Where in the blob an answer's body starts; throws `DIGEST_INVALID` when it is not of the length that it must have. */

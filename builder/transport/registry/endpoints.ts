@@ -14,6 +14,8 @@ export interface RegistryEndpoint {
    * speak either protocol. A path before /v2/ (containerd's override_path) is part of it.
    */
   readonly origins: readonly string[];
+  /** Where repositories stand below an origin; "/v2" if not said. Containerd's override_path may have "". */
+  readonly api?: string | undefined;
   readonly isMirror: boolean;
   /** Whether only reading by tag, only by digest, or both is allowed here (registries.conf, pull-from-mirror). */
   readonly serves: "all" | "digests" | "tags";
@@ -22,6 +24,11 @@ export interface RegistryEndpoint {
   readonly headers: Readonly<Record<string, string>>;
   /** Sent as `?ns=` with every request: the registry that a mirror stands in for (containerd's hosts.toml). */
   readonly namespace?: string;
+}
+
+/** Below an origin: what a request goes to. */
+export function apiOf({ api = "/v2" }: Pick<RegistryEndpoint, "api">): string {
+  return api;
 }
 
 /** PEM texts; read by whoever made the endpoint. */

@@ -6,6 +6,7 @@ import type { Credentials } from "../../core/session.ts";
 import { RegistryAuth } from "./auth.ts";
 import { openEndpoint } from "./endpoint-http.ts";
 import type { RegistryEndpoint } from "./endpoints.ts";
+import { apiOf } from "./endpoints.ts";
 import { refusalOf } from "./failure.ts";
 import { discard } from "./http.ts";
 import { findOrigin } from "./origin.ts";
@@ -31,7 +32,7 @@ export async function tryLogin(
     onIdentityToken: (token) => void (identityToken = token),
   });
   try {
-    const url = new URL(`${await findOrigin(endpoint.origins, http, signal)}/v2/`);
+    const url = new URL(`${await findOrigin(endpoint, http, signal)}${apiOf(endpoint)}/`);
     let response = await http.send({ method: "GET", url, headers }, signal);
     if (response.status === 401) {
       discard(response);

@@ -2,6 +2,8 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { BuildError } from "../../core/errors.ts";
+import type { RegistryEndpoint } from "./endpoints.ts";
+import { apiOf } from "./endpoints.ts";
 import { startOf } from "./failure.ts";
 import type { HttpClient } from "./http.ts";
 import { ConnectionError } from "./http.ts";
@@ -11,7 +13,12 @@ import { pauseMs } from "./retry.ts";
  * The first origin that answers as a registry's protocol does. A single one is not tried: the first real request tells.
  * Throws `ConnectionError` when none answers, also not when asked again, and `REGISTRY` for what is no URL.
  */
-export async function findOrigin(origins: readonly string[], http: HttpClient, signal: AbortSignal): Promise<string> {
+export async function findOrigin(
+  { origins, ...rest }: Pick<RegistryEndpoint, "origins" | "api">,
+  http: HttpClient,
+  signal: AbortSignal,
+): Promise<string> {
+  const api = apiOf(rest);
   const roots = origins.map((origin) => origin.replace(/\/+$/, ""));
   const wrong = roots.find((root) => !URL.canParse(root));
   const [first] = roots;
@@ -20,7 +27,7 @@ export async function findOrigin(origins: readonly string[], http: HttpClient, s
   for (let attempt = 0; ; attempt++) {
     let failure: ConnectionError | undefined;
     for (const root of roots) {
-      const answer = await ask(root, http, signal);
+      const answer = await ask(new URL(`${root}${api}/`), http, signal);
       if (answer === true) return root;
       // What the first one says is what people look for.
       if (answer !== false) failure ??= answer;
@@ -32,9 +39,9 @@ export async function findOrigin(origins: readonly string[], http: HttpClient, s
 }
 
 /** Whether an origin answers; false when it says that its protocol is the other one. */
-async function ask(root: string, http: HttpClient, signal: AbortSignal): Promise<boolean | ConnectionError> {
+async function ask(url: URL, http: HttpClient, signal: AbortSignal): Promise<boolean | ConnectionError> {
   try {
-    const response = await http.send({ method: "GET", url: new URL(`${root}/v2/`), once: true }, signal);
+    const response = await http.send({ method: "GET", url, once: true }, signal);
     const text = response.status === 400 ? await startOf(response.body) : "";
     response.body.destroy();
     // Go's servers and nginx, asked by plain http where they speak TLS.
