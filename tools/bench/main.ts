@@ -1,6 +1,6 @@
-// `make bench`: every workload, every builder this machine has, interleaved; then transfers. Prints
+// `make bench`: every workload, every builder this machine has, interleaved; then transfers, and contexts through buildx. Prints
 // seconds, peak memory and the ratio to tsbuild. Only ratios of one run count.
-// BENCH_ROUNDS (3), BENCH_ONLY (a part of a workload's name) and BENCH_STATE (a folder on a journaled file system or tmpfs).
+// BENCH_BUILDKITD (the address of one that runs), BENCH_ROUNDS (3), BENCH_ONLY (a part of a workload's name) and BENCH_STATE (a folder on a journaled file system or tmpfs).
 
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -11,6 +11,7 @@ import { findBuilders } from "./builders.ts";
 import { type Measured, measure } from "./measure.ts";
 import { TABLE_HEAD, tableRows } from "./table.ts";
 import { benchTransfers } from "./transfers.ts";
+import { benchTunnel } from "./tunnel.ts";
 import { WORKLOADS } from "./workloads.ts";
 
 const rounds = Number(process.env["BENCH_ROUNDS"] ?? 3);
@@ -42,6 +43,7 @@ try {
     rmSync(context, { recursive: true, force: true });
   }
   await benchTransfers(state, rounds, only);
+  await benchTunnel(state, rounds, only);
 } finally {
   rmSync(state, { recursive: true, force: true });
 }

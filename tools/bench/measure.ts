@@ -48,7 +48,8 @@ function treeOf(root: number): number[] {
   return [...tree];
 }
 
-function peakOf(pid: number): number {
+/** Peak resident set of a process until now, MB; 0 when it is gone. */
+export function peakOf(pid: number): number {
   return Number(/VmHWM:\s+(\d+)/.exec(read(`/proc/${pid}/status`))?.[1] ?? 0) / 1024;
 }
 
