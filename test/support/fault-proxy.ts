@@ -142,10 +142,7 @@ async function forward(
       const rest = limit === undefined ? chunk : chunk.subarray(0, limit - exchange.requestBytes);
       exchange.requestBytes += rest.length;
       if (!outgoing.write(rest)) await Promise.race([drained(outgoing), early]);
-      if (isAnswered) {
-        request.resume();
-        return true;
-      }
+      if (isAnswered) break;
       if (exchange.requestBytes === limit) {
         await sleep(5); // so that the registry sees them
         return false;
@@ -155,7 +152,9 @@ async function forward(
     outgoing.destroy();
     throw error;
   }
-  outgoing.end();
+  // Only once the loop is left: while it listens nothing flows, and what is left of a body would block its connection.
+  if (isAnswered) request.resume();
+  else outgoing.end();
   return true;
 }
 
