@@ -1,11 +1,14 @@
 // Graphs that a client sends itself, in BuildKit's low-level form: built as a Dockerfile's are, or refused.
 
 import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { extract } from "tar-stream";
 import { CODE } from "../../src/api/grpc/status.ts";
 import { BridgeSolveRequest, BridgeSolveResponse, PongResponse, ReturnRequest } from "../../src/api/proto/bridge.ts";
 import { Empty, SolveRequest, SolveResponse } from "../../src/api/proto/control.ts";
+import { Definition } from "../../src/api/proto/llb.ts";
 import { bridgeOf, offerOf, openSession, statusOf } from "../support/build-client.ts";
 import type { Offer } from "../support/build-client.ts";
 import type { Edge } from "../support/graph.ts";
@@ -39,6 +42,21 @@ async function listed(tar: Buffer): Promise<Readonly<Record<string, string>>> {
     found[name] = `${mode.toString(8)} ${uid}:${gid} ${content}`;
   }
   return found;
+}
+
+const RECORDED = join(import.meta.dirname, "../../fixtures/llb");
+
+for (const file of readdirSync(RECORDED).filter((name) => name.endsWith(".llb"))) {
+  const name = file.slice(0, -".llb".length);
+  test(`what BuildKit's own client wrote comes out as from BuildKit: ${name}`, async () => {
+    const offer = offerOf({ "bin/": "", "bin/b": "B", other: "O", "src/": "", "src/a": "A", "src/a.tmp": "T" });
+    const session = `recorded ${name}`;
+    await using _session = openSession(client, session, offer);
+    const definition = Definition.decode(readFileSync(join(RECORDED, file)));
+    await solve({ ref: session, session, definition, exporters: [{ type: "tar", attrs: new Map() }] });
+    const want: unknown = JSON.parse(readFileSync(join(RECORDED, `${name}.json`), "utf8"));
+    assert.deepEqual(await listed(offer.outputs[0] ?? Buffer.alloc(0)), want);
+  });
 }
 
 test("files are made, copied, linked and removed as the graph says", async () => {

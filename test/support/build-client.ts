@@ -141,7 +141,7 @@ export async function statusOf(client: GrpcClient, ref: string): Promise<readonl
 
 async function sendFolder(call: ServerCall, offer: Offer): Promise<void> {
   const folder = offer.folders[call.metadata.get("dir-name") ?? ""] ?? new Map<string, OwnFile>();
-  const wanted = call.metadata.all("followpaths");
+  const wanted = [...call.metadata.all("followpaths"), ...call.metadata.all("include-patterns")];
   const files = [...folder].filter(
     ([path]) =>
       wanted.length === 0 ||
