@@ -108,6 +108,40 @@ export function keepOpenOnExec(fd: number): void {
   if (code !== undefined) throw systemError("dup2", code, `fd ${fd}`);
 }
 
+/** A folder whose files are watched (inotify(7)). */
+export interface OpenedFiles extends Disposable {
+  /** Names of files in it that somebody opened since the watch began or this was asked. */
+  names(): readonly string[];
+}
+
+/** Watches a folder for files of it that are opened; undefined where this user has as many watches as may be. */
+export function watchOpened(directory: BytePath): OpenedFiles | undefined {
+  const { calls } = library();
+  const fd = calls.inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+  if (fd < 0) return undefined;
+  if (calls.inotify_add_watch(fd, cString(directory), IN_OPEN) < 0) {
+    calls.close(fd);
+    return undefined;
+  }
+  return {
+    names() {
+      const found: string[] = [];
+      const events = Buffer.alloc(EVENTS_BYTES);
+      for (;;) {
+        const { result: size, code } = attempt(() => calls.read(fd, events, events.length));
+        if (code !== undefined || size === 0) return found;
+        for (let at = 0; at < size;) {
+          const [mask, length] = [events.readUInt32LE(at + 4), events.readUInt32LE(at + 12)];
+          const name = events.toString("latin1", at + EVENT_HEAD, at + EVENT_HEAD + length).replace(/\0+$/, "");
+          if ((mask & IN_ISDIR) === 0 && name !== "") found.push(name);
+          at += EVENT_HEAD + length;
+        }
+      }
+    },
+    [Symbol.dispose]: () => void calls.close(fd),
+  };
+}
+
 /** The next byte at or after `offset` that is data ("data") or a hole ("hole"); undefined past the end or when the file system cannot say. */
 export function seek(fd: number, offset: number, to: "data" | "hole"): number | undefined {
   const found = library().calls.lseek(fd, offset, to === "data" ? 3 : 4);
@@ -167,6 +201,13 @@ function findExtra(
   }
 }
 
+const IN_OPEN = 0x20;
+const IN_ISDIR = 0x4000_0000;
+const IN_NONBLOCK = 0o4000;
+const IN_CLOEXEC = 0o2000000;
+/** struct inotify_event without its name. */
+const EVENT_HEAD = 16;
+const EVENTS_BYTES = 16 << 10;
 const M_ARENA_MAX = -8;
 const AT_FDCWD = -100;
 const AT_SYMLINK_NOFOLLOW = 0x100;
@@ -191,6 +232,9 @@ interface Calls {
   lseek(fd: number, offset: number, whence: number): number;
   tcgetattr(fd: number, attributes: Bytes): number;
   tcsetattr(fd: number, when: number, attributes: Bytes): number;
+  inotify_init1(flags: number): number;
+  inotify_add_watch(fd: number, path: Bytes, mask: number): number;
+  read(fd: number, bytes: Bytes, size: number): number;
 }
 
 let scratch = Buffer.allocUnsafeSlow(4096);
@@ -226,6 +270,9 @@ function library(): Library {
     lseek: libc.func("lseek", "long", ["int", "long", "int"]),
     tcgetattr: libc.func("tcgetattr", "int", ["int", "void *"]),
     tcsetattr: libc.func("tcsetattr", "int", ["int", "int", p]),
+    inotify_init1: libc.func("inotify_init1", "int", ["int"]),
+    inotify_add_watch: libc.func("inotify_add_watch", "int", ["int", p, "uint"]),
+    read: libc.func("read", "long", ["int", "void *", "ulong"]),
   };
   loaded = { koffi, libc, calls, extras: new Map() };
   return loaded;

@@ -10,6 +10,7 @@ import { after, before, suite, test } from "node:test";
 import { buildBase, whyNoBusybox } from "../../test/support/busybox.ts";
 import { type MemoryRegistry, startMemoryRegistry } from "../../test/support/memory-registry.ts";
 import { Pod, type PodLevel, whyNoPod } from "../../test/support/pod.ts";
+import { runCases } from "./pods/run-cases.ts";
 import { type JobVector, VECTORS } from "./pods/vectors.ts";
 
 const ROOT = path.join(import.meta.dirname, "../..");
@@ -79,6 +80,13 @@ suite("jobs in pods", { skip: whyNoPod() || (whyNoBusybox() ?? false) }, () => {
         assert.equal(digests.get(vector.name) ?? made, made, "another image than on another level");
         digests.set(vector.name, made);
       });
+
+  for (const level of LEVELS)
+    test(`level ${level}: BuildKit's images`, async () => {
+      using pod = new Pod(level);
+      const ended = await runCases(pod, level);
+      assert.equal(ended.code, 0, ended.stdout + ended.stderr);
+    });
 
   function layOut(pod: Pod): void {
     const context = path.join(pod.work, "context");

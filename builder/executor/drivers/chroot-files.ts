@@ -3,15 +3,20 @@
 
 import * as fs from "node:fs";
 import { dirname, join } from "node:path";
-import { bytePath } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/byte-path.ts";
+import { bytePath, fsPath, joinBytes } from "../../core/byte-path.ts";
 import { BuildError, isErrno } from "../../core/errors.ts";
-import { mknod, S_IF } from "../../core/syscall.ts";
+import type { OpenedFiles } from "../../core/syscall.ts";
 import type { MountSpec, StepSpec } from "../executor.ts";
 import { writeHostFiles } from "../host-files.ts";
 import { distinctMounts } from "../launcher/step-plan.ts";
-import { DEVICES } from "../sandbox-policy.ts";
+import { furnishKernel } from "./chroot-kernel.ts";
 
 const MOST_LINKS = 40;
+
+/** What a container must have for all that is not possible here. */
+export const MOUNTS_HINT =
+  "allow the container user namespaces, or give it CAP_SYS_ADMIN in one of its own (hostUsers: false); tsbuild doctor tells more";
 
 /** A root with everything in its place. Disposing it clears the root. */
 export interface Furnished extends Disposable {
@@ -24,10 +29,7 @@ export function furnish(root: string, step: StepSpec): Furnished {
   const furniture = new Furniture(root, join(step.scratch, "aside"));
   try {
     const files = writeHostFiles(step);
-    // They stay in the layer of an image that lacks them, as with every driver.
-    for (const name of ["proc", "dev", "sys"]) fs.mkdirSync(join(root, name), { recursive: true, mode: 0o755 });
-    for (const { name, major, minor } of DEVICES) furniture.device(`/dev/${name}`, major, minor);
-    furniture.tree("/dev/shm", 0o1777);
+    furniture.kernel();
     furniture.file(files.resolvConf, "/etc/resolv.conf");
     furniture.file(files.hosts, "/etc/hosts");
     for (const mount of distinctMounts(step.mounts)) furniture.mount(mount);
@@ -46,6 +48,9 @@ class Furniture implements Furnished {
   readonly #aside: string;
   readonly #undo: (() => void)[] = [];
   readonly #failures: string[] = [];
+  #opened: OpenedFiles | undefined;
+  /** What a step may read only, and what it was like before. */
+  readonly #unwritable: { readonly target: string; readonly path: string; readonly before: string }[] = [];
   #aways = 0;
 
   constructor(root: string, aside: string) {
@@ -66,17 +71,51 @@ class Furniture implements Furnished {
   }
 
   check(): void {
+    const [opened] = this.#opened?.names() ?? [];
+    const written = this.#unwritable.find(({ path, before }) => stateOf(bytePath(path)) !== before);
     this[Symbol.dispose]();
+    if (written !== undefined)
+      throw new BuildError(
+        "SANDBOX",
+        `a step wrote to "${written.target}", which is read-only, and that cannot be enforced where nothing may be mounted`,
+        { hint: MOUNTS_HINT },
+      );
+    if (opened !== undefined)
+      throw new BuildError(
+        "SANDBOX",
+        `a step opened /proc/self/fd/${opened} (as /dev/fd/${opened}, or /dev/stdin, /dev/stdout), which is not there where nothing may be mounted`,
+        {
+          hint: MOUNTS_HINT,
+        },
+      );
     const [first] = this.#failures;
     if (first !== undefined) throw new BuildError("SANDBOX", `the root of a step could not be cleared: ${first}`);
   }
 
-  device(target: string, major: number, minor: number): void {
+  /** /proc, /dev and /sys. */
+  kernel(): void {
+    const [dev, proc] = ["/dev", "/proc", "/sys"].map((target) => this.#kernelFolder(target));
+    const trap = furnishKernel(dev ?? "", proc ?? "");
+    if (trap === undefined) return;
+    this.#opened = trap;
+    this.#undo.push(() => trap[Symbol.dispose]());
+  }
+
+  /** The image's own lies aside meanwhile; where it has none an empty one stays, as with every driver. */
+  #kernelFolder(target: string): string {
     const path = this.#place(target);
-    if (fs.lstatSync(path, { throwIfNoEntry: false }) !== undefined) return;
-    mknod(bytePath(path), S_IF.char | 0o666, major, minor);
-    this.#undo.push(() => fs.unlinkSync(path));
-    fs.chmodSync(path, 0o666);
+    const isOwn = fs.lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+    if (isOwn) this.#cleared(target);
+    const make = (): void => {
+      fs.mkdirSync(path);
+      fs.chmodSync(path, 0o755);
+    };
+    make();
+    this.#undo.push(() => {
+      fs.rmSync(path, { recursive: true, force: true });
+      if (!isOwn) make();
+    });
+    return path;
   }
 
   /** An empty directory that goes with all that is in it. */
@@ -110,7 +149,11 @@ class Furniture implements Furnished {
       case "overlay":
         throw new BuildError("SANDBOX", `cannot mount a stack of directories on "${mount.target}"`);
       case "bind": {
-        if (!fs.statSync(mount.source).isDirectory()) return this.file(mount.source, mount.target);
+        if (!fs.statSync(mount.source).isDirectory()) {
+          this.file(mount.source, mount.target);
+          if (mount.readonly) this.#watchWrites(mount.target);
+          return;
+        }
         if (mount.readonly && mount.isStepsOwn !== true)
           throw new BuildError("SANDBOX", `"${mount.target}" cannot be read-only where nothing may be mounted`, {
             hint: "leave readonly out of the mount",
@@ -119,8 +162,14 @@ class Furniture implements Furnished {
         const path = this.#cleared(mount.target);
         fs.renameSync(mount.source, path);
         this.#undo.push(() => fs.renameSync(path, mount.source));
+        if (mount.readonly) this.#watchWrites(mount.target);
       }
     }
+  }
+
+  #watchWrites(target: string): void {
+    const path = this.#place(target);
+    this.#unwritable.push({ target, path, before: stateOf(bytePath(path)) });
   }
 
   /** A path in the root where nothing is any more. */
@@ -162,6 +211,14 @@ class Furniture implements Furnished {
     if (path === this.#root) throw new BuildError("SANDBOX", `cannot mount on "${target}"`);
     return path;
   }
+}
+
+/** What a change of anything at or below a path changes. */
+function stateOf(path: BytePath): string {
+  const stat = fs.lstatSync(fsPath(path), { bigint: true, throwIfNoEntry: false });
+  if (stat === undefined) return "";
+  const names = stat.isDirectory() ? fs.readdirSync(fsPath(path), "latin1") : [];
+  return `${stat.ino} ${stat.ctimeNs}\n${names.map((name) => stateOf(joinBytes(path, name))).join("")}`;
 }
 
 function removeIfEmpty(path: string): void {

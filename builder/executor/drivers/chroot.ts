@@ -16,12 +16,12 @@ import { planChroot } from "../launcher/chroot-plan.ts";
 import { throwIfAborted } from "../launcher/step-result.ts";
 import { wantsTerminal } from "../terminal.ts";
 import { trialStep } from "../trial-step.ts";
-import { furnish } from "./chroot-files.ts";
+import { furnish, MOUNTS_HINT } from "./chroot-files.ts";
 import { runPiped } from "./launcher.ts";
 
 /** What it lacks; said whenever this driver is taken. */
 const CHROOT_NOTES: readonly string[] = [
-  "steps see the processes and the network of this container, and have no /proc and /sys",
+  "steps see the processes and the network of this container, and have no /sys and little of /proc: one that opens /dev/stdout or /dev/fd/3 fails",
   "one step of all builds in this container could stop another one",
 ];
 
@@ -76,7 +76,7 @@ const KEPT = DEFAULT_CAPABILITIES.filter(isKept);
 function refuseWhatIsMissing(step: StepSpec): string {
   const refuse = (what: string): BuildError =>
     new BuildError("SANDBOX", `step ${step.id}: ${what} is not possible where nothing may be mounted`, {
-      hint: "allow the container user namespaces, or give it CAP_SYS_ADMIN in one of its own (hostUsers: false); tsbuild doctor tells more",
+      hint: MOUNTS_HINT,
     });
   if (step.root.kind !== "directory") throw refuse("an overlay");
   if (step.process.security === "insecure") throw refuse("--security=insecure");

@@ -1,12 +1,52 @@
 /* What happens between the last mount and the program: network, groups, filter, ids, capabilities, exec. */
 #include "launcher.h"
 
-void loopback_up(void)
+static int set_loopback_up(void)
 {
 	struct ifreq request = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING };
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &request) < 0) die("bring the loopback interface up");
-	close(fd);
+	int result = fd < 0 ? -1 : ioctl(fd, SIOCSIFFLAGS, &request);
+	if (fd >= 0) close(fd);
+	return result;
+}
+
+/*
+ * The root of a pod's user namespace has no CAP_NET_ADMIN, but its child has it in a user namespace of the child's own: the
+ * child makes a network there, and this process, which owns that namespace, joins it.
+ */
+static int join_network_of_child(void)
+{
+	int ready[2], release[2], status;
+	char byte = 0;
+	if (pipe2(ready, O_CLOEXEC) < 0 || pipe2(release, O_CLOEXEC) < 0) return -1;
+	pid_t child = fork();
+	if (child == 0) {
+		close(release[1]);
+		if (unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0 || set_loopback_up() < 0 || write(ready[1], &byte, 1) != 1) _exit(1);
+		_exit(read(release[0], &byte, 1) < 0);
+	}
+	close(ready[1]);
+	int result = -1;
+	if (child > 0 && read(ready[0], &byte, 1) == 1) {
+		int process = (int)syscall(SYS_pidfd_open, child, 0);
+		if (process >= 0) {
+			result = setns(process, CLONE_NEWNET);
+			close(process);
+		}
+	}
+	close(ready[0]);
+	close(release[0]);
+	close(release[1]);
+	if (child > 0) waitpid(child, &status, 0);
+	return result;
+}
+
+void loopback_up(void)
+{
+	if (set_loopback_up() == 0) return;
+	if (errno == EPERM && join_network_of_child() == 0) return;
+	errno = EPERM;
+	die("bring the loopback interface up");
 }
 
 static uint64_t permitted_caps(void)

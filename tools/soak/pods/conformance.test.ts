@@ -1,0 +1,87 @@
+// BuildKit's images once more, built by a process inside a pod: pods.test.ts runs this file there, with POD_LEVEL for the
+// pod's level and CASES for some cases. A case is right on every level, or it needs a RUN where none can be had.
+
+import assert from "node:assert/strict";
+import path from "node:path";
+import process from "node:process";
+import { globSync, readFileSync } from "node:fs";
+import { after, before, suite, test } from "node:test";
+import { NamespaceNeeded } from "../../../builder/core/namespace.ts";
+import { buildCase } from "../../../test/conformance/build-case.ts";
+import { type Case, readCase, whyNot } from "../../../test/conformance/case.ts";
+import { LaidOutCases, wantedCases } from "../../../test/conformance/laid-out-cases.ts";
+import { becomeRoot } from "../../../test/support/become-root.ts";
+
+const noSandbox = await becomeRoot();
+const level = process.env["POD_LEVEL"];
+
+/** Only files of these names may differ. */
+function files(...names: readonly string[]): RegExp {
+  return new RegExp(`^(?:rootfs|layers): amd64: (?:layer \\d+: )?(?:${names.join("|")}): `);
+}
+
+const NO_NETWORK = /^outcome: .* --network=none is not possible where nothing may be mounted/;
+const OPENED = /^outcome: .* opened \/proc\/self\/fd\/\d+ /;
+
+/** What is not the same without mounts and namespaces (docs/manual.md, "The sandbox of RUN"): all that differs, or the refusal. */
+const WITHOUT_MOUNTS: ReadonlyMap<string, RegExp> = new Map([
+  ["base-layers-content", files("listing")],
+  ["diff-write-to-hardlink-of-base", files("d/[abc]", "hard links")],
+  ["heredoc-many", OPENED],
+  ["heredoc-run-complex", OPENED],
+  ["history-every-instruction", NO_NETWORK],
+  ["mount-cache-sharing-private-locked", /^outcome: .* cannot be read-only where nothing may be mounted/],
+  ["mount-rw-from-stage", /^outcome: .* wrote to "\/out", which is read-only/],
+  ["mount-tmpfs-size", /^outcome: .* process "\/bin\/sh -c mount /],
+  ["run-hostname-arg", files("h")],
+  ["run-network-none-flag", NO_NETWORK],
+  ["run-pid-namespace", files("pids?")],
+  ["run-proc-masked", files("masked", "ro")],
+  ["run-security-sandbox", /^outcome: .* process "\/bin\/sh -c grep CapBnd /],
+  ["run-shm-size", files("size")],
+]);
+
+suite(`BuildKit's images in a pod, level ${level}`, () => {
+  let cases: LaidOutCases;
+  before(() => {
+    process.umask(0o022);
+    cases = new LaidOutCases();
+  });
+  after(() => cases[Symbol.dispose]());
+
+  test("a step has a sandbox, or it is said why not", () => {
+    if (level === "restricted")
+      assert.match(noSandbox ?? "", /^RUN needs namespaces, but this process may not make any/);
+    else assert.equal(noSandbox, undefined);
+  });
+
+  for (const place of wantedCases()) {
+    const it = readCase(place);
+    test(path.basename(place), { skip: whyNot(it) ?? false }, async () => {
+      let isRefused = false;
+      const differences = await cases.play(it, async ({ flags, context, environment, folder, keepsCache }) => {
+        const root = path.join(keepsCache ? folder : cases.folder, "store");
+        try {
+          return await buildCase({ flags, context, environment, root });
+        } catch (error) {
+          if (noSandbox === undefined || !(error instanceof NamespaceNeeded)) throw error;
+          isRefused = true;
+          return noSandbox;
+        }
+      });
+      if (isRefused) return assert.ok(mayRun(it), `refused, though nothing is run: ${noSandbox}`);
+      const told = differences.map(([what, how]) => `${what}: ${how}`);
+      const known = level === "default" ? WITHOUT_MOUNTS.get(it.name) : undefined;
+      if (known === undefined) assert.deepEqual(told, []);
+      else assert.ok(told.length > 0 && told.every((one) => known.test(one)), told.join("\n"));
+    });
+  }
+});
+
+/** Whether anything of it is a RUN, be it a trigger of its base. */
+function mayRun(it: Case): boolean {
+  const files = globSync("**/*ockerfile*", { cwd: it.folder }).map((name) => path.join(it.folder, name));
+  const bases = [...it.bases, ...Object.values(it.args.contexts ?? {})].join(" ");
+  const run = /^\s*(?:onbuild\s+)?run\b/im;
+  return bases.includes("onbuild-base") || files.some((file) => run.test(readFileSync(file, "utf8")));
+}
