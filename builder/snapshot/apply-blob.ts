@@ -21,7 +21,7 @@ export async function applyStored(
   wish: Wish,
   signal: AbortSignal,
 ): Promise<AppliedLayer> {
-  return await place.jobs.apply({ blobFile, ...requestFor(place, variant), ...wish }, signal);
+  return await named(variant, place.jobs.apply({ blobFile, ...requestFor(place, variant), ...wish }, signal));
 }
 
 /**
@@ -39,7 +39,8 @@ export async function applyComing(
   let coming: { readonly file: GrowingFile; readonly applied: Promise<AppliedLayer> } | undefined;
   try {
     await fetch(variant.descriptor, signal, (file) => {
-      const applied = place.jobs.applyGrowing({ ...requestFor(place, variant), ...wish }, file, signal);
+      const applying = place.jobs.applyGrowing({ ...requestFor(place, variant), ...wish }, file, signal);
+      const applied = applying && named(variant, applying);
       // Awaited below; it may fail first.
       applied?.catch(() => undefined);
       coming = applied && { file, applied };
@@ -64,6 +65,19 @@ function requestFor({ overlayXattrs }: LayerPlace, { descriptor, diffId }: Store
   return { compression: compressionOf(descriptor.mediaType) ?? "gzip", diffId, overlayXattrs };
 }
 
-function isAboutLayer(error: unknown): boolean {
+/** What is wrong with a layer is told with its digest. */
+async function named({ descriptor }: StoredVariant, applied: Promise<AppliedLayer>): Promise<AppliedLayer> {
+  try {
+    return await applied;
+  } catch (error) {
+    if (!isAboutLayer(error)) throw error;
+    throw new BuildError(error.code, `layer ${descriptor.digest}: ${error.message}`, {
+      cause: error,
+      hint: error.hint,
+    });
+  }
+}
+
+function isAboutLayer(error: unknown): error is BuildError {
   return error instanceof BuildError && (error.code === "ARCHIVE_INVALID" || error.code === "UNSUPPORTED");
 }

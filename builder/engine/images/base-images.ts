@@ -263,10 +263,15 @@ export class BaseImages implements AsyncDisposable {
   }
 
   async #open({ name, platform, open, pin, isLocal = false }: Asked, signal: AbortSignal): Promise<Loaded> {
-    const source = await open();
     const { clock = { events: () => undefined, now: () => 0 }, engine } = this.#options;
     const progress = new PullProgress(clock, name);
-    const image = await pullImage(source, platform, engine.store, signal, progress.sink);
+    const pull = async (): Promise<{ source: ImageSource; image: PulledImage }> => {
+      const source = await open();
+      return { source, image: await pullImage(source, platform, engine.store, signal, progress.sink) };
+    };
+    const { source, image } = await pull().catch((error: unknown) => {
+      throw pin === undefined ? error : notAsLocked(name, pin, error);
+    });
     if (pin !== undefined && image.descriptor.digest !== pin.manifest) {
       throw new BuildError(
         "DIGEST_INVALID",
@@ -280,6 +285,19 @@ export class BaseImages implements AsyncDisposable {
     this.#bases.push({ id: descriptor.digest, name, platform, top: top.digest, layers: layers.length, isLocal });
     return loaded;
   }
+}
+
+/** A registry that does not answer says nothing of the lock file; one that does not have the image does. */
+function notAsLocked(name: string, { digest }: ImagePin, error: unknown): unknown {
+  if (!(error instanceof BuildError) || error.code !== "INPUT_MISSING") return error;
+  return new BuildError(
+    error.code,
+    `the lock file says that ${name} is ${digest}, which is not there: ${error.message}`,
+    {
+      cause: error,
+      hint: "if another one is wanted, write the lock file anew with --lock",
+    },
+  );
 }
 
 /** What the conversion sees. The id is the manifest's digest: equal images are one vertex. */
