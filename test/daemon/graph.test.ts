@@ -169,6 +169,18 @@ test("merges of merges end where they would take more memory than there is", asy
   await assert.rejects(refused, status(CODE.invalidArgument, /131072 layers/));
 });
 
+test("the provenance of a graph names no Dockerfile", async () => {
+  const graph = new Graph();
+  const definition = graph.closed(graph.file([mkfile("/f", "f")]));
+  const offer = offerOf({});
+  await using _session = openSession(client, "provenance", offer);
+  const exporters = [{ type: "tar", attrs: new Map<string, string>() }];
+  const frontendAttrs = new Map([["attest:provenance", "mode=max"]]);
+  await solve({ ref: "provenance", session: "provenance", definition, frontendAttrs, exporters });
+  const text = (await listed(offer.outputs[0] ?? Buffer.alloc(0)))["provenance.json"] ?? "";
+  assert.ok(text.includes("mkfile") && !/dockerfile/i.test(text), text);
+});
+
 test("what is no graph, or asks for a frontend, is refused with a code", async () => {
   const graph = new Graph();
   const file = graph.file([mkfile("/f", "f")]);

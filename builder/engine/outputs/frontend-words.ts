@@ -31,7 +31,8 @@ export function frontendArgs(request: BuildRequest): ReadonlyMap<string, string>
 }
 
 /** Where the build was described: the Dockerfile in a repository or archive, or its name alone in a folder of the client. */
-export function dockerfilePath({ context, dockerfile }: BuildRequest): Pick<ConfigSource, "path"> {
+export function dockerfilePath({ context, dockerfile, definition }: BuildRequest): Pick<ConfigSource, "path"> {
+  if (definition !== undefined) return {};
   const path = dockerfile.kind === "path" || dockerfile.kind === "client" ? dockerfile.path : undefined;
   const isRemote = context.kind === "git" || context.kind === "http";
   return { path: path === undefined ? "Dockerfile" : isRemote ? path : basename(path) };
