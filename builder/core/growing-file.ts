@@ -16,7 +16,7 @@ const STATE = { growing: 0, whole: 1, broken: 2 } as const;
 const [TURN, STANDING] = [0, 1];
 const BYTES = 1;
 const STATE_BYTES = 16;
-const CHUNK_BYTES = 256 << 10;
+const CHUNK_BYTES = 128 << 10;
 /** How long a reader waits before it looks whether it is to stop. */
 const LOOK_MS = 200;
 

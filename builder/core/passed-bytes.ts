@@ -6,7 +6,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { trimHeap } from "./syscall.ts";
 
-const BYTES = 4 << 20;
+const BYTES = 2 << 20;
 
 let passed = 0;
 let collect: ((options: { readonly type: "minor" }) => void) | undefined;

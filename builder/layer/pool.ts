@@ -129,7 +129,7 @@ class Pool {
       // Not the flags of whoever started us: `-e` or `--test` are not for workers.
       execArgv: [],
       // Large data lies outside the heap; a small young generation keeps its garbage from piling up.
-      resourceLimits: { maxYoungGenerationSizeMb: 16 },
+      resourceLimits: { maxYoungGenerationSizeMb: 4 },
     });
     this.#all.add(worker);
     worker.once("exit", () => {

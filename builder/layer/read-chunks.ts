@@ -17,4 +17,4 @@ export function* readChunks(file: string): Generator<Uint8Array> {
   }
 }
 
-const CHUNK_BYTES = 256 << 10;
+const CHUNK_BYTES = 128 << 10;

@@ -17,8 +17,8 @@ import { resolveImage } from "./source.ts";
 import { withStoredDocuments } from "./stored-documents.ts";
 
 const CONFIG_BYTES = 16 << 20;
-/** As docker does by default. More of them are no faster, and take more memory. */
-const LAYERS_AT_ONCE = 3;
+/** Each takes memory, for itself and for whoever unpacks it meanwhile: with two, several large ones stay below 150 MB. */
+const LAYERS_AT_ONCE = 2;
 
 /** An image whose manifest and config are in the store. */
 export interface PulledImage {

@@ -4,7 +4,7 @@
 import type { IncomingMessage } from "node:http";
 
 /** So much may wait for a slow reader before the connection is held back. */
-const WAITING_BYTES = 256 << 10;
+const WAITING_BYTES = 64 << 10;
 
 /** An answer's chunks, in order; leaving off before the end destroys it. Throws what breaks the connection. */
 export async function* bodyChunks(body: IncomingMessage): AsyncIterable<Uint8Array> {
