@@ -27,7 +27,7 @@ suite("jobs in pods", { skip: whyNoPod() || (whyNoBusybox() ?? false) }, () => {
   before(async () => {
     registry = await startMemoryRegistry();
     const { storeRoot } = buildBase(folder);
-    const context = path.join(folder, "base");
+    const context = path.join(folder, "base-context");
     mkdirSync(context);
     writeFileSync(path.join(context, "Dockerfile"), "FROM fixture:busybox\n");
     base = `${registry.host}/base:latest`;
