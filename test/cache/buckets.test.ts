@@ -12,7 +12,7 @@ import type { AzureStandin } from "../support/cloud/azure-standin.ts";
 import { startAzureStandin } from "../support/cloud/azure-standin.ts";
 import type { S3Standin } from "../support/cloud/s3-standin.ts";
 import { startS3Standin } from "../support/cloud/s3-standin.ts";
-import { isPlayedInTurn } from "../support/sample.ts";
+import { isPlayed } from "../support/sample.ts";
 import { stepsOf } from "../support/step-ends.ts";
 
 const FILES = {
@@ -114,7 +114,7 @@ suite("caches in buckets", { skip: whyNoBusybox() ?? false }, () => {
   const wordsOf = ({ words }: Kind): string =>
     words || `type=azblob,account_url=${azure.url},account_name=store,secret_access_key=${ACCOUNT_KEY}`;
 
-  for (const kind of KINDS.filter((_, number) => isPlayedInTurn(number))) {
+  for (const kind of KINDS.filter((_, number) => isPlayed(number))) {
     test(`${kind.name}: another store has every step from it, and fetches what is wanted`, async () => {
       const env = kind.env?.() ?? {};
       const words = wordsOf(kind);
