@@ -87,7 +87,7 @@ $(DIST): $(MODULES) tsconfig.json tsconfig.build.json $(SOURCES)
 	  test -e "../$${file%.js}.ts" || rm -f "$$file" "$${file%.js}.d.ts"; done
 	@touch $@
 
-$(BUNDLE): $(MODULES) tools/bundle.ts tools/bundle/parts.ts package.json $(SOURCES)
+$(BUNDLE): $(MODULES) tools/bundle.ts $(wildcard tools/bundle/*.ts) package.json $(SOURCES)
 	@node tools/bundle.ts
 
 $(LAUNCHER): $(LAUNCHER_SOURCES)

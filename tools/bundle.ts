@@ -7,6 +7,7 @@ import path from "node:path";
 
 import { build, type BuildOptions } from "esbuild";
 
+import { lateModules } from "./bundle/late-modules.ts";
 import { buildParts, type Part } from "./bundle/parts.ts";
 
 const ROOT = path.join(import.meta.dirname, "..");
@@ -43,6 +44,8 @@ const WORKERS = {
   "mounts-worker": "builder/cache/mounts/mounts-worker.ts",
 };
 
+const BANNER = '"use strict";const IMPORT_META_URL=require("node:url").pathToFileURL(__filename).href;';
+
 const OPTIONS: BuildOptions = {
   absWorkingDir: ROOT,
   bundle: true,
@@ -52,7 +55,7 @@ const OPTIONS: BuildOptions = {
   platform: "node",
   target: "node24",
   define: { "import.meta.url": "IMPORT_META_URL" },
-  banner: { js: '"use strict";const IMPORT_META_URL=require("node:url").pathToFileURL(__filename).href;' },
+  banner: { js: BANNER },
   // Names stay, so that a stack trace says something.
   minifyWhitespace: true,
   minifySyntax: true,
@@ -60,5 +63,5 @@ const OPTIONS: BuildOptions = {
   logLevel: "warning",
 };
 
-await buildParts("src/main.ts", PARTS, "dist", OPTIONS);
+await buildParts("src/main.ts", PARTS, "dist", { ...OPTIONS, banner: { js: BANNER + lateModules } });
 await build({ ...OPTIONS, entryPoints: WORKERS, outdir: "dist", outExtension: { ".js": ".cjs" } });
