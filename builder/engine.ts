@@ -2,7 +2,8 @@
 // what a single build adds (events, session, sources) is put together in build.ts.
 
 import { rmSync } from "node:fs";
-import { mkdir, rm } from "node:fs/promises";
+import { mkdirSync, rmdirSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { availableParallelism } from "node:os";
 import { openDatabase } from "./cache/database.ts";
@@ -77,7 +78,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   const layersDirectory = join(own, "layers");
   await prepareStore(root);
   const workDirectory = await openWorkDirectory(root, layersDirectory);
-  const removeWork = (): Promise<void> => rm(workDirectory, { recursive: true, force: true });
+  const removeWork = (): Promise<void> => removeFolder(workDirectory);
   undo.defer(removeWork);
   const { database, putAside } = openDatabase(join(own, "cache.db"));
   undo.defer(() => database.close());
@@ -190,7 +191,16 @@ async function openWorkDirectory(root: string, layersDirectory: string): Promise
       if (!isErrno(error, "EACCES", "EPERM")) throw error;
     });
     // Not "recursive": with that Node hides why it cannot be made.
-    await mkdir(path, { mode: 0o700 });
+    mkdirSync(path, { mode: 0o700 });
   });
   return path;
+}
+
+/** Most often nothing is in it any more, or it is gone. */
+async function removeFolder(path: string): Promise<void> {
+  try {
+    rmdirSync(path);
+  } catch (error) {
+    if (!isErrno(error, "ENOENT")) await rm(path, { recursive: true, force: true });
+  }
 }

@@ -1,8 +1,9 @@
 // A folder as build context: its Dockerfile, and the file that says what is left out of it.
 
-import { readFile, realpath, stat } from "node:fs/promises";
+import { realpathSync, statSync } from "node:fs";
 import { basename, dirname, isAbsolute, join, relative, resolve } from "node:path";
 import { BuildError, isErrno } from "../core/errors.ts";
+import { readSmallFile } from "../core/small-file.ts";
 
 /** A Dockerfile that was read from disk. */
 export interface DockerfileOnDisk {
@@ -24,9 +25,9 @@ export interface IgnoreFile {
 /** The real path of a folder. Throws `CONTEXT` when it is not there or none. */
 export async function existingDirectory(path: string): Promise<string> {
   try {
-    if (!(await stat(path)).isDirectory())
+    if (!statSync(path).isDirectory())
       throw new BuildError("CONTEXT", `the build context "${path}" is not a directory`);
-    return await realpath(path);
+    return realpathSync.native(path);
   } catch (error) {
     if (isErrno(error, "ENOENT", "ENOTDIR"))
       throw new BuildError("CONTEXT", `the build context "${path}" does not exist`, { cause: error });
@@ -56,7 +57,7 @@ export async function readIgnoreFile(
   const own = dockerfile === undefined ? undefined : `${dockerfile}.dockerignore`;
   for (const path of [...(own === undefined ? [] : [own]), join(directory, ".dockerignore")]) {
     try {
-      const text = await readFile(path, "utf8");
+      const text = (await readSmallFile(path)).toString("utf8");
       const inside = relative(directory, path);
       return { text, name: inside.startsWith("..") ? path : inside, isOwn: path === own };
     } catch (error) {
@@ -78,7 +79,7 @@ function candidates(paths: readonly string[]): string[] {
 async function readFirst(directory: string, paths: readonly string[], asked: string): Promise<DockerfileOnDisk> {
   for (const path of paths) {
     try {
-      const bytes = await readFile(path);
+      const bytes = await readSmallFile(path);
       return { bytes, path, name: asked === "Dockerfile" ? basename(path) : displayed(directory, path, asked) };
     } catch (error) {
       if (isErrno(error, "EISDIR"))

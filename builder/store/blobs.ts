@@ -1,6 +1,6 @@
 // The blobs of a layout on disk. A blob appears by rename, whole and verified.
 
-import { constants } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readFileSync, statSync } from "node:fs";
 import { open, rename, rm, stat } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
@@ -18,6 +18,7 @@ import { temporaryPath } from "./temporary.ts";
 
 const CHUNK_BYTES = 1 << 20;
 const SMALL_BYTES = 16 << 20;
+const READING = constants.O_RDONLY | constants.O_NOFOLLOW;
 
 /** Where the files of blobs lie, when not in the usual places. All on one file system. */
 export interface BlobPlaces {
@@ -63,7 +64,7 @@ export class DiskBlobs implements BlobStore {
     return await this.#explained(async () => {
       this.#space.hold(this.#item(digest));
       try {
-        const found = await stat(this.#path(digest));
+        const found = statSync(this.#path(digest));
         return found.isFile() ? found.size : undefined;
       } catch (error) {
         if (isErrno(error, "ENOENT")) return undefined;
@@ -73,17 +74,7 @@ export class DiskBlobs implements BlobStore {
   }
 
   async read(digest: Digest, maxBytes = SMALL_BYTES): Promise<Uint8Array> {
-    const bytes = await this.#explained(async () => {
-      await using file = await this.#openFile(digest);
-      const { size } = await file.stat();
-      if (size > maxBytes) {
-        throw new BuildError(
-          this.#code,
-          `blob ${digest} is too large to be read at once: ${size} bytes, at most ${maxBytes}`,
-        );
-      }
-      return await file.readFile();
-    });
+    const bytes = await this.#explained(async () => this.#readSmall(digest, maxBytes));
     const found = digestOf(bytes);
     if (found !== digest) throw this.#damaged(digest, `its bytes have ${found}`);
     return bytes;
@@ -179,11 +170,40 @@ export class DiskBlobs implements BlobStore {
   async #openFile(digest: Digest): Promise<FileHandle> {
     this.#space.hold(this.#item(digest));
     try {
-      return await open(this.#path(digest), constants.O_RDONLY | constants.O_NOFOLLOW);
+      return await open(this.#path(digest), READING);
     } catch (error) {
-      if (isErrno(error, "ENOENT")) throw this.#missing(digest);
-      throw error;
+      throw this.#notOpened(digest, error);
     }
+  }
+
+  /** At once, as small files are (core/small-file.ts). */
+  #readSmall(digest: Digest, maxBytes: number): Uint8Array {
+    this.#space.hold(this.#item(digest));
+    const file = this.#openNow(digest);
+    try {
+      const { size } = fstatSync(file);
+      if (size > maxBytes) {
+        throw new BuildError(
+          this.#code,
+          `blob ${digest} is too large to be read at once: ${size} bytes, at most ${maxBytes}`,
+        );
+      }
+      return readFileSync(file);
+    } finally {
+      closeSync(file);
+    }
+  }
+
+  #openNow(digest: Digest): number {
+    try {
+      return openSync(this.#path(digest), READING | constants.O_NONBLOCK);
+    } catch (error) {
+      throw this.#notOpened(digest, error);
+    }
+  }
+
+  #notOpened(digest: Digest, error: unknown): unknown {
+    return isErrno(error, "ENOENT") ? this.#missing(digest) : error;
   }
 
   #item(digest: Digest): ItemName {

@@ -2,9 +2,10 @@
 // Nothing depends on it: where it cannot be written, it is as if it were empty.
 
 import { existsSync, readdirSync, statSync, utimesSync } from "node:fs";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { isSystemError } from "../core/errors.ts";
+import { readSmallFile } from "../core/small-file.ts";
 import { temporaryPath } from "./temporary.ts";
 
 export interface BoundedFolderOptions {
@@ -28,7 +29,7 @@ export class BoundedFolder {
   async read(name: string): Promise<Uint8Array | undefined> {
     const file = join(this.#options.path, name);
     return await this.#orUndefined(async () => {
-      const bytes = await readFile(file);
+      const bytes = await readSmallFile(file);
       const now = new Date();
       utimesSync(file, now, now);
       return bytes;

@@ -1,11 +1,12 @@
 // The frame of an OCI image layout on disk (image-spec, image-layout.md): `oci-layout`,
 // `index.json`, `blobs/sha256`. Made where nothing is, checked where something is.
 
-import { link, open, readFile, readdir, rename, rm } from "node:fs/promises";
+import { link, open, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { BuildError, isErrno, isSystemError } from "../core/errors.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import { MEDIA } from "../core/descriptor.ts";
+import { readSmallFile } from "../core/small-file.ts";
 import { temporaryPath } from "./temporary.ts";
 import { makeDirectories } from "./directories.ts";
 
@@ -38,7 +39,7 @@ export async function prepareLayout(root: string, own: string, code: ErrorCode):
 export async function layoutVersion(root: string, code: ErrorCode): Promise<string | undefined> {
   let text: string;
   try {
-    text = await readFile(join(root, "oci-layout"), "utf8");
+    text = (await readSmallFile(join(root, "oci-layout"))).toString("utf8");
   } catch (error) {
     if (isErrno(error, "ENOENT")) return undefined;
     if (isErrno(error, "ENOTDIR")) throw new BuildError(code, `"${root}" is not a directory`, { cause: error });
@@ -63,7 +64,7 @@ export async function appear(
   existing: "keep" | "replace",
 ): Promise<void> {
   if (existing === "keep") {
-    const there = await readFile(path).catch(() => undefined);
+    const there = await readSmallFile(path).catch(() => undefined);
     if (there !== undefined) return;
   }
   const temporary = temporaryPath(temporaryDirectory, "file");

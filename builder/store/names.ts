@@ -1,7 +1,6 @@
 // The names of images in a layout's index.json. Other tools (skopeo, umoci) write the
 // same file: entries and fields that are not ours stay as they are.
 
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as v from "valibot";
 import type { Descriptor } from "../core/descriptor.ts";
@@ -9,6 +8,7 @@ import type { Digest } from "../core/digest.ts";
 import { isDigest } from "../core/digest.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import { BuildError } from "../core/errors.ts";
+import { readSmallFile } from "../core/small-file.ts";
 import { appear, explained } from "./layout.ts";
 import type { ImageNames } from "./store.ts";
 
@@ -120,9 +120,9 @@ export class IndexNames implements ImageNames {
 
   async #read(): Promise<Index> {
     const path = join(this.#layoutPath, "index.json");
-    const text = await explained(this.#layoutPath, this.#code, () => readFile(path, "utf8"));
+    const bytes = await explained(this.#layoutPath, this.#code, () => readSmallFile(path));
     try {
-      return v.parse(IndexSchema, JSON.parse(text));
+      return v.parse(IndexSchema, JSON.parse(bytes.toString("utf8")));
     } catch (error) {
       throw new BuildError(
         this.#code,

@@ -1,7 +1,8 @@
 // Temporary files bear their owner in the name, so that whoever opens the store next
 // can sweep what a killed process left behind and leave alone what is being written.
 
-import { readdir, rm, stat } from "node:fs/promises";
+import { readdirSync, statSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { isErrno } from "../core/errors.ts";
 import { isOwnerAlive, ownerName } from "./owner.ts";
@@ -26,11 +27,11 @@ export async function sweepTemporary(
   then: "remove" | "keep" = "remove",
 ): Promise<number> {
   let swept = 0;
-  for (const name of await readdir(directory)) {
+  for (const name of readdirSync(directory)) {
     const path = join(directory, name);
     const alive = isOwnerAlive(name.split(".")[0] ?? "");
     if (alive === true) continue;
-    if (alive === undefined && !(await isOld(path))) continue;
+    if (alive === undefined && !isOld(path)) continue;
     before(path);
     if (then === "remove") await rm(path, { recursive: true, force: true });
     swept++;
@@ -40,19 +41,24 @@ export async function sweepTemporary(
 
 /** Removes the files of a directory, which need not be there, that nothing was written to for three days. */
 export async function sweepOld(directory: string): Promise<void> {
-  const names = await readdir(directory).catch((error: unknown) => {
-    if (isErrno(error, "ENOENT")) return [];
-    throw error;
-  });
-  for (const name of names) {
+  for (const name of namesIn(directory)) {
     const path = join(directory, name);
-    if (await isOld(path, UNTOUCHED_MS)) await rm(path, { force: true });
+    if (isOld(path, UNTOUCHED_MS)) await rm(path, { force: true });
   }
 }
 
-async function isOld(path: string, ageMs = UNJUDGED_MS): Promise<boolean> {
+function namesIn(directory: string): readonly string[] {
   try {
-    return Date.now() - (await stat(path)).mtimeMs > ageMs;
+    return readdirSync(directory);
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return [];
+    throw error;
+  }
+}
+
+function isOld(path: string, ageMs = UNJUDGED_MS): boolean {
+  try {
+    return Date.now() - statSync(path).mtimeMs > ageMs;
   } catch (error) {
     if (isErrno(error, "ENOENT")) return false;
     throw error;

@@ -1,6 +1,6 @@
 // Bytes of open files, in chunks of 1 MiB that their reader may keep.
 
-import { constants } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { open, rm } from "node:fs/promises";
 import { BuildError } from "../core/errors.ts";
@@ -40,7 +40,24 @@ export async function openRegular(path: string): Promise<FileHandle> {
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   if ((await file.stat()).isFile()) return file;
   await file.close();
-  throw new BuildError("ARCHIVE_INVALID", `"${path}" is not a regular file`);
+  throw notRegular(path);
+}
+
+/** The bytes of a small regular file, at once (core/small-file.ts); `check` is given its size first. Throws what it throws and what open(2) does. */
+export function readRegular(path: string, check: (size: number) => void): Uint8Array {
+  const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const found = fstatSync(file);
+    if (!found.isFile()) throw notRegular(path);
+    check(found.size);
+    return readFileSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+function notRegular(path: string): BuildError {
+  return new BuildError("ARCHIVE_INVALID", `"${path}" is not a regular file`);
 }
 
 /** A file without a name: it is gone with its handle, however this process ends. */

@@ -3,16 +3,17 @@
 // what is in it.
 
 import type { FileHandle } from "node:fs/promises";
-import { readFile, stat } from "node:fs/promises";
+import { statSync } from "node:fs";
 import { join } from "node:path";
 import type { Descriptor } from "../core/descriptor.ts";
 import type { Digest } from "../core/digest.ts";
 import { hexOf } from "../core/digest.ts";
 import { BuildError, isErrno } from "../core/errors.ts";
+import { readSmallFile } from "../core/small-file.ts";
 import { parseDocument } from "../image/read.ts";
 import { layoutVersion } from "../store/layout.ts";
 import { openLayoutForWriting } from "../store/open.ts";
-import { chunksOf, openRegular } from "./file-chunks.ts";
+import { chunksOf, openRegular, readRegular } from "./file-chunks.ts";
 import type { NamedEntry } from "../store/names.ts";
 import type { EntriesOf } from "./layout-index.ts";
 import { chooseEntry, parseLayoutIndex, refEntries, withoutNames } from "./layout-index.ts";
@@ -41,10 +42,7 @@ export async function openOciLayout(path: string, selection: Selection = {}): Pr
     throw new BuildError("INPUT_MISSING", `"${path}" is not an OCI image layout: it has no file "oci-layout"`);
   }
   const name = `oci layout "${path}"${formatSelection(selection)}`;
-  const document = async ({ digest }: Descriptor): Promise<Uint8Array> => {
-    await using file = await openBlob(path, digest, name);
-    return await readDocument(file, digest, name);
-  };
+  const document = async ({ digest }: Descriptor): Promise<Uint8Array> => readDocument(path, digest, name);
   return {
     name,
     async top() {
@@ -101,8 +99,7 @@ async function chooseTop(path: string, selection: Selection, name: string): Prom
   const listed = index.manifests.find((entry) => entry.digest === digest);
   if (listed !== undefined) return withoutNames(listed);
   // Named by an index of the layout only: its own bytes say what it is.
-  await using file = await openBlob(path, digest, name);
-  const bytes = await readDocument(file, digest, name);
+  const bytes = readDocument(path, digest, name);
   const document = parseDocument(bytes, name);
   const mediaType = document.kind === "index" ? document.index.mediaType : document.manifest.mediaType;
   return { mediaType, digest, size: bytes.length };
@@ -111,7 +108,7 @@ async function chooseTop(path: string, selection: Selection, name: string): Prom
 async function readIndex(path: string): Promise<ReturnType<typeof parseLayoutIndex>> {
   const file = join(path, "index.json");
   try {
-    return parseLayoutIndex(await readFile(file), `"${file}"`);
+    return parseLayoutIndex(await readSmallFile(file), `"${file}"`);
   } catch (error) {
     if (isErrno(error, "ENOENT"))
       throw new BuildError("ARCHIVE_INVALID", `the image layout "${path}" has no index.json`, { cause: error });
@@ -119,26 +116,33 @@ async function readIndex(path: string): Promise<ReturnType<typeof parseLayoutInd
   }
 }
 
-async function readDocument(file: FileHandle, digest: Digest, name: string): Promise<Uint8Array> {
-  const { size } = await file.stat();
-  if (size > DOCUMENT_BYTES)
-    throw new BuildError("ARCHIVE_INVALID", `${name}: ${digest} is no manifest: it has ${size} bytes`);
-  return await file.readFile();
+function readDocument(path: string, digest: Digest, name: string): Uint8Array {
+  try {
+    return readRegular(blobPath(path, digest), (size) => {
+      if (size > DOCUMENT_BYTES)
+        throw new BuildError("ARCHIVE_INVALID", `${name}: ${digest} is no manifest: it has ${size} bytes`);
+    });
+  } catch (error) {
+    throw notOpened(error, digest, name);
+  }
 }
 
 async function openBlob(path: string, digest: Digest, name: string): Promise<FileHandle> {
   try {
     return await openRegular(blobPath(path, digest));
   } catch (error) {
-    if (isErrno(error, "ENOENT"))
-      throw new BuildError("INPUT_MISSING", `${name}: blob ${digest} is not in the layout`, { cause: error });
-    throw error;
+    throw notOpened(error, digest, name);
   }
+}
+
+function notOpened(error: unknown, digest: Digest, name: string): unknown {
+  if (!isErrno(error, "ENOENT")) return error;
+  return new BuildError("INPUT_MISSING", `${name}: blob ${digest} is not in the layout`, { cause: error });
 }
 
 async function isFile(path: string): Promise<boolean> {
   try {
-    return (await stat(path)).isFile();
+    return statSync(path).isFile();
   } catch (error) {
     if (isErrno(error, "ENOENT")) return false;
     throw error;

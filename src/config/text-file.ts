@@ -1,12 +1,12 @@
 // A configuration file's text: there whole, or not there.
 
-import { readFile } from "node:fs/promises";
 import { BuildError, isErrno, isSystemError } from "../../builder/core/errors.ts";
+import { readSmallFile } from "../../builder/core/small-file.ts";
 
 /** The text of a file; undefined when there is no such file. Throws `CONFIG` when it may not be read. */
 export async function readText(path: string): Promise<string | undefined> {
   try {
-    return await readFile(path, "utf8");
+    return (await readSmallFile(path)).toString("utf8");
   } catch (error) {
     if (isErrno(error, "ENOENT", "ENOTDIR")) return undefined;
     throw unreadable(path, error);

@@ -29,14 +29,11 @@ function withLate(load: (name: string) => object, names: readonly string[]): (na
     names.map((name) => {
       let loaded: object | undefined;
       const real = (): object => (loaded ??= load(name));
+      const get = (_: object, key: string | symbol): unknown => Reflect.get(real(), key);
       const handler: ProxyHandler<object> = {
-        get: (_, key) => Reflect.get(real(), key),
+        get,
         ownKeys: () => Reflect.ownKeys(real()),
-        getOwnPropertyDescriptor: (_, key) => ({
-          value: Reflect.get(real(), key),
-          enumerable: true,
-          configurable: true,
-        }),
+        getOwnPropertyDescriptor: (of, key) => ({ value: get(of, key), enumerable: true, configurable: true }),
       };
       return [name, new Proxy({}, handler)];
     }),
