@@ -24,7 +24,7 @@ const ROOT = path.join(import.meta.dirname, "..");
 /** Two cores are not busy with two files: a test waits for the disk, for a server, for a process to end. */
 const FILES_AT_ONCE = 3;
 const SLOWEST = 15;
-const TEST_TIMEOUT_MS = 10 * 60 * 1000;
+const TEST_TIMEOUT_MS = 5 * 60 * 1000;
 const SILENCE_MS = Number(process.env["TEST_SILENCE_S"] ?? 600) * 1000;
 
 type Summary = EventData.TestSummary;
