@@ -139,6 +139,9 @@ async function withBuild<T>(
       stop,
     });
     await within(status, STATUS_MS);
+    // BuildKit's daemon is done when it has sent an output, which is not there yet.
+    await session.idle();
+    if (own !== undefined) throw own.error;
     return result;
   } catch (error) {
     signal.throwIfAborted();

@@ -51,7 +51,9 @@ export async function receiveFiles(call: FileCall, receiver: FileReceiver, peer:
         throw new BuildError(peer.code, `${peer.name} cannot send its files: ${packet.message}`);
       case "finish":
         if (!isFinished) throw broken("the transfer ends before all files have come");
-        call.end?.();
+        // The sender may be gone with its last packet: who serves it has all, who called hears how it went.
+        if (call.end === undefined) return;
+        call.end();
         break;
       case "request":
         throw broken("a request for a file");

@@ -35,7 +35,9 @@ export async function sendFiles(call: FileCall, files: readonly OutgoingFile[], 
         isFinished = true;
         await listing;
         await call.send(writePacket({ kind: "finish" }));
-        call.end?.();
+        // The receiver waits for the end of the call: who serves it ends it by returning, who called hears how it went.
+        if (call.end === undefined) return;
+        call.end();
         break;
       case "error":
         throw new BuildError(peer.code, `${peer.name} cannot take the files: ${packet.message}`);

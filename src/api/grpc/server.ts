@@ -79,10 +79,15 @@ export class GrpcServer {
     for (const session of this.#sessions) session.close();
   }
 
+  /** Waits until no call is under way. */
+  async idle(): Promise<void> {
+    while (this.#calls.size > 0) await Promise.all(this.#calls);
+  }
+
   /** Ends every connection, and waits until the work of their calls is over. */
   async stop(): Promise<void> {
     for (const session of this.#sessions) session.destroy();
-    while (this.#calls.size > 0) await Promise.all(this.#calls);
+    await this.idle();
   }
 
   async #serve({ stream, headers, raw, connection }: Incoming): Promise<void> {
