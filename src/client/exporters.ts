@@ -62,6 +62,7 @@ function exporterOf(spec: ExportSpec): {
     case "cacheonly":
       return {};
     case "client":
+    case "look":
       throw new BuildError("INTERNAL", "an output of another client");
   }
 }

@@ -6,7 +6,18 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { extract } from "tar-stream";
 import { CODE } from "../../src/api/grpc/status.ts";
-import { BridgeSolveRequest, BridgeSolveResponse, PongResponse, ReturnRequest } from "../../src/api/proto/bridge.ts";
+import {
+  BridgeSolveRequest,
+  BridgeSolveResponse,
+  PongResponse,
+  ReadDirRequest,
+  ReadDirResponse,
+  ReadFileRequest,
+  ReadFileResponse,
+  ReturnRequest,
+  StatFileRequest,
+  StatFileResponse,
+} from "../../src/api/proto/bridge.ts";
 import { Empty, SolveRequest, SolveResponse } from "../../src/api/proto/control.ts";
 import { Definition } from "../../src/api/proto/llb.ts";
 import { bridgeOf, offerOf, openSession, statusOf } from "../support/build-client.ts";
@@ -108,6 +119,50 @@ test("a folder of the client's comes as far as the graph wants it", async () => 
   const offer = offerOf({ "src/": "", "src/a": "A", "src/c": "C", other: "O" });
   assert.deepEqual(await built(graph, result, offer), { "src/": "755 0:0 ", "src/a": "644 0:0 A" });
   assert.ok(!offer.requested.includes("other"));
+});
+
+test("a client looks into a result before it goes on, and never out of it", async () => {
+  const graph = new Graph();
+  const to = (oldPath: string, newPath: string): object => ({ symlink: { owner: undefined, timestamp: -1n, oldPath, newPath } }); // prettier-ignore
+  const files = [mkdir("/d"), mkfile("/d/x", "0123456789", 0o600), mkfile("/d/y.txt", "y"), mkdir("/d/sub")];
+  const result = graph.file([
+    ...files,
+    to("/d/x", "/link"),
+    to("../../../../etc/passwd", "/d/out"),
+    to("loop", "/loop"),
+  ]);
+  const ref = "looking";
+  await using _session = openSession(client, ref, offerOf({}));
+  const types = [SolveRequest, SolveResponse] as const;
+  const solved = client.unary("/moby.buildkit.v1.Control/Solve", types, { ref, session: ref }, NEVER);
+  solved.catch(() => undefined);
+  const bridge = bridgeOf(client, ref);
+  const asked = { definition: graph.closed(result) };
+  const id = (await bridge("Solve", [BridgeSolveRequest, BridgeSolveResponse], asked)).result?.ref?.id ?? "";
+  const read = async (path: string, range?: Readonly<Record<"offset" | "length", number>>): Promise<string> => {
+    const question = { ref: id, path: Buffer.from(path), range };
+    return Buffer.from((await bridge("ReadFile", [ReadFileRequest, ReadFileResponse], question)).data).toString();
+  };
+  const list = async (path: string, includePattern = ""): Promise<readonly (readonly [string, string])[]> => {
+    const question = { ref: id, path: Buffer.from(path), includePattern };
+    const { entries } = await bridge("ReadDir", [ReadDirRequest, ReadDirResponse], question);
+    return entries.map((entry) => [Buffer.from(entry.path).toString(), (entry.mode >>> 0).toString(8)]);
+  };
+  assert.deepEqual([await read("d/x"), await read("/link", { offset: 4, length: 3 })], ["0123456789", "456"]);
+  assert.equal(await read("link", { offset: 99, length: 3 }), "");
+  await assert.rejects(read("/d/out"), status(CODE.unknown, /^open \/d\/out: no such file or directory$/));
+  await assert.rejects(read("/loop"), status(CODE.unknown, /too many levels of symbolic links/));
+  await assert.rejects(read("/d"), status(CODE.unknown, /d is not a regular file/));
+  const [GO_DIR, GO_LINK] = ["20000000755", "1000000777"];
+  const x = ["x", "600"];
+  assert.deepEqual(await list("/d"), [["out", GO_LINK], ["sub", GO_DIR], x, ["y.txt", "644"]]); // prettier-ignore
+  assert.deepEqual(await list("d", "*.txt"), [["y.txt", "644"]]);
+  await assert.rejects(list("/d/x"), status(CODE.unknown, /readdir \/d\/x: not a directory/));
+  const question = { ref: id, path: Buffer.from("/link") };
+  const { stat } = await bridge("StatFile", [StatFileRequest, StatFileResponse], question);
+  assert.deepEqual([Buffer.from(stat?.path ?? []).toString(), stat?.size, stat?.mode], ["x", 10, 0o600]);
+  await bridge("Return", [ReturnRequest, Empty], {});
+  await solved;
 });
 
 test("a client that calls the bridge gives the image its config", async () => {

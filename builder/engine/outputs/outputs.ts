@@ -29,6 +29,9 @@ export interface Outcome {
   readonly inlineCache?: string;
 }
 
+/** What a person knows of as an output. */
+type Output = Exclude<ExportSpec, { readonly type: "look" }>;
+
 /** Writes every output; an image result says what it is, whatever the outputs. */
 export async function exportAll(
   engine: Engine,
@@ -40,6 +43,10 @@ export async function exportAll(
   const createdMs = request.now();
   let result: BuildResult = { images: [], digest: undefined, descriptor: undefined, names: [], warnings: 0 };
   for (const spec of request.exports) {
+    if (spec.type === "look") {
+      await showFiles(spec, outcomes, signal);
+      continue;
+    }
     const started = request.now();
     const event = { kind: "vertex" as const, vertex: exportVertex(request, spec), name: nameOf(spec), inputs: [] };
     request.events({ ...event, started });
@@ -73,10 +80,22 @@ async function provenanceOf(
   return found.size === 0 ? {} : { provenance: found };
 }
 
+async function showFiles(
+  { look }: Extract<ExportSpec, { readonly type: "look" }>,
+  outcomes: readonly Outcome[],
+  signal: AbortSignal,
+): Promise<void> {
+  const { mergedEntries } = await import("../../exporter/merged.ts");
+  const trees = await Promise.all(
+    outcomes.map(async ({ plan, ref }) => ({ platform: plan.platform, tree: await viewOf(ref, signal) })),
+  );
+  await look(outgoing(await mergedEntries(trees, { platformSplit: outcomes.length > 1 }, signal), undefined));
+}
+
 async function exportOne(
   engine: Engine,
   request: BuildRequest,
-  spec: ExportSpec,
+  spec: Output,
   outcomes: readonly Outcome[],
   createdMs: number,
   signal: AbortSignal,
@@ -223,11 +242,11 @@ function outgoing(entries: readonly SourcedEntry[], epochSeconds: number | undef
   });
 }
 
-function exportVertex(request: BuildRequest, spec: ExportSpec): Digest {
+function exportVertex(request: BuildRequest, spec: Output): Digest {
   return digestOf(`export ${spec.type} ${request.exports.indexOf(spec)}`);
 }
 
-function nameOf(spec: ExportSpec): string {
+function nameOf(spec: Output): string {
   switch (spec.type) {
     case "image":
       return "exporting to image";

@@ -99,7 +99,8 @@ function outputOf(spec: ExportSpec): RecordedOutput {
     case "tar":
       return { type: spec.type, destination: spec.destination.kind === "stream" ? "-" : spec.destination.path };
     case "cacheonly":
-      return { type: spec.type };
+    case "look":
+      return { type: "cacheonly" };
   }
 }
 

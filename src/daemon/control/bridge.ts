@@ -2,6 +2,9 @@
 // the call's metadata.
 
 import type { CallResult } from "../../../builder/call.ts";
+import type { BytePath } from "../../../builder/core/byte-path.ts";
+import type { OutgoingFile } from "../../../builder/core/client-file.ts";
+import { BuildError } from "../../../builder/core/errors.ts";
 import { unary } from "../../api/grpc/methods.ts";
 import type { Handler, ServerCall } from "../../api/grpc/server.ts";
 import { CODE, RpcError } from "../../api/grpc/status.ts";
@@ -11,7 +14,13 @@ import {
   EvaluateRequest,
   InputsResponse,
   PongResponse,
+  ReadDirRequest,
+  ReadDirResponse,
+  ReadFileRequest,
+  ReadFileResponse,
   ReturnRequest,
+  StatFileRequest,
+  StatFileResponse,
   WarnRequest,
 } from "../../api/proto/bridge.ts";
 import type { ResultMessage } from "../../api/proto/bridge.ts";
@@ -20,6 +29,7 @@ import type { Of } from "../../api/proto/message.ts";
 import { FRONTEND_CAPS, LLB_CAPS, workerRecord } from "./capabilities.ts";
 import { rpcErrorOf } from "./errors.ts";
 import type { Job } from "./jobs.ts";
+import { ResultFiles } from "./result-files.ts";
 import type { SolveWorld } from "./solve.ts";
 import { answerFor, buildFor, NO_CACHES, questionOf } from "./solve.ts";
 
@@ -60,6 +70,27 @@ export function bridgeHandlers(world: SolveWorld): readonly (readonly [string, H
       unary(ReturnRequest, Empty, async (request, call) => {
         (await jobOf(call)).gateway.return(request);
         return {};
+      }),
+    ],
+    [
+      `${SERVICE}/ReadFile`,
+      unary(ReadFileRequest, ReadFileResponse, async ({ ref, path, range }, call) => {
+        const data = await look(world, await jobOf(call), ref, (files) => files.read(textOf(path), range));
+        return { data };
+      }),
+    ],
+    [
+      `${SERVICE}/ReadDir`,
+      unary(ReadDirRequest, ReadDirResponse, async ({ ref, path, includePattern }, call) => {
+        const entries = await look(world, await jobOf(call), ref, (files) => files.list(textOf(path), includePattern));
+        return { entries };
+      }),
+    ],
+    [
+      `${SERVICE}/StatFile`,
+      unary(StatFileRequest, StatFileResponse, async ({ ref, path }, call) => {
+        const stat = await look(world, await jobOf(call), ref, (files) => files.stat(textOf(path)));
+        return { stat };
       }),
     ],
     [`${SERVICE}/Inputs`, unary(Empty, InputsResponse, () => ({}))],
@@ -108,6 +139,34 @@ async function evaluate(world: SolveWorld, job: Job, ref: string): Promise<void>
   } catch (error) {
     throw rpcErrorOf(error);
   }
+}
+
+/** What a result's files say: it is built if it was not yet. */
+async function look<T>(
+  world: SolveWorld,
+  job: Job,
+  ref: string,
+  ask: (files: ResultFiles) => T | Promise<T>,
+): Promise<Awaited<T>> {
+  try {
+    const asked = { ...job.gateway.find(ref), exporters: [], entitlements: [], caches: NO_CACHES };
+    const answers: PromiseSettledResult<Awaited<T>>[] = [];
+    // What is not there is the answer, and no failure of the build.
+    const look = async (files: readonly OutgoingFile[]): Promise<void> => {
+      const asking = async (): Promise<T> => await ask(new ResultFiles(files));
+      answers.push(...(await Promise.allSettled([asking()])));
+    };
+    await buildFor(world, job, asked, [{ type: "look", look }]);
+    const [answer] = answers;
+    if (answer?.status === "fulfilled") return answer.value;
+    throw answer?.reason ?? new BuildError("INTERNAL", "a build ended without showing its files");
+  } catch (error) {
+    throw rpcErrorOf(error);
+  }
+}
+
+function textOf(path: Uint8Array): BytePath {
+  return Buffer.from(path).toString("latin1");
 }
 
 function metadataOf({ json, text, findings, error }: CallResult, isCheck: boolean): Map<string, Uint8Array> {

@@ -5,7 +5,7 @@ import { build } from "../../../builder/build.ts";
 import type { Descriptor } from "../../../builder/core/descriptor.ts";
 import { call } from "../../../builder/call.ts";
 import type { CallResult, Question } from "../../../builder/call.ts";
-import type { BuildResult } from "../../../builder/request.ts";
+import type { BuildResult, ExportSpec } from "../../../builder/request.ts";
 import type { AskedCaches } from "../build/caches.ts";
 import type { Asked, Given } from "../build/request.ts";
 import { requestOf } from "../build/request.ts";
@@ -87,11 +87,16 @@ async function whatToBuild(
   return await job.gateway.returned(job.signal);
 }
 
-/** One build on behalf of a job. */
-export async function buildFor(world: SolveWorld, job: Job, asked: Asked): Promise<BuildResult> {
+/** One build on behalf of a job; `more` are outputs that no exporter asks for. */
+export async function buildFor(
+  world: SolveWorld,
+  job: Job,
+  asked: Asked,
+  more: readonly ExportSpec[] = [],
+): Promise<BuildResult> {
   using held = new DisposableStack();
   const request = await requestOf(asked, await requestWorld(world, job, held));
-  return await build(request, job.signal);
+  return await build({ ...request, exports: [...request.exports, ...more] }, job.signal);
 }
 
 /** Of a build that is only to be known, or asked about. */
