@@ -5,6 +5,7 @@ import { closeSync, openSync, readSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
+import { untilAborted } from "../core/until-aborted.ts";
 import { sniff } from "../layer/decompress.ts";
 import type { FileTree } from "../layer/file-tree.ts";
 import type { LayerJobs } from "../layer/jobs.ts";
@@ -12,12 +13,11 @@ import { RootfsView } from "../layer/view.ts";
 
 const BLOCK_BYTES = 512;
 
-/** Writes a stream to a new file; how many bytes it had. */
+/** Writes a stream to a new file; how many bytes it had. Throws the signal's reason, also while the stream keeps it waiting. */
 export async function spool(stream: AsyncIterable<Uint8Array>, path: string, signal: AbortSignal): Promise<number> {
   await using file = await open(path, "wx", 0o600);
   let size = 0;
-  for await (const chunk of stream) {
-    signal.throwIfAborted();
+  for await (const chunk of untilAborted(stream, signal)) {
     for (let at = 0; at < chunk.length;) at += (await file.write(chunk, at)).bytesWritten;
     size += chunk.length;
   }

@@ -158,23 +158,25 @@ test("a context that ends early ends the build, and nothing of it stays", async 
   while ((await readdir(work)).length > 0) await new Promise((resolve) => setTimeout(resolve, 10));
 });
 
-test("a build is cancelled by its id, once", async () => {
-  const building = request({
-    socketPath: join(folder, "one.sock"),
-    method: "POST",
-    path: "/build?buildid=mine",
-    agent: false,
+for (const afterMs of [0, 300])
+  test(`a build is cancelled by its id, once, after ${afterMs} ms`, async () => {
+    const building = request({
+      socketPath: join(folder, "one.sock"),
+      method: "POST",
+      path: "/build?buildid=mine",
+      agent: false,
+    });
+    building.write(Buffer.alloc(512)); // and nothing more
+    const answered = once(building, "response");
+    await new Promise((resolve) => setTimeout(resolve, afterMs)); // it waits for the rest of its context by then
+    const twice = async (): Promise<number> => (await ask("POST", "/build/cancel?id=mine")).status;
+    while ((await twice()) !== 204) await new Promise((resolve) => setTimeout(resolve, 10));
+    const [response] = (await answered) as [IncomingMessage];
+    assert.equal(response.statusCode, 499);
+    assert.match(await text(response), /the build was cancelled/);
+    assert.equal(await twice(), 404);
+    building.destroy();
   });
-  building.write(Buffer.alloc(512)); // and nothing more
-  const answered = once(building, "response");
-  const twice = async (): Promise<number> => (await ask("POST", "/build/cancel?id=mine")).status;
-  while ((await twice()) !== 204) await new Promise((resolve) => setTimeout(resolve, 10));
-  const [response] = (await answered) as [IncomingMessage];
-  assert.equal(response.statusCode, 499);
-  assert.match(await text(response), /the build was cancelled/);
-  assert.equal(await twice(), 404);
-  building.destroy();
-});
 
 test("a name that is taken away twice, or was never there, is 404", async () => {
   await ask("POST", "/build?t=gone:1", {}, await tarOf({ Dockerfile: "FROM scratch\nLABEL gone=1\n" }));

@@ -10,6 +10,7 @@ import { bytePath } from "../../core/byte-path.ts";
 import type { Digest } from "../../core/digest.ts";
 import { digestOf } from "../../core/digest.ts";
 import { BuildError } from "../../core/errors.ts";
+import { untilAborted } from "../../core/until-aborted.ts";
 import type { NamedContext } from "../../dockerfile/convert/plan.ts";
 import { readIgnoreLines } from "../../dockerfile/dockerignore.ts";
 import type { Engine } from "../../engine.ts";
@@ -261,7 +262,7 @@ export async function dockerfileElsewhere(
       });
     case "stream":
       return await tellDockerfile(world, "Dockerfile", async () => ({
-        bytes: await collect(spec.open()),
+        bytes: await collect(untilAborted(spec.open(), world.signal)),
         name: "Dockerfile",
       }));
     case "http": {
