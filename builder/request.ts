@@ -137,7 +137,7 @@ export type ExportSpec =
     }
   | { readonly type: "cacheonly" }
   /** Whoever asked looks into the files themselves, which are there until this resolves. Nothing tells of it. */
-  | { readonly type: "look"; look(files: readonly OutgoingFile[]): Promise<void> };
+  | { readonly type: "look"; readonly look: (files: readonly OutgoingFile[]) => Promise<void> };
 
 /** What is to be stated about the result; nothing unless it is asked for. */
 export interface AttestationRequest {
