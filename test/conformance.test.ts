@@ -1,6 +1,6 @@
 // Dockerfile builds whose results were measured with BuildKit: every case of fixtures/conformance is built and its image
 // compared with the golden, by code that the engine does not use. `CASES='copy-*' make test FILES=test/conformance.test.ts`
-// builds some of them, TESTS=whole two thirds as root, and the other third is an ordinary user's (test/support/sample.ts);
+// builds some of them, TESTS=whole five sixths as root, and the others are an ordinary user's (test/support/sample.ts);
 // CONFORMANCE=all also those of fixtures/conformance/more
 // (`make soak` does).
 

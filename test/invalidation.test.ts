@@ -1,6 +1,6 @@
 // What may run again after a change: every case of fixtures/invalidation is played, and the steps that ran are
 // compared with those that BuildKit ran. INVALIDATION=all plays those of long runs as well (`make soak` does);
-// TESTS=whole two thirds as root, and the other third is an ordinary user's (test/support/sample.ts); `SCENES=mounts,stages node --test test/invalidation.test.ts` plays some scenes.
+// TESTS=whole five sixths as root, and the others are an ordinary user's (test/support/sample.ts); `SCENES=mounts,stages node --test test/invalidation.test.ts` plays some scenes.
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";

@@ -1,4 +1,4 @@
-// Every file of fixtures/script is a test (two thirds of them as root where all is tried, else a third): its first comment says what
+// Every file of fixtures/script is a test (five sixths of them as root where all is tried, else a sixth): its first comment says what
 // must hold, then come whole command lines and the files they work on. test/support/script.ts says which commands there
 // are.
 

@@ -2,7 +2,7 @@
 // named at the end with its reason, so that a machine that lacks something does not look like one where all is well;
 // with CI=true a skip that test/skips.json does not allow fails the run. The last lines are the runner's own summary.
 //
-// TESTS says how much: nothing leaves the long files out and plays a third of long tables, "long" takes those files as well,
+// TESTS says how much: nothing leaves the long files out and plays a sixth of long tables, "long" takes those files as well,
 // "whole" is everything (.ci/run as root; an ordinary user runs what is run without it, and of tables that show the same
 // for both he plays another third than root: test/support/sample.ts).
 //

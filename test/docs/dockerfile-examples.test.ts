@@ -1,5 +1,5 @@
 // Every example of docs/dockerfile.md is built, and what stands below it is compared: the image's files (a mode where
-// one is given), fields of its config. An ordinary user builds a third of them, root in CI the others
+// one is given), fields of its config. An ordinary user builds a sixth of them, root in CI the others
 // (test/support/sample.ts). And the examples leave out no instruction and no flag.
 
 import assert from "node:assert/strict";
