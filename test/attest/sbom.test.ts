@@ -2,28 +2,12 @@
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { after, suite, test } from "node:test";
-import { gunzipSync } from "node:zlib";
-import fc from "fast-check";
+import { existsSync, readFileSync } from "node:fs";
+import { suite, test } from "node:test";
 import { zipSync } from "fflate";
-import type { Inventory } from "../../builder/attest/sbom/scan.ts";
-import { scanTree } from "../../builder/attest/sbom/scan.ts";
-import type { FileContent } from "./tree.ts";
-import { treeOf } from "./tree.ts";
 import { goProgram } from "./go-program.ts";
-import { ndbDatabase, rpmDatabase, rpmHeader } from "./rpm-database.ts";
-
-const temp = mkdtempSync(join(tmpdir(), "tsbuild-sbom-"));
-after(() => rmSync(temp, { recursive: true, force: true }));
-const folder = (): string => mkdtempSync(join(temp, "scan-"));
-
-const scan = async (...layers: readonly Readonly<Record<string, FileContent>>[]): Promise<Inventory> =>
-  await scanTree(treeOf(...layers), folder(), new AbortController().signal);
-
-const purls = ({ software }: Inventory): string[] => software.map(({ purl }) => purl);
+import { rpmDatabase } from "./rpm-database.ts";
+import { folder, purls, scan } from "./scanned.ts";
 
 const DEBIAN = 'ID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n';
 
@@ -71,100 +55,6 @@ suite("systems", () => {
       "pkg:apk/alpine/busybox-binsh@1.36.1-r5?arch=x86_64&distro=alpine-3.18.4&upstream=busybox",
       "pkg:apk/alpine/musl@1.2.4-r2?arch=x86_64&distro=alpine-3.18.4",
     ]);
-  });
-
-  test("RPM: the SQLite database, without the keys that lie in it", async () => {
-    const bash = rpmHeader([
-      [1000, "bash"],
-      [1001, "5.2.26"],
-      [1002, "3.fc40"],
-      [1003, 1],
-      [1014, "GPL-3.0-or-later"],
-      [1022, "x86_64"],
-      [1044, "bash-5.2.26-3.fc40.src.rpm"],
-    ]);
-    const key = rpmHeader([
-      [1000, "gpg-pubkey"],
-      [1001, "a15b79cc"],
-    ]);
-    const found = await scan({
-      "etc/os-release": "ID=fedora\nVERSION_ID=40\n",
-      "usr/lib/sysimage/rpm/rpmdb.sqlite": rpmDatabase(folder(), [bash, key]),
-    });
-    assert.deepEqual(purls(found), [
-      "pkg:rpm/fedora/bash@5.2.26-3.fc40?arch=x86_64&distro=fedora-40&epoch=1&upstream=bash-5.2.26-3.fc40.src.rpm",
-    ]);
-    assert.equal(found.software[0]?.version, "1:5.2.26-3.fc40");
-  });
-
-  test("RPM: a database that rpm itself made", async () => {
-    const file = join(import.meta.dirname, "../../fixtures/sbom/rpmdb.sqlite.gz");
-    const found = await scan({ "var/lib/rpm/rpmdb.sqlite": gunzipSync(readFileSync(file)) });
-    assert.deepEqual(purls(found), ["pkg:rpm/hello-test@1.2-3?arch=noarch&epoch=4&upstream=hello-test-1.2-3.src.rpm"]);
-    const [package_] = found.software;
-    assert.deepEqual([package_?.license, package_?.maintainer], ["MIT", "Some Vendor"]);
-  });
-
-  for (const file of ["Packages", "Packages-big-endian"]) {
-    test(`RPM: a database of Berkeley DB (${file}), with a header of several pages`, async () => {
-      const packed = readFileSync(join(import.meta.dirname, `../../fixtures/sbom/${file}.gz`));
-      const found = await scan({ "var/lib/rpm/Packages": gunzipSync(packed) });
-      assert.deepEqual(purls(found), [
-        "pkg:rpm/hello-test@1.2-3?arch=noarch&epoch=4&upstream=hello-test-1.2-3.src.rpm",
-        "pkg:rpm/other-test@1.2-3?arch=noarch&epoch=4&upstream=hello-test-1.2-3.src.rpm",
-      ]);
-      assert.deepEqual(found.notes, []);
-    });
-  }
-
-  test("RPM: a database in the form of ndb, and what an older rpm left beside it", async () => {
-    const headers = ["a", "b", "c"].map((name) =>
-      rpmHeader([
-        [1000, name],
-        [1001, "1"],
-        [1004, name.repeat(5000)],
-      ]),
-    );
-    const found = await scan({ "var/lib/rpm/Packages.db": ndbDatabase(headers), "var/lib/rpm/Packages": "old" });
-    assert.deepEqual(purls(found), ["pkg:rpm/a@1", "pkg:rpm/b@1", "pkg:rpm/c@1"]);
-    assert.deepEqual(found.notes, ["/var/lib/rpm/Packages: not read: Packages.db beside it is newer"]);
-  });
-
-  test("RPM: a damaged database is noted, whatever is damaged", async () => {
-    const berkeley = gunzipSync(readFileSync(join(import.meta.dirname, "../../fixtures/sbom/Packages.gz")));
-    const ndb = ndbDatabase([
-      rpmHeader([
-        [1000, "a"],
-        [1001, "1"],
-      ]),
-    ]);
-    const places = { "var/lib/rpm/Packages": berkeley, "var/lib/rpm/Packages.db": ndb };
-    const damage = fc.record({ at: fc.nat(), to: fc.constantFrom(0, 1, 255), cut: fc.boolean() });
-    for (const [path, whole] of Object.entries(places)) {
-      const heads = path.endsWith(".db") ? 4200 : whole.length;
-      await fc.assert(
-        fc.asyncProperty(damage, async ({ at, to, cut }) => {
-          const bytes = Buffer.from(whole);
-          bytes[at % heads] = to;
-          const found = await scan({ [path]: cut ? bytes.subarray(0, at % bytes.length) : bytes });
-          assert.ok(found.notes.length <= 1 && found.software.length <= 2);
-          if (cut) assert.equal(found.notes.length, 1);
-        }),
-        { numRuns: 60 },
-      );
-    }
-  });
-
-  test("RPM: pages that lead in a circle, and packages in one place, end the reading", async () => {
-    const berkeley = gunzipSync(readFileSync(join(import.meta.dirname, "../../fixtures/sbom/Packages.gz")));
-    const pages = Array.from({ length: berkeley.length / 4096 }, (_, at) => berkeley.subarray(at * 4096));
-    const long = pages.find((page) => page[25] === 7 && page.readUInt32LE(16) !== 0);
-    long?.copy(long, 16, 8, 12);
-    const circle = await scan({ "var/lib/rpm/Packages": berkeley });
-    assert.match(circle.notes.join(), /belongs to two packages/);
-    const ndb = ndbDatabase([rpmHeader([[1000, "a"]]), rpmHeader([[1000, "b"]])]);
-    ndb.copy(ndb, 64 + 8, 32 + 8, 32 + 16);
-    assert.match((await scan({ "var/lib/rpm/Packages.db": ndb })).notes.join(), /lie in one place/);
   });
 });
 
