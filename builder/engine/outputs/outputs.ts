@@ -11,6 +11,7 @@ import type { Engine } from "../../engine.ts";
 import type { Attestation } from "../../exporter/attestations.ts";
 import { exportImage } from "../../exporter/image.ts";
 import { viewOf } from "../../ops/result.ts";
+import type { PlatformTree } from "../../exporter/merged.ts";
 import type { SourcedEntry } from "../../layer/entry.ts";
 import { partsOf } from "../internal-steps.ts";
 import { keepInstructionPlaces } from "../../records/instruction-places.ts";
@@ -86,10 +87,19 @@ async function showFiles(
   signal: AbortSignal,
 ): Promise<void> {
   const { mergedEntries } = await import("../../exporter/merged.ts");
-  const trees = await Promise.all(
-    outcomes.map(async ({ plan, ref }) => ({ platform: plan.platform, tree: await viewOf(ref, signal) })),
-  );
+  // Of the result alone: what is stated about it is no file in it.
+  const trees = (await treesOf(outcomes, signal)).map(({ platform, tree }) => ({ platform, tree }));
   await look(outgoing(await mergedEntries(trees, { platformSplit: outcomes.length > 1 }, signal), undefined));
+}
+
+async function treesOf(outcomes: readonly Outcome[], signal: AbortSignal): Promise<readonly PlatformTree[]> {
+  return await Promise.all(
+    outcomes.map(async ({ plan, ref, attestations = [] }) => ({
+      platform: plan.platform,
+      tree: await viewOf(ref, signal),
+      attestations,
+    })),
+  );
 }
 
 async function exportOne(
@@ -168,13 +178,7 @@ async function exportOne(
     case "tar": {
       const { exportLocal } = await import("../../exporter/local.ts");
       const { exportTar } = await import("../../exporter/tar.ts");
-      const trees = await Promise.all(
-        outcomes.map(async ({ plan, ref, attestations = [] }) => ({
-          platform: plan.platform,
-          tree: await viewOf(ref, signal),
-          attestations,
-        })),
-      );
+      const trees = await treesOf(outcomes, signal);
       const split = spec.platformSplit ?? outcomes.length > 1;
       const timeMs = epochSeconds === undefined ? createdMs : epochSeconds * 1000;
       const statements = { prefix: spec.attestationPrefix ?? "", timeMs };

@@ -31,7 +31,7 @@ import { rpcErrorOf } from "./errors.ts";
 import type { Job } from "./jobs.ts";
 import { ResultFiles } from "./result-files.ts";
 import type { SolveWorld } from "./solve.ts";
-import { answerFor, buildFor, NO_CACHES, questionOf } from "./solve.ts";
+import { answerFor, buildFor, NOTHING_KEPT, questionOf } from "./solve.ts";
 
 const SERVICE = "/moby.buildkit.v1.frontend.LLBBridge";
 const BUILD_ID = "buildkit-controlapi-buildid";
@@ -135,7 +135,7 @@ async function bridgeSolve(
 async function evaluate(world: SolveWorld, job: Job, ref: string): Promise<void> {
   if (ref === "") return;
   try {
-    await buildFor(world, job, { ...job.gateway.find(ref), exporters: [], entitlements: [], caches: NO_CACHES });
+    await buildFor(world, job, { ...NOTHING_KEPT, ...job.gateway.find(ref) });
   } catch (error) {
     throw rpcErrorOf(error);
   }
@@ -149,7 +149,7 @@ async function look<T>(
   ask: (files: ResultFiles) => T | Promise<T>,
 ): Promise<Awaited<T>> {
   try {
-    const asked = { ...job.gateway.find(ref), exporters: [], entitlements: [], caches: NO_CACHES };
+    const asked = { ...NOTHING_KEPT, ...job.gateway.find(ref) };
     const answers: PromiseSettledResult<Awaited<T>>[] = [];
     // What is not there is the answer, and no failure of the build.
     const look = async (files: readonly OutgoingFile[]): Promise<void> => {

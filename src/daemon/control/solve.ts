@@ -99,8 +99,13 @@ export async function buildFor(
   return await build({ ...request, exports: [...request.exports, ...more] }, job.signal);
 }
 
+const NO_CACHES: AskedCaches = { imports: [], exports: [] };
 /** Of a build that is only to be known, or asked about. */
-export const NO_CACHES: AskedCaches = { imports: [], exports: [] };
+export const NOTHING_KEPT: Pick<Asked, "exporters" | "entitlements" | "caches"> = {
+  exporters: [],
+  entitlements: [],
+  caches: NO_CACHES,
+};
 
 const QUESTIONS: ReadonlyMap<string, Question> = new Map([
   ["frontend.lint", "check"],
@@ -125,7 +130,7 @@ export function questionOf(attrs: Attrs): Question | undefined {
 /** Answers a question about the Dockerfile. */
 export async function answerFor(world: SolveWorld, job: Job, attrs: Attrs, question: Question): Promise<CallResult> {
   using held = new DisposableStack();
-  const asked = { attrs, exporters: [], entitlements: [], caches: NO_CACHES };
+  const asked = { ...NOTHING_KEPT, attrs };
   const request = await requestOf(asked, await requestWorld(world, job, held));
   return await call(request, question, job.signal);
 }
