@@ -43,7 +43,7 @@ export interface ClientCache {
 export type CacheFrom =
   | ((RegistryCache | (LocalCache & { readonly digest?: Digest })) & MountsFrom)
   | (ClientCache & { readonly digest: Digest })
-  | BucketCache;
+  | (BucketCache & MountsFrom);
 
 export interface MountsFrom {
   /** "none": cache mounts that lie beside it are left there. */
@@ -62,6 +62,8 @@ export type CacheTo =
 export interface CacheReach extends CacheFailure {
   /** "min": the layers of the result, "max": those of all steps. */
   readonly mode: "min" | "max";
+  /** "max": the cache mounts of all steps are written beside it. */
+  readonly mounts: "none" | "max";
 }
 
 /** How a cache is written that lies as images do. */
@@ -73,8 +75,6 @@ export interface CacheLook extends CacheReach {
   readonly compression?: Compression;
   readonly level?: number;
   readonly forceCompression: boolean;
-  /** "max": the cache mounts of all steps are written beside it. */
-  readonly mounts: "none" | "max";
 }
 
 export interface CacheFailure {

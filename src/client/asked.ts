@@ -192,8 +192,10 @@ type CacheEntry = {
 };
 
 function importOf(cache: CacheFrom): CacheEntry {
-  if (cache.type === "registry") return { type: "registry", attrs: new Map([["ref", cache.reference]]) };
-  throw localCache("--cache-from");
+  if (cache.type !== "registry") throw localCache("--cache-from");
+  const attrs = new Map([["ref", cache.reference]]);
+  if (cache.mounts !== undefined) attrs.set("mounts", cache.mounts);
+  return { type: "registry", attrs };
 }
 
 function exportOf(cache: CacheTo): CacheEntry {
@@ -208,6 +210,7 @@ function exportOf(cache: CacheTo): CacheEntry {
   if (cache.compression !== undefined) attrs.set("compression", cache.compression);
   if (cache.level !== undefined) attrs.set("compression-level", String(cache.level));
   if (cache.forceCompression) attrs.set("force-compression", "true");
+  if (cache.mounts === "max") attrs.set("mounts", "max");
   return { type: "registry", attrs };
 }
 

@@ -10,11 +10,11 @@ import { CacheAttributes } from "./cache-attributes.ts";
 
 /** BuildKit's upload_parallelism. */
 const LAYERS_AT_ONCE = 4;
-const LOOK_KEYS = ["mode", "ignore-error", "compression", "compression-level", "force-compression", "mounts"];
+const REACH_KEYS = ["mode", "ignore-error", "mounts"];
+const LOOK_KEYS = [...REACH_KEYS, "compression", "compression-level", "force-compression"];
 const FORM_KEYS = ["image-manifest", "oci-mediatypes"];
 /** Whether cache mounts travel with a cache. */
 const MOUNTS = ["none", "max"] as const;
-const REACH_KEYS = ["mode", "ignore-error"];
 const GHA_KEYS = ["scope", "token", "url", "url_v2", "version", "timeout", "repository", "ghtoken"];
 const PLACE_KEYS = ["name", "prefix", "blobs_prefix", "manifests_prefix"];
 const S3_KEYS = [
@@ -26,9 +26,9 @@ const AZURE_KEYS = [...PLACE_KEYS, "account_url", "account_name", "secret_access
 const FROM_KEYS = {
   registry: ["ref", "registry.insecure", "mounts"],
   local: ["src", "tag", "digest", "mounts"],
-  gha: GHA_KEYS,
-  s3: S3_KEYS,
-  azblob: AZURE_KEYS,
+  gha: [...GHA_KEYS, "mounts"],
+  s3: [...S3_KEYS, "mounts"],
+  azblob: [...AZURE_KEYS, "mounts"],
 } as const;
 const TO_KEYS = {
   registry: ["ref", "registry.insecure", ...LOOK_KEYS, ...FORM_KEYS],
@@ -56,7 +56,7 @@ export async function parseCacheFrom(text: string, environment: Environment): Pr
     case "gha":
     case "s3":
     case "azblob":
-      return plain(await bucketOf(attributes, attributes.type, environment));
+      return plain({ ...(await bucketOf(attributes, attributes.type, environment)), ...more });
   }
 }
 
@@ -101,6 +101,7 @@ function reachOf(attributes: CacheAttributes<string>): CacheReach {
   return {
     mode: attributes.choice("mode", ["min", "max"]) ?? "min",
     ignoreError: attributes.boolean("ignore-error") ?? true,
+    mounts: attributes.choice("mounts", MOUNTS) ?? "none",
   };
 }
 
@@ -118,7 +119,6 @@ function lookOf(attributes: CacheAttributes<string>): CacheLook {
     ...(compression === undefined && level === undefined ? {} : { compression: compression ?? "gzip" }),
     ...(level === undefined ? {} : { level }),
     forceCompression: attributes.boolean("force-compression") ?? false,
-    mounts: attributes.choice("mounts", MOUNTS) ?? "none",
   };
 }
 

@@ -1,5 +1,5 @@
 // Caches in S3, in Azure's storage and in GitHub's cache service: nothing runs twice, the image is the same to the bit,
-// only what is wanted is fetched, and a place that fails costs no build.
+// only what is wanted is fetched, cache mounts travel, and a place that fails costs no build.
 
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
@@ -12,7 +12,7 @@ import type { AzureStandin } from "../support/cloud/azure-standin.ts";
 import { startAzureStandin } from "../support/cloud/azure-standin.ts";
 import type { S3Standin } from "../support/cloud/s3-standin.ts";
 import { startS3Standin } from "../support/cloud/s3-standin.ts";
-import { isPlayed } from "../support/sample.ts";
+import { isPlayed, isPlayedInTurn } from "../support/sample.ts";
 import { stepsOf } from "../support/step-ends.ts";
 
 const FILES = {
@@ -22,6 +22,14 @@ const FILES = {
     "FROM fixture:busybox",
     "RUN cat /proc/sys/kernel/random/uuid > /once",
     "COPY --from=tools /tool /tool",
+  ].join("\n"),
+};
+// Every build adds a line; the large file makes several chunks.
+const MOUNTING = {
+  Dockerfile: [
+    "FROM fixture:busybox",
+    "ARG N",
+    "RUN --mount=type=cache,target=/c { test -e /c/large || dd if=/dev/urandom of=/c/large bs=1M count=6 2>/dev/null; } && echo $N >>/c/lines && echo lines: $(cat /c/lines)",
   ].join("\n"),
 };
 const KEYS = { accessKeyId: "AKID", secretAccessKey: "the-secret-key-of-s3", sessionToken: "the-session-of-s3" };
@@ -99,6 +107,7 @@ suite("caches in buckets", { skip: whyNoBusybox() ?? false }, () => {
       forget: () => forgetBlobs(s3.objects),
       secrets: [KEYS.secretAccessKey, KEYS.sessionToken],
     },
+    ofActions(2),
     {
       name: "azblob",
       words: "",
@@ -109,7 +118,6 @@ suite("caches in buckets", { skip: whyNoBusybox() ?? false }, () => {
       secrets: [ACCOUNT_KEY],
     },
     ofActions(1),
-    ofActions(2),
   ];
   const wordsOf = ({ words }: Kind): string =>
     words || `type=azblob,account_url=${azure.url},account_name=store,secret_access_key=${ACCOUNT_KEY}`;
@@ -146,6 +154,28 @@ suite("caches in buckets", { skip: whyNoBusybox() ?? false }, () => {
       for (const secret of kind.secrets) assert.ok(!ended.stderr.includes(secret));
     });
   }
+
+  for (const kind of KINDS.filter((_, number) => isPlayedInTurn(number)))
+    test(`${kind.name}: cache mounts travel, only changed chunks move, and what the place has lost is sent again`, async () => {
+      const env = kind.env?.() ?? {};
+      const [one, two, three] = [MOUNTING, MOUNTING, MOUNTING].map((files) => workshop.room(files));
+      const words = wordsOf(kind).replace("scope=v", "scope=m").replace("name=one;two", "name=three;four");
+      const build = async (room: Room | undefined, number: number, ...flags: readonly string[]): Promise<number> => {
+        const before = kind.asked().length;
+        const ended = await room?.succeed(["--build-arg", `N=${number}`, "-o", "type=cacheonly", ...flags], { env });
+        const numbers = Array.from({ length: number }, (_, at) => at + 1);
+        assert.equal(/^#\d+ [\d.]+ lines: (.*)$/m.exec(ended?.stderr ?? "")?.[1], numbers.join(" "));
+        return kind.asked().slice(before).filter((what) => /^(PUT|reserve) .*sha256:/.test(what)).length; // prettier-ignore
+      };
+      const [from, to] = [`--cache-from=${words}`, `--cache-to=${words},mounts=max,ignore-error=false`];
+      const all = await build(one, 1, to);
+      const changed = await build(two, 2, from, to);
+      // A list, the changed end of the mount, and the layers of a step.
+      assert.ok(all >= 5 && changed <= 3, `${all} blobs were sent, then ${changed}`);
+      kind.forget();
+      assert.ok((await build(two, 3, to)) >= all);
+      await build(three, 4, from);
+    });
 
   test("where a bucket does not have what its document names, the steps run", async () => {
     const env = awsEnv();

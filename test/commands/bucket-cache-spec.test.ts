@@ -11,7 +11,7 @@ const NOWHERE = { HOME: "/nonexistent" };
 
 suite("caches in buckets, as they are written", () => {
   test("type=s3: every attribute has its place", async () => {
-    const words = `type=s3,bucket=b,region=r,${KEYS},session_token=ST,name=x;y,prefix=p/,blobs_prefix=bl/,manifests_prefix=,endpoint_url=http://e:9,use_path_style=true,touch_refresh=1h30m,upload_parallelism=7,retry_mode=standard,retry_max_attempts=2,disable_accept_encoding=true,mode=max,ignore-error=false`; // prettier-ignore
+    const words = `type=s3,bucket=b,region=r,${KEYS},session_token=ST,name=x;y,prefix=p/,blobs_prefix=bl/,manifests_prefix=,endpoint_url=http://e:9,use_path_style=true,touch_refresh=1h30m,upload_parallelism=7,retry_mode=standard,retry_max_attempts=2,disable_accept_encoding=true,mode=max,mounts=max,ignore-error=false`; // prettier-ignore
     assert.deepEqual((await parseCacheTo(words, NOWHERE)).cache, {
       type: "s3",
       place: { bucket: "b", region: "r", endpoint: "http://e:9", usePathStyle: true },
@@ -22,6 +22,7 @@ suite("caches in buckets, as they are written", () => {
       touchMs: 5_400_000,
       retries: 1,
       mode: "max",
+      mounts: "max",
       ignoreError: false,
       layersAtOnce: 7,
     });
@@ -91,6 +92,7 @@ suite("caches in buckets, as they are written", () => {
       timeoutMs: 120_000,
       repository: { api: "https://api.github.com", name: "o/n", token: "g" },
       mode: "min",
+      mounts: "none",
       ignoreError: true,
       layersAtOnce: 4,
     });
@@ -109,6 +111,7 @@ suite("caches in buckets, as they are written", () => {
       ["type=gha,version=3", /version="3" is none of 1, 2/],
       ["type=gha,timeout=soon", /invalid duration "soon"/],
       ["type=gha,url=nowhere", /"nowhere" is no URL/],
+      ["type=gha,mounts=min", /mounts="min" is none of none, max/],
       ["type=gha,compression=zstd", /"compression" is no attribute of type=gha/],
       ["type=azblob", /type=azblob needs account_url=/],
       ["type=azblob,account_url=nowhere", /account_url is no URL/],

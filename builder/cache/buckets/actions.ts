@@ -51,7 +51,9 @@ export function openActionsCache(options: ActionsCacheOptions, http: HttpClient)
   return {
     name,
     documents: async (signal) => {
-      const read = cache.scopes.map(async (scope) => {
+      // The job's own branch first.
+      const scopes = cache.scopes.toSorted((a, b) => Number(b.canWrite) - Number(a.canWrite));
+      const read = scopes.map(async (scope) => {
         const entry = await cache.find(indexKey(options.scope, scope.name), signal);
         return entry === undefined ? undefined : await cache.read(entry, DOCUMENT_BYTES, signal);
       });

@@ -60,7 +60,10 @@ const ConfigSchema = v.object({
 });
 
 /** Reads the artifact that a source has. Throws what the source throws, `ARCHIVE_INVALID`, `DIGEST_INVALID`. */
-export async function readArtifact(source: ImageSource, signal: AbortSignal): Promise<MountsArtifact> {
+export async function readArtifact(
+  source: Pick<ImageSource, "name" | "top" | "blob">,
+  signal: AbortSignal,
+): Promise<MountsArtifact> {
   const { descriptor, bytes } = await source.top(signal);
   verifyBytes(descriptor, bytes, source.name);
   const document = parseDocument(bytes, `${source.name} (${descriptor.digest})`, descriptor.mediaType);
@@ -94,7 +97,7 @@ export async function readArtifact(source: ImageSource, signal: AbortSignal): Pr
 
 /** A small blob, verified. */
 export async function readBlob(
-  source: ImageSource,
+  source: Pick<ImageSource, "name" | "blob">,
   { digest, size }: Pick<Descriptor, "digest" | "size">,
   signal: AbortSignal,
 ): Promise<Uint8Array> {

@@ -1,7 +1,7 @@
 // What a build knows, written where other builds find it (--cache-to): its records under BuildKit's keys, and the layers
 // of its steps. Layers that the place has already are neither fetched nor sent.
 
-import type { CacheLook, CacheTo } from "../../cache-request.ts";
+import type { BucketCache, CacheLook, CacheTo } from "../../cache-request.ts";
 import type { VertexKeys } from "../../cache/buildkit/vertex-keys.ts";
 import { layerAnnotations } from "../../cache/remote/annotations.ts";
 import type { ItemResult } from "../../cache/remote/collector.ts";
@@ -21,6 +21,7 @@ import type { Engine } from "../../engine.ts";
 import type { Vertex } from "../../graph/vertex.ts";
 import { partsOf, told } from "../internal-steps.ts";
 import type { OutputGuard } from "../secrets/output-guard.ts";
+import type { NamedCache } from "./mount-export.ts";
 import { nameOfBucket, openBucket } from "./open-bucket.ts";
 import type { OpResult } from "../../ops/result.ts";
 import { RefResult } from "../../ops/result.ts";
@@ -49,8 +50,6 @@ export interface SolvedBuild {
 }
 
 type ImageCache = Extract<CacheTo, { readonly type: "registry" | "local" | "client" }>;
-/** One that others can lie beside, under a name of theirs. */
-type NamedCache = Exclude<ImageCache, { readonly type: "client" }>;
 type PlacedCache = Exclude<CacheTo, { readonly type: "inline" }>;
 
 /** The records, and what layers they name. */
@@ -70,7 +69,7 @@ export async function exportCaches(build: SolvedBuild): Promise<void> {
     await tolerated(build, spec, "the cache was", () =>
       told(request, NAMES[spec.type], () => exportCache(build, spec, vertex), vertex),
     );
-    if (isImageCache(spec) && spec.type !== "client" && spec.mounts === "max")
+    if (spec.type !== "client" && spec.mounts === "max")
       await tolerated(build, spec, "the cache mounts were", () => sendMounts(build, spec, number));
   }
 }
@@ -97,9 +96,9 @@ async function sendMounts(build: SolvedBuild, spec: NamedCache, number: number):
   const vertex = digestOf(`export cache mounts ${number}`);
   await told(
     request,
-    `exporting cache mounts to ${spec.type === "local" ? "client directory" : "registry"}`,
+    NAMES[spec.type].replace(/^exporting( cache)?/, "exporting cache mounts"),
     async () => {
-      await using sink = await openSink(spec, request);
+      await using sink = isImageCache(spec) ? await openSink(spec, request) : await openBucketSink(spec, request);
       await exportMounts(build, spec, sink, partsOf(request, vertex));
     },
     vertex,
@@ -228,6 +227,13 @@ async function openSink(spec: ImageCache, request: BuildRequest): Promise<ImageS
   const { openRegistrySink } = await import("../../transport/registry/sink.ts");
   const { tag: _tag, digest: _digest, ...repository } = parseReference(spec.reference);
   return await openRegistrySink(formatReference(repository), registryOptions(request));
+}
+
+/** Of the mounts beside a cache in a bucket. */
+async function openBucketSink(spec: BucketCache, request: BuildRequest): Promise<ImageSink> {
+  const { bucketSink } = await import("../../cache/mounts/in-bucket.ts");
+  const { bucketBeside } = await import("./mount-places.ts");
+  return bucketSink(await openBucket(bucketBeside(spec), request));
 }
 
 /** As the build makes its blobs, unless the cache's own compression was named. */

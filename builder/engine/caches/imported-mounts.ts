@@ -14,7 +14,7 @@ import type { MountContent, MountsElsewhere } from "../../ops/mount-directories.
 import type { BuildRequest } from "../../request.ts";
 import { told } from "../internal-steps.ts";
 import type { OpenMounts } from "./mount-places.ts";
-import { openMounts } from "./mount-places.ts";
+import { nameOfPlace, openMounts } from "./mount-places.ts";
 
 /** The mounts of one build's caches; disposing it closes their places. */
 export class ImportedMounts implements MountsElsewhere, AsyncDisposable {
@@ -52,13 +52,12 @@ export class ImportedMounts implements MountsElsewhere, AsyncDisposable {
     return opened.flatMap((one) => one ?? []);
   }
 
-  async #open(spec: ImageCache): Promise<OpenMounts | undefined> {
+  async #open(spec: PlacedCache): Promise<OpenMounts | undefined> {
     try {
       return await openMounts(spec, this.#request, this.#signal);
     } catch (error) {
       this.#signal.throwIfAborted();
-      const place = spec.type === "local" ? `"${spec.path}"` : spec.reference;
-      this.#warn(`the cache mounts of ${place} are not used: ${asBuildError(error).message}`);
+      this.#warn(`the cache mounts of ${nameOfPlace(spec)} are not used: ${asBuildError(error).message}`);
       return undefined;
     }
   }
@@ -99,7 +98,8 @@ export class ImportedMounts implements MountsElsewhere, AsyncDisposable {
   }
 }
 
-type ImageCache = Extract<CacheFrom, { readonly type: "registry" | "local" }>;
+/** A client's store has no names that others could lie under. */
+type PlacedCache = Exclude<CacheFrom, { readonly type: "client" }>;
 
 interface Filling {
   readonly source: OpenMounts["source"];
@@ -108,7 +108,6 @@ interface Filling {
   readonly base: string | undefined;
 }
 
-/** Buckets keep no artifacts. */
-function hasMounts(spec: CacheFrom): spec is ImageCache {
-  return (spec.type === "registry" || spec.type === "local") && spec.mounts !== "none";
+function hasMounts(spec: CacheFrom): spec is PlacedCache {
+  return spec.type !== "client" && spec.mounts !== "none";
 }

@@ -12,17 +12,19 @@ import type { Vertex } from "../../graph/vertex.ts";
 import { topological } from "../../graph/vertex.ts";
 import { mountName } from "../../ops/cache-mounts.ts";
 import { seedOf } from "../../ops/mounts.ts";
+import { inParallel } from "../../transport/pull.ts";
 import type { ImageSink } from "../../transport/source.ts";
 import type { MountSearch } from "../secrets/output-guard.ts";
 import type { SolvedBuild } from "./cache-export.ts";
 import { openMounts, tagBeside } from "./mount-places.ts";
 
-type PlacedCache = Extract<CacheTo, { readonly type: "registry" | "local" }>;
+/** One that others can lie beside, under a name of theirs. */
+export type NamedCache = Exclude<CacheTo, { readonly type: "inline" | "client" }>;
 
 /** Writes them into the place of a cache. Throws what the place throws, `SECRET_IN_RESULT`. */
 export async function exportMounts(
   build: SolvedBuild,
-  spec: PlacedCache,
+  spec: NamedCache,
   sink: ImageSink,
   tell: TellPart,
 ): Promise<void> {
@@ -41,8 +43,9 @@ export async function exportMounts(
   if (!(await sink.has(config.descriptor, signal)))
     await sink.putBlob(config.descriptor, () => oneChunk(config.bytes), signal);
   const { descriptor, bytes } = manifest;
+  const tag = spec.type === "registry" || spec.type === "local" ? tagBeside(spec) : undefined;
   await tell(`writing cache mounts ${descriptor.digest}`, () =>
-    sink.putDocument(descriptor, bytes, [tagBeside(spec) ?? "latest"], signal),
+    sink.putDocument(descriptor, bytes, [tag ?? "latest"], signal),
   );
   exported.settle();
 }
@@ -74,7 +77,7 @@ class MountExport implements AsyncDisposable {
   /** What to do once everything is there. */
   readonly #done: (() => void)[] = [];
 
-  static async open(build: SolvedBuild, spec: PlacedCache, sink: ImageSink): Promise<MountExport> {
+  static async open(build: SolvedBuild, spec: NamedCache, sink: ImageSink): Promise<MountExport> {
     const { request, signal } = build;
     try {
       return new MountExport(build, sink, await openMounts(spec, request, signal));
@@ -96,7 +99,7 @@ class MountExport implements AsyncDisposable {
   /** Sends one mount; what the place had of it before where there is none here, or where it cannot be read. */
   async mount(name: string, id: string): Promise<TravellingMount | undefined> {
     const { engine, guard, signal, request } = this.#build;
-    const before = this.#there?.artifact.mounts.find((mount) => mount.name === name);
+    const before = await this.#whole(this.#there?.artifact.mounts.find((mount) => mount.name === name));
     const read = await engine.cacheMounts.read(name, signal);
     if (read === undefined) return before;
     this.#undo.use(read);
@@ -118,6 +121,16 @@ class MountExport implements AsyncDisposable {
         return before;
       }
     }
+  }
+
+  /** What the place has of a mount, if that is all of it: else all chunks are offered again. */
+  async #whole(mount: TravellingMount | undefined): Promise<TravellingMount | undefined> {
+    if (mount === undefined || this.#there?.mayLoseBlobs !== true) return mount;
+    let isWhole = true;
+    await inParallel([listingDescriptor(mount.listing), ...mount.blobs.map(chunkDescriptor)], 4, async (blob) => {
+      isWhole &&= await this.#sink.has(blob, this.#build.signal);
+    });
+    return isWhole ? mount : undefined;
   }
 
   /** Everything has arrived: what was read is no longer only here. */
