@@ -69,6 +69,7 @@ function explainedOf(record: BuildRecord, step: StepRecord, history: StepHistory
     key: key ?? step.vertex,
     ingredients: known && read(known),
     place: known,
+    createdMs: known?.createdMs,
     noCache: isForced(record, step),
     before,
   };

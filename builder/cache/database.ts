@@ -2,9 +2,10 @@
 // short). Its version is that of the store: what lies beside it is only touched by those who can read it.
 
 import { existsSync, renameSync, rmSync } from "node:fs";
+import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { BuildError } from "../core/errors.ts";
-import { waitForLock } from "./kernel-lock.ts";
+import { refuseLockless, waitForLock } from "./kernel-lock.ts";
 
 /** Version of a store's files. Those of an older one are brought up to it, those of a newer one are refused. */
 const FORMAT = 2;
@@ -25,6 +26,8 @@ export interface StoreDatabase {
  */
 export function openDatabase(file: string): StoreDatabase {
   try {
+    // Later ones find it out when the file seems to be locked for too long.
+    if (!existsSync(file)) refuseLockless(dirname(file));
     return { database: open(file) };
   } catch (error) {
     if (!isDamage(error)) throw asStoreError(file, error);
@@ -112,6 +115,13 @@ function resultCode(error: unknown): number | undefined {
 
 function asStoreError(file: string, error: unknown): BuildError {
   if (error instanceof BuildError) return error;
+  if (resultCode(error) === SQLITE_BUSY) {
+    try {
+      refuseLockless(dirname(file));
+    } catch (refusal) {
+      if (refusal instanceof BuildError) return refusal;
+    }
+  }
   const message = error instanceof Error ? error.message : String(error);
   const full = resultCode(error) === SQLITE_FULL;
   return new BuildError("STORE", `cannot use the records of the store in "${file}": ${message}`, {
@@ -120,6 +130,7 @@ function asStoreError(file: string, error: unknown): BuildError {
   });
 }
 
+const SQLITE_BUSY = 5;
 const SQLITE_READONLY = 8;
 const SQLITE_IOERR = 10;
 const SQLITE_CORRUPT = 11;

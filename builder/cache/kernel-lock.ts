@@ -1,7 +1,11 @@
 // Locks of the kernel (fcntl(2), through SQLite, which is loaded anyway): one on a file of its own, exclusive. It is gone
 // when its process ends, however it ends; nothing that a dead process left has to be judged by its pid.
 
+import { randomUUID } from "node:crypto";
+import { rmSync } from "node:fs";
+import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { BuildError } from "../core/errors.ts";
 
 /** A held lock; disposing it sets it free. The file stays. Never open a file that this process has locked: to close it would free the lock. */
 export type KernelLock = Disposable;
@@ -16,6 +20,25 @@ export function waitForLock(path: string, patienceMs: number): KernelLock {
   const taken = lock(path, patienceMs);
   if (taken === undefined) throw new Error(`another process has held the lock on "${path}" for ${patienceMs} ms`);
   return taken;
+}
+
+/** Throws `STORE` where the file system of a folder has no locks: then those of a new file, which nobody else knows, are "busy" (fcntl(2), ENOLCK). */
+export function refuseLockless(directory: string): void {
+  const path = join(directory, `${randomUUID()}.lock`);
+  try {
+    const lock = tryLock(path);
+    lock?.[Symbol.dispose]();
+    if (lock === undefined) throw lockless(directory);
+  } finally {
+    rmSync(path, { force: true });
+  }
+}
+
+/** That there are none. */
+export function lockless(directory: string): BuildError {
+  return new BuildError("STORE", `the file system of "${directory}" has no locks, which a store needs`, {
+    hint: "point --root (or TSBUILD_ROOT) at a disk of this machine",
+  });
 }
 
 /** Those of this process: a lock whose holder keeps nothing of it would end with the next garbage collection. */

@@ -12,7 +12,7 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { BuildError } from "../core/errors.ts";
 import type { ItemName } from "../core/space.ts";
 import { isUnwritable, transaction } from "./database.ts";
-import { type KernelLock, tryLock } from "./kernel-lock.ts";
+import { type KernelLock, lockless, tryLock } from "./kernel-lock.ts";
 
 /** What is known of an item. Times in ms since the epoch. */
 export interface LedgerItem {
@@ -224,6 +224,8 @@ export class Ledger {
         const gone = [...this.items().values()].filter(({ name, lease }) => !items.has(name) && lease < lowest);
         const drop = this.#database.prepare("DELETE FROM items WHERE name = ?");
         for (const { name } of gone) drop.run(name);
+        // The clock has gone back since: what was used then grows old from now on.
+        this.#database.prepare("UPDATE items SET used = ?1 WHERE used > ?1").run(Math.round(this.#now()));
         this.setCounter("other", otherBytes);
         this.setCounter("stale", 0);
       }),
@@ -248,9 +250,7 @@ export class Ledger {
       throw error;
     }
     // A new file that nobody else knows: who says "busy" has no locks at all (fcntl(2), ENOLCK).
-    throw new BuildError("STORE", `the file system of "${this.#leases}" has no locks, which a store needs`, {
-      hint: "point --root at a disk of this machine",
-    });
+    throw lockless(this.#leases);
   }
 
   /** Takes away what dead processes left; how many there were. */

@@ -19,7 +19,7 @@ export interface KnownStep {
   readonly definition: string;
   /** Where it stands: file, stage, number. */
   readonly site: string;
-  /** When it was first run here, ms since the epoch. */
+  /** When it was first run here, ms since the epoch; later than all that was known then (`after`). */
   readonly createdMs: number;
   /** Whether it ever went well. */
   readonly isDone: boolean;
@@ -44,6 +44,12 @@ export class StepRecords implements Disposable {
   find(key: Digest): KnownStep | undefined {
     const row = this.#database.prepare("SELECT * FROM steps WHERE key = ?").get(key);
     return row && stepOf(row);
+  }
+
+  /** A time after that of every step: now, unless the clock has gone back since one of them. */
+  after(nowMs: number): number {
+    const newest = this.#database.prepare("SELECT max(created) AS newest FROM steps").get()?.["newest"];
+    return Math.max(nowMs, Number(newest ?? 0) + 1);
   }
 
   /** Steps that went well before a time and do the same, or stand in the same place; the newest first. */

@@ -313,9 +313,9 @@ function errnoName(): string {
   return errorMap().get(-number)?.[0] ?? `E${number}`;
 }
 
-/** Node makes this map anew on every call. */
+/** Node makes this map anew on every call; what it has no use for (errno(3)) is added. */
 function errorMap(): ReturnType<typeof getSystemErrorMap> {
-  return (errors ??= getSystemErrorMap());
+  return (errors ??= new Map([...getSystemErrorMap(), [-37, ["ENOLCK", "no locks available"]]]));
 }
 
 function systemError(call: string, code: string, path: BytePath, detail?: string): Error {

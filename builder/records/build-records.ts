@@ -4,7 +4,18 @@
 //   <id>.kept   the layers that its failed RUN left. While this file is there they must stay: it is their lease.
 // A `.kept` file is locked (shared) while somebody looks at what it names.
 
-import { closeSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { BuildError, isErrno } from "../core/errors.ts";
@@ -61,6 +72,7 @@ export class BuildRecords {
     if (kept !== undefined) this.#write(`${record.id}.kept`, JSON.stringify(kept));
     if (log !== undefined) renameSync(log, this.logPath(record.id));
     this.#write(`${record.id}.json`, JSON.stringify(record));
+    this.#makeNewest(record.id);
     this.#forget(record.endedMs, dropLayer);
     if (log !== undefined) this.#shrinkLogs();
   }
@@ -80,9 +92,13 @@ export class BuildRecords {
 
   /** All records, the newest first. */
   list(): BuildRecord[] {
-    return this.#names(".json")
-      .flatMap((name) => this.#read(name) ?? [])
-      .toSorted((a, b) => b.endedMs - a.endedMs || (a.id < b.id ? -1 : 1));
+    return this.#byAge(".json")
+      .flatMap(({ id, timeMs }) => {
+        const record = this.#read(`${id}.json`);
+        return record === undefined ? [] : [{ record, timeMs }];
+      })
+      .toSorted((a, b) => b.timeMs - a.timeMs || b.record.endedMs - a.record.endedMs)
+      .map(({ record }) => record);
   }
 
   /** The build of an id, or of the only one that begins so; `^0` is the last one, `^1` the one before. Throws `USAGE`. */
@@ -123,6 +139,15 @@ export class BuildRecords {
     }
     const state = JSON.parse(readFileSync(file, "utf8")) as KeptState; // written by `save`, whole or not at all
     return { ...state, [Symbol.dispose]: close };
+  }
+
+  /** The files' times are the order of builds: where the clock has gone back since an earlier one, this one's come after that. */
+  #makeNewest(id: string): void {
+    const [newest] = this.#byAge(".json").filter((other) => other.id !== id);
+    if (newest === undefined || newest.timeMs < statSync(join(this.#directory, `${id}.json`)).mtimeMs) return;
+    const time = (newest.timeMs + 1) / 1000;
+    for (const name of [`${id}.json`, `${id}.kept`, `${id}.log`])
+      if (existsSync(join(this.#directory, name))) utimesSync(join(this.#directory, name), time, time);
   }
 
   // By the files' times: to read all records at the end of every build would take longer than the build may.

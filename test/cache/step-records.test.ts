@@ -37,6 +37,7 @@ test("steps of the same definition or place that went well before a time are fou
   const keys = (found: readonly KnownStep[]): string[] => [...new Set(found.map(({ key }) => key))];
   assert.deepEqual(keys(records.like({ definition: "d", site: "none" }, 9)), [digestOf("two"), digestOf("one")]);
   assert.deepEqual(keys(records.like({ definition: "none", site: "s" }, 2)), [digestOf("one")]);
+  assert.deepEqual([records.after(5), records.after(20)], [10, 20], "later than all, whatever the clock says");
   // One that fails later is still one that went well; when it was first made stays.
   records.save([step("one", 50, { isDone: false }), { ...failed, isDone: true, createdMs: 60 }]);
   assert.deepEqual(records.find(digestOf("one")), step("one", 1));

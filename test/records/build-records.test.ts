@@ -68,6 +68,18 @@ suite("build records", () => {
     assert.equal(ids.length, 53);
   });
 
+  test("the last one is the newest, also when the clock has gone back since others", () => {
+    const { records, directory, save } = open();
+    for (let number = 0; number < 50; number++) save(`b${number}`, `layer-${number}`);
+    const ahead = Date.now() / 1000 + 1e6;
+    for (const name of readdirSync(directory)) utimesSync(join(directory, name), ahead, ahead);
+    records.save(recordOf("now", 5), { kept: { rootfs: ["base", "top"], inputs: {} } }, () => undefined);
+    assert.equal(records.find("^0").id, "now");
+    assert.ok(records.isKept("now"), "what its step left is the last to go, not the first");
+    records.save(recordOf("later", 4), {}, () => undefined);
+    assert.deepEqual(records.list().slice(0, 2).map(({ id }) => id), ["later", "now"]); // prettier-ignore
+  });
+
   test("a build is removed with its log and what its failed step left, unless somebody looks at that", () => {
     const { records, directory, save } = open();
     save("a", "layer-a");

@@ -57,7 +57,7 @@ export async function planOf({ request, targets, solver, files }: DryRun): Promi
       before: known === undefined ? undefined : known.isDone ? "done" : "failed",
     });
   }
-  const explainer = new Explainer(history, [...explained.values()], request.now() + 1);
+  const explainer = new Explainer(history, [...explained.values()], Number.POSITIVE_INFINITY);
   const steps: StepReason[] = [];
   for (const vertex of order) {
     if (vertex.op.kind === "source" || vertex.op.kind === "merge") continue;

@@ -36,6 +36,8 @@ export interface ExplainedStep {
   /** Undefined when they are not known any more. */
   readonly ingredients: Ingredients | undefined;
   readonly place: Pick<KnownStep, "definition" | "site"> | undefined;
+  /** When it was remembered (`KnownStep.createdMs`): what came later says nothing of it. Absent: it is not remembered yet. */
+  readonly createdMs?: number | undefined;
   readonly noCache: boolean;
   readonly before: "done" | "failed" | undefined;
 }
@@ -48,7 +50,7 @@ export interface StepHistory {
   readonly prunedAt: (key: Digest) => number | undefined;
 }
 
-/** Explains the steps of one build; only what was known before it counts. */
+/** Explains the steps of one build, which began at `beforeMs`; only what was known before it counts. */
 export class Explainer {
   readonly #history: StepHistory;
   readonly #beforeMs: number;
@@ -63,7 +65,7 @@ export class Explainer {
     this.#ownDefinitions = new Set(steps.flatMap(({ place }) => place?.definition ?? []));
   }
 
-  async explain({ key, ingredients, place, noCache, before }: ExplainedStep): Promise<Reason> {
+  async explain({ key, ingredients, place, createdMs, noCache, before }: ExplainedStep): Promise<Reason> {
     if (noCache) return { kind: "no-cache" };
     if (before === "failed") return { kind: "failed" };
     if (before === "done") {
@@ -72,7 +74,7 @@ export class Explainer {
       return atMs === undefined || atMs > this.#beforeMs ? { kind: "gone" } : { kind: "pruned", atMs };
     }
     if (ingredients === undefined || place === undefined) return { kind: "never" };
-    const nearest = this.#nearest(key, ingredients, place);
+    const nearest = this.#nearest(key, ingredients, { ...place, createdMs });
     if (nearest === undefined) return { kind: "never" };
     const differences = await differencesOf(ingredients, nearest.ingredients, this.#history.listing);
     if (differences.length === 0) return { kind: "unknown" };
@@ -85,10 +87,10 @@ export class Explainer {
   #nearest(
     key: Digest,
     ingredients: Ingredients,
-    place: Pick<KnownStep, "definition" | "site">,
+    place: Pick<KnownStep, "definition" | "site"> & Pick<ExplainedStep, "createdMs">,
   ): { readonly ingredients: Ingredients; readonly createdMs: number } | undefined {
     const found = this.#history
-      .like(place, this.#beforeMs)
+      .like(place, place.createdMs ?? Number.POSITIVE_INFINITY)
       // What stood in its place and is elsewhere now is another step.
       .filter((step) => step.definition === place.definition || !this.#ownDefinitions.has(step.definition))
       .filter((step) => step.key !== key)

@@ -48,6 +48,7 @@ export async function rememberSteps({
   const sources = { keys, files, listings, buildArgs: request.buildArgs, withheld, context };
   using records = new StepRecords(stepRecordsFile(request.root));
   const steps: KnownStep[] = [];
+  const createdMs = records.after(request.now());
   for (const vertex of wanted) {
     const key = keys.get(vertex.digest);
     if (key === undefined) continue;
@@ -58,7 +59,7 @@ export async function rememberSteps({
     // What went into the key of a step that is known is the same.
     if (known?.isDone === true) continue;
     const ingredients = await ingredientsOf(vertex, sources);
-    steps.push(knownStep(key, vertex, ingredients, { createdMs: request.now(), isDone }));
+    steps.push(knownStep(key, vertex, ingredients, { createdMs, isDone }));
   }
   records.save(steps);
   return fates;
