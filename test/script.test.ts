@@ -23,7 +23,7 @@ suite("command lines", { skip: whyNoBusybox() ?? false }, () => {
   let layers: readonly LayerText[] = [];
   before(async () => {
     folder = fs.mkdtempSync(path.join(os.tmpdir(), "tsbuild-script-"));
-    base = buildBase(folder);
+    base = await buildBase(folder);
     layers = await readImageText(base.layout);
   });
   after(() => fs.rmSync(folder, { recursive: true, force: true }));

@@ -2,14 +2,13 @@
 // the process alive only while they work.
 
 import { availableParallelism } from "node:os";
-import { extname } from "node:path";
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
 import { BuildError } from "../core/errors.ts";
-import { shareHeap } from "../core/syscall.ts";
 import type { CompressedBlob } from "./compress.ts";
 import type { SourcedEntry } from "./entry.ts";
 import { LayerIndex } from "./index-file.ts";
 import type { AppliedLayer, FoundString, LayerJobs, PackedBlob, WrittenLayer } from "./jobs.ts";
+import { giveBackWorker, takeWorker } from "./spare-workers.ts";
 import type { UnpackLimits } from "./unpack-limits.ts";
 import type { Job, JobAnswer, JobMessage } from "./worker-messages.ts";
 
@@ -59,7 +58,8 @@ interface Waiting {
 
 class Pool {
   readonly #most: number;
-  readonly #all = new Set<Worker>();
+  /** Each with its listener for the end. */
+  readonly #all = new Map<Worker, () => void>();
   readonly #idle: Worker[] = [];
   readonly #waiting: Waiting[] = [];
   #isClosed = false;
@@ -96,7 +96,12 @@ class Pool {
   async close(): Promise<void> {
     this.#isClosed = true;
     for (const { fail } of this.#waiting.splice(0)) fail(new BuildError("CANCELLED", "the layer workers are closed"));
-    await Promise.all([...this.#all].map((worker) => worker.terminate()));
+    const busy = [...this.#all.keys()].filter((worker) => !this.#idle.includes(worker));
+    for (const worker of this.#idle) {
+      worker.off("exit", this.#all.get(worker) ?? (() => undefined));
+      giveBackWorker(worker);
+    }
+    await Promise.all(busy.map((worker) => worker.terminate()));
   }
 
   async #acquire(signal: AbortSignal): Promise<Worker> {
@@ -122,21 +127,14 @@ class Pool {
   }
 
   #startWorker(): Worker {
-    if (this.#all.size === 0) shareHeap();
-    // "worker.ts" when the sources run as they are, "worker.js" in dist.
-    const worker = new Worker(new URL(`./worker${extname(import.meta.url)}`, import.meta.url), {
-      name: "layer",
-      // Not the flags of whoever started us: `-e` or `--test` are not for workers.
-      execArgv: [],
-      // Large data lies outside the heap; a small young generation keeps its garbage from piling up.
-      resourceLimits: { maxYoungGenerationSizeMb: 4 },
-    });
-    this.#all.add(worker);
-    worker.once("exit", () => {
+    const worker = takeWorker();
+    const onExit = (): void => {
       this.#all.delete(worker);
       const at = this.#idle.indexOf(worker);
       if (at >= 0) this.#idle.splice(at, 1);
-    });
+    };
+    this.#all.set(worker, onExit);
+    worker.once("exit", onExit);
     return worker;
   }
 

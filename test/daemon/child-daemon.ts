@@ -40,7 +40,7 @@ export function whyNoDaemon(): string | false {
 /** Starts one whose store has `fixture:busybox`. */
 export async function startDaemon(name: string): Promise<ChildDaemon> {
   const folder = await mkdtemp(join(tmpdir(), `tsbuild-${name}-`));
-  const { storeRoot } = buildBase(folder);
+  const { storeRoot } = await buildBase(folder);
   return await startDaemonIn(folder, storeRoot);
 }
 

@@ -42,7 +42,7 @@ suite("a pod", { skip: whyNoPod() || (whyNoBusybox() ?? false) }, () => {
     const folder = mkdtempSync(join(tmpdir(), "tsbuild-pods-"));
     using pod = new Pod("default");
     try {
-      const { storeRoot } = buildBase(folder);
+      const { storeRoot } = await buildBase(folder);
       const context = join(pod.work, "context");
       mkdirSync(context);
       writeFileSync(join(context, "Dockerfile"), DOCKERFILE);

@@ -8,6 +8,7 @@ import path from "node:path";
 import process from "node:process";
 
 import { writeContexts } from "../../tools/demo/contexts.ts";
+import { copyShared } from "../support/shared-place.ts";
 
 const TSBUILD = path.join(import.meta.dirname, "../../bin/tsbuild.js");
 
@@ -24,31 +25,39 @@ export interface DemoImage extends Disposable {
   readonly imageId: string;
 }
 
-/** Builds both images of the demo and writes the second one in every form. */
+/** Both images of the demo, and the second one in every form. The test files of a run share what the first of them builds. */
 export async function buildDemo(): Promise<DemoImage> {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "tsbuild-peers-"));
   fs.chmodSync(folder, 0o755);
-  const { base, second } = await writeContexts(folder);
-  const file = (name: string): string => path.join(folder, name);
-  const storeRoot = file("store");
-  tsbuild(["--root", storeRoot, "build", "-q", "-t", "demo", base]);
+  const file = (name: string): string => path.join(folder, "demo", name);
+  await copyShared("demo", file(""), MADE_OF, build);
+  return {
+    folder,
+    storeRoot: file("store"),
+    ociArchive: file("oci.tar"),
+    dockerArchive: file("docker.tar"),
+    layout: file("layout"),
+    imageId: fs.readFileSync(file("id"), "utf8"),
+    [Symbol.dispose]: () => removeFolder(folder),
+  };
+}
+
+const DEMO = path.join(import.meta.dirname, "../../tools/demo");
+const MADE_OF = [import.meta.filename, ...["contexts.ts", "rootfs.ts"].map((name) => path.join(DEMO, name))];
+
+async function build(place: string): Promise<void> {
+  fs.mkdirSync(place);
+  const file = (name: string): string => path.join(place, name);
+  const { base, second } = await writeContexts(place);
+  tsbuild(["--root", file("store"), "build", "-q", "-t", "demo", base]);
   const outputs = [
     "type=image",
     `type=oci,dest=${file("oci.tar")}`,
     `type=docker,dest=${file("docker.tar")}`,
     `type=oci,tar=false,dest=${file("layout")}`,
   ];
-  const flags = outputs.flatMap((output) => ["-o", output]);
-  const imageId = tsbuild(["--root", storeRoot, "build", "-q", "-t", "demo2", ...flags, second]).trim();
-  return {
-    folder,
-    storeRoot,
-    ociArchive: file("oci.tar"),
-    dockerArchive: file("docker.tar"),
-    layout: file("layout"),
-    imageId,
-    [Symbol.dispose]: () => removeFolder(folder),
-  };
+  const flags = [...outputs.flatMap((output) => ["-o", output]), "--iidfile", file("id")];
+  tsbuild(["--root", file("store"), "build", "-q", "-t", "demo2", ...flags, second]);
 }
 
 /** Rootless peers leave files of other ids and folders without rights. */

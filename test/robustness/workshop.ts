@@ -102,7 +102,7 @@ export class Workshop {
   static async open(): Promise<Workshop> {
     const folder = mkdtempSync(join(tmpdir(), "tsbuild-robust-"));
     chmodSync(folder, 0o755);
-    buildBase(folder);
+    await buildBase(folder);
     return new Workshop(folder);
   }
 

@@ -6,14 +6,17 @@ import {
   cpSync,
   existsSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
+  rmSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import type { TestContext } from "node:test";
-import { suite, test } from "node:test";
+import { after, suite, test } from "node:test";
 
 import type { FileTree } from "../../builder/layer/file-tree.ts";
 import { openGitCheckout } from "../../builder/source/git/source.ts";
@@ -44,9 +47,23 @@ interface Repository {
 }
 
 /** main: two commits, the first with the annotated tag v1; the branch "feature" on the second; "sub/" and an executable. */
-function makeRepository(t: TestContext, name = "repo"): Repository {
+function makeRepository(t: TestContext): Repository {
+  const { parent: made, ...commits } = (template ??= makeTemplate());
   const parent = temporaryFolder(t);
-  const work = path.join(parent, `${name}-work`);
+  cpSync(made, parent, { recursive: true, verbatimSymlinks: true });
+  const folder = path.join(parent, "repo.git");
+  return { folder, parent, url: `file://${folder}`, ...commits };
+}
+
+/** Made once, and copied for each test. */
+let template: Omit<Repository, "folder" | "url"> | undefined;
+after(() => {
+  if (template !== undefined) rmSync(template.parent, { recursive: true });
+});
+
+function makeTemplate(): Omit<Repository, "folder" | "url"> {
+  const parent = mkdtempSync(path.join(tmpdir(), "tsbuild-source-"));
+  const work = path.join(parent, "repo-work");
   mkdirSync(path.join(work, "sub"), { recursive: true });
   git(work, "init", "--quiet");
   writeFileSync(path.join(work, "file"), "one\n");
@@ -62,10 +79,10 @@ function makeRepository(t: TestContext, name = "repo"): Repository {
   git(work, "commit", "--quiet", "-a", "-m", "second");
   git(work, "branch", "feature");
   const second = git(work, "rev-parse", "HEAD");
-  const folder = path.join(parent, `${name}.git`);
+  const folder = path.join(parent, "repo.git");
   git(parent, "clone", "--quiet", "--bare", work, folder);
   git(folder, "update-server-info");
-  return { folder, parent, url: `file://${folder}`, first, second, tag: git(work, "rev-parse", "v1") };
+  return { parent, first, second, tag: git(work, "rev-parse", "v1") };
 }
 
 function local(t: TestContext, changes: Partial<RemoteOptions> = {}): RemoteOptions {

@@ -3,15 +3,14 @@
 
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import path from "node:path";
 import process from "node:process";
 
 import { COMPILE_CACHE } from "./compile-cache.ts";
+import { copyShared } from "./shared-place.ts";
 
 const TSBUILD = path.join(import.meta.dirname, "../../bin/tsbuild.js");
-const DIST = path.join(import.meta.dirname, "../../dist");
 const BUSYBOX = ["/bin/busybox", "/usr/bin/busybox"];
 
 const DOCKERFILE = `\
@@ -33,44 +32,10 @@ export function whyNoBusybox(): string | undefined {
 }
 
 /** A new store below `folder` that has `fixture:busybox`. The test files of a run share what the first of them builds. */
-export function buildBase(folder: string): Base {
-  const shared = COMPILE_CACHE["NODE_COMPILE_CACHE"];
+export async function buildBase(folder: string): Promise<Base> {
   const place = path.join(folder, "base");
-  if (shared === undefined) build(place);
-  else fs.cpSync(findOrBuild(shared), place, { recursive: true, verbatimSymlinks: true });
+  await copyShared("base", place, [import.meta.filename, findBusybox() ?? assert.fail(whyNoBusybox())], build);
   return { storeRoot: path.join(place, "store"), layout: path.join(place, "layout") };
-}
-
-/** What this very program builds for this user, made once below `shared`. What an older program built goes. */
-function findOrBuild(shared: string): string {
-  const prefix = `base-${process.getuid?.() ?? 0}-`;
-  const name = `${prefix}${hashProgram()}`;
-  const place = path.join(shared, name);
-  if (fs.existsSync(place)) return place;
-  fs.mkdirSync(shared, { recursive: true });
-  for (const other of fs.readdirSync(shared)) {
-    if (other.startsWith(prefix) && !other.startsWith(name)) fs.rmSync(path.join(shared, other), { recursive: true });
-  }
-  const own = `${place}.${process.pid}`;
-  build(own);
-  try {
-    fs.renameSync(own, place);
-  } catch (error) {
-    // Another test file was quicker.
-    if (!fs.existsSync(place)) throw error;
-    fs.rmSync(own, { recursive: true });
-  }
-  return place;
-}
-
-/** A digest of the program's code and of the busybox it packs. */
-function hashProgram(): string {
-  const hash = createHash("sha256");
-  const code = fs.globSync("*.cjs", { cwd: DIST }).toSorted();
-  for (const file of [...code.map((name) => path.join(DIST, name)), import.meta.filename, findBusybox() ?? ""]) {
-    if (file !== "") hash.update(fs.readFileSync(file));
-  }
-  return hash.digest("hex").slice(0, 32);
 }
 
 /** Builds the image into `place`/store and `place`/layout. */

@@ -11,6 +11,7 @@ import { join } from "node:path";
 import type { Capability } from "../../builder/executor/sandbox-policy.ts";
 import { DEFAULT_CAPABILITIES } from "../../builder/executor/sandbox-policy.ts";
 import { runtimeSeccomp } from "../../builder/executor/seccomp/runtime.ts";
+import { COMPILE_CACHE } from "./compile-cache.ts";
 
 const REPOSITORY = join(import.meta.dirname, "../..");
 const MASKED = ["/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list", "/proc/sched_debug", "/proc/scsi", "/sys/firmware"]; // prettier-ignore
@@ -120,7 +121,13 @@ export class Pod implements Disposable {
       process: {
         user: { uid, gid: uid },
         args,
-        env: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/pod", "TMPDIR=/pod"],
+        env: [
+          "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+          "HOME=/pod",
+          "TMPDIR=/pod",
+          // Node has a folder for each user there, and root's is filled.
+          ...Object.entries(uid === 0 && this.#rootfs === undefined ? COMPILE_CACHE : {}).map((one) => one.join("=")),
+        ],
         cwd: "/pod",
         capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities },
         noNewPrivileges: isRestricted,

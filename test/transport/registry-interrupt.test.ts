@@ -131,10 +131,9 @@ suite("interrupted", { skip: noRegistry }, () => {
   /** Runs a transfer into its interruption; the blobs that were whole at that moment. */
   async function interrupt(it: Interruption, transfer: Transfer): Promise<ReadonlySet<Digest>> {
     const { what, store, name } = transfer;
-    const env = { ...process.env, NODE_COMPILE_CACHE: join(workbench.folder, "compiled") };
     const args = [CHILD, what, store.layoutPath, name, image.manifest.digest];
     const child =
-      it.how === "kill" ? spawn(process.execPath, args, { env, stdio: ["ignore", "ignore", "inherit"] }) : undefined;
+      it.how === "kill" ? spawn(process.execPath, args, { stdio: ["ignore", "ignore", "inherit"] }) : undefined;
     const exited = child === undefined ? undefined : once(child, "exit");
     const reached = Promise.withResolvers<ReadonlySet<Digest>>();
     let at = 0;

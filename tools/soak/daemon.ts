@@ -38,7 +38,7 @@ interface Held {
 }
 
 const folder = mkdtempSync(path.join(tmpdir(), "tsbuild-soak-"));
-const { storeRoot } = buildBase(folder);
+const { storeRoot } = await buildBase(folder);
 const socket = path.join(folder, "d.sock");
 const daemon = spawn(process.execPath, [TSBUILD, "--root", storeRoot, "daemon", "--addr", `unix://${socket}`], {
   stdio: ["ignore", "ignore", "pipe"],

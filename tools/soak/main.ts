@@ -31,7 +31,7 @@ const figures = { builds: 0, succeeded: 0, killed: 0 };
 /** How long a build takes here: kills are to fall into all of it, also on a slow machine. */
 let usualMs = 2500;
 try {
-  const { storeRoot } = buildBase(folder);
+  const { storeRoot } = await buildBase(folder);
   cpSync(storeRoot, path.join(folder, "fresh"), { recursive: true, verbatimSymlinks: true });
   const contexts = Array.from({ length: VARIANTS }, (_, number) => makeContext(number));
   const until = Date.now() + SECONDS * 1000;

@@ -35,7 +35,7 @@ suite("memory", { skip: whyNoBusybox() ?? noRegistry }, () => {
     if (group === undefined) return t.skip("needs root and the memory controller of cgroups");
     const folder = mkdtempSync(path.join(tmpdir(), "tsbuild-memory-"));
     try {
-      const { storeRoot } = buildBase(folder);
+      const { storeRoot } = await buildBase(folder);
       await using registry = await startRegistry();
       const context = path.join(folder, "context");
       mkdirSync(context);

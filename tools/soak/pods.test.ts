@@ -26,7 +26,7 @@ suite("jobs in pods", { skip: whyNoPod() || (whyNoBusybox() ?? false) }, () => {
   let base: string;
   before(async () => {
     registry = await startMemoryRegistry();
-    const { storeRoot } = buildBase(folder);
+    const { storeRoot } = await buildBase(folder);
     const context = path.join(folder, "base-context");
     mkdirSync(context);
     writeFileSync(path.join(context, "Dockerfile"), "FROM fixture:busybox\n");
