@@ -32,6 +32,8 @@ export interface TransferRequest {
   readonly expandName?: ExpandName | undefined;
   /** How often the whole is begun anew when a registry or a daemon fails. */
   readonly retries: number;
+  /** How long to wait before each of these attempts; undefined: a second, then twice as long each time. */
+  readonly retryPauseMs?: number | undefined;
   readonly events: EventSink;
   readonly now: () => number;
   /** The environment that proxies and temporary files are looked up in. */
@@ -50,6 +52,7 @@ export interface CopyRequest extends TransferRequest {
   readonly family: CopyOptions["family"];
   readonly compression: CopyOptions["compression"];
   readonly preserveDigests: boolean;
+  readonly layersAtOnce?: CopyOptions["layersAtOnce"];
 }
 
 /** Copies an image. Throws what its source and its destination throw; then no name leads to anything new. */
@@ -103,7 +106,8 @@ async function copyOnce(request: CopyRequest, onStatus: StatusSink, signal: Abor
   const access = accessFor(request, request.destinationAccess, signal);
   const opened = await openSink(to, request.additionalNames, access);
   await using sink = opened.sink;
-  const options = { which, platform, family, compression, preserveDigests, names: opened.names };
+  const { layersAtOnce } = request;
+  const options = { which, platform, family, compression, preserveDigests, layersAtOnce, names: opened.names };
   const result = await copyImage(source, sink, {
     ...options,
     ...transferOptions(request, from),
@@ -145,7 +149,7 @@ const FIRST_PAUSE_MS = 1000;
 
 /** Begins a transfer anew, with longer and longer pauses, as long as it is a registry or a daemon that fails. */
 export async function retried<T>(
-  { retries, events }: TransferRequest,
+  { retries, retryPauseMs, events }: TransferRequest,
   signal: AbortSignal,
   body: () => Promise<T>,
 ): Promise<T> {
@@ -157,7 +161,7 @@ export async function retried<T>(
         throw error;
       events({ kind: "warning", message: `${error.message}: trying again (${attempt + 1} of ${retries})` });
       const { setTimeout: sleep } = await import("node:timers/promises");
-      await sleep(FIRST_PAUSE_MS * 2 ** attempt, undefined, { signal });
+      await sleep(retryPauseMs ?? FIRST_PAUSE_MS * 2 ** attempt, undefined, { signal });
     }
   }
 }

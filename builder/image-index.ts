@@ -8,11 +8,14 @@ import type { Digest } from "./core/digest.ts";
 import { BuildError } from "./core/errors.ts";
 import type { ImageLocation } from "./core/image-location.ts";
 import { formatLocation } from "./core/image-location.ts";
+import type { Platform } from "./core/platform.ts";
 import { formatPlatform, hostPlatform } from "./core/platform.ts";
 import type { Reference } from "./core/reference.ts";
 import { formatReference } from "./core/reference.ts";
 import { familyOf, isImageManifest } from "./image/convert.ts";
 import { assembleIndex } from "./image/index.ts";
+import type { JoinedPart } from "./image/join-entries.ts";
+import { entriesFor, joinEntries } from "./image/join-entries.ts";
 import type { Document } from "./image/manifest.ts";
 import { parseConfig, parseDocument, platformOf } from "./image/read.ts";
 import { toldTransfer } from "./engine/internal-steps.ts";
@@ -38,11 +41,12 @@ export interface IndexRequest extends TransferRequest {
   /** What the index is called: in the store, or with `push` in the registry. */
   readonly names: readonly Reference[];
   readonly push: boolean;
-  /**
-   * Images or other indexes, whose entries are taken; a later one replaces earlier ones of its platforms. Places, or
-   * names, which the store is asked for first and then the registry.
-   */
+  /** An index that is added to: new images replace those that it has of their platforms. */
+  readonly old: string | undefined;
+  /** Images or other indexes, whose entries are taken. Places, or names, which the store is asked for first and then the registry. */
   readonly sources: readonly string[];
+  /** Only images of these platforms; none: all. */
+  readonly platforms: readonly Platform[];
   readonly annotations: readonly IndexAnnotation[];
   readonly access: RegistryAccess;
   /** Only say what the index would be. */
@@ -60,15 +64,17 @@ export async function createIndex(request: IndexRequest, signal: AbortSignal): P
   const access = accessFor(request, request.access, signal);
   const names = request.names.map(formatReference);
   await using undo = new AsyncDisposableStack();
-  const sources: ImageSource[] = [];
-  for (const text of request.sources) sources.push(undo.use(await openSource(await locate(text, access), access)));
+  const open = async (text: string): Promise<Part> =>
+    await partOf(text, undo.use(await openSource(await locate(text, access), access)), signal);
+  const old = request.old === undefined ? undefined : await open(request.old);
   const parts: Part[] = [];
-  for (const source of sources) parts.push(...(await partsOf(source, signal)));
-  const index = assemble(combine(parts), request.annotations);
+  for (const text of request.sources) parts.push(await open(text));
+  const index = assemble(entriesFor(joinEntries(old, parts), request.platforms), request.annotations);
   if (request.dryRun) return { index, copied: undefined };
+  const all = [...(old === undefined ? [] : [old]), ...parts];
   const from = joinedSource(
     index,
-    parts.map(({ descriptor, source }) => ({ descriptor, source })),
+    all.flatMap(({ entries, source }) => entries.map((descriptor) => ({ descriptor, source }))),
   );
   const copied = await toldTransfer(request, `create index ${names.join(", ")}`, (onStatus) =>
     retried(request, signal, async () => {
@@ -102,13 +108,12 @@ function placesOf({ names, push }: IndexRequest): readonly ImageLocation[] {
   });
 }
 
-/** One entry of the new index, and where it comes from. */
-interface Part {
-  readonly descriptor: Descriptor;
+/** What one source brings to the index. */
+interface Part extends JoinedPart {
   readonly source: ImageSource;
 }
 
-async function partsOf(source: ImageSource, signal: AbortSignal): Promise<readonly Part[]> {
+async function partOf(text: string, source: ImageSource, signal: AbortSignal): Promise<Part> {
   if (source.isDerived === true) {
     throw new BuildError("USAGE", `${source.name} has no manifest that an index could name`, {
       hint: "copy the image into the store first, or into a layout",
@@ -117,43 +122,17 @@ async function partsOf(source: ImageSource, signal: AbortSignal): Promise<readon
   const { descriptor, bytes } = await source.top(signal);
   verifyBytes(descriptor, bytes, source.name);
   const document = parseDocument(bytes, source.name, descriptor.mediaType);
-  if (document.kind === "index") return document.index.manifests.map((entry) => ({ descriptor: entry, source }));
+  if (document.kind === "index") return { name: text, source, entries: document.index.manifests };
   const { mediaType, digest, size } = descriptor;
   const { manifest } = document;
   if (!isImageManifest(manifest)) {
     const artifactType = manifest.artifactType ?? manifest.config.mediaType;
-    return [{ descriptor: { mediaType, digest, size, artifactType }, source }];
+    return { name: text, source, entries: [{ mediaType, digest, size, artifactType }] };
   }
   const config = await collect(source.blob(manifest.config, signal), CONFIG_BYTES, `${source.name}: its config`);
   verifyBytes(manifest.config, config, source.name);
   const platform = platformOf(parseConfig(config, `config of ${source.name}`));
-  return [{ descriptor: { mediaType, digest, size, platform }, source }];
-}
-
-// The last one of a platform stays, at the place of the first; with an image go the attestations about it.
-function combine(parts: readonly Part[]): readonly Descriptor[] {
-  const byKey = new Map<string, Descriptor>();
-  const gone = new Set<Digest>();
-  for (const { descriptor } of parts) {
-    const key = keyOf(descriptor);
-    const before = byKey.get(key);
-    if (before !== undefined && before.digest !== descriptor.digest) gone.add(before.digest);
-    byKey.set(key, descriptor);
-  }
-  return [...byKey.values()].filter(({ annotations }) => !gone.has((annotations?.[ATTESTED] ?? "") as Digest));
-}
-
-const ATTESTED = "vnd.docker.reference.digest";
-
-function keyOf({ platform, digest, annotations, artifactType }: Descriptor): string {
-  if (
-    platform === undefined ||
-    platform.os === "unknown" ||
-    artifactType !== undefined ||
-    annotations?.[ATTESTED] !== undefined
-  )
-    return digest;
-  return `${formatPlatform(platform)} ${platform.osVersion ?? ""}`;
+  return { name: text, source, entries: [{ mediaType, digest, size, platform }] };
 }
 
 function assemble(entries: readonly Descriptor[], annotations: readonly IndexAnnotation[]): Document {

@@ -1,5 +1,6 @@
 // The flags of `docker buildx build`, each of which works, is ignored for a reason, or is refused by name.
 
+import { INSECURE_FLAG } from "./access-flags.ts";
 import type { Flag } from "./flags.ts";
 import { GLOBAL_FLAGS } from "./global-flags.ts";
 import { HOST_FLAGS } from "./host-flags.ts";
@@ -26,7 +27,7 @@ export const BUILD_FLAGS: readonly Flag[] = [
   { name: "explain", kind: "string", value: "FORM", bare: "text", state: "works", help: "Afterwards say of each step that ran why it was not known (text or json)" },
   { name: "file", short: "f", kind: "string", value: "FILE", state: "works", help: "The Dockerfile: a path, a URL, or - for stdin (default PATH/Dockerfile)" },
   { name: "iidfile", kind: "string", value: "FILE", state: "works", help: "Write the image id to a file" },
-  { name: "insecure-registry", kind: "list", value: "HOST", state: "works", help: "Reach a registry by plain HTTP or without checking its certificate" },
+  INSECURE_FLAG,
   { name: "jobs", kind: "string", value: "N", state: "works", help: "RUN steps at a time (default: one a processor)" },
   { name: "label", kind: "list", value: "K=V", state: "works", help: "Set a label of the image" },
   { name: "load", kind: "boolean", state: "works", help: "Load the image into the docker daemon, where there is one; it stays in the local store too" },

@@ -1,5 +1,6 @@
 // The flags of `tsbuild bundle`, with umoci's names where it has them.
 
+import { INSECURE_FLAG } from "./access-flags.ts";
 import type { Flag } from "./flags.ts";
 import { GLOBAL_FLAGS } from "./global-flags.ts";
 import { LIMIT_FLAGS } from "./unpack-limits.ts";
@@ -7,7 +8,7 @@ import { LIMIT_FLAGS } from "./unpack-limits.ts";
 // prettier-ignore
 export const BUNDLE_FLAGS: readonly Flag[] = [
   { name: "gid-map", kind: "list", value: "ID:HOST:COUNT", state: "works", help: "Group ids of the bundle's user namespace (with --uid-map)" },
-  { name: "insecure-registry", kind: "list", value: "HOST", state: "works", help: "Reach a registry by plain HTTP or without checking its certificate" },
+  INSECURE_FLAG,
   { name: "platform", kind: "string", value: "OS/ARCH", state: "works", help: "Which image of a multi-platform one" },
   { name: "pull", kind: "string", value: "WHEN", state: "works", help: "Ask the registry: always, missing (the default) or never" },
   { name: "quiet", short: "q", kind: "boolean", state: "works", help: "Print nothing but errors" },

@@ -1,11 +1,12 @@
 // The flags of `tsbuild login` and `tsbuild logout`: docker's, and podman's where they help.
 
+import { INSECURE_FLAG } from "./access-flags.ts";
 import type { Flag } from "./flags.ts";
 import { GLOBAL_FLAGS } from "./global-flags.ts";
 
 // prettier-ignore
 export const LOGIN_FLAGS: readonly Flag[] = [
-  { name: "insecure-registry", kind: "list", value: "HOST", state: "works", help: "Reach a registry by plain HTTP or without checking its certificate" },
+  INSECURE_FLAG,
   { name: "password", short: "p", kind: "string", value: "PASSWORD", state: "works", help: "Password or access token (others can see it: use --password-stdin)" },
   { name: "password-stdin", kind: "boolean", state: "works", help: "Take the password or access token from standard input" },
   { name: "tls-verify", kind: "boolean", state: "works", help: "Check the server's certificate (default true)" },

@@ -1,5 +1,5 @@
 // `--format` of listings: `json`, `table …` and templates of Go's text/template as far as people use them for columns:
-// {{.Field}}, {{json .}}, and \t and \n.
+// {{.Field}}, {{json .}}, {{json .Field}}, and \t and \n.
 
 import { BuildError } from "../../builder/core/errors.ts";
 
@@ -34,7 +34,7 @@ function fill(
   fields: Readonly<Record<string, string>>,
 ): string {
   return template.replace(/\{\{(.*?)\}\}/gs, (_, action: string) => {
-    const field = /^\s*-?\s*\.(\w+)\s*-?\s*$/.exec(action)?.[1];
+    const [, json, field] = /^\s*-?\s*(json\s+)?\.(\w+)\s*-?\s*$/.exec(action) ?? [];
     if (field === undefined)
       throw new BuildError("UNSUPPORTED", `--format: "{{${action}}}" is more than a field`, {
         hint: "or take --json, and jq",
@@ -45,6 +45,6 @@ function fill(
         hint: `fields are ${Object.keys(fields).join(", ")}`,
       });
     }
-    return value;
+    return json === undefined ? value : JSON.stringify(value);
   });
 }

@@ -1,6 +1,7 @@
 // The flags of `tsbuild run`: those of `docker run` that a look into an image needs. Every other one of docker's is
 // refused by name, so that no script believes it had an effect.
 
+import { INSECURE_FLAG } from "./access-flags.ts";
 import type { Flag } from "./flags.ts";
 import { GLOBAL_FLAGS } from "./global-flags.ts";
 import { LIMIT_FLAGS } from "./unpack-limits.ts";
@@ -30,7 +31,7 @@ export const RUN_FLAGS: readonly Flag[] = [
   { name: "env-file", kind: "list", value: "FILE", state: "works", help: "Set the variables of a file, one a line" },
   { name: "group-add", kind: "list", value: "GROUP", state: "works", help: "One more group, name or number" },
   { name: "hostname", short: "h", kind: "string", value: "NAME", state: "works", help: "Host name (default tsbuild)" },
-  { name: "insecure-registry", kind: "list", value: "HOST", state: "works", help: "Reach a registry by plain HTTP or without checking its certificate" },
+  INSECURE_FLAG,
   { name: "interactive", short: "i", kind: "boolean", state: "works", help: "Hand over standard input" },
   { name: "mount", kind: "list", value: "SPEC", state: "works", help: "type=bind,source=HOST,target=PATH[,readonly] or type=tmpfs,target=PATH" },
   { name: "net", kind: "string", value: "MODE", state: "works", help: "Old spelling of --network" },

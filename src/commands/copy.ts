@@ -8,17 +8,18 @@ import type { Platform } from "../../builder/core/platform.ts";
 import type { CopyRequest } from "../../builder/copy.ts";
 import type { Arguments } from "../cli/flags.ts";
 import { isOn, listOf, textOf } from "../cli/flags.ts";
+import { parseCount } from "../cli/sizes.ts";
 import { COPY_FLAGS } from "../cli/transfer-flags.ts";
 import { writeWhole } from "./build-result.ts";
 import type { Command } from "./command.ts";
 import { exactly, readArguments } from "./command.ts";
+import { sideAccess } from "./side-access.ts";
 import {
   compressionFlags,
   familyFlag,
   platformFlag,
   resultJson,
   resultText,
-  sideAccess,
   transferRequest,
   underDisplay,
 } from "./transfer.ts";
@@ -43,6 +44,7 @@ export const copy: Command = async (context) => {
     family: familyFlag(args),
     compression: compression(args),
     preserveDigests: isOn(args, "preserve-digests"),
+    layersAtOnce: layersAtOnce(args),
     sourceAccess: await sideAccess(context, args, { prefix: "src-", registries: registriesOf(source) }),
     destinationAccess: await sideAccess(context, args, { prefix: "dest-", registries: registriesOf(destination) }),
   };
@@ -101,6 +103,11 @@ function compression(args: Arguments): CopyRequest["compression"] {
     return { compression: "gzip", ...withLevel, applies: "uncompressed" };
   if (isOn(args, "dest-oci-accept-uncompressed-layers")) return { compression: "uncompressed", applies: "none" };
   return undefined;
+}
+
+/** skopeo's 0 is its default. */
+function layersAtOnce(args: Arguments): number | undefined {
+  return parseCount(textOf(args, "image-parallel-copies") ?? "0", "--image-parallel-copies", 0) || undefined;
 }
 
 function registriesOf(location: ImageLocation): readonly string[] {

@@ -1,23 +1,28 @@
 // `tsbuild history`: which instruction made which layer.
 
+import type { Digest } from "../../builder/core/digest.ts";
 import type { HistoryLine } from "../../builder/history.ts";
 import type { Flag } from "../cli/flags.ts";
 import { isOn, textOf } from "../cli/flags.ts";
 import { humanAge, humanSize } from "../cli/human.ts";
 import { IMAGE_FLAGS, IMAGE_NAMES } from "../cli/image-flags.ts";
 import { printable } from "../cli/printable.ts";
+import { parseRowTemplate } from "../cli/row-template.ts";
 import { cut } from "../progress/terminal-text.ts";
 import type { Command } from "./command.ts";
 import { exactly, readArguments } from "./command.ts";
+import { shortId } from "./image-rows.ts";
 import { withPlatformImage } from "./image-arguments.ts";
-import { formatTable } from "./table.ts";
+import { formatRows, formatTable } from "./table.ts";
 
 // prettier-ignore
 export const HISTORY_FLAGS: readonly Flag[] = [
   { name: "compressed", kind: "boolean", state: "works", help: "Sizes of the layers as they are stored and sent; nothing is read for it. Always so of a registry's image" },
+  { name: "format", kind: "string", value: "TEMPLATE", state: "works", help: "json, table …, or a template of fields: {{.CreatedBy}}" },
   { name: "human", short: "H", kind: "boolean", state: "works", help: "Sizes and times for people (default true)" },
   { name: "json", kind: "boolean", state: "works", help: "One JSON object a line" },
   { name: "no-trunc", kind: "boolean", state: "works", help: "Do not cut anything" },
+  { name: "quiet", short: "q", kind: "boolean", state: "works", help: "Only image ids, as docker history has them: of the last line, and <missing>" },
   ...IMAGE_FLAGS,
 ];
 
@@ -52,12 +57,39 @@ export const history: Command = async (context) => {
     }
     const isHuman = textOf(args, "human") !== "false";
     const look = { isHuman, isWhole: isOn(args, "no-trunc"), isCompressed, now: Date.now() };
-    await context.print(historyTable(newestFirst, look));
+    const template = textOf(args, "format");
+    const rows = dockerRows(newestFirst, image.manifest.manifest.config.digest, look);
+    if (isOn(args, "quiet")) await context.print(rows.map(({ ID }) => `${ID}\n`).join(""));
+    else if (template) await context.print(formatRows(rows, parseRowTemplate(template, HEADINGS)));
+    else await context.print(historyTable(newestFirst, look));
   });
   return 0;
 };
 
 const INSTRUCTION_COLUMNS = 45;
+
+/** docker's columns, for its templates. */
+const HEADINGS = {
+  ID: "IMAGE",
+  CreatedSince: "CREATED",
+  CreatedAt: "CREATED AT",
+  CreatedBy: "CREATED BY",
+  Size: "SIZE",
+  Comment: "COMMENT",
+};
+
+/** Only the last step has an id, the image's: those below left no image. */
+function dockerRows(newestFirst: readonly HistoryLine[], imageId: Digest, look: Look): readonly (typeof HEADINGS)[] {
+  const id = look.isWhole ? imageId : shortId(imageId);
+  return newestFirst.map((line, at) => ({
+    ID: at === 0 ? id : "<missing>",
+    CreatedSince: humanAge(line.entry.created, look.now),
+    CreatedAt: line.entry.created ?? "N/A",
+    CreatedBy: createdBy(line, look),
+    Size: sizeText(line, look),
+    Comment: printable(line.entry.comment ?? ""),
+  }));
+}
 
 function historyTable(lines: readonly HistoryLine[], look: Look): string {
   const hasLines = lines.some(({ place }) => place !== undefined);

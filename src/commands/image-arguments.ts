@@ -3,24 +3,34 @@
 import { BuildError } from "../../builder/core/errors.ts";
 import type { Platform } from "../../builder/core/platform.ts";
 import { parsePlatform } from "../../builder/core/platform.ts";
+import { parseReference } from "../../builder/core/reference.ts";
 import type { ImagePlaces, OpenedImage, PlatformImage } from "../../builder/open-image.ts";
+import { daemonOf, registryOptions } from "../../builder/registry-options.ts";
 import type { Arguments } from "../cli/flags.ts";
-import { listOf, textOf } from "../cli/flags.ts";
+import { textOf } from "../cli/flags.ts";
 import { localRegistries } from "../config/registries.ts";
-import { definedOnly } from "./build-request.ts";
 import type { CommandContext } from "./command.ts";
 import { rootOf } from "./command.ts";
+import { lookAccess } from "./side-access.ts";
 
-/** Where images are looked for. */
-export function placesOf(context: CommandContext, args: Arguments): ImagePlaces {
-  const { environment } = context;
-  const { router, credentials, expandName } = localRegistries(environment, listOf(args, "insecure-registry"));
+/** Where images are looked for; `names` are those that the command is about. */
+export async function placesOf(
+  context: CommandContext,
+  args: Arguments,
+  names: readonly string[],
+): Promise<ImagePlaces> {
+  const access = await lookAccess(context, args, names.flatMap(registryOf));
   return {
     root: rootOf(context, args),
-    registry: { router, credentials, environment: definedOnly(environment) },
-    expandName,
-    daemon: async () => (await import("../config/docker-host.ts")).dockerHost(environment),
+    registry: registryOptions(access),
+    expandName: localRegistries(context.environment, []).expandName,
+    daemon: () => daemonOf(access),
   };
+}
+
+/** The registry of a name in one. */
+function registryOf(text: string): readonly string[] {
+  return text.startsWith("docker://") ? [parseReference(text.slice("docker://".length)).registry] : [];
 }
 
 /** `--platform`; undefined when it was not given. */
@@ -37,7 +47,7 @@ export async function withImage<T>(
   use: (opened: OpenedImage, places: ImagePlaces) => Promise<T>,
 ): Promise<T> {
   const { openImage } = await import("../../builder/open-image.ts");
-  const places = placesOf(context, args);
+  const places = await placesOf(context, args, [name]);
   await using opened = await openImage(name, places, context.signal);
   return await use(opened, places);
 }

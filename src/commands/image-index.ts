@@ -1,18 +1,20 @@
 // `tsbuild index create`, `add` and `inspect`: one name for the images of several platforms.
 
 import { BuildError } from "../../builder/core/errors.ts";
-import { formatPlatform } from "../../builder/core/platform.ts";
+import { formatPlatform, parsePlatform } from "../../builder/core/platform.ts";
 import type { Reference } from "../../builder/core/reference.ts";
 import { formatReference, parseReference } from "../../builder/core/reference.ts";
 import type { IndexAnnotation, IndexResult } from "../../builder/image-index.ts";
 import { parseAnnotation } from "../cli/annotation-spec.ts";
 import type { Arguments } from "../cli/flags.ts";
-import { isOn, listOf } from "../cli/flags.ts";
-import { INDEX_FLAGS, INDEX_INSPECT_FLAGS } from "../cli/transfer-flags.ts";
+import { isOn, listOf, textOf } from "../cli/flags.ts";
+import { INDEX_FLAGS, INDEX_INSPECT_FLAGS } from "../cli/index-flags.ts";
+import { writeWhole } from "./build-result.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { exactly, readArguments } from "./command.ts";
+import { lookAccess, sideAccess } from "./side-access.ts";
 import { formatTable } from "./table.ts";
-import { resultJson, sideAccess, transferRequest, underDisplay } from "./transfer.ts";
+import { resultJson, transferRequest, underDisplay } from "./transfer.ts";
 
 const USAGE = `Usage:  tsbuild index create [OPTIONS] NAME IMAGE [IMAGE...]
         tsbuild index add [OPTIONS] NAME IMAGE [IMAGE...]
@@ -38,9 +40,18 @@ export const index: Command = async (context) => {
       return 0;
     default:
       throw new BuildError("USAGE", `"tsbuild index" has no command "${word}"`, {
-        hint: "it has create, add and inspect",
+        hint: ELSEWHERE[word] ?? "it has create, add and inspect",
       });
   }
+};
+
+/** What docker's and podman's manifest commands are called here. */
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  annotate: "tsbuild index create NAME NAME --annotation 'manifest-descriptor[OS/ARCH]:KEY=VALUE'",
+  exists: "tsbuild index inspect NAME ends with 66 when there is none",
+  push: "tsbuild push NAME pushes an index of the store; index create --push makes one in the registry",
+  remove: "tsbuild index create NAME NAME --platform OS/ARCH keeps only the images that are named",
+  rm: "tsbuild rmi NAME takes an index away",
 };
 
 async function make(context: CommandContext, command: "create" | "add"): Promise<number> {
@@ -59,7 +70,9 @@ async function make(context: CommandContext, command: "create" | "add"): Promise
   const wishes = {
     names,
     push,
-    sources: command === "add" ? [old, ...images] : images,
+    old: command === "add" ? old : undefined,
+    sources: images,
+    platforms: listOf(args, "platform").flatMap((text) => text.split(",").map((one) => parsePlatform(one))),
     annotations: listOf(args, "annotation").flatMap(annotations),
     dryRun: isOn(args, "dry-run"),
     access,
@@ -68,6 +81,8 @@ async function make(context: CommandContext, command: "create" | "add"): Promise
     const engine = await import("../../builder/image-index.ts");
     return await engine.createIndex({ ...transferRequest(context, args, events), ...wishes }, context.signal);
   });
+  const digestFile = textOf(args, "digestfile");
+  if (digestFile) await writeWhole(digestFile, result.index.descriptor.digest);
   await tell(context, args, names, result);
   return 0;
 }
@@ -90,7 +105,7 @@ async function inspect(context: CommandContext): Promise<number> {
   const args = await readArguments(context, INDEX_INSPECT_FLAGS, USAGE);
   if (args === undefined) return 0;
   const [name = ""] = exactly(args, 1, "index inspect", "NAME");
-  const access = await sideAccess(context, args, { prefix: "", registries: registryOf(name) });
+  const access = await lookAccess(context, args, registryOf(name));
   const engine = await import("../../builder/image-index.ts");
   const transfer = transferRequest(context, args, () => undefined);
   const found = await engine.inspectIndex(name, { ...transfer, access }, context.signal);

@@ -1,5 +1,7 @@
 // The rows of `tsbuild images`: which images, and what is shown of each, as docker has it.
 
+import type { Digest } from "../../builder/core/digest.ts";
+import { hexOf } from "../../builder/core/digest.ts";
 import { BuildError } from "../../builder/core/errors.ts";
 import { BadPattern, compileGlob } from "../../builder/core/glob.ts";
 import { familiarReference, parseReference } from "../../builder/core/reference.ts";
@@ -30,12 +32,17 @@ export function rowOf(image: ListedImage, { now, whole }: { readonly now: number
     Repository: repository,
     Tag: tag,
     Digest: digest,
-    ID: whole ? imageId : imageId.slice("sha256:".length, "sha256:".length + SHORT_ID),
+    ID: whole ? imageId : shortId(imageId),
     CreatedSince: humanAge(created, now),
     CreatedAt: created ?? "N/A",
     Size: humanSize(sizeBytes),
     Platform: platform,
   };
+}
+
+/** An id as lists show it. */
+export function shortId(imageId: Digest): string {
+  return hexOf(imageId).slice(0, SHORT_ID);
 }
 
 /** Name and tag as people write them; what is no reference is a name. */

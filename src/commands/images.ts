@@ -13,7 +13,7 @@ import type { Command } from "./command.ts";
 import { exactly, readArguments, rootOf } from "./command.ts";
 import type { ImageRow } from "./image-rows.ts";
 import { filterImages, partsOf, rowOf, shortName } from "./image-rows.ts";
-import { formatTable } from "./table.ts";
+import { formatRows } from "./table.ts";
 
 const HEADINGS = {
   Repository: "REPOSITORY",
@@ -44,9 +44,10 @@ export const images: Command = async (context) => {
     await context.print(found.map((image) => `${JSON.stringify(jsonOf(image))}\n`).join(""));
     return 0;
   }
-  const rows = found.map((image) => rowOf(image, { now: Date.now(), whole: isOn(args, "no-trunc") }));
+  const look = { now: Date.now(), whole: isOn(args, "no-trunc") };
+  const rows = found.map((image) => ({ ...rowOf(image, look) }));
   if (isOn(args, "quiet")) await context.print([...new Set(rows.map(({ ID }) => ID))].map((id) => `${id}\n`).join(""));
-  else await context.print(render(rows, template));
+  else await context.print(formatRows(rows, template));
   return 0;
 };
 
@@ -100,17 +101,6 @@ function templateOf(args: Arguments): RowTemplate {
     `table {{.Repository}}\t{{.Tag}}\t${digest}{{.ID}}\t{{.CreatedSince}}\t{{.Size}}\t{{.Platform}}`,
     HEADINGS,
   );
-}
-
-function render(rows: readonly ImageRow[], template: RowTemplate): string {
-  switch (template.kind) {
-    case "json":
-      return rows.map((row) => `${JSON.stringify(row)}\n`).join("");
-    case "lines":
-      return rows.map((row) => `${template.line({ ...row })}\n`).join("");
-    case "table":
-      return formatTable([template.headings, ...rows.map((row) => template.cells({ ...row }))]);
-  }
 }
 
 function jsonOf({ name, platform, imageId, digest, created, sizeBytes, labels }: ListedImage): object {

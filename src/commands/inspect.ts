@@ -5,6 +5,7 @@ import type { Inspection } from "../../builder/inspect.ts";
 import { fieldAt, fieldText } from "../cli/field-path.ts";
 import type { Arguments, Flag } from "../cli/flags.ts";
 import { isOn, textOf } from "../cli/flags.ts";
+import { parseValueTemplate } from "../cli/go-template.ts";
 import { IMAGE_FLAGS, IMAGE_NAMES } from "../cli/image-flags.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { readArguments } from "./command.ts";
@@ -19,7 +20,10 @@ export const INSPECT_FLAGS: readonly Flag[] = [
   { name: "raw", kind: "boolean", state: "works", help: "The bytes of the manifest or index, as they are; with --config, of the config" },
   { name: "config", kind: "boolean", state: "works", help: "The config only, as JSON" },
   { name: "ids", kind: "boolean", state: "works", help: "All ids with their rules and sizes, each verified by reading and hashing everything" },
-  { name: "field", short: "f", kind: "string", value: "PATH", state: "works", help: "One value of the JSON: Config.Env[0], Config.Labels[\"a.b\"]" },
+  { name: "field", short: "f", kind: "string", value: "PATH", state: "works", help: "One value of the JSON: Config.Env[0], Config.Labels[\"a.b\"]; -f with {{ }} in it is --format" },
+  { name: "format", kind: "string", value: "TEMPLATE", state: "works", help: "json, or a template of the JSON's fields: {{.Id}}, {{json .Config.Env}}, {{index .RepoTags 0}}" },
+  { name: "size", short: "s", kind: "boolean", state: "ignored", help: "Show sizes (always so)" },
+  { name: "type", kind: "string", state: "later", help: "What to look for", harmless: /^image$/, note: "there are images only" },
   ...IMAGE_FLAGS,
 ];
 
@@ -35,26 +39,37 @@ export const inspect: Command = async (context) => {
   if (args === undefined) return 0;
   const names = atLeastOne(args, "inspect", "IMAGE");
   const forms = ["raw", "config"].some((flag) => isOn(args, flag));
-  const chosen = [isOn(args, "ids"), forms, textOf(args, "field") !== undefined].filter(Boolean).length;
-  if (chosen > 1) throw new BuildError("USAGE", "--ids, --field, and --raw or --config exclude each other");
+  const chosen = [isOn(args, "ids"), forms, ...["field", "format"].map((flag) => textOf(args, flag) !== undefined)];
+  if (chosen.filter(Boolean).length > 1)
+    throw new BuildError("USAGE", "--ids, --field, --format, and --raw or --config exclude each other");
   if (isOn(args, "ids")) return await printIds(context, args, names);
   if (forms) return await printDocument(context, args, names);
   return await printInspections(context, args, names);
 };
 
 async function printInspections(context: CommandContext, args: Arguments, names: readonly string[]): Promise<number> {
-  const field = textOf(args, "field");
+  const look = lookOf(args);
   const found: unknown[] = [];
   for (const [at, name] of names.entries()) {
     await withInspection(context, args, name, async (inspection) => {
       const json = inspectionToJson(inspection);
-      if (field !== undefined) await context.print(`${fieldText(fieldAt(json, field))}\n`);
-      else if (isOn(args, "json")) found.push(json);
-      else await context.print(`${at === 0 ? "" : "\n"}${inspectionText(inspection, Date.now())}`);
+      if (look === "json") found.push(json);
+      else if (look === "text") await context.print(`${at === 0 ? "" : "\n"}${inspectionText(inspection, Date.now())}`);
+      else await context.print(`${look(json)}\n`);
     });
   }
-  if (field === undefined && isOn(args, "json")) await context.print(`${JSON.stringify(found, undefined, 2)}\n`);
+  if (look === "json") await context.print(`${JSON.stringify(found, undefined, 2)}\n`);
   return 0;
+}
+
+/** For people, as JSON, or one line of what flags ask for. */
+function lookOf(args: Arguments): "text" | "json" | ((json: unknown) => string) {
+  const [field, format] = [textOf(args, "field"), textOf(args, "format")];
+  const template = field?.includes("{{") === true ? field : format;
+  if (template === "json") return "json";
+  if (template) return parseValueTemplate(template);
+  if (field !== undefined) return (json) => fieldText(fieldAt(json, field));
+  return isOn(args, "json") ? "json" : "text";
 }
 
 /** `--raw`, `--config`, or both. */

@@ -11,15 +11,8 @@ import { PULL_FLAGS } from "../cli/transfer-flags.ts";
 import { localRegistries } from "../config/registries.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { readArguments } from "./command.ts";
-import {
-  defaultPlatform,
-  platformFlag,
-  resultJson,
-  resultText,
-  sideAccess,
-  transferRequest,
-  underDisplay,
-} from "./transfer.ts";
+import { sideAccess } from "./side-access.ts";
+import { defaultPlatform, platformFlag, resultJson, resultText, transferRequest, underDisplay } from "./transfer.ts";
 
 const USAGE = `Usage:  tsbuild pull [OPTIONS] NAME[:TAG|@DIGEST]...
 

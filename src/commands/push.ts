@@ -10,13 +10,13 @@ import { PUSH_FLAGS } from "../cli/transfer-flags.ts";
 import { writeWhole } from "./build-result.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { readArguments } from "./command.ts";
+import { sideAccess } from "./side-access.ts";
 import {
   compressionFlags,
   familyFlag,
   platformFlag,
   resultJson,
   resultText,
-  sideAccess,
   transferRequest,
   underDisplay,
 } from "./transfer.ts";

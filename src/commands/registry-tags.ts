@@ -6,7 +6,7 @@ import { isOn } from "../cli/flags.ts";
 import { RM_FLAGS, TAGS_FLAGS } from "../cli/transfer-flags.ts";
 import type { Command } from "./command.ts";
 import { exactly, readArguments } from "./command.ts";
-import { sideAccess } from "./transfer.ts";
+import { lookAccess } from "./side-access.ts";
 
 const TAGS_USAGE = `Usage:  tsbuild tags [OPTIONS] REPOSITORY
 
@@ -18,7 +18,7 @@ export const tags: Command = async (context) => {
   if (args === undefined) return 0;
   const [text = ""] = exactly(args, 1, "tags", "REPOSITORY");
   const { registry, repository } = parseReference(text.replace(/^docker:\/\//, ""));
-  const access = await sideAccess(context, args, { prefix: "", registries: [registry] });
+  const access = await lookAccess(context, args, [registry]);
   const { listTags } = await import("../../builder/registry.ts");
   const name = `${registry}/${repository}`;
   const found = await listTags(access, name, context.signal);
@@ -51,7 +51,7 @@ export const rm: Command = async (context) => {
   });
   const { deleteManifest, deleteTag } = await import("../../builder/registry.ts");
   for (const reference of names) {
-    const access = await sideAccess(context, args, { prefix: "", registries: [reference.registry] });
+    const access = await lookAccess(context, args, [reference.registry]);
     const name = formatReference(reference);
     if (isOn(args, "tag-only")) {
       await deleteTag(access, name, context.signal);

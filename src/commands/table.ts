@@ -1,5 +1,6 @@
 // Tables: columns as wide as what stands in them, two or more spaces between.
 
+import type { RowTemplate } from "../cli/row-template.ts";
 import { columns } from "../progress/terminal-text.ts";
 
 export interface TableOptions {
@@ -19,6 +20,18 @@ export function formatTable(rows: readonly (readonly string[])[], { right = [] }
           .trimEnd()}\n`,
     )
     .join("");
+}
+
+/** Rows in the form that `--format` asks for. */
+export function formatRows(rows: readonly Readonly<Record<string, string>>[], template: RowTemplate): string {
+  switch (template.kind) {
+    case "json":
+      return rows.map((row) => `${JSON.stringify(row)}\n`).join("");
+    case "lines":
+      return rows.map((row) => `${template.line(row)}\n`).join("");
+    case "table":
+      return formatTable([template.headings, ...rows.map((row) => template.cells(row))]);
+  }
 }
 
 function pad(cell: string, width: number, atRight: boolean): string {

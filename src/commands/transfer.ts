@@ -5,15 +5,14 @@ import type { EventSink } from "../../builder/core/events.ts";
 import { formatPlatform, hostPlatform, parsePlatform } from "../../builder/core/platform.ts";
 import type { Platform } from "../../builder/core/platform.ts";
 import type { CopyResult, TransferRequest } from "../../builder/copy.ts";
-import type { RegistryAccess } from "../../builder/registry-options.ts";
+import { parseDuration } from "../cli/disk-filter.ts";
 import { excerpt } from "../cli/error-text.ts";
 import type { Arguments } from "../cli/flags.ts";
-import { isOn, listOf, textOf } from "../cli/flags.ts";
+import { isOn, textOf } from "../cli/flags.ts";
 import { parseCount } from "../cli/sizes.ts";
 import { unpackLimits } from "../cli/unpack-limits.ts";
 import type { Environment } from "../config/environment.ts";
 import { localRegistries } from "../config/registries.ts";
-import { localSession } from "../config/session.ts";
 import type { ProgressMode } from "../progress/display.ts";
 import { openDisplay, PROGRESS_MODES } from "../progress/display.ts";
 import { definedOnly } from "./build-request.ts";
@@ -55,61 +54,16 @@ export function transferRequest(context: CommandContext, args: Arguments, events
     checkLayers: textOf(args, "check-layers") === undefined ? undefined : isOn(args, "check-layers"),
     expandName: localRegistries(context.environment, []).expandName,
     retries: parseCount(textOf(args, "retry-times") ?? "0", "--retry-times", 0),
+    retryPauseMs: retryPause(textOf(args, "retry-delay")),
     events,
     now: Date.now,
     environment: definedOnly(context.environment),
   };
 }
 
-/** How one side of a transfer is reached. */
-export interface SideFlags {
-  /** "src-", "dest-", or "". */
-  readonly prefix: string;
-  /** Registries that `--tls-verify=false` is about. */
-  readonly registries: readonly string[];
-}
-
-/** The logins, the certificates and the daemon of one side. Throws `USAGE`. */
-export async function sideAccess(
-  { environment }: CommandContext,
-  args: Arguments,
-  { prefix, registries }: SideFlags,
-): Promise<RegistryAccess> {
-  const authfile = textOf(args, `${prefix}authfile`) || textOf(args, "authfile");
-  const own = authfile === undefined ? environment : { ...environment, REGISTRY_AUTH_FILE: authfile };
-  const isUnchecked = textOf(args, `${prefix}tls-verify`) === "false";
-  const insecure = [...listOf(args, "insecure-registry"), ...(isUnchecked ? registries : [])];
-  const local = localRegistries(own, insecure);
-  const session = await localSession({ secrets: [], ssh: [], environment: own, credentials: local.credentials });
-  const given = credentials(textOf(args, `${prefix}creds`), `--${prefix}creds`);
-  if (given !== undefined && isOn(args, `${prefix}no-creds`))
-    throw new BuildError("USAGE", `--${prefix}creds and --${prefix}no-creds contradict each other`);
-  const host = textOf(args, `${prefix}daemon-host`);
-  const { dockerHost } = await import("../config/docker-host.ts"); // for a host that a flag names
-  return {
-    router: local.router,
-    session: {
-      ...session,
-      credentials: async (registry, repository) => {
-        if (isOn(args, `${prefix}no-creds`)) return undefined;
-        return given ?? (await local.credentials(registry, repository));
-      },
-      dockerDaemon: () => dockerHost(own, host),
-    },
-    environment: definedOnly(environment),
-  };
-}
-
-/** `user:password`; an absent password is asked for nowhere: it is an error. */
-function credentials(text: string | undefined, flag: string): { username: string; password: string } | undefined {
-  if (text === undefined) return undefined;
-  const colon = text.indexOf(":");
-  if (colon <= 0) {
-    throw new BuildError("USAGE", `${flag}: write user:password`, {
-      hint: "other users of this machine can see it there: tsbuild login, or --authfile, hide it",
-    });
-  }
-  return { username: text.slice(0, colon), password: text.slice(colon + 1) };
+/** `--retry-delay`: ms; undefined: longer ones each time. */
+function retryPause(text: string | undefined): number | undefined {
+  return text === undefined || text === "" ? undefined : parseDuration(text, "--retry-delay");
 }
 
 /** `--platform`, or undefined. Throws `USAGE`. */

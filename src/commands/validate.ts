@@ -33,7 +33,7 @@ export const validate: Command = async (context) => {
   if (isJson && isQuiet) throw new BuildError("USAGE", "--json and --quiet exclude each other");
   const { openPlace } = await import("../../builder/open-image.ts");
   const { validateAll } = await import("../../builder/validate.ts");
-  const { source } = await openPlace(name, placesOf(context, args), context.signal);
+  const { source } = await openPlace(name, await placesOf(context, args, [name]), context.signal);
   const checks: ImageCheck[] = [];
   try {
     for await (const check of validateAll(source, platformArgument(args), context.signal)) {

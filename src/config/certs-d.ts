@@ -11,6 +11,20 @@ import { readRegistryFile } from "./registry-files.ts";
 import type { ClientPair, RegistrySetting, Scope, SettingSource } from "./registry-settings.ts";
 import { unreadable } from "./text-file.ts";
 
+/** The certificates in a folder that a flag names, for whatever registry is asked. Throws `CONFIG` where it holds none. */
+export async function readFlaggedCertificates(path: string, flag: string): Promise<RegistrySetting> {
+  const source: SettingSource = { family: "flag", owner: "flag", file: flag, key: "" };
+  const found = await readCertificates(path, { kind: "any" }, source);
+  if (found === undefined) throw new BuildError("CONFIG", `${flag}: there is no folder "${path}"`);
+  const [setting] = found;
+  if (setting === undefined) {
+    throw new BuildError("CONFIG", `${flag}: "${path}" holds no certificate`, {
+      hint: "authorities end in .crt, a client's certificate in .cert and its key in .key",
+    });
+  }
+  return setting;
+}
+
 interface Root {
   readonly path: string;
   readonly owner: SettingSource["owner"];
@@ -63,13 +77,14 @@ async function readFolder(path: string, scope: Scope, root: Root): Promise<reado
   }
   // With a hosts.toml the certificates are those that it names.
   if (files.some(({ state }) => state !== "absent")) return files;
-  return [await readRegistryFile(path, () => readCertificates(path, scope, root.owner), { isDaemons })];
+  const source: SettingSource = { family: "certs.d", owner: root.owner, file: path, key: "" };
+  return [await readRegistryFile(path, () => readCertificates(path, scope, source), { isDaemons })];
 }
 
 async function readCertificates(
   path: string,
   scope: Scope,
-  owner: SettingSource["owner"],
+  source: SettingSource,
 ): Promise<readonly RegistrySetting[] | undefined> {
   let names: string[];
   try {
@@ -81,7 +96,6 @@ async function readCertificates(
   const ca = names.filter((name) => name.endsWith(".crt")).map((name) => join(path, name));
   const client = findPair(path, names);
   if (ca.length === 0 && client === undefined) return [];
-  const source: SettingSource = { family: "certs.d", owner, file: path, key: "" };
   return [{ source, scope, reach: { ca: ca.length === 0 ? undefined : ca, client } }];
 }
 

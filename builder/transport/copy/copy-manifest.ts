@@ -95,8 +95,9 @@ async function copyLayers(
   return made;
 }
 
-function layersAtOnce({ sink }: CopyWork, { layers }: ImagePlan): number {
+function layersAtOnce({ sink, options }: CopyWork, { layers }: ImagePlan): number {
   if (sink.isSequential === true) return 1;
+  if (options.layersAtOnce !== undefined) return options.layersAtOnce;
   return layers.some((form) => form !== undefined) ? REMADE_AT_ONCE : BLOBS_AT_ONCE;
 }
 

@@ -19,6 +19,8 @@ export interface CopyOptions extends CopyWishes {
   readonly platform: Platform;
   /** What it is called at the destination. */
   readonly names: readonly string[];
+  /** Of one image; undefined: as many as memory and processors are good for. */
+  readonly layersAtOnce?: number | undefined;
   /** Layers whose bytes stay are also unpacked, to see that they are what the config says. */
   readonly checkLayers: boolean;
   readonly limits: UnpackLimits;

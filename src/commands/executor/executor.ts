@@ -24,7 +24,7 @@ import { withGitLogin } from "./git-login.ts";
 import { openJobLog } from "./log.ts";
 import type { JobOutputs } from "./outputs.ts";
 import { jobOutputs } from "./outputs.ts";
-import { registrySettings } from "./registries.ts";
+import { pushFlags, registrySettings } from "./registries.ts";
 
 const USAGE = `Usage:  tsbuild executor --context URL --destination NAME [OPTIONS]
         tsbuild executor push PATH --destination NAME [OPTIONS]
@@ -91,7 +91,7 @@ async function runJob(context: CommandContext, args: Arguments): Promise<number>
   const outputs = jobOutputs(args, environment);
   const failed = (error: unknown): unknown => {
     events.release();
-    const failure = withNextStep(asBuildError(error), outputs, rootOfJob(context, args));
+    const failure = withNextStep(asBuildError(error), { args, environment, root: rootOfJob(context, args) }, outputs);
     log.fail(failure);
     context.outcome.told = true;
     return failure;
@@ -185,10 +185,36 @@ function withOwnLogins(args: Arguments, environment: Environment): Environment {
 }
 
 /** What was built and not pushed is in the store: it need not be built again. */
-function withNextStep(failure: BuildError, { destinations }: JobOutputs, root: string): BuildError {
+function withNextStep(
+  failure: BuildError,
+  { args, environment, root }: EndedJob,
+  { destinations }: JobOutputs,
+): BuildError {
   if (failure.code !== "PUSH") return failure;
-  const again = `the image is kept: \`tsbuild --root ${root} push --resume ${destinations.join(" ")}\` sends what is missing`;
+  const folder = kanikoFolder(args, environment);
+  const logins = folder === undefined ? undefined : join(folder, ".docker");
+  const isOwn = logins !== undefined && environment["DOCKER_CONFIG"] === logins;
+  const command = ["tsbuild", "--root", root, "push", "--resume", ...pushFlags(args, destinations), ...destinations];
+  const line = [...(isOwn ? [`DOCKER_CONFIG=${logins}`] : []), ...command].map(quoted).join(" ");
+  const hasCertificates = ["registry-certificate", "registry-client-cert"].some(
+    (flag) => listOf(args, flag).length > 0,
+  );
+  const certificates = hasCertificates ? ", with --cert-dir and a folder of the registry's certificates" : "";
+  const again = `the image is kept: \`${line}\`${certificates} sends what is missing`;
   return failure.with({ hint: failure.hint === undefined ? again : `${failure.hint}; ${again}` });
+}
+
+/** How a job was asked for, for whoever goes on where it ended. */
+interface EndedJob {
+  readonly args: Arguments;
+  readonly environment: Environment;
+  /** Of its store. */
+  readonly root: string;
+}
+
+/** A word as a shell reads it back. */
+function quoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
 /** The old way to name an archive in a bucket, by default one of Google's. */
