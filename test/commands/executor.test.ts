@@ -152,11 +152,11 @@ suite("a job", { skip: whyNoBusybox() ?? false }, () => {
     assert.match(early.stderr, /the permission to push of .*denied.*HTTP 403/);
     assert.doesNotMatch(early.stderr, /COPY/);
     proxy.decide = ({ method }) => (method === "PUT" ? { kind: "answer", status: 403 } : undefined);
-    const late = await job(args);
+    const late = await job([...args, "--insecure"]);
     assert.equal(late.code, 76);
     assert.match(
       late.stderr,
-      /the image is kept: `tsbuild --root \S+ push --resume \S+\/denied:latest` sends what is missing/,
+      /the image is kept: `tsbuild --root \S+ push --resume --insecure-registry (\S+) \1\/denied:latest` sends what is missing/,
     );
     assert.ok(!existsSync(join(folder, "never")));
     proxy.decide = ({ url, method }) =>
