@@ -97,7 +97,8 @@ function sizeOf(value: unknown): number {
 function goText(value: unknown): string {
   if (value === undefined || value === null) return "";
   if (Array.isArray(value)) return `[${value.map(goText).join(" ")}]`;
-  if (typeof value !== "object") return String(value);
+  if (typeof value === "string") return value;
+  if (typeof value !== "object") return JSON.stringify(value);
   const members = Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1));
   return `map[${members.map(([key, one]) => `${key}:${goText(one)}`).join(" ")}]`;
 }
