@@ -2,14 +2,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Descriptor } from "../../builder/core/descriptor.ts";
 import { MEDIA } from "../../builder/core/descriptor.ts";
+import { digestOf } from "../../builder/core/digest.ts";
 import { parsePlatform } from "../../builder/core/platform.ts";
 import { entriesFor, joinEntries } from "../../builder/image/join-entries.ts";
-import { digestOf } from "../support/crafted-layout.ts";
 
 function image(name: string, platform: string): Descriptor {
   return {
     mediaType: MEDIA.ociManifest,
-    digest: digestOf(Buffer.from(name)),
+    digest: digestOf(name),
     size: 1,
     platform: parsePlatform(platform),
   };
