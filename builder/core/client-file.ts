@@ -30,6 +30,8 @@ export interface OutgoingFile {
 export interface FileReceiver {
   /** Takes what is told of a file, parents first; true when its bytes are wanted. */
   entry(file: ClientFile): boolean;
+  /** Waits for room for all that is wanted by now; called before it is asked for. */
+  room?(): Promise<void>;
   /** The next bytes of a file that was wanted. */
   data(path: BytePath, bytes: Uint8Array): void;
   /** A file that was wanted is whole. */

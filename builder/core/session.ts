@@ -2,6 +2,7 @@
 // credentials. This process implements it; a remote client over the API can too.
 
 import type { Digest } from "./digest.ts";
+import type { StoreSpace } from "./space.ts";
 
 /** Registry credentials. Never log one. */
 export interface Credentials {
@@ -60,10 +61,10 @@ export interface ClientFolder {
   /** Small files by their paths; those that are not there are left out. Throws `CONTEXT`. */
   read(paths: readonly string[]): Promise<ReadonlyMap<string, Uint8Array>>;
   /**
-   * Brings the files here; `progress` is told of the bytes that came. The folder returned (an absolute path) stays as it is until the
-   * session ends. Throws `CONTEXT`.
+   * Brings the files here; `progress` is told of the bytes that came, `space` is asked for what they take. The folder
+   * returned (an absolute path) stays as it is until the session ends. Throws `CONTEXT`, `STORE`.
    */
-  bring(selection: FolderSelection, progress: (bytes: number) => void): Promise<string>;
+  bring(selection: FolderSelection, progress: (bytes: number) => void, space: StoreSpace): Promise<string>;
 }
 
 /** Blobs and documents that lie with a remote client, by their digests. Nothing that it gives is verified. */

@@ -47,13 +47,27 @@ export function lsetxattr(path: BytePath, name: string, value: Uint8Array): void
 
 /** Sets the mtime of the file itself, exact to the nanosecond and also before 1970; the atime stays. */
 export function setMtimeNs(path: BytePath, mtimeNs: bigint): void {
-  const times = Buffer.alloc(32);
-  times.writeBigInt64LE(UTIME_OMIT, 8);
-  const seconds = floorDiv(mtimeNs, 1_000_000_000n);
-  times.writeBigInt64LE(seconds, 16);
-  times.writeBigInt64LE(mtimeNs - seconds * 1_000_000_000n, 24);
+  const times = timesOf(mtimeNs);
   check(() => library().calls.utimensat(AT_FDCWD, cString(path), times, AT_SYMLINK_NOFOLLOW), "utimensat", path);
 }
+
+/** The same for an open file, which costs no look-up of its path; `path` is for messages. */
+export function setOpenMtimeNs(fd: number, mtimeNs: bigint, path: BytePath): void {
+  const times = timesOf(mtimeNs);
+  check(() => library().calls.futimens(fd, times), "futimens", path);
+}
+
+/** Two times as struct timespec: the atime, left out, and the mtime. */
+function timesOf(mtimeNs: bigint): Buffer {
+  const seconds = floorDiv(mtimeNs, 1_000_000_000n);
+  timespecs[1] = UTIME_OMIT;
+  timespecs[2] = seconds;
+  timespecs[3] = mtimeNs - seconds * 1_000_000_000n;
+  return timespecBytes;
+}
+
+const timespecs = new BigInt64Array(4);
+const timespecBytes = Buffer.from(timespecs.buffer);
 
 /** File type bits of `mknod`. */
 export const S_IF = { char: 0o020000, block: 0o060000, fifo: 0o010000 } as const;
@@ -222,6 +236,7 @@ interface Calls {
   llistxattr(path: Bytes, list: Bytes, size: number): number;
   lsetxattr(path: Bytes, name: Bytes, value: Bytes, size: number, flags: number): number;
   utimensat(directory: number, path: Bytes, times: Bytes, flags: number): number;
+  futimens(fd: number, times: Bytes): number;
   mknodat(call: number, directory: number, path: Bytes, mode: number, device: number): number;
   mount(source: Bytes, target: Bytes, type: Bytes, flags: number, data: Bytes): number;
   umount2(target: Bytes, flags: number): number;
@@ -260,6 +275,7 @@ function library(): Library {
     llistxattr: libc.func("llistxattr", "long", [p, "void *", "ulong"]),
     lsetxattr: libc.func("lsetxattr", "int", [p, p, p, "ulong", "int"]),
     utimensat: libc.func("utimensat", "int", ["int", p, p, "int"]),
+    futimens: libc.func("futimens", "int", ["int", p]),
     mknodat: libc.func("syscall", "long", ["long", "int", p, "uint", "uint"]),
     mount: libc.func("mount", "int", [p, p, p, "ulong", p]),
     umount2: libc.func("umount2", "int", [p, "int"]),

@@ -7,19 +7,26 @@ import type { Hash } from "node:crypto";
 import { createHash, hash } from "node:crypto";
 import * as fs from "node:fs";
 import type { BytePath } from "../core/byte-path.ts";
-import { bytePath, displayPath, fsPath, joinBytes } from "../core/byte-path.ts";
+import { bytePath, displayPath, fsPath, joinBytes, parentOf } from "../core/byte-path.ts";
 import type { ClientFile, FileReceiver } from "../core/client-file.ts";
 import type { Digest } from "../core/digest.ts";
 import { asBuildError, BuildError, isErrno } from "../core/errors.ts";
-import { mknod, S_IF, setMtimeNs } from "../core/syscall.ts";
+import type { Reservation, StoreSpace } from "../core/space.ts";
+import { fileOnDisk } from "../core/space.ts";
+import { mknod, S_IF, setMtimeNs, setOpenMtimeNs } from "../core/syscall.ts";
 import { removeTree } from "../layer/remove-tree.ts";
 import type { Fingerprint } from "./fingerprint.ts";
 import { fingerprintOf } from "./fingerprint.ts";
 
 const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = fs.constants;
 
-interface OpenFile {
+/** A file whose bytes are wanted, and what of it is there already, to be written over. */
+interface WantedFile {
   readonly told: ClientFile;
+  readonly there: fs.BigIntStats | undefined;
+}
+
+interface OpenFile extends WantedFile {
   readonly fd: number;
   written: number;
   /** Of what was written; a file that came in one piece has its digest at once. */
@@ -32,34 +39,49 @@ export interface KnownDigests {
   save(): void;
 }
 
+/** What a folder is brought with. */
+export interface KeptFolderWorld {
+  /** Told of the bytes that have come. */
+  readonly progress: (bytes: number) => void;
+  /** Of the store in which the folder lies. */
+  readonly space: StoreSpace;
+  readonly known: KnownDigests | undefined;
+}
+
 /** Brings a folder to what a client tells. Call `finish` when all has come; disposing it closes what is open. */
 export class KeptFolder implements FileReceiver, Disposable {
   readonly #root: BytePath;
-  readonly #progress: (bytes: number) => void;
+  readonly #world: KeptFolderWorld;
   readonly #told = new Map<BytePath, ClientFile>();
-  readonly #wanted = new Map<BytePath, ClientFile>();
+  readonly #wanted = new Map<BytePath, WantedFile>();
   readonly #open = new Map<BytePath, OpenFile>();
   readonly #links: ClientFile[] = [];
-  readonly #known: KnownDigests | undefined;
-  readonly #digests = new Map<BytePath, Digest>();
+  readonly #digests = new Map<BytePath, { readonly digest: Digest; readonly fingerprint: Fingerprint }>();
+  /** Directories that were not there: nothing is in them but what was told of. */
+  readonly #fresh = new Set<BytePath>();
+  readonly #reserved: Reservation[] = [];
+  /** Bytes that have come, and those that are wanted and have no room yet. */
   #bytes = 0;
+  #unreserved = 0;
 
-  /** `root` is there already; `progress` is told of the bytes that have come, `known` of their digests. */
-  constructor(root: string, progress: (bytes: number) => void, known?: KnownDigests) {
+  /** `root` is there already. */
+  constructor(root: string, world: KeptFolderWorld) {
     this.#root = bytePath(root);
-    this.#progress = progress;
-    this.#known = known;
+    this.#world = world;
   }
 
   entry(file: ClientFile): boolean {
     return this.#explained(file.path, () => {
       this.#told.set(file.path, file);
-      const there = this.#lstat(file.path);
+      const there = this.#fresh.has(parentOf(file.path)) ? undefined : this.#lstat(file.path);
       const known = there !== undefined && isSameKind(there, file.type) ? there : undefined;
       if (there !== undefined && known === undefined) this.#clear(file.path, there);
       switch (file.type) {
         case "dir":
-          if (known === undefined) fs.mkdirSync(this.#at(file.path), 0o700);
+          if (known === undefined) {
+            fs.mkdirSync(this.#at(file.path), 0o700);
+            this.#fresh.add(file.path);
+          }
           // What is written into it must be possible; its own mode comes at the end.
           else if ((known.mode & 0o700n) !== 0o700n) fs.chmodSync(this.#at(file.path), 0o700);
           return false;
@@ -84,29 +106,41 @@ export class KeptFolder implements FileReceiver, Disposable {
     });
   }
 
+  async room(): Promise<void> {
+    const bytes = this.#unreserved;
+    this.#unreserved = 0;
+    if (bytes > 0) this.#reserved.push(await this.#world.space.reserve(bytes));
+  }
+
   data(path: BytePath, bytes: Uint8Array): void {
     this.#explained(path, () => {
       const open = this.#opened(path);
       if (open.written + bytes.length > open.told.size) throw changed(path);
       for (let at = 0; at < bytes.length;) at += fs.writeSync(open.fd, bytes, at);
-      if (this.#known !== undefined) addTo(open, bytes);
+      if (this.#world.known !== undefined) addTo(open, bytes);
       open.written += bytes.length;
       this.#bytes += bytes.length;
-      this.#progress(this.#bytes);
+      this.#world.progress(this.#bytes);
     });
   }
 
   done(path: BytePath): void {
     this.#explained(path, () => {
-      const open = this.#opened(path);
-      fs.closeSync(open.fd);
-      this.#open.delete(path);
-      this.#wanted.delete(path);
-      // What vanished while it was sent arrives as an empty file.
-      if (open.written !== open.told.size) throw changed(path);
-      this.#complete(open.told);
-      if (open.hash !== undefined)
-        this.#digests.set(path, typeof open.hash === "string" ? open.hash : `sha256:${open.hash.digest("hex")}`);
+      const { fd, told, there, written, hash } = this.#opened(path);
+      try {
+        // What vanished while it was sent arrives as an empty file.
+        if (written !== told.size) throw changed(path);
+        if (there !== undefined && there.size > told.size) fs.ftruncateSync(fd, told.size);
+        setOpenMtimeNs(fd, told.mtimeNs, path);
+        const fingerprint = fingerprintOf(withMode(fd, told.mode));
+        if (hash === undefined) return;
+        const digest: Digest = typeof hash === "string" ? hash : `sha256:${hash.digest("hex")}`;
+        this.#digests.set(path, { digest, fingerprint });
+      } finally {
+        this.#open.delete(path);
+        this.#wanted.delete(path);
+        fs.closeSync(fd);
+      }
     });
   }
 
@@ -122,6 +156,7 @@ export class KeptFolder implements FileReceiver, Disposable {
   [Symbol.dispose](): void {
     for (const { fd } of this.#open.values()) fs.closeSync(fd);
     this.#open.clear();
+    for (const reserved of this.#reserved) reserved[Symbol.dispose]();
   }
 
   #symlink({ path, link = "", mtimeNs }: ClientFile, known: fs.BigIntStats | undefined): void {
@@ -138,8 +173,11 @@ export class KeptFolder implements FileReceiver, Disposable {
       known.mtimeNs === file.mtimeNs &&
       Number(known.mode & 0o7777n) === file.mode;
     if (isSame) return false;
-    if (known !== undefined) fs.unlinkSync(this.#at(file.path));
-    this.#wanted.set(file.path, file);
+    // What has one name is nobody else's: it is written over, for half of what another file in its place would cost.
+    const there = known !== undefined && known.nlink === 1n && (known.mode & 0o200n) !== 0n ? known : undefined;
+    if (known !== undefined && there === undefined) fs.unlinkSync(this.#at(file.path));
+    this.#wanted.set(file.path, { told: file, there });
+    this.#unreserved += fileOnDisk(file.size);
     if (file.size > 0) return true;
     this.done(file.path);
     return false;
@@ -148,10 +186,12 @@ export class KeptFolder implements FileReceiver, Disposable {
   #opened(path: BytePath): OpenFile {
     const open = this.#open.get(path);
     if (open !== undefined) return open;
-    const told = this.#wanted.get(path);
-    if (told === undefined) throw new BuildError("INTERNAL", `"${displayPath(path)}" was not wanted`);
-    const fd = fs.openSync(this.#at(path), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
-    const opened: OpenFile = { told, fd, written: 0, hash: undefined };
+    const wanted = this.#wanted.get(path);
+    if (wanted === undefined) throw new BuildError("INTERNAL", `"${displayPath(path)}" was not wanted`);
+    const { told, there } = wanted;
+    const flags = there === undefined ? O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW : O_WRONLY | O_NOFOLLOW;
+    const fd = fs.openSync(this.#at(path), flags, told.mode & 0o777);
+    const opened: OpenFile = { told, there, fd, written: 0, hash: undefined };
     this.#open.set(path, opened);
     return opened;
   }
@@ -168,23 +208,26 @@ export class KeptFolder implements FileReceiver, Disposable {
     setMtimeNs(this.#onDisk(path), mtimeNs);
   }
 
-  /** Not before the links are made: they change when a file was changed last. */
   #vouch(): void {
-    for (const [path, digest] of this.#digests) {
-      const there = this.#lstat(path);
-      if (there !== undefined) this.#known?.vouch(path, fingerprintOf(there), digest);
+    const { known } = this.#world;
+    // Another name changes when a file was changed last.
+    const linked = new Set(this.#links.map(({ link }) => link));
+    for (const [path, { digest, fingerprint }] of this.#digests) {
+      const there = linked.has(path) ? this.#lstat(path) : undefined;
+      known?.vouch(path, there === undefined ? fingerprint : fingerprintOf(there), digest);
     }
-    this.#known?.save();
+    known?.save();
   }
 
   #removeOthers(directory: BytePath): void {
+    if (this.#fresh.has(directory)) return;
     for (const name of fs.readdirSync(this.#at(directory), { encoding: "latin1" })) {
       const path = joinBytes(directory, name);
       const told = this.#told.get(path);
+      if (told?.type === "dir") this.#removeOthers(path);
+      if (told !== undefined) continue;
       const there = this.#lstat(path);
-      if (there === undefined) continue;
-      if (told === undefined) this.#clear(path, there);
-      else if (there.isDirectory()) this.#removeOthers(path);
+      if (there !== undefined) this.#clear(path, there);
     }
   }
 
@@ -217,6 +260,14 @@ export class KeptFolder implements FileReceiver, Disposable {
       });
     }
   }
+}
+
+/** Gives an open file its mode where it has another, and says what it is then. */
+function withMode(fd: number, mode: number): fs.BigIntStats {
+  const stat = fs.fstatSync(fd, { bigint: true });
+  if (Number(stat.mode & 0o7777n) === mode) return stat;
+  fs.fchmodSync(fd, mode);
+  return fs.fstatSync(fd, { bigint: true });
 }
 
 function addTo(open: OpenFile, bytes: Uint8Array): void {

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { bytePath } from "../core/byte-path.ts";
 import { digestOf, hexOf } from "../core/digest.ts";
 import { BuildError, isErrno } from "../core/errors.ts";
+import type { StoreSpace } from "../core/space.ts";
 import { flock } from "../core/syscall.ts";
 import { removeTree } from "../layer/remove-tree.ts";
 import { KeptFolder } from "./kept-folder.ts";
@@ -20,8 +21,8 @@ const MOST_AT_ONCE = 64;
 /** A folder that nobody else uses until it is disposed. */
 export interface FolderPlace extends Disposable {
   readonly directory: string;
-  /** Begins to bring it to what a client tells; `progress` is told of the bytes that have come. */
-  receive(progress: (bytes: number) => void): KeptFolder;
+  /** Begins to bring it to what a client tells; `progress` is told of the bytes that have come, `space` is asked for what they take. */
+  receive(progress: (bytes: number) => void, space: StoreSpace): KeptFolder;
 }
 
 export class KeptFolders {
@@ -52,7 +53,8 @@ export class KeptFolders {
         this.#removeOld();
         return {
           directory,
-          receive: (progress) => new KeptFolder(directory, progress, StatCache.open(directory, this.#digests)),
+          receive: (progress, space) =>
+            new KeptFolder(directory, { progress, space, known: StatCache.open(directory, this.#digests) }),
           [Symbol.dispose]: () => closeSync(lock),
         };
       } catch (error) {

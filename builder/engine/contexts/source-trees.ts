@@ -211,10 +211,11 @@ export class SourceTrees implements Disposable {
     const isChosen = includes !== undefined || follows !== undefined;
     const paths = isChosen ? (follows ?? []) : followedPaths(this.#readers.get(vertex) ?? []);
     const selection = { excludes, paths, ...(includes === undefined ? {} : { includes }) };
-    const directory = await folder.bring(selection, (sum) => {
+    const progress = (sum: number): void => {
       bytes = sum;
       report.progress("transferring context:", bytes, 0, false);
-    });
+    };
+    const directory = await folder.bring(selection, progress, this.#engine.space);
     report.progress("transferring context:", bytes, 0, true);
     return directory;
   }

@@ -5,6 +5,7 @@ import type { BytePath } from "../../../builder/core/byte-path.ts";
 import { displayPath, parentOf } from "../../../builder/core/byte-path.ts";
 import type { ClientFile, FileReceiver } from "../../../builder/core/client-file.ts";
 import { BuildError } from "../../../builder/core/errors.ts";
+import type { Packet } from "../proto/packets.ts";
 import { readPacket, writePacket } from "../proto/packets.ts";
 import type { FileCall, FilePeer } from "./file-call.ts";
 import { fileOf } from "./go-stat.ts";
@@ -19,8 +20,8 @@ export async function receiveFiles(call: FileCall, receiver: FileReceiver, peer:
   const order = new PathOrder(broken);
   const awaited = new Map<number, BytePath>();
   let [count, isListed, isFinished] = [0, false, false];
-  for await (const message of call.messages) {
-    const packet = readPacket(message);
+  /** Takes one packet; true when nothing comes any more. */
+  const take = (packet: Packet, answers: Uint8Array[]): boolean => {
     switch (packet.kind) {
       case "stat": {
         if (isListed) throw broken("a file is told of after the end of the list");
@@ -34,7 +35,7 @@ export async function receiveFiles(call: FileCall, receiver: FileReceiver, peer:
         order.check(file);
         if (!receiver.entry(file)) break;
         awaited.set(id, file.path);
-        await call.send(writePacket({ kind: "request", id }));
+        answers.push(writePacket({ kind: "request", id }));
         break;
       }
       case "data": {
@@ -51,17 +52,26 @@ export async function receiveFiles(call: FileCall, receiver: FileReceiver, peer:
         throw new BuildError(peer.code, `${peer.name} cannot send its files: ${packet.message}`);
       case "finish":
         if (!isFinished) throw broken("the transfer ends before all files have come");
-        // The sender may be gone with its last packet: who serves it has all, who called hears how it went.
-        if (call.end === undefined) return;
-        call.end();
-        break;
+        return true;
       case "request":
         throw broken("a request for a file");
     }
     if (isListed && awaited.size === 0 && !isFinished) {
       isFinished = true;
-      await call.send(writePacket({ kind: "finish" }));
+      answers.push(writePacket({ kind: "finish" }));
     }
+    return false;
+  };
+  // What has come together is answered together: a write for each of thousands of requests costs more than the files.
+  for await (const messages of call.messages.together()) {
+    const answers: Uint8Array[] = [];
+    const isOver = messages.reduce((over, message) => over || take(readPacket(message), answers), false);
+    await receiver.room?.();
+    if (answers.length > 0) await call.sendAll(answers);
+    if (!isOver) continue;
+    // The sender may be gone with its last packet: who serves it has all, who called hears how it went.
+    if (call.end === undefined) return;
+    call.end();
   }
   if (!isFinished) throw broken("the transfer ends before all files have come");
 }

@@ -11,12 +11,16 @@ import type { FileCall, FilePeer } from "./file-call.ts";
 import { statOf } from "./go-stat.ts";
 
 const PIECE_BYTES = 32 << 10;
+const STATS_AT_ONCE = 256;
 
 /** Sends all of `files`. Throws with `peer`'s code for what no receiver sends, `RpcError` when it goes. */
 export async function sendFiles(call: FileCall, files: readonly OutgoingFile[], peer: FilePeer): Promise<void> {
   const sorted = files.toSorted((a, b) => comparePaths(a.file.path, b.file.path));
   const listing = (async () => {
-    for (const { file } of sorted) await call.send(writePacket({ kind: "stat", stat: statOf(file) }));
+    for (let at = 0; at < sorted.length; at += STATS_AT_ONCE) {
+      const some = sorted.slice(at, at + STATS_AT_ONCE);
+      await call.sendAll(some.map(({ file }) => writePacket({ kind: "stat", stat: statOf(file) })));
+    }
     await call.send(writePacket({ kind: "stat", stat: undefined }));
   })();
   listing.catch(() => undefined); // told below

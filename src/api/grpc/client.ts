@@ -4,7 +4,8 @@ import type { ClientHttp2Session, ClientHttp2Stream, IncomingHttpHeaders } from 
 import http2 from "node:http2";
 import type { Duplex } from "node:stream";
 import type { MessageType } from "../proto/message.ts";
-import { readMessages, writeMessage } from "./framing.ts";
+import type { Messages } from "./framing.ts";
+import { messagesOf, readMessages, writeMessage, writeMessages } from "./framing.ts";
 import { CONNECTION_OPTIONS, widenWindow } from "./server.ts";
 import type { Status } from "./status.ts";
 import { CODE, readStatus, RpcError } from "./status.ts";
@@ -15,8 +16,10 @@ export type CallMetadata = Readonly<Record<string, string | readonly string[]>>;
 /** A call in which both sides send. */
 export interface ClientCall extends AsyncDisposable {
   /** The server's messages, for one reader; throws `RpcError` at their end when the call failed. */
-  readonly messages: AsyncIterable<Uint8Array>;
+  readonly messages: Messages;
   send(...parts: readonly Uint8Array[]): Promise<void>;
+  /** Sends small messages in one go. */
+  sendAll(messages: readonly Uint8Array[]): Promise<void>;
   /** Says that nothing more will be sent. */
   end(): void;
   /** Waits for the end of the call. Throws `RpcError` unless it ended well. */
@@ -64,8 +67,9 @@ export class GrpcClient implements Disposable {
       if (code !== CODE.ok) throw new RpcError(code, message, details);
     };
     return {
-      messages: untilEnd(stream, ended),
+      messages: messagesOf(untilEnd(stream, ended)),
       send: (...parts) => writeMessage(stream, parts),
+      sendAll: (messages) => writeMessages(stream, messages),
       end: () => void stream.end(),
       ended,
       [Symbol.asyncDispose]: async () => {
@@ -100,9 +104,9 @@ export class GrpcClient implements Disposable {
 async function* untilEnd(
   stream: ClientHttp2Stream,
   ended: () => Promise<void>,
-): AsyncGenerator<Uint8Array, void, void> {
+): AsyncGenerator<readonly Uint8Array[], void, void> {
   try {
-    yield* readMessages(stream);
+    yield* readMessages(stream).together();
   } catch (error) {
     await ended();
     throw error;

@@ -9,11 +9,31 @@ import { CODE, RpcError } from "./status.ts";
 const LARGEST_MESSAGE_BYTES = 16 << 20;
 const PREFIX_BYTES = 5;
 
+/** The messages that come, for one reader. */
+export interface Messages extends AsyncIterable<Uint8Array> {
+  /** The same, as many at a time as have come: where there are thousands, a turn for each costs more than the message. */
+  together(): AsyncIterable<readonly Uint8Array[]>;
+}
+
+/** Messages that come so many at a time. */
+export function messagesOf(lots: AsyncIterable<readonly Uint8Array[]>): Messages {
+  return {
+    together: () => lots,
+    async *[Symbol.asyncIterator]() {
+      for await (const lot of lots) yield* lot;
+    },
+  };
+}
+
 /**
- * The messages of a stream, one after the other; nothing is read ahead of who asks. Throws `RpcError`. Whoever stops
- * asking, or gets an error, still has the stream: the answer goes out on it.
+ * The messages of a stream; nothing is read ahead of who asks. Reading throws `RpcError`. Whoever stops asking, or gets an
+ * error, still has the stream: the answer goes out on it.
  */
-export async function* readMessages(stream: Readable): AsyncGenerator<Uint8Array, void, void> {
+export function readMessages(stream: Readable): Messages {
+  return messagesOf(lotsOf(stream));
+}
+
+async function* lotsOf(stream: Readable): AsyncGenerator<readonly Uint8Array[], void, void> {
   let held: Buffer[] = [];
   let size = 0;
   let wanted = PREFIX_BYTES;
@@ -24,6 +44,7 @@ export async function* readMessages(stream: Readable): AsyncGenerator<Uint8Array
     size += chunk.length;
     if (size < wanted) continue;
     const all = held.length === 1 && held[0] !== undefined ? held[0] : Buffer.concat(held);
+    const lot: Uint8Array[] = [];
     let at = 0;
     wanted = PREFIX_BYTES;
     while (all.length - at >= PREFIX_BYTES) {
@@ -32,15 +53,15 @@ export async function* readMessages(stream: Readable): AsyncGenerator<Uint8Array
         wanted = PREFIX_BYTES + length;
         break;
       }
-      yield all.subarray(at + PREFIX_BYTES, at + PREFIX_BYTES + length);
+      lot.push(all.subarray(at + PREFIX_BYTES, at + PREFIX_BYTES + length));
       at += PREFIX_BYTES + length;
     }
     held = at === all.length ? [] : [all.subarray(at)];
     size = all.length - at;
+    if (lot.length > 0) yield lot;
   }
   if (size > 0) throw new RpcError(CODE.internal, "the stream ended in the middle of a message");
 }
-
 function lengthAt(bytes: Buffer, at: number): number {
   if (bytes[at] !== 0) throw new RpcError(CODE.unimplemented, "compressed messages are not taken");
   const length = bytes.readUInt32BE(at + 1);
@@ -54,14 +75,30 @@ function lengthAt(bytes: Buffer, at: number): number {
 
 /** Writes one message, given in parts, and waits until the stream can take another. Throws `RpcError` when it is gone. */
 export async function writeMessage(stream: Duplex, parts: readonly Uint8Array[]): Promise<void> {
-  if (stream.destroyed || stream.writableEnded) throw new RpcError(CODE.unavailable, "the other side has gone");
   const prefix = Buffer.alloc(PREFIX_BYTES);
   prefix.writeUInt32BE(
     parts.reduce((sum, { length }) => sum + length, 0),
     1,
   );
+  await write(stream, [prefix, ...parts]);
+}
+
+/** Writes small messages in one go, and waits as `writeMessage` does. Throws `RpcError` when the stream is gone. */
+export async function writeMessages(stream: Duplex, messages: readonly Uint8Array[]): Promise<void> {
+  const bytes = Buffer.allocUnsafe(messages.reduce((sum, { length }) => sum + PREFIX_BYTES + length, 0));
+  let at = 0;
+  for (const message of messages) {
+    bytes[at] = 0;
+    bytes.writeUInt32BE(message.length, at + 1);
+    bytes.set(message, at + PREFIX_BYTES);
+    at += PREFIX_BYTES + message.length;
+  }
+  await write(stream, [bytes]);
+}
+
+async function write(stream: Duplex, parts: readonly Uint8Array[]): Promise<void> {
+  if (stream.destroyed || stream.writableEnded) throw new RpcError(CODE.unavailable, "the other side has gone");
   stream.cork();
-  stream.write(prefix);
   let canTakeMore = true;
   for (const part of parts) if (part.length > 0) canTakeMore = stream.write(part);
   stream.uncork();

@@ -6,7 +6,8 @@
 import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from "node:http2";
 import http2 from "node:http2";
 import type { Duplex } from "node:stream";
-import { readMessages, writeMessage } from "./framing.ts";
+import type { Messages } from "./framing.ts";
+import { readMessages, writeMessage, writeMessages } from "./framing.ts";
 import { Metadata } from "./metadata.ts";
 import type { Status } from "./status.ts";
 import { CODE, RpcError, statusOf, statusTrailers } from "./status.ts";
@@ -17,13 +18,15 @@ export interface ServerCall {
   /** Equal for the calls of one connection. */
   readonly connection: string;
   /** The client's messages, for one reader. */
-  readonly messages: AsyncIterable<Uint8Array>;
+  readonly messages: Messages;
   /** Aborted when the client has gone or the server stops. */
   readonly signal: AbortSignal;
   /** Sends headers before the first message; `send` does it without any. */
   start(headers?: Readonly<Record<string, string>>): void;
   /** Sends a message, given in parts, and waits until there is room for another. */
   send(...parts: readonly Uint8Array[]): Promise<void>;
+  /** Sends small messages in one go, and waits as `send` does. */
+  sendAll(messages: readonly Uint8Array[]): Promise<void>;
 }
 
 /** Answers a call; the call ends well when it returns, else with the status of what it throws. */
@@ -110,6 +113,10 @@ export class GrpcServer {
         send: async (...parts) => {
           start(answer);
           await writeMessage(stream, parts);
+        },
+        sendAll: async (messages) => {
+          start(answer);
+          await writeMessages(stream, messages);
         },
       });
     } catch (error) {

@@ -12,7 +12,7 @@ export type Carrier = Pick<ServerCall, "messages" | "send" | "signal">;
 
 /** The bytes that a call carries, as a connection. Ends when the client ends its side; destroyed when the call breaks. */
 export function tunnel(call: Carrier): Duplex {
-  const messages = call.messages[Symbol.asyncIterator]();
+  const lots = call.messages.together()[Symbol.asyncIterator]();
   let isReading = false;
   const duplex: Duplex = new Duplex({
     read() {
@@ -20,14 +20,16 @@ export function tunnel(call: Carrier): Duplex {
       isReading = true;
       void (async () => {
         try {
-          for (;;) {
-            const next = await messages.next();
+          for (let hasRoom = true; hasRoom;) {
+            const next = await lots.next();
             if (next.done === true) {
               duplex.push(null);
               return;
             }
-            const data = readBytesMessage(next.value);
-            if (data.length > 0 && !duplex.push(data)) return;
+            for (const message of next.value) {
+              const data = readBytesMessage(message);
+              if (data.length > 0) hasRoom = duplex.push(data);
+            }
           }
         } catch (error) {
           duplex.destroy(error instanceof Error ? error : new Error(String(error)));
@@ -36,8 +38,11 @@ export function tunnel(call: Carrier): Duplex {
         }
       })();
     },
-    write(chunk: Uint8Array, _encoding, done) {
-      send(call, chunk).then(
+    // HTTP/2 writes the head of a frame and what is in it one after the other.
+    writev(chunks: readonly { readonly chunk: unknown }[], done) {
+      const bytes = chunks.flatMap(({ chunk }) => (chunk instanceof Uint8Array ? [chunk] : []));
+      const [only] = bytes;
+      send(call, bytes.length === 1 && only !== undefined ? only : Buffer.concat(bytes)).then(
         () => done(),
         (error: unknown) => done(error instanceof Error ? error : new Error(String(error))),
       );

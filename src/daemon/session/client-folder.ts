@@ -1,6 +1,7 @@
 // A folder of a client, over its session (BuildKit, session/filesync).
 
 import type { ClientFolder, FolderSelection } from "../../../builder/core/session.ts";
+import type { StoreSpace } from "../../../builder/core/space.ts";
 import type { ClientFolders } from "../../../builder/client-folders.ts";
 import { bytePath } from "../../../builder/core/byte-path.ts";
 import type { CallMetadata } from "../../api/grpc/client.ts";
@@ -44,14 +45,18 @@ export class SessionFolder implements ClientFolder {
     );
   }
 
-  async bring({ excludes, includes = [], paths }: FolderSelection, progress: (bytes: number) => void): Promise<string> {
+  async bring(
+    { excludes, includes = [], paths }: FolderSelection,
+    progress: (bytes: number) => void,
+    space: StoreSpace,
+  ): Promise<string> {
     const { session, name, sharedKeyHint, places, held } = this.#world;
     // Without a key of the client's nothing says that a later folder is this one.
     const key = session.sharedKey === "" && sharedKeyHint === "" ? session.id : `${sharedKeyHint}:${session.sharedKey}`;
     const place = held.use(places.take(`${name}:${key}`));
     const lists = { "include-patterns": includes, "exclude-patterns": excludes, followpaths: paths };
     await this.#transfer(lists, async (call) => {
-      using folder = place.receive(progress);
+      using folder = place.receive(progress, space);
       await receiveFiles(call, folder, PEER);
       folder.finish();
     });

@@ -2,6 +2,7 @@
 
 import { once } from "node:events";
 import type { Duplex } from "node:stream";
+import { messagesOf } from "../../api/grpc/framing.ts";
 import type { Metadata } from "../../api/grpc/metadata.ts";
 import { CODE, RpcError } from "../../api/grpc/status.ts";
 import type { ServerCall } from "../../api/grpc/server.ts";
@@ -116,12 +117,14 @@ export class Sessions {
 
 function counted({ messages, send, signal }: Carrier, watch: SessionWatch): Carrier {
   return {
-    messages: (async function* () {
-      for await (const message of messages) {
-        watch.received(message.length);
-        yield message;
-      }
-    })(),
+    messages: messagesOf(
+      (async function* () {
+        for await (const lot of messages.together()) {
+          for (const { length } of lot) watch.received(length);
+          yield lot;
+        }
+      })(),
+    ),
     send: async (...parts) => {
       for (const part of parts) watch.sent(part.length);
       await send(...parts);
