@@ -103,6 +103,8 @@ export type ExecMount =
 export interface ExecOp {
   readonly kind: "exec";
   readonly rootInput: number;
+  /** The program may not change its rootfs; what it leaves is in its mounts. */
+  readonly isRootReadonly?: true;
   readonly args: readonly string[];
   readonly env: readonly string[];
   readonly cwd: string;

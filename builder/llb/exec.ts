@@ -46,6 +46,7 @@ export function execOutputs(exec: LlbExec, inputs: OpInputs, options: VertexOpti
   const program: ExecOp = {
     kind: "exec",
     rootInput,
+    ...(root.readonly ? { isRootReadonly: true } : {}),
     args: meta.args,
     env: meta.env.some((variable) => variable.startsWith("PATH=")) ? meta.env : [...meta.env, DEFAULT_PATH],
     cwd: meta.cwd || "/",

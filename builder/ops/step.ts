@@ -67,7 +67,7 @@ export async function prepareStep(
     mounts,
     spec: {
       id,
-      root: root.root,
+      root: op.isRootReadonly === true ? { ...root.root, readonly: true } : root.root,
       mounts: mounts.specs,
       process: {
         args: op.args,

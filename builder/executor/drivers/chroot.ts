@@ -79,6 +79,7 @@ function refuseWhatIsMissing(step: StepSpec): string {
       hint: MOUNTS_HINT,
     });
   if (step.root.kind !== "directory") throw refuse("an overlay");
+  if (step.root.readonly) throw refuse("a read-only root file system");
   if (step.process.security === "insecure") throw refuse("--security=insecure");
   if (step.network === "none") throw refuse("--network=none");
   if (wantsTerminal(step)) throw refuse("a terminal");
