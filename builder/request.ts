@@ -15,6 +15,7 @@ import type { ClientFolder, ClientStore, Session } from "./core/session.ts";
 import type { DiskSettings } from "./disk/settings.ts";
 import type { DriverName } from "./executor/executor.ts";
 import type { RegistryRouter } from "./transport/registry/endpoints.ts";
+import type { ResolvedRef } from "./source/remote.ts";
 import type { Turns } from "./core/slots.ts";
 import type { UnpackLimits } from "./layer/unpack-limits.ts";
 import type { ImageLocation } from "./core/image-location.ts";
@@ -22,6 +23,7 @@ import type { BuildReasons } from "./why.ts";
 
 export type { DriverName } from "./executor/executor.ts";
 export type { Turns } from "./core/slots.ts";
+export type { ResolvedRef } from "./source/remote.ts";
 
 /** Where a build context (main or named) comes from. */
 export type ContextSpec =
@@ -205,6 +207,8 @@ export interface BuildRequest {
   readonly squash?: "new" | "all";
   /** Writes what came from elsewhere to a lock file, or takes only what one names. Without a path it is `<Dockerfile>.lock`. */
   readonly lock?: { readonly mode: "write" | "enforce"; readonly path?: string };
+  /** What git refs named in earlier builds of one client's build, by vertex: asked once, and the same for all of them. Filled in. */
+  readonly gitRefs?: Map<Digest, ResolvedRef>;
   /** RUN steps at a time. */
   readonly jobs: number;
   /** Where other builds share the machine: says when a RUN step may run. */

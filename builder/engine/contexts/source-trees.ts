@@ -171,8 +171,11 @@ export class SourceTrees implements Disposable {
         return (await this.httpFile(source, vertex)).tree;
       case "git": {
         const { openGitCheckout } = await import("../../source/git/source.ts");
-        const pinned = this.#pins?.git(source) ?? source;
+        const { gitRefs } = this.#request;
+        const known = gitRefs?.get(vertex);
+        const pinned = this.#pins?.git(source) ?? (known === undefined ? source : { ...source, resolved: known });
         const { tree, resolved } = await openGitCheckout(pinned, this.remoteOptions(vertex));
+        gitRefs?.set(vertex, resolved);
         this.#resolved.git.push({ vertex, source, resolved });
         return tree;
       }

@@ -3,12 +3,13 @@
 
 import { availableParallelism } from "node:os";
 import type { Descriptor } from "../../../builder/core/descriptor.ts";
+import type { Digest } from "../../../builder/core/digest.ts";
 import { BuildError } from "../../../builder/core/errors.ts";
 import type { EventSink } from "../../../builder/core/events.ts";
 import { formatPlatform, hostPlatform, parsePlatform } from "../../../builder/core/platform.ts";
 import type { Platform } from "../../../builder/core/platform.ts";
 import type { Session } from "../../../builder/core/session.ts";
-import type { BuildRequest, Turns } from "../../../builder/request.ts";
+import type { BuildRequest, ResolvedRef, Turns } from "../../../builder/request.ts";
 import { BUILD_FLAGS } from "../../cli/build-flags.ts";
 import { parseExtraHosts } from "../../cli/extra-host-spec.ts";
 import { parseArguments } from "../../cli/flags.ts";
@@ -52,6 +53,8 @@ export interface Given {
 export interface RequestWorld extends ContextsWorld {
   readonly settings: DaemonSettings;
   readonly events: EventSink;
+  /** What git refs named when an earlier part of the same build asked. */
+  readonly gitRefs: Map<Digest, ResolvedRef>;
   /** Says when a step may run, among the steps of all clients. */
   readonly turns: Turns;
   /** Told of the manifest of a cache that the client keeps. */
@@ -110,6 +113,7 @@ export async function requestOf(
     router,
     expandName,
     events: world.events,
+    gitRefs: world.gitRefs,
     now: Date.now,
     hostPlatform: hostPlatform(),
     environment: settings.environment,

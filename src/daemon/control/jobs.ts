@@ -5,6 +5,7 @@ import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import type { Descriptor } from "../../../builder/core/descriptor.ts";
 import type { Digest } from "../../../builder/core/digest.ts";
+import type { ResolvedRef } from "../../../builder/request.ts";
 import type { Status } from "../../api/grpc/status.ts";
 import { CODE, RpcError } from "../../api/grpc/status.ts";
 import type { ClientSession } from "../session/client-session.ts";
@@ -54,6 +55,8 @@ export interface Job extends EndedJob {
   readonly gateway: Gateway;
   /** The client's session, once it is there; undefined for a client without one. */
   readonly session: Promise<ClientSession | undefined>;
+  /** What git refs named when the client first asked: what it looks at and what it gets come from the same commits. */
+  readonly gitRefs: Map<Digest, ResolvedRef>;
   /** Aborted when the build is to stop, or is over. */
   readonly signal: AbortSignal;
   /** Who is told of it, once it is known to be a build. */
@@ -106,6 +109,7 @@ export class Jobs {
       client,
       log,
       gateway: new Gateway(),
+      gitRefs: new Map(),
       session,
       signal,
       outcome,

@@ -140,9 +140,10 @@ async function requestWorld(
   job: Job,
   held: DisposableStack,
 ): Promise<Parameters<typeof requestOf>[1]> {
-  const { session, signal, log, outcome } = job;
+  const { session, signal, log, outcome, gitRefs } = job;
   return {
     settings,
+    gitRefs,
     turns: turns.of({ client: job.client, tenant: settings.tenant, most: settings.mostTurns }),
     places,
     held,
