@@ -263,7 +263,12 @@ async function solve(
     return { targets, keys: await solver.knownKeys(), sources: inputs.loader(), failedRuns, files };
   };
   try {
-    return { results: await solver.solve(targets), known: (vertex) => solver.known(vertex) };
+    const results = await solver.solve(targets);
+    recording.solved = await solved();
+    // Layers are compressed meanwhile. A cache elsewhere may have the steps begin anew.
+    inputs.saveDigests();
+    if (parts.caches === undefined) recording.rememberSteps();
+    return { results, known: (vertex) => solver.known(vertex) };
   } catch (error) {
     if (parts.caches?.hasBroken === true) throw error;
     recording.solved = await solved();

@@ -180,18 +180,34 @@ export class Ledger {
    * begin to use them. False when one is in use.
    */
   removeUnlessHeld(items: readonly ItemName[], floor: LeaseFloor, remove: () => void): boolean {
+    const drop = "DELETE FROM items WHERE name IN (SELECT value FROM json_each(?))";
+    return this.#unlessHeld(items, floor, () => {
+      remove();
+      this.#unlessFull(() => this.#database.prepare(drop).run(JSON.stringify(items)));
+    });
+  }
+
+  /** Takes something out of an item in the same way, and gives its bytes: `take` says how many are left. */
+  takeUnlessHeld(item: ItemName, floor: LeaseFloor, take: () => number): number | undefined {
+    let taken = 0;
+    const isTaken = this.#unlessHeld([item], floor, () => {
+      const before = Number(this.#database.prepare("SELECT bytes FROM items WHERE name = ?").get(item)?.["bytes"] ?? 0);
+      const left = take();
+      this.#unlessFull(() => this.#database.prepare("UPDATE items SET bytes = ? WHERE name = ?").run(left, item));
+      taken = Math.max(0, before - left);
+    });
+    return isTaken ? taken : undefined;
+  }
+
+  #unlessHeld(items: readonly ItemName[], floor: LeaseFloor, body: () => void): boolean {
     if (floor === "all") return false;
     this.#database.exec("BEGIN IMMEDIATE");
     try {
-      const text = JSON.stringify(items);
       const row = this.#database
         .prepare("SELECT count(*) AS count FROM items WHERE lease >= ? AND name IN (SELECT value FROM json_each(?))")
-        .get(floor, text);
+        .get(floor, JSON.stringify(items));
       if (row?.["count"] !== 0 || items.some((item) => this.#held.has(item))) return false;
-      remove();
-      this.#unlessFull(() =>
-        this.#database.prepare("DELETE FROM items WHERE name IN (SELECT value FROM json_each(?))").run(text),
-      );
+      body();
       return true;
     } finally {
       if (this.#database.isTransaction) this.#unlessFull(() => this.#database.exec("COMMIT"));

@@ -21,15 +21,21 @@ export interface StoreSpace {
   reserve(bytes: number): Promise<Reservation>;
   /** An item is there from now on, or has another size: so many bytes, about; without them it is measured at the end. */
   landed(item: ItemName, bytes?: number): void;
+  /**
+   * Takes something out of an item that nobody uses, this process not either: `take` moves it away and says how many bytes
+   * are left. Gives those it took; undefined when somebody uses the item.
+   */
+  takeFrom(item: ItemName, take: () => number): number | undefined;
   /** What an item that is held is, for people. */
   label(item: ItemName, text: string): void;
 }
 
-/** Nobody keeps count. */
+/** Nobody keeps count, so nobody knows what is in use. */
 export const FREE_SPACE: StoreSpace = {
   hold: () => undefined,
   reserve: () => Promise.resolve({ [Symbol.dispose]: () => undefined }),
   landed: () => undefined,
+  takeFrom: () => undefined,
   label: () => undefined,
 };
 

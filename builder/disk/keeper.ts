@@ -58,6 +58,11 @@ export class SpaceKeeper implements StoreSpace {
     else if (!item.startsWith("blob/")) this.#unmeasured.add(item);
   }
 
+  takeFrom(item: ItemName, take: () => number): number | undefined {
+    const { ledger } = this.#options;
+    return ledger.takeUnlessHeld(item, ledger.floor(), take);
+  }
+
   label(item: ItemName, text: string): void {
     this.#options.ledger.setLabel(item, text);
   }

@@ -12,6 +12,7 @@ import type { ArchiveRules } from "./archive-reader.ts";
 import { decompress } from "./decompress.ts";
 import type { ByteSource } from "./decompress.ts";
 import type { SourcedEntry } from "./entry.ts";
+import { decodeIndex } from "./index-file.ts";
 import type { AppliedLayer, ApplyRequest, UnpackRequest, WithEntries } from "./jobs.ts";
 import type { TreeNode } from "./layer-tree.ts";
 import { NoStore, OverlayStore, PlainStore } from "./member-store.ts";
@@ -39,12 +40,13 @@ export async function applyFrom(
   return resultOf(await read(open(), request, new OverlayStore(directory, overlayXattrs, lowers), check));
 }
 
-type Limits = Pick<ApplyRequest, "diffId" | "limits">;
+type Limits = Pick<ApplyRequest, "diffId" | "limits" | "index">;
 
 /** Does `LayerJobs.unpack`. */
 export async function unpack(request: UnpackRequest, check: () => void): Promise<SourcedEntry[]> {
   const store = new PlainStore(bytePath(request.directory), () => true);
-  const { reader } = await readArchive(readChunks(request.archiveFile), "archive", request.limits, store, check);
+  const rules = { kind: "archive" } as const;
+  const { reader } = await readArchive(readChunks(request.archiveFile), rules, request.limits, store, check);
   const entries = reader.tree.entries();
   const members = membersByPath(reader.tree.root);
   return entries.map((entry) => {
@@ -65,7 +67,8 @@ async function read(
   store: MemberStore,
   check: () => void,
 ): Promise<ReadResult & { diffId: AppliedLayer["diffId"] }> {
-  const result = await readArchive(blob, "layer", request.limits, store, check);
+  const rules = { kind: "layer", times: request.index && timesOf(request.index) } as const;
+  const result = await readArchive(blob, rules, request.limits, store, check);
   const diffId = result.digester.digest();
   if (request.diffId !== undefined && request.diffId !== diffId) {
     store.abandon();
@@ -77,19 +80,24 @@ async function read(
   return { ...result, diffId };
 }
 
+/** A damaged index says nothing. */
+function timesOf(index: Uint8Array): ArchiveRules["times"] {
+  return new Map(decodeIndex(index)?.map(({ path, mtimeNs }) => [path, mtimeNs]));
+}
+
 async function readArchive(
   source: ByteSource,
-  kind: ArchiveRules["kind"],
+  rules: Pick<ArchiveRules, "kind" | "times">,
   limits: UnpackLimits = DEFAULT_LIMITS,
   store: MemberStore,
   check: () => void,
 ): Promise<ReadResult> {
-  const reader = new ArchiveReader({ kind, maxContentBytes: limits.maxBytes }, store);
+  const reader = new ArchiveReader({ ...rules, maxContentBytes: limits.maxBytes }, store);
   const guard = new UnpackGuard(limits);
   const tar = new TarReader(reader);
   const digester = new Digester();
   try {
-    for await (const chunk of decompress(guard.packed(source), kind)) {
+    for await (const chunk of decompress(guard.packed(source), rules.kind)) {
       check();
       guard.unpacked(chunk.length);
       notePassed(chunk.length);

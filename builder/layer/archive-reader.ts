@@ -26,6 +26,8 @@ export interface ArchiveRules {
   readonly kind: "layer" | "archive";
   /** The sum of all files' sizes, holes included, may not be more. */
   readonly maxContentBytes: number;
+  /** Times (ns) of paths, where they are known better than the archive has them. */
+  readonly times?: ReadonlyMap<BytePath, bigint> | undefined;
 }
 
 /** Takes the members of one archive. */
@@ -52,7 +54,7 @@ export class ArchiveReader implements TarSink {
     const path = cleanName(header.name);
     const member = this.#member++;
     if (path === "") {
-      if (header.type === "dir") this.tree.root.inode = this.#inode(entryOf(header, ""), member);
+      if (header.type === "dir") this.tree.root.inode = this.#inode(this.#entryOf(header, ""), member);
       return;
     }
     const meaning = this.#meaningOf(header, path);
@@ -111,18 +113,24 @@ export class ArchiveReader implements TarSink {
     return isDevice ? { kind: "whiteout", hides: path } : meaningOf(path);
   }
 
+  #entryOf(header: TarHeader, path: BytePath): Entry {
+    const entry = entryOf(header, path);
+    const mtimeNs = this.#rules.times?.get(path);
+    return mtimeNs === undefined ? entry : { ...entry, mtimeNs };
+  }
+
   #addPlain(header: TarHeader, path: BytePath, member: number): void {
     const parent = this.tree.directory(parentOf(path));
     const name = baseOf(path);
     if (header.type === "dir") {
-      this.tree.putDirectory(parent, name, this.#inode(entryOf(header, path), member));
+      this.tree.putDirectory(parent, name, this.#inode(this.#entryOf(header, path), member));
       return;
     }
     if (header.type === "hardlink") {
       this.#addLink(header, parent, name);
       return;
     }
-    const inode = this.#inode(entryOf(header, path), member);
+    const inode = this.#inode(this.#entryOf(header, path), member);
     const node = this.tree.put(parent, name, inode);
     const entry = (inode.entry = { ...inode.entry, path: node.path });
     if (header.type !== "file") {

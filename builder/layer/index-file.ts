@@ -16,9 +16,10 @@ export class LayerIndex {
   readonly bytes: Uint8Array;
   #entries: readonly Entry[] | undefined;
 
-  /** `bytes` are of `encodeIndex`. */
-  constructor(bytes: Uint8Array) {
+  /** `bytes` are of `encodeIndex`, and of `entries` where these are at hand. */
+  constructor(bytes: Uint8Array, entries?: readonly Entry[]) {
     this.bytes = bytes;
+    this.#entries = entries;
   }
 
   /** Whether the bytes are an index; reads them. */
@@ -133,7 +134,8 @@ export function encodeEntry(entry: Entry): string {
   return `${line}\n`;
 }
 
-function decodeEntry(line: string): Entry | undefined {
+/** The entry of a line without its end; undefined when it is none. */
+export function decodeEntry(line: string): Entry | undefined {
   const fields = line.split("\t");
   const [letter = "", mode = "", uid = "", gid = "", size = "", mtime = "", hex = "", path] = fields;
   const type = TYPES.get(letter);

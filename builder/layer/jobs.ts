@@ -8,6 +8,7 @@ import type { Compression } from "../core/descriptor.ts";
 import type { Digest } from "../core/digest.ts";
 import type { GrowingFile } from "../core/growing-file.ts";
 import type { Entry, SourcedEntry } from "./entry.ts";
+import type { IndexChange } from "./index-change.ts";
 import type { LayerIndex } from "./index-file.ts";
 import type { UnpackLimits } from "./unpack-limits.ts";
 
@@ -82,6 +83,8 @@ export interface ApplyRequest {
   readonly compression: Compression;
   /** Verified against what is read; a mismatch throws `ARCHIVE_INVALID`. */
   readonly diffId?: Digest;
+  /** The layer's index, of one that was written here: times are as it says, since a tar of ours has whole seconds. */
+  readonly index?: Uint8Array;
   /** Directory that receives the layer in overlay form (see write.ts); absent: only the index is made. */
   readonly directory?: string;
   /** Names of the overlay's attributes: "trusted" as real root, "user" in a user namespace. */
@@ -132,6 +135,14 @@ export interface WriteRequest {
   readonly spareDirectory?: BytePath;
   /** A layer that may have many of the entries at the same paths: what agrees in all, digest included, is linked from it as well. */
   readonly twin?: LayerDirectory;
+}
+
+/** Changes the directory of a layer into that of another one (index-change.ts). */
+export interface AlterRequest {
+  readonly change: Pick<IndexChange, "removed" | "directories" | "added">;
+  /** A layer's directory in overlay form that is nobody's any more. Files of it may have names elsewhere. */
+  readonly directory: string;
+  readonly overlayXattrs: "trusted" | "user";
 }
 
 /** A layer's directory that was written. */
@@ -196,6 +207,8 @@ export type WithEntries<Result extends { readonly index: LayerIndex }> = Omit<Re
 
 /** One open pool of workers; closed at the end of the program. */
 export interface LayerJobs {
+  /** Starts a worker for a job that is about to come, unless there is one. */
+  expectJob(): void;
   /** Writes a layer's tar, compressed, with both digests. */
   pack(request: PackRequest, signal: AbortSignal): Promise<PackedBlob>;
   /** Where byte strings stand in a layer, in the order of its entries. */
@@ -215,6 +228,8 @@ export interface LayerJobs {
   unpack(request: UnpackRequest, signal: AbortSignal): Promise<readonly SourcedEntry[]>;
   /** Writes entries as a directory in overlay form. */
   write(request: WriteRequest, signal: AbortSignal): Promise<WrittenLayer>;
+  /** Changes one layer's directory into another's; the index is of what was added. */
+  alter(request: AlterRequest, signal: AbortSignal): Promise<WrittenLayer>;
   /**
    * What a step changed, as sorted entries with parents (never the root), whiteouts per removed path of the layers below,
    * nothing that is unchanged. The bytes of regular files are below `upper`.

@@ -2,8 +2,8 @@
 // files with their owners, modes and times; a deleted path is a character device 0:0;
 // a directory that hides what is below it has the attribute <namespace>.overlay.opaque.
 //
-// It only ever touches paths whose every directory it has made itself, so no link can
-// lead it out. Directories are closed to others, and writable, until `finish`.
+// It only ever touches paths whose every directory it has made itself, or another one of
+// it before, so no link can lead it out. Directories are closed to others, and writable, until `finish`.
 
 import {
   chmodSync,

@@ -21,6 +21,7 @@ export function openLayerJobs(options: { workers?: number; limits?: UnpackLimits
   const limited = options.limits === undefined ? {} : { limits: options.limits };
   // The results cross from `worker.ts`, which runs the function of the same name: their types are the functions'.
   return {
+    expectJob: () => pool.expectJob(),
     pack: async (request, signal) => withIndex<PackedBlob>(await pool.run({ kind: "pack", request }, signal)),
     apply: async (request, signal) =>
       withIndex<AppliedLayer>(await pool.run({ kind: "apply", request: { ...limited, ...request } }, signal)),
@@ -32,6 +33,7 @@ export function openLayerJobs(options: { workers?: number; limits?: UnpackLimits
       (await pool.run({ kind: "unpack", request: { ...limited, ...request } }, signal)).result as SourcedEntry[],
     search: async (request, signal) => (await pool.run({ kind: "search", request }, signal)).result as FoundString[],
     write: async (request, signal) => withIndex<WrittenLayer>(await pool.run({ kind: "write", request }, signal)),
+    alter: async (request, signal) => withIndex<WrittenLayer>(await pool.run({ kind: "alter", request }, signal)),
     diff: async (request, signal) => indexOf(await pool.run({ kind: "diff", request }, signal)),
     plain: async (request, signal) => void (await pool.run({ kind: "plain", request }, signal)),
     changes: async (request, signal) => indexOf(await pool.run({ kind: "changes", request }, signal)),
@@ -75,6 +77,13 @@ class Pool {
     if (this.#waiters >= this.#most - 1 || busy >= this.#most) return undefined;
     this.#waiters += 1;
     return this.run(job, signal).finally(() => (this.#waiters -= 1));
+  }
+
+  expectJob(): void {
+    if (this.#isClosed || this.#all.size > 0) return;
+    const worker = this.#startWorker();
+    worker.unref();
+    this.#idle.push(worker);
   }
 
   async run(job: Job, signal: AbortSignal): Promise<Done> {

@@ -3,6 +3,7 @@
 import type { ErrorCode } from "../core/errors.ts";
 import type { GrowingFile } from "../core/growing-file.ts";
 import type {
+  AlterRequest,
   ApplyRequest,
   ChangesRequest,
   DiffRequest,
@@ -25,6 +26,7 @@ export type Job =
     }
   | { readonly kind: "unpack"; readonly request: UnpackRequest }
   | { readonly kind: "write"; readonly request: WriteRequest }
+  | { readonly kind: "alter"; readonly request: AlterRequest }
   | { readonly kind: "diff"; readonly request: DiffRequest }
   | { readonly kind: "plain"; readonly request: PlainRequest }
   | { readonly kind: "changes"; readonly request: ChangesRequest }

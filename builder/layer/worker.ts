@@ -13,7 +13,7 @@ import { pack } from "./pack.ts";
 import { changes, plain } from "./plain-tree.ts";
 import { transcode } from "./transcode.ts";
 import type { Job, JobAnswer, JobMessage } from "./worker-messages.ts";
-import { write } from "./write.ts";
+import { alter, write } from "./write.ts";
 
 parentPort?.on("message", (message: JobMessage) => {
   void answer(message).then((reply) => parentPort?.postMessage(reply, transferred(reply)));
@@ -60,6 +60,8 @@ async function run(job: Job, check: () => void): Promise<Done> {
       return { result: await unpack(job.request, check) };
     case "write":
       return splitEntries(write(job.request, check));
+    case "alter":
+      return splitEntries(alter(job.request, check));
     case "diff":
       return { index: diff(job.request, check).map(({ entry }) => entry) };
     case "plain":

@@ -12,8 +12,8 @@ import { lgetxattr, llistxattr } from "../core/syscall.ts";
 import { checkDigest, checkSize, ContentReader, digestOfBytes, digestOfFile } from "./content.ts";
 import type { ContentSource, Entry, SourcedEntry } from "./entry.ts";
 import { encodeEntry, indexLines } from "./index-file.ts";
-import type { LayerDirectory, WithEntries, WriteRequest, WrittenLayer } from "./jobs.ts";
-import { sortEntries } from "./order.ts";
+import type { AlterRequest, LayerDirectory, WithEntries, WriteRequest, WrittenLayer } from "./jobs.ts";
+import { comparePaths, sortEntries } from "./order.ts";
 import { IMPLIED_DIRECTORY, isOverlayXattr, OverlayTree } from "./overlay-tree.ts";
 import type { Attributes } from "./overlay-tree.ts";
 import { invalidArchive } from "./tar-format.ts";
@@ -32,12 +32,30 @@ export function write(request: WriteRequest, check: () => void): WithEntries<Wri
   }
 }
 
+/** Does `LayerJobs.alter`. Files are written anew, never in place; a directory that fails half-way is removed. */
+export function alter(request: AlterRequest, check: () => void): WithEntries<WrittenLayer> {
+  const { removed, directories, added } = request.change;
+  const tree = new OverlayTree(request.directory, request.overlayXattrs);
+  try {
+    for (const { path, type } of removed) {
+      check();
+      tree.remove(path, type === "dir");
+    }
+    const writer = new TreeWriter(tree, { hardlinkSources: false });
+    const entries = writer.write(added, check, directories);
+    return { entries, ownBytes: writer.ownBytes };
+  } catch (error) {
+    tree.abandon();
+    throw error;
+  }
+}
+
 const BUFFER_BYTES = 256 << 10;
 
 class TreeWriter {
   readonly #tree: OverlayTree;
   readonly #buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
-  /** Directories made, and what they will look like. Only below these is anything written. */
+  /** Directories made or altered, and what they will look like. Only below these is anything written. */
   readonly #directories = new Map<BytePath, Attributes | undefined>([["", undefined]]);
   readonly #opaque: BytePath[] = [];
   readonly #kept = new Map<BytePath, Entry>();
@@ -49,22 +67,28 @@ class TreeWriter {
   /** Of the disk, in whole blocks: all but what is linked from elsewhere. */
   ownBytes = 0;
 
-  constructor(tree: OverlayTree, { hardlinkSources, spareDirectory, twin }: WriteRequest) {
+  constructor(
+    tree: OverlayTree,
+    { hardlinkSources, spareDirectory, twin }: Pick<WriteRequest, "hardlinkSources" | "spareDirectory" | "twin">,
+  ) {
     this.#tree = tree;
     this.#areSourcesImmutable = hardlinkSources;
     this.#spareDirectory = spareDirectory;
     this.#twin = twin && new Twin(twin);
   }
 
-  write(items: readonly SourcedEntry[], check: () => void): Entry[] {
+  /** `standing` are directories that are there already. */
+  write(items: readonly SourcedEntry[], check: () => void, standing: readonly Entry[] = []): Entry[] {
     const written: Entry[] = [];
+    for (const entry of standing) this.#directories.set(entry.path, entry);
     for (const item of items) {
       check();
       written.push(this.#add(item));
     }
     // Deepest first: a directory nobody may enter is closed after what it holds.
     for (const path of this.#opaque) this.#tree.makeOpaque(path);
-    for (const [path, attributes] of [...this.#directories].reverse()) {
+    const directories = [...this.#directories].sort(([a], [b]) => comparePaths(b, a));
+    for (const [path, attributes] of directories) {
       if (path !== "") this.#tree.setAttributes(path, attributes ?? IMPLIED_DIRECTORY);
     }
     return written;

@@ -110,6 +110,7 @@ async function runFile(
   const destination = op.destination < 0 ? undefined : inputOf(inputs, op.destination);
   const below = destination === undefined ? { layers: [] } : await destination.ref(signal);
   const trees: FileTree[] = await Promise.all(inputs.map((input) => input.tree(signal)));
+  context.layers.place.jobs.expectJob();
   const { planFileOp } = await import("./file/run-file-op.ts");
   await using scratch = context.layers.scratch();
   const plan = await planFileOp(op, trees, {

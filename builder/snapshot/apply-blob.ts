@@ -10,7 +10,7 @@ import type { StoredVariant } from "./layer-files.ts";
 import type { FetchBlob, LayerPlace } from "./ports.ts";
 
 /** What is to be made of the blob. */
-type Wish = Pick<ApplyRequest, "directory" | "only">;
+type Wish = Pick<ApplyRequest, "directory" | "only" | "index">;
 type Request = Pick<ApplyRequest, "compression" | "diffId" | "overlayXattrs">;
 
 /** Applies a blob of the store. */

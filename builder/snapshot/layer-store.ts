@@ -11,7 +11,7 @@ import { isErrno } from "../core/errors.ts";
 import { fileOnDisk, onDisk } from "../core/space.ts";
 import type { SourcedEntry } from "../layer/entry.ts";
 import { contentBytes } from "../layer/index-file.ts";
-import type { LayerDirectory } from "../layer/jobs.ts";
+import type { LayerDirectory, WrittenLayer } from "../layer/jobs.ts";
 import { LayerFiles, type LayerMeta } from "./layer-files.ts";
 import { packBlob } from "./pack-blob.ts";
 import type { FetchBlob, LayerPlace } from "./ports.ts";
@@ -19,6 +19,7 @@ import type { BlobOptions, LayerBlob, StoredLayer } from "./ref.ts";
 import { readRoot } from "./root-directory.ts";
 import type { Frozen } from "./snapshotter.ts";
 import { DiskLayer, variantOf } from "./stored-layer.ts";
+import { alterTwin, sizeOf, takeTwin } from "./twin.ts";
 
 /** The layers below one root. */
 export class LayerStore {
@@ -104,16 +105,12 @@ export class LayerStore {
     const { createdMs } = want;
     this.place.space.hold(`layer/${id}`);
     if (want.directory && this.place.privileged) {
-      const bytes = sizeOf(entries);
-      using _space = await this.place.space.reserve(bytes);
       const directory = join(this.place.workDirectory, randomUUID());
-      const twin = want.twin === undefined ? undefined : this.#directoryOf(want.twin);
-      const { overlayXattrs } = this.place;
-      const { hardlinkSources } = want;
-      const { index, ownBytes } = await this.place.jobs.write(
-        { entries, directory, overlayXattrs, hardlinkSources, ...(twin === undefined ? {} : { twin }) },
-        signal,
-      );
+      const taken = want.twin === undefined ? undefined : await takeTwin(this.place, want.twin, entries, directory);
+      using _space = await this.place.space.reserve(sizeOf(taken === undefined ? entries : taken.change.added));
+      const { index, ownBytes } = await (taken === undefined
+        ? this.#write(entries, directory, want, signal)
+        : alterTwin(this.place, taken, signal));
       const layer = new DiskLayer({
         place: this.place,
         id,
@@ -183,6 +180,22 @@ export class LayerStore {
     };
   }
 
+  /** Entries as a new directory, with files that the twin has. */
+  async #write(
+    entries: readonly SourcedEntry[],
+    directory: string,
+    want: { readonly hardlinkSources: boolean; readonly twin?: string | undefined },
+    signal: AbortSignal,
+  ): Promise<WrittenLayer> {
+    const { overlayXattrs, jobs } = this.place;
+    const { hardlinkSources } = want;
+    const twin = want.twin === undefined ? undefined : this.#directoryOf(want.twin);
+    return await jobs.write(
+      { entries, directory, overlayXattrs, hardlinkSources, ...(twin === undefined ? {} : { twin }) },
+      signal,
+    );
+  }
+
   /** A layer's files, where they are there as a directory. */
   #directoryOf(id: string): LayerDirectory | undefined {
     this.place.space.hold(`layer/${id}`);
@@ -202,11 +215,6 @@ export class LayerStore {
     this.#known.set(layer.id, layer);
     return layer;
   }
-}
-
-/** What entries take of the disk as files. */
-function sizeOf(entries: readonly SourcedEntry[]): number {
-  return entries.reduce((sum, { entry }) => sum + fileOnDisk(entry.size), 0);
 }
 
 /** Removes the layers that a process with this work directory has begun and not finished. */

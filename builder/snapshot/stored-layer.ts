@@ -189,7 +189,8 @@ export class DiskLayer implements StoredLayer {
     const directory = join(this.#place.workDirectory, randomUUID());
     const [likely] = this.#meta.variants;
     using _space = await this.#place.space.reserve(likely === undefined ? 0 : unpackedBytes(likely));
-    const applied = await this.#apply({ directory }, signal);
+    const index = this.#meta.origin === "built" ? this.files.readIndexBytes() : undefined;
+    const applied = await this.#apply(index === undefined ? { directory } : { directory, index }, signal);
     if (applied.impliedDirectories.length > 0)
       await this.#completeDirectories(directory, applied.impliedDirectories, signal);
     this.#keep(applied.index);
@@ -199,7 +200,7 @@ export class DiskLayer implements StoredLayer {
   }
 
   /** Applies a blob of it, while it is fetched if it must be. */
-  async #apply(wish: Pick<ApplyRequest, "directory">, signal: AbortSignal): Promise<AppliedLayer> {
+  async #apply(wish: Pick<ApplyRequest, "directory" | "index">, signal: AbortSignal): Promise<AppliedLayer> {
     const [first] = this.#meta.variants;
     if (first !== undefined && this.#fetch !== undefined && !(await this.#isWhole(first.descriptor))) {
       const applied = await applyComing(this.#place, this.#fetch, first, wish, signal);

@@ -35,7 +35,13 @@ suite("the ledger of a store", () => {
     user.hold("layer/a", "blob/b");
     assert.equal(collector.removeUnlessHeld(["layer/a"], collector.floor(), NEVER), false);
     assert.equal(collector.removeUnlessHeld(["layer/c", "blob/b"], collector.floor(), NEVER), false);
+    user.landed("layer/a", 100, true);
+    const take = (): number => 30;
+    assert.equal(user.takeUnlessHeld("layer/a", user.floor(), take), undefined);
+    assert.equal(collector.takeUnlessHeld("layer/a", collector.floor(), take), undefined);
     user.endLease();
+    assert.equal(collector.takeUnlessHeld("layer/a", collector.floor(), take), 70);
+    assert.equal(collector.items().get("layer/a")?.bytes, 30);
     assert.deepEqual(readdirSync(join(root, "leases")), []);
     assert.equal(
       collector.removeUnlessHeld(["layer/a"], collector.floor(), () => undefined),

@@ -155,8 +155,13 @@ export class InputLoader implements ConvertWorld, AsyncDisposable {
     };
   }
 
+  /** Keeps what was learned of the client's folders, all of which have been read. */
+  saveDigests(): void {
+    this.#trees.saveDigests();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#trees[Symbol.dispose]();
+    this.#trees.saveDigests();
     await this.#images[Symbol.asyncDispose]();
   }
 

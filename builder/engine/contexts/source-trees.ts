@@ -51,8 +51,8 @@ export interface ArchivePlace {
   readonly lastModified?: number | undefined;
 }
 
-/** Opens trees; disposing it saves what was learned of the folders. */
-export class SourceTrees implements Disposable {
+/** Opens trees. */
+export class SourceTrees {
   readonly #engine: Engine;
   readonly #request: BuildRequest;
   readonly #signal: AbortSignal;
@@ -151,7 +151,8 @@ export class SourceTrees implements Disposable {
     };
   }
 
-  [Symbol.dispose](): void {
+  /** Keeps what was learned of the folders until now. */
+  saveDigests(): void {
     for (const cache of this.#statCaches.values()) cache?.save();
   }
 

@@ -12,6 +12,7 @@ import type { SourceLoader } from "../../ops/engine-parts.ts";
 import type { BuildRecorder } from "../../records/recorder.ts";
 import type { BuildRequest, BuildResult } from "../../request.ts";
 import type { KeyFilesByVertex } from "./step-files.ts";
+import type { StepFate } from "./step-memory.ts";
 
 /** A graph of which everything is known that will be. */
 export interface SolvedGraph {
@@ -33,26 +34,37 @@ export interface EndedBuild {
   readonly solved: SolvedGraph | undefined;
   readonly startedMs: number;
   readonly signal: AbortSignal;
+  /** What became of the steps that ran, where that is being found out already. */
+  readonly fates?: Promise<ReadonlyMap<Digest, StepFate>> | undefined;
 }
 
 /** The recording of one build. */
 export class BuildRecording {
   /** Set when the graph is solved, or has failed. */
   solved: SolvedGraph | undefined;
-  readonly #build: Omit<EndedBuild, "solved">;
+  readonly #build: Omit<EndedBuild, "solved" | "fates">;
   readonly #history = import("./build-history.ts");
   #failure: BuildError | undefined;
+  #fates: EndedBuild["fates"];
 
   /** Output is kept from here on. */
-  constructor(build: Omit<EndedBuild, "solved">) {
+  constructor(build: Omit<EndedBuild, "solved" | "fates">) {
     this.#build = build;
     build.recorder.openLog(join(build.engine.layers.place.workDirectory, "log"));
+  }
+
+  /** All steps have ended well: what went into them is written down while their layers are still compressed. */
+  rememberSteps(): void {
+    const build = this.#ended();
+    this.#fates = import("./recorded-build.ts").then(({ fatesOf }) => fatesOf(build));
+    // Who remembers the build sees the error.
+    this.#fates.catch(() => undefined);
   }
 
   /** Remembers a build that went well. That it cannot be remembered is a warning. */
   async done(result: BuildResult): Promise<void> {
     if (this.#build.request.dryRun === true) return;
-    await (await this.#history).rememberDone({ ...this.#build, solved: this.solved }, result);
+    await (await this.#history).rememberDone(this.#ended(), result);
   }
 
   /** Remembers one that failed, once; the error to throw, which says how to look at the step that failed. */
@@ -61,6 +73,10 @@ export class BuildRecording {
     if (error instanceof NamespaceNeeded) return error;
     if (this.#build.request.dryRun === true) return asBuildError(error);
     const history = await this.#history;
-    return (this.#failure ??= await history.rememberFailure({ ...this.#build, solved: this.solved }, error));
+    return (this.#failure ??= await history.rememberFailure(this.#ended(), error));
+  }
+
+  #ended(): EndedBuild {
+    return { ...this.#build, solved: this.solved, fates: this.#fates };
   }
 }

@@ -31,7 +31,7 @@ export async function recordOf(
   const clean = (text: string): string => withheld.scrub(text);
   const timeline = recorder.timeline.timeline(clean);
   const asked = recordedRequest(request, withheld);
-  const fates = await fatesOf(build, ranSteps(timeline), withheld, asked.context);
+  const fates = await (build.fates ?? fatesOf(build));
   const status: BuildStatus = failure === undefined ? "completed" : isCancelled === true ? "canceled" : "error";
   const kept = isCancelled === true ? undefined : solved?.failedRuns.kept;
   const failed =
@@ -65,15 +65,13 @@ export async function recordOf(
   };
 }
 
-/** What became of the steps that ran; a build in which none did has nothing to remember of them. */
-async function fatesOf(
-  { solved, request }: EndedBuild,
-  ran: ReturnType<typeof ranSteps>,
-  withheld: Withheld,
-  context: string,
-): Promise<ReadonlyMap<Digest, StepFate>> {
+/** What became of the steps that ran, which are remembered; a build in which none did has nothing to remember of them. */
+export async function fatesOf({ solved, request, recorder }: EndedBuild): Promise<ReadonlyMap<Digest, StepFate>> {
+  const ran = ranSteps(recorder.timeline.timeline((text) => text));
   const isStep = ({ op, digest }: Vertex): boolean => op.kind !== "source" && op.kind !== "merge" && ran.has(digest);
   if (solved === undefined || !topological(solved.targets).some(isStep)) return new Map();
+  const withheld = await withheldOf(request);
+  const { context } = recordedRequest(request, withheld);
   const { rememberSteps } = await import("./step-memory.ts");
   return await rememberSteps({ solved, ran, request, withheld, context });
 }

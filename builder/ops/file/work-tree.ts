@@ -90,7 +90,7 @@ export class WorkTree {
     const node = entry && {
       inode: this.#inodeOf(path, entry),
       base: entry.type === "dir" ? path : undefined,
-      names: new Map(),
+      names: namesFor(entry.type),
     };
     directory.names.set(name, node);
     return node;
@@ -109,7 +109,7 @@ export class WorkTree {
   /** Gives an inode a name, which must be free. Throws `CONTEXT` for a name that no file system has. */
   link(directory: WorkNode, name: BytePath, inode: Inode): WorkNode {
     if (name.length > NAME_MAX) throw new BuildError("CONTEXT", `${displayPath(name)}: file name too long`);
-    const node = { inode, base: undefined, names: new Map() };
+    const node = { inode, base: undefined, names: namesFor(inode.type) };
     directory.names.set(name, node);
     directory.inode.mtimeNs = this.nowNs;
     return node;
@@ -142,6 +142,12 @@ export class WorkTree {
   }
 }
 
+/** Nothing but a directory has names in it, and most of 20,000 nodes are none. */
+function namesFor(type: EntryType): Map<BytePath, WorkNode | undefined> {
+  return type === "dir" ? new Map<BytePath, WorkNode | undefined>() : NO_NAMES;
+}
+
+const NO_NAMES = new Map<BytePath, never>();
 const SETGID = 0o2000;
 /** Bytes of a name (limits.h). */
 const NAME_MAX = 255;
