@@ -64,24 +64,24 @@ export async function copy(request: CopyRequest, signal: AbortSignal): Promise<C
   );
 }
 
-export interface CopyToAllRequest extends Omit<CopyRequest, "destination" | "additionalNames"> {
-  readonly destinations: readonly Reference[];
+export interface CopyToAllRequest extends Omit<CopyRequest, "source" | "destination" | "additionalNames"> {
+  readonly copies: readonly { readonly source: ImageLocation; readonly destination: Reference }[];
   /** A tag that the registry does not let anybody change stays as it is, and that is no failure. */
   readonly keepImmutableTags: boolean;
 }
 
 /**
- * Copies an image to names in registries: what one refuses, the others still get. Undefined where all of them kept what
- * they had. Throws `PUSH` with what failed.
+ * Copies images to names in registries: what one refuses, the others still get. A tag that stays what it is has no result.
+ * Throws `PUSH` with what failed.
  */
-export async function copyToAll(request: CopyToAllRequest, signal: AbortSignal): Promise<CopyResult | undefined> {
-  const { destinations, keepImmutableTags, events } = request;
+export async function copyToAll(request: CopyToAllRequest, signal: AbortSignal): Promise<readonly CopyResult[]> {
+  const { copies, keepImmutableTags, events } = request;
   const failures: unknown[] = [];
-  let result: CopyResult | undefined;
-  for (const reference of destinations) {
+  const results: CopyResult[] = [];
+  for (const { source, destination: reference } of copies) {
     try {
       const destination = { transport: "docker", reference } as const;
-      result = await copy({ ...request, destination, additionalNames: [] }, signal);
+      results.push(await copy({ ...request, source, destination, additionalNames: [] }, signal));
     } catch (error) {
       signal.throwIfAborted();
       const { isImmutableTag } = await import("./transport/registry/failure.ts");
@@ -93,7 +93,7 @@ export async function copyToAll(request: CopyToAllRequest, signal: AbortSignal):
         });
     }
   }
-  if (failures.length === 0) return result;
+  if (failures.length === 0) return results;
   const { pushError } = await import("./exporter/push-error.ts");
   throw pushError(failures);
 }
@@ -110,6 +110,8 @@ async function copyOnce(request: CopyRequest, onStatus: StatusSink, signal: Abor
   const options = { which, platform, family, compression, preserveDigests, layersAtOnce, names: opened.names };
   const result = await copyImage(source, sink, {
     ...options,
+    // Uploads that an interrupted push of the store's has left are taken up.
+    ...(from.transport === "store" ? { notes: (await access.store()).notes } : {}),
     ...transferOptions(request, from),
     signal,
     onStatus,

@@ -53,7 +53,7 @@ export const EXECUTOR_FLAGS: readonly Flag[] = [
   { name: "dockerfile", short: "f", kind: "string", value: "FILE", state: "works", help: "The Dockerfile: a path or a URL (default Dockerfile)" },
   { name: "force", kind: "boolean", state: "ignored", help: "Run outside of a container" },
   { name: "force-build-metadata", kind: "boolean", state: "ignored", help: "Layers for metadata", note: "ignored: metadata makes no layers, and changes no file" },
-  { name: "git", kind: "string", value: "K=V,...", state: "works", help: "Of a git context: branch=NAME, recurse-submodules=BOOL, single-branch=BOOL" },
+  { name: "git", kind: "list", value: "K=V", state: "works", help: "Of a git context: branch=NAME, recurse-submodules=BOOL, insecure-skip-tls=BOOL, single-branch=BOOL, depth=N" },
   { name: "ignore-path", kind: "list", value: "PATH", state: "works", help: "What a RUN does there reaches no layer" },
   { name: "ignore-var-run", aliases: ["whitelist-var-run"], kind: "boolean", state: "works", help: "What a RUN does in /var/run reaches no layer (default true)" },
   { name: "image-download-retry", kind: "string", value: "N", state: "works", help: "Further attempts to pull (at least 4)" },
@@ -81,7 +81,7 @@ export const EXECUTOR_FLAGS: readonly Flag[] = [
   { name: "skip-unused-stages", kind: "boolean", state: "ignored", help: "Build only the stages that are needed" },
   { name: "snapshot-mode", aliases: ["snapshotMode"], kind: "string", state: "ignored", help: "How changes are found", note: READS_CHANGES },
   { name: "tar-path", aliases: ["tarPath"], kind: "string", value: "FILE", state: "works", help: "Write the image as an archive for docker load" },
-  { name: "target", kind: "string", value: "STAGE", state: "works", help: "Stage to build (default: the last)" },
+  { name: "target", kind: "list", value: "STAGE", state: "works", help: "Stage to build (default: the last); of several, the first one is the image" },
   { name: "use-new-run", kind: "boolean", state: "ignored", help: "How changes are found", note: READS_CHANGES },
   ...REGISTRY_FLAGS,
   ...LOG_FLAGS,
@@ -93,6 +93,7 @@ const PUSH_FLAG_NAMES = new Set([
   "image-name-tag-with-digest-file",
   "image-name-with-digest-file",
   "insecure",
+  "kaniko-dir",
   "push-ignore-immutable-tag-errors",
   "push-retry",
   "skip-push-permission-check",
@@ -100,7 +101,9 @@ const PUSH_FLAG_NAMES = new Set([
 ]);
 
 /** `executor push`: those of a job that are about its destinations. */
+// prettier-ignore
 export const EXECUTOR_PUSH_FLAGS: readonly Flag[] = [
+  { name: "resume", kind: "boolean", state: "works", help: "Push what a job built and could not push: NAME is its --destination" },
   ...EXECUTOR_FLAGS.filter(({ name }) => PUSH_FLAG_NAMES.has(name)),
   ...REGISTRY_FLAGS,
   ...LOG_FLAGS,

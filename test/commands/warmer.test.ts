@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { mkdirSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { promisify } from "node:util";
@@ -18,6 +19,7 @@ import { warm } from "../../builder/warm.ts";
 import { type Ended, Running, TSBUILD, Workshop } from "../robustness/workshop.ts";
 import { whyNoBusybox } from "../support/busybox.ts";
 import { type FaultProxy, startFaultProxy } from "../support/fault-proxy.ts";
+import { listenOnLoopback } from "../support/loopback.ts";
 import { type MemoryRegistry, startMemoryRegistry } from "../support/memory-registry.ts";
 import { optionsFor, push, signal, Workbench } from "../transport/registry-workbench.ts";
 import { AMD64, makeImage } from "../transport/sample-image.ts";
@@ -158,7 +160,12 @@ suite("the warmer's command and earlier results of a job", { skip: whyNoBusybox(
     const cache = join(home, "cache");
     const link = join(home, "warmer");
     symlinkSync(TSBUILD, link);
-    const args = ["--image", `${proxy.host}/base`, "--cache-dir", cache, "--log-format=text"];
+    const files = createServer(({ url }, response) => {
+      if (url === "/Dockerfile") response.end(`FROM ${proxy.host}/base\n`);
+      else response.writeHead(404).end();
+    });
+    await using server = await listenOnLoopback(files);
+    const args = ["--dockerfile", `${server.url}/Dockerfile`, "--cache-dir", cache, "--log-format=text"];
     await promisify(execFile)(process.execPath, [link, ...args]);
     proxy.isDown = true;
     const room = workshop.room({ Dockerfile: `FROM ${proxy.host}/base\nCOPY Dockerfile /more\n` });
@@ -168,6 +175,9 @@ suite("the warmer's command and earlier results of a job", { skip: whyNoBusybox(
     const wrong = await run(home, "warmer", "-c", cache);
     assert.equal(wrong.code, 1);
     assert.match(wrong.stderr, /needs an image/);
+    const missing = await run(home, "warmer", "-c", cache, "-d", `${server.url}/other?sig=hush`);
+    assert.equal(missing.code, 1);
+    assert.match(missing.stderr, /\/other" answered HTTP 404/);
   });
 
   test("of RUN do not count where that is said, nor do old ones; with --cache=false nothing does", async () => {

@@ -29,6 +29,15 @@ export interface PodEnded {
   readonly stderr: string;
 }
 
+/** A container that runs. */
+export interface PodRun {
+  readonly ended: Promise<PodEnded>;
+  /** What it has said on standard error so far. */
+  stderr(): string;
+  /** Sends its first process a signal. */
+  kill(signal: NodeJS.Signals): void;
+}
+
 /** Why there can be no pods here; false when there can. */
 export function whyNoPod(): string | false {
   if (process.getuid?.() !== 0) return "pods are made by root";
@@ -78,6 +87,11 @@ export class Pod implements Disposable {
 
   /** Runs a command in a new container of the pod. */
   async run(...args: readonly string[]): Promise<PodEnded> {
+    return await this.start(...args).ended;
+  }
+
+  /** Starts one; it has ended before the pod is closed. */
+  start(...args: readonly string[]): PodRun {
     const id = `tsbuild-pod-${process.pid}-${this.#runs++}`;
     const bundle = join(this.#folder, id);
     const rootfs = this.#rootfs ?? join(bundle, "rootfs");
@@ -87,11 +101,12 @@ export class Pod implements Disposable {
     let [stdout, stderr] = ["", ""];
     child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
     child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
-    const code = await new Promise<number>((resolve, reject) => {
+    const ended = new Promise<PodEnded>((resolve, reject) => {
       child.on("error", reject);
-      child.on("close", (status) => resolve(status ?? -1));
+      child.on("close", (status) => resolve({ code: status ?? -1, stdout, stderr }));
     });
-    return { code, stdout, stderr };
+    const kill = (signal: NodeJS.Signals): void => void spawnSync("runc", ["kill", id, signal]);
+    return { ended, stderr: () => stderr, kill };
   }
 
   #config(args: readonly string[], rootfs: string): object {

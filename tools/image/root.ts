@@ -48,8 +48,7 @@ export function layOutImage(checkout: string, context: string): void {
   for (const name of ["executor", "warmer", "tsbuild"]) symlinkSync("program/bin/tsbuild.js", path.join(home, name));
   copyGit(root);
   const etc = path.join(root, "etc");
-  mkdirSync(path.join(etc, "ssl/certs"), { recursive: true });
-  if (existsSync(CERTIFICATES)) cpSync(realpathSync(CERTIFICATES), path.join(etc, "ssl/certs/ca-certificates.crt"));
+  copyCertificates(root);
   for (const [name, text] of Object.entries(ACCOUNTS)) writeFileSync(path.join(etc, name), text);
   for (const folder of ["kaniko/home", "kaniko/.docker", "kaniko/store", "workspace", "tmp"]) {
     mkdirSync(path.join(root, folder), { recursive: true });
@@ -59,6 +58,14 @@ export function layOutImage(checkout: string, context: string): void {
   const busybox = ["/bin/busybox", "/usr/bin/busybox"].find((file) => existsSync(file));
   if (busybox === undefined) throw new Error("the debug image needs a static busybox (Debian: busybox-static)");
   cpSync(busybox, path.join(context, "busybox/busybox"));
+}
+
+/** Where kaniko has them, for what is mounted over them or put beside them; and where everything else looks. */
+function copyCertificates(root: string): void {
+  for (const folder of ["kaniko/ssl/certs", "etc/ssl/certs"]) mkdirSync(path.join(root, folder), { recursive: true });
+  if (!existsSync(CERTIFICATES)) return;
+  cpSync(realpathSync(CERTIFICATES), path.join(root, "kaniko/ssl/certs/ca-certificates.crt"));
+  symlinkSync("/kaniko/ssl/certs/ca-certificates.crt", path.join(root, CERTIFICATES));
 }
 
 function copyGit(root: string): void {

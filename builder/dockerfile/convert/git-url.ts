@@ -24,10 +24,10 @@ export function parseGitUrl(text: string): GitUrl | undefined {
   return parts && fromParts(parts);
 }
 
-/** A git URL as a build context may have it: also "github.com/owner/repo", which anywhere else is a path. */
+/** The URL of a build context that is known to be a repository: its name need not end in ".git", "github.com/owner/repo" will do. */
 export function parseGitContext(text: string): GitUrl | undefined {
-  if (!text.startsWith("github.com/")) return parseGitUrl(text);
-  const parts = urlParts(`https://${text}`, false);
+  const url = text.startsWith("github.com/") ? `https://${text}` : text;
+  const parts = urlParts(url, false) ?? scpParts(url);
   return parts && fromParts(parts);
 }
 

@@ -57,7 +57,7 @@ export class GitFailure extends Error {
 
 const PASSED_ON = [
   ...["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy"],
-  ...["SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "GIT_PROXY_SSL_CAINFO"],
+  ...["SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "GIT_PROXY_SSL_CAINFO", "GIT_SSL_NO_VERIFY"],
 ];
 const MOST_OUTPUT_BYTES = 256 << 20;
 const KILL_AFTER_MS = 10_000;

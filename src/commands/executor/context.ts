@@ -4,17 +4,18 @@ import { createReadStream, realpathSync, statSync } from "node:fs";
 import { join, relative, resolve, sep } from "node:path";
 import { BuildError } from "../../../builder/core/errors.ts";
 import type { ContextSpec } from "../../../builder/request.ts";
-import { readBoolean } from "../../cli/booleans.ts";
 import type { Environment } from "../../config/environment.ts";
 import type { OpenStdin } from "../build-contexts.ts";
 import { definedOnly } from "../build-request.ts";
 import { cloudContext, isCloudContext } from "./cloud-context.ts";
+import type { GitOptions } from "./git-context.ts";
+import { gitUrl } from "./git-context.ts";
 
 /** `--context`, `--context-sub-path` and `--git`. */
 export interface JobContext {
   readonly context: string;
   readonly subPath: string;
-  readonly git: string | undefined;
+  readonly git: GitOptions | undefined;
 }
 
 const WORKSPACE = "/workspace/";
@@ -87,51 +88,4 @@ function openTar(path: string, openStdin: OpenStdin): () => AsyncIterable<Uint8A
   if (found?.isFile() !== true)
     throw new BuildError("CONTEXT", found === undefined ? `there is no archive "${file}"` : `"${file}" is no archive`);
   return () => createReadStream(file, { highWaterMark: 1 << 20 });
-}
-
-/** `host/repo[#ref[#commit]]`: a commit says more than a ref. */
-function gitUrl(rest: string, options: string | undefined, environment: Environment): string {
-  const method = environment["GIT_PULL_METHOD"] || "https";
-  if (method !== "https" && method !== "http")
-    throw new BuildError("USAGE", `GIT_PULL_METHOD: "${method}" is neither https nor http`);
-  const [place = "", ref = "", commit = "", ...more] = rest.split("#");
-  if (place === "" || more.length > 0)
-    throw new BuildError("USAGE", `--context: "git://${rest}" is not git://HOST/REPOSITORY[#REF[#COMMIT]]`);
-  const { branch, submodules } = gitOptions(options);
-  const wanted = commit || ref || (branch === undefined ? "" : `refs/heads/${branch}`);
-  const query = submodules ? "" : "?submodules=false";
-  return `${method}://${place.replace(/\/$/, "").replace(/(\.git)?$/, ".git")}${query}${wanted === "" ? "" : `#${wanted}`}`;
-}
-
-interface GitOptions {
-  readonly branch: string | undefined;
-  readonly submodules: boolean;
-}
-
-function gitOptions(text: string | undefined): GitOptions {
-  let branch: string | undefined;
-  let submodules = false;
-  for (const part of (text ?? "").split(",").filter((one) => one !== "")) {
-    const [key = "", value = ""] = part.split(/=(.*)/s);
-    if (key === "branch") branch = value;
-    else if (key === "recurse-submodules") submodules = isTrue(key, value);
-    else if (key === "insecure-skip-tls") refuseUnchecked(isTrue(key, value));
-    // One commit is fetched, whatever this says.
-    else if (key === "single-branch") isTrue(key, value);
-    else if (key !== "depth" || !/^\d+$/.test(value)) throw new BuildError("USAGE", `--git: "${part}" is unknown`);
-  }
-  return { branch, submodules };
-}
-
-function refuseUnchecked(asked: boolean): void {
-  if (asked)
-    throw new BuildError("UNSUPPORTED", "--git: insecure-skip-tls=true is not supported: a context is checked", {
-      hint: "put the authority's certificate into GIT_SSL_CAINFO",
-    });
-}
-
-function isTrue(key: string, value: string): boolean {
-  const said = readBoolean(value);
-  if (said === undefined) throw new BuildError("USAGE", `--git: ${key}="${value}" is neither true nor false`);
-  return said;
 }

@@ -1,8 +1,6 @@
 // `tsbuild executor`: kaniko's command line for a job in a pod. Its flags become those of a build, its files and
 // its exit codes are those that pipelines read.
 
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { asBuildError, BuildError } from "../../../builder/core/errors.ts";
 import { NamespaceNeeded } from "../../../builder/core/namespace.ts";
 import type { BuildRequest } from "../../../builder/request.ts";
@@ -12,22 +10,24 @@ import { isOn, listOf, textOf } from "../../cli/flags.ts";
 import { parseCount } from "../../cli/sizes.ts";
 import { HeldEvents } from "../../progress/held-events.ts";
 import { readRequest } from "../build-request.ts";
-import type { Environment } from "../../config/environment.ts";
 import type { Command, CommandContext } from "../command.ts";
-import { readArguments, useRoot } from "../command.ts";
+import { readArguments } from "../command.ts";
 import { openStdin } from "../stdin.ts";
 import { cacheArguments, cacheFolder, cacheMaxAgeMs, cacheRules } from "./cache.ts";
 import { cloudHelpers, withCloudLogins } from "./cloud-login.ts";
 import { jobContext } from "./context.ts";
 import { tellPod, writeResultFiles } from "./files.ts";
-import { withGitLogin } from "./git-login.ts";
+import { gitOptions, withGitLogin } from "./git-context.ts";
+import { rootOfJob, withOwnLogins } from "./kaniko-dir.ts";
 import { openJobLog } from "./log.ts";
 import type { JobOutputs } from "./outputs.ts";
 import { jobOutputs } from "./outputs.ts";
-import { pushFlags, registrySettings } from "./registries.ts";
+import { registrySettings } from "./registries.ts";
+import { resumeCommand } from "./resume-command.ts";
 
 const USAGE = `Usage:  tsbuild executor --context URL --destination NAME [OPTIONS]
         tsbuild executor push PATH --destination NAME [OPTIONS]
+        tsbuild executor push --resume NAME... [OPTIONS]
         tsbuild executor login | version
 
 Builds an image in a pod and pushes it, with the arguments of kaniko's executor.`;
@@ -37,6 +37,7 @@ const FAILURE = 1;
 const NO_ARGUMENTS: Arguments = { values: new Map(), positionals: [], notes: [] };
 /** What was said until the job begins anew inside a user namespace is not said twice. */
 const HOLD_MS = 5000;
+const SNAPSHOT_MODES: readonly string[] = ["full", "redo", "time"];
 
 /** The command. Nothing is begun before all of its flags are understood. */
 export const executor: Command = async (context) => {
@@ -46,11 +47,11 @@ export const executor: Command = async (context) => {
     await context.print(`tsbuild ${VERSION}\n`);
     return 0;
   }
-  if (word === "login") {
-    const { login } = await import("../login.ts");
-    return await login({ ...context, args: rest });
-  }
   try {
+    if (word === "login") {
+      const { login } = await import("../login.ts");
+      return await login({ ...context, args: rest });
+    }
     if (word === "push") {
       const { executorPush } = await import("./push.ts");
       return await executorPush({ ...context, args: rest });
@@ -91,7 +92,9 @@ async function runJob(context: CommandContext, args: Arguments): Promise<number>
   const outputs = jobOutputs(args, environment);
   const failed = (error: unknown): unknown => {
     events.release();
-    const failure = withNextStep(asBuildError(error), { args, environment, root: rootOfJob(context, args) }, outputs);
+    const failure = withNextStep(asBuildError(error), () =>
+      resumeCommand(args, outputs.destinations, rootOfJob(context, args)),
+    );
     log.fail(failure);
     context.outcome.told = true;
     return failure;
@@ -103,6 +106,9 @@ async function runJob(context: CommandContext, args: Arguments): Promise<number>
       await checkPush(request, outputs.destinations, context.signal);
     }
     const { build } = await import("../../../builder/build.ts");
+    // Of several targets the first is the image; the others must succeed before it goes anywhere (tests, as a rule).
+    for (const target of targets(args).slice(1))
+      await build({ ...request, target, exports: [{ type: "cacheonly" }], cacheTo: [] }, context.signal);
     const result = await build(request, context.signal);
     events.release();
     if (result.plan !== undefined) {
@@ -137,8 +143,13 @@ async function jobRequest(
   const job = {
     context: textOf(args, "context") || bucketContext(textOf(args, "bucket")),
     subPath: textOf(args, "context-sub-path") ?? "",
-    git: textOf(args, "git"),
+    git: args.values.has("git") ? gitOptions(listOf(args, "git")) : undefined,
   };
+  if (job.context === "tar://stdin" && targets(args).length > 1)
+    throw new BuildError("USAGE", "standard input can be read once: --target may name one stage then");
+  const mode = textOf(args, "snapshot-mode") || "full";
+  if (!SNAPSHOT_MODES.includes(mode))
+    throw new BuildError("USAGE", `--snapshot-mode: "${mode}" is none of ${SNAPSHOT_MODES.join(", ")}`);
   const request = await readRequest({
     args: buildArguments(args, outputs.destinations),
     context: await jobContext(job, environment, stdin, signal),
@@ -153,9 +164,14 @@ async function jobRequest(
   const retries = ["push-retry", "image-download-retry", "image-fs-extract-retry"].map((name) =>
     parseCount(textOf(args, name) || "0", `--${name}`, 0),
   );
+  const session = withGitLogin(request.session, environment, request.context);
   return {
     ...request,
-    session: withCloudLogins(withGitLogin(request.session, environment), environment, cloudHelpers(args), signal),
+    session: withCloudLogins(session, environment, cloudHelpers(args), signal),
+    environment: new Map([
+      ...request.environment,
+      ...(job.git?.skipsTls === true ? ([["GIT_SSL_NO_VERIFY", "1"]] as const) : []),
+    ]),
     // Given and false: nothing of an earlier build counts.
     noCache: textOf(args, "cache") === "false",
     cacheRules: cacheRules(args),
@@ -166,55 +182,16 @@ async function jobRequest(
   };
 }
 
-/** The store of a job. */
-function rootOfJob({ environment, globals }: Pick<CommandContext, "environment" | "globals">, args: Arguments): string {
-  const folder = kanikoFolder(args, environment);
-  return useRoot(textOf(globals, "root") || (folder && `${folder}/tsbuild`), environment);
-}
-
-function kanikoFolder(args: Arguments, environment: Environment): string | undefined {
-  return textOf(args, "kaniko-dir") || environment["KANIKO_DIR"] || undefined;
-}
-
-/** Logins move with --kaniko-dir, where there are some; else what is mounted at kaniko's own place counts. */
-function withOwnLogins(args: Arguments, environment: Environment): Environment {
-  const folder = kanikoFolder(args, environment);
-  const logins = folder === undefined ? undefined : join(folder, ".docker");
-  if (logins === undefined || !existsSync(join(logins, "config.json"))) return environment;
-  return { ...environment, DOCKER_CONFIG: logins };
+/** Stages to build, each by itself or several in one. */
+function targets(args: Arguments): readonly string[] {
+  return listOf(args, "target").flatMap((text) => text.split(","));
 }
 
 /** What was built and not pushed is in the store: it need not be built again. */
-function withNextStep(
-  failure: BuildError,
-  { args, environment, root }: EndedJob,
-  { destinations }: JobOutputs,
-): BuildError {
+function withNextStep(failure: BuildError, again: () => string): BuildError {
   if (failure.code !== "PUSH") return failure;
-  const folder = kanikoFolder(args, environment);
-  const logins = folder === undefined ? undefined : join(folder, ".docker");
-  const isOwn = logins !== undefined && environment["DOCKER_CONFIG"] === logins;
-  const command = ["tsbuild", "--root", root, "push", "--resume", ...pushFlags(args, destinations), ...destinations];
-  const line = [...(isOwn ? [`DOCKER_CONFIG=${logins}`] : []), ...command].map(quoted).join(" ");
-  const hasCertificates = ["registry-certificate", "registry-client-cert"].some(
-    (flag) => listOf(args, flag).length > 0,
-  );
-  const certificates = hasCertificates ? ", with --cert-dir and a folder of the registry's certificates" : "";
-  const again = `the image is kept: \`${line}\`${certificates} sends what is missing`;
-  return failure.with({ hint: failure.hint === undefined ? again : `${failure.hint}; ${again}` });
-}
-
-/** How a job was asked for, for whoever goes on where it ended. */
-interface EndedJob {
-  readonly args: Arguments;
-  readonly environment: Environment;
-  /** Of its store. */
-  readonly root: string;
-}
-
-/** A word as a shell reads it back. */
-function quoted(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+  const kept = `the image is kept: \`${again()}\` sends what is missing`;
+  return failure.with({ hint: failure.hint === undefined ? kept : `${failure.hint}; ${kept}` });
 }
 
 /** The old way to name an archive in a bucket, by default one of Google's. */
@@ -237,9 +214,9 @@ function buildArguments(args: Arguments, destinations: readonly string[]): Argum
     reproducible: "reproducible",
     "require-sandbox": "require-sandbox",
     secret: "secret",
-    target: "target",
   };
-  const values = new Map<string, readonly string[]>(cacheArguments(args, destinations));
+  const target = targets(args).slice(0, 1);
+  const values = new Map<string, readonly string[]>([...cacheArguments(args, destinations), ["target", target]]);
   for (const [from, to] of Object.entries(names)) if (args.values.has(from)) values.set(to, listOf(args, from));
   return { values, positionals: [], notes: [] };
 }

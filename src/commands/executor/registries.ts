@@ -6,7 +6,7 @@ import { parseReference } from "../../../builder/core/reference.ts";
 import type { Arguments } from "../../cli/flags.ts";
 import { isOn, listOf } from "../../cli/flags.ts";
 import type { Environment } from "../../config/environment.ts";
-import type { Name, Place, Reach, RegistrySetting, Scope } from "../../config/registry-settings.ts";
+import type { Place, Reach, RegistrySetting, Scope } from "../../config/registry-settings.ts";
 import { splitName } from "../../config/registry-settings.ts";
 
 /** The settings, the one that counts most first. `destinations` are what is pushed. Throws `USAGE`. */
@@ -31,18 +31,6 @@ export function registrySettings(
     ...protocols(args, pushed),
     ...routes(args, environment),
   ];
-}
-
-/** The flags of `tsbuild push` that reach the pushed registries as this job did. */
-export function pushFlags(args: Arguments, destinations: readonly string[]): readonly string[] {
-  const pushed = [...new Set(destinations.map((name) => parseReference(name).registry))];
-  const isTrusted = isOn(args, "insecure") || isOn(args, "skip-tls-verify");
-  const named = [...listOf(args, "insecure-registry"), ...listOf(args, "skip-tls-verify-registry")].map((text) =>
-    registryName(text),
-  );
-  return pushed.flatMap((registry) =>
-    isTrusted || named.some(({ host: own }) => own === registry) ? ["--insecure-registry", registry] : [],
-  );
 }
 
 function protocols(args: Arguments, pushed: readonly string[]): readonly RegistrySetting[] {
@@ -97,13 +85,9 @@ function place(text: string, flag: string): Place {
 }
 
 function host(name: string): Scope {
-  return { kind: "name", ...registryName(name) };
-}
-
-function registryName(written: string): Name {
-  const text = written.replace(/^https?:\/\//, "").replace(/\/+$/, "");
+  const text = name.replace(/^https?:\/\//, "").replace(/\/+$/, "");
   if (text === "") throw new BuildError("USAGE", "a flag about registries names none");
-  return splitName(text);
+  return { kind: "name", ...splitName(text) };
 }
 
 function reach(flag: string, scope: Scope, how: Reach): RegistrySetting {

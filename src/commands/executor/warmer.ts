@@ -10,6 +10,7 @@ import { isOn, listOf, textOf } from "../../cli/flags.ts";
 import { parseAssignments } from "../../cli/key-value.ts";
 import { unpackLimits } from "../../cli/unpack-limits.ts";
 import { WARMER_FLAGS } from "../../cli/warmer-flags.ts";
+import type { Environment } from "../../config/environment.ts";
 import { localRegistries } from "../../config/registries.ts";
 import { localSession } from "../../config/session.ts";
 import { definedOnly } from "../build-request.ts";
@@ -17,6 +18,7 @@ import type { Command, CommandContext } from "../command.ts";
 import { readArguments } from "../command.ts";
 import { cacheFolder, cacheMaxAgeMs } from "./cache.ts";
 import { cloudHelpers, withCloudLogins } from "./cloud-login.ts";
+import { tellPod } from "./files.ts";
 import { openJobLog } from "./log.ts";
 import { registrySettings } from "./registries.ts";
 
@@ -35,6 +37,15 @@ export const warmer: Command = async (context) => {
     return 0;
   }
   context.outcome.ownFailure = FAILURE;
+  try {
+    return await runWarmer(context);
+  } catch (error) {
+    await tellPod(asBuildError(error));
+    throw error;
+  }
+};
+
+async function runWarmer(context: CommandContext): Promise<number> {
   const args = await readArguments(context, WARMER_FLAGS, USAGE);
   if (args === undefined) return 0;
   const [extra] = args.positionals;
@@ -52,7 +63,7 @@ export const warmer: Command = async (context) => {
     context.outcome.told = true;
     throw error;
   }
-};
+}
 
 async function warmRequest(
   { environment, signal }: CommandContext,
@@ -73,7 +84,7 @@ async function warmRequest(
     ...(file
       ? {
           dockerfile: {
-            bytes: await readDockerfile(file),
+            bytes: await readDockerfile(file, environment, signal),
             name: basename(file),
             buildArgs: parseAssignments(listOf(args, "build-arg"), "--build-arg", environment),
           },
@@ -100,9 +111,11 @@ async function warmRequest(
   };
 }
 
-async function readDockerfile(file: string): Promise<Uint8Array> {
-  if (/^https?:\/\//.test(file))
-    throw new BuildError("UNSUPPORTED", `--dockerfile: "${file}" is not fetched: give a file of this machine`);
+async function readDockerfile(file: string, environment: Environment, signal: AbortSignal): Promise<Uint8Array> {
+  if (/^https?:\/\//.test(file) && URL.canParse(file)) {
+    const { fetchFile } = await import("../../../builder/fetch-file.ts");
+    return await fetchFile(new URL(file), definedOnly(environment), signal);
+  }
   return await readFile(resolve(file)).catch((error: unknown) => {
     throw new BuildError("INPUT_MISSING", `--dockerfile: there is no file "${file}"`, { cause: error });
   });
