@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, open, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import { BuildError } from "../../builder/core/errors.ts";
+import { BuildError, isErrno } from "../../builder/core/errors.ts";
 import { formatPlatform } from "../../builder/core/platform.ts";
 import type { BuildResult } from "../../builder/request.ts";
 
@@ -63,7 +63,9 @@ export async function writeWhole(path: string, text: string | Iterable<string>):
       await rename(temporary, target);
     } catch (error) {
       await rm(temporary, { force: true });
-      throw error;
+      // A file that is mounted by itself, as containers have them, cannot be replaced.
+      if (!isErrno(error, "EBUSY")) throw error;
+      await writeFile(target, text);
     }
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);

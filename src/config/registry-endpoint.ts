@@ -78,7 +78,8 @@ function chooseWay({ scheme, host }: Place, { protocol, ca, client }: Reach): Wa
   const isLocal = isLoopback(host) && ca === undefined && protocol !== "https";
   if (scheme === "http" || (scheme === undefined && protocol === "http"))
     return { schemes: ["http"], isUnchecked: true };
-  if (scheme === "https" || protocol === "unchecked") return { schemes: ["https"], isUnchecked: isTrusted || isLocal };
+  if (scheme === "https" || (protocol === "unchecked" && !isLocal))
+    return { schemes: ["https"], isUnchecked: isTrusted || isLocal };
   if (isLocal && client === undefined) return { schemes: ["http", "https"], isUnchecked: true };
   if (isLocal || isTrusted) return { schemes: ["https", "http"], isUnchecked: true };
   return { schemes: ["https"], isUnchecked: false };

@@ -1,5 +1,6 @@
 // The small files by which other steps of a pipeline learn what a job made, and a pod what became of it.
 
+import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { BuildError } from "../../../builder/core/errors.ts";
@@ -58,7 +59,7 @@ export async function tellPod(error: BuildError): Promise<void> {
 async function write(path: string | undefined, text: string): Promise<void> {
   if (path === undefined || path === "") return;
   // What the runtime has put there (/dev/termination-log) cannot be replaced, only written to.
-  if (path.startsWith("/dev/")) return await writeFile(path, text);
+  if (path.startsWith("/dev/") && existsSync(path)) return await writeFile(path, text);
   await mkdir(dirname(path), { recursive: true, mode: PRIVATE_FOLDER });
   await writeWhole(path, text);
 }
