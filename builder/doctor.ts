@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { whyNoOverlay } from "./choose-snapshotter.ts";
 import { BuildError } from "./core/errors.ts";
 import { chooseExecutor, probeDrivers } from "./executor/choose.ts";
-import type { DriverName, DriverProbe } from "./executor/executor.ts";
+import type { DriverName, DriverProbe, RequiredSandbox } from "./executor/executor.ts";
 import { ownCapabilities } from "./executor/own-capabilities.ts";
 import {
   isPrivileged,
@@ -106,9 +106,16 @@ export async function diagnose(environment: NodeJS.ProcessEnv, root: string): Pr
   };
 }
 
-/** What RUN would have here, without trying every driver: a line for the beginning of a job. */
-export async function sandboxLine(environment: NodeJS.ProcessEnv): Promise<string> {
+/**
+ * What RUN would have here, without trying every driver: a line for the beginning of a job. Throws `SANDBOX` where that is
+ * less than what is required.
+ */
+export async function sandboxLine(environment: NodeJS.ProcessEnv, required?: RequiredSandbox): Promise<string> {
   const { rights, notes } = await examineNamespace(environment);
+  if (required !== undefined && (rights === "impossible" || (rights === "chroot" && required !== "chroot")))
+    throw new BuildError("SANDBOX", `RUN has ${rights === "chroot" ? "chroot" : "no sandbox"} here, not ${required}`, {
+      hint: notes.join("; "),
+    });
   switch (rights) {
     case "direct":
       return "RUN has namespaces of its own: this process may make them";

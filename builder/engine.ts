@@ -12,7 +12,7 @@ import { openSpace } from "./engine/space.ts";
 import type { BytePath } from "./core/byte-path.ts";
 import { isErrno } from "./core/errors.ts";
 import type { SnapshotterName } from "./choose-snapshotter.ts";
-import type { DriverName, Executor } from "./executor/executor.ts";
+import type { Executor, RequiredSandbox } from "./executor/executor.ts";
 import { isPrivileged, overlayXattrs } from "./executor/rights.ts";
 import type { SourcedEntry } from "./layer/entry.ts";
 import type { LayerJobs } from "./layer/jobs.ts";
@@ -35,7 +35,7 @@ import { makeDirectories } from "./store/directories.ts";
 export interface EngineOptions {
   /** Root of the store, absolute. */
   readonly root: string;
-  readonly requireSandbox?: DriverName | undefined;
+  readonly requireSandbox?: RequiredSandbox | undefined;
   /** Default: auto. */
   readonly snapshotter?: SnapshotterName | undefined;
   /** How much layers and archives may unpack to; undefined: `DEFAULT_LIMITS`. */

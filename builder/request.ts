@@ -13,7 +13,7 @@ import type { ExpandName } from "./core/reference.ts";
 import type { Digest } from "./core/digest.ts";
 import type { ClientFolder, ClientStore, Session } from "./core/session.ts";
 import type { DiskSettings } from "./disk/settings.ts";
-import type { DriverName } from "./executor/executor.ts";
+import type { RequiredSandbox } from "./executor/executor.ts";
 import type { RegistryRouter } from "./transport/registry/endpoints.ts";
 import type { ResolvedRef } from "./source/remote.ts";
 import type { Turns } from "./core/slots.ts";
@@ -21,7 +21,7 @@ import type { UnpackLimits } from "./layer/unpack-limits.ts";
 import type { ImageLocation } from "./core/image-location.ts";
 import type { BuildReasons } from "./why.ts";
 
-export type { DriverName } from "./executor/executor.ts";
+export type { RequiredSandbox } from "./executor/executor.ts";
 export type { Turns } from "./core/slots.ts";
 export type { ResolvedRef } from "./source/remote.ts";
 
@@ -217,7 +217,7 @@ export interface BuildRequest {
   readonly epochSeconds: number | undefined;
   /** Fail rather than write bytes that another machine could not reproduce. */
   readonly reproducible: boolean;
-  readonly requireSandbox: DriverName | undefined;
+  readonly requireSandbox: RequiredSandbox | undefined;
   /** How the rootfs of a RUN is made; undefined: whatever works best. */
   readonly snapshotter?: SnapshotterName | undefined;
   /** How much layers and archives may unpack to; undefined: the defaults. */

@@ -5,7 +5,7 @@ import type { EventSink } from "./core/events.ts";
 import type { Platform } from "./core/platform.ts";
 import type { ExpandName } from "./core/reference.ts";
 import type { Session } from "./core/session.ts";
-import type { DnsSettings, DriverName, MountSpec, SignalSource, Ulimit } from "./executor/executor.ts";
+import type { DnsSettings, MountSpec, RequiredSandbox, SignalSource, Ulimit } from "./executor/executor.ts";
 import type { UnpackLimits } from "./layer/unpack-limits.ts";
 import type { RegistryRouter } from "./transport/registry/endpoints.ts";
 
@@ -74,7 +74,7 @@ export interface RunRequest extends ImageRequest {
   readonly terminal: string | undefined;
   /** Passed on to the program once it runs. */
   readonly signals: SignalSource;
-  readonly requireSandbox: DriverName | undefined;
+  readonly requireSandbox: RequiredSandbox | undefined;
   /** How the rootfs is made; undefined: whatever works best. */
   readonly snapshotter?: SnapshotterName | undefined;
 }

@@ -2,7 +2,7 @@
 
 import type { SnapshotterName } from "./choose-snapshotter.ts";
 import type { Session } from "./core/session.ts";
-import type { DriverName } from "./executor/executor.ts";
+import type { RequiredSandbox } from "./executor/executor.ts";
 
 /** A shell in a step of a build that has ended. */
 export interface ShellRequest {
@@ -17,7 +17,7 @@ export interface ShellRequest {
   /** Has the secrets and agents of the step's mounts. */
   readonly session: Session;
   readonly environment: ReadonlyMap<string, string>;
-  readonly requireSandbox: DriverName | undefined;
+  readonly requireSandbox: RequiredSandbox | undefined;
   readonly snapshotter?: SnapshotterName | undefined;
   /** Told when the shell is about to have the terminal. */
   readonly ready: (opened: OpenedShell) => void;

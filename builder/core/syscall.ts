@@ -156,6 +156,11 @@ export function watchOpened(directory: BytePath): OpenedFiles | undefined {
   };
 }
 
+/** Whether processes whose parents end become children of this one (prctl(2), PR_SET_CHILD_SUBREAPER). */
+export function setSubreaper(isOn: boolean): void {
+  library().calls.prctl(PR_SET_CHILD_SUBREAPER, isOn ? 1 : 0, 0, 0, 0);
+}
+
 /** The next byte at or after `offset` that is data ("data") or a hole ("hole"); undefined past the end or when the file system cannot say. */
 export function seek(fd: number, offset: number, to: "data" | "hole"): number | undefined {
   const found = library().calls.lseek(fd, offset, to === "data" ? 3 : 4);
@@ -223,6 +228,7 @@ const IN_CLOEXEC = 0o2000000;
 const EVENT_HEAD = 16;
 const EVENTS_BYTES = 16 << 10;
 const M_ARENA_MAX = -8;
+const PR_SET_CHILD_SUBREAPER = 36;
 const AT_FDCWD = -100;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const UTIME_OMIT = (1n << 30n) - 2n;
@@ -250,6 +256,7 @@ interface Calls {
   inotify_init1(flags: number): number;
   inotify_add_watch(fd: number, path: Bytes, mask: number): number;
   read(fd: number, bytes: Bytes, size: number): number;
+  prctl(option: number, a: number, b: number, c: number, d: number): number;
 }
 
 let scratch = Buffer.allocUnsafeSlow(4096);
@@ -289,6 +296,7 @@ function library(): Library {
     inotify_init1: libc.func("inotify_init1", "int", ["int"]),
     inotify_add_watch: libc.func("inotify_add_watch", "int", ["int", p, "uint"]),
     read: libc.func("read", "long", ["int", "void *", "ulong"]),
+    prctl: libc.func("prctl", "int", ["int", "ulong", "ulong", "ulong", "ulong"]),
   };
   loaded = { koffi, libc, calls, extras: new Map() };
   return loaded;

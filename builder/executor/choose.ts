@@ -7,7 +7,7 @@ import { crunExecutor, probeCrun } from "./drivers/crun.ts";
 import { launcherExecutor, probeLauncher } from "./drivers/launcher.ts";
 import { probeRunc, runcExecutor } from "./drivers/runc.ts";
 import { probeUnshare, unshareExecutor } from "./drivers/unshare.ts";
-import type { DriverName, DriverProbe, Executor } from "./executor.ts";
+import type { DriverName, DriverProbe, Executor, RequiredSandbox } from "./executor.ts";
 import { findLauncher } from "./find-launcher.ts";
 
 /** The order of choice (measured: the own launcher starts steps three to ten times faster than an OCI runtime). */
@@ -23,9 +23,9 @@ export interface ExecutorChoice {
  * The best usable driver, or exactly the required one. Call inside the user namespace where one is needed
  * (`planUserNamespace`). Throws `SANDBOX` with every driver's reason when none will do.
  */
-export async function chooseExecutor(options: { readonly require?: DriverName } = {}): Promise<ExecutorChoice> {
+export async function chooseExecutor(options: { readonly require?: RequiredSandbox } = {}): Promise<ExecutorChoice> {
   const probes: DriverProbe[] = [];
-  for (const driver of options.require === undefined ? DRIVER_ORDER : [options.require]) {
+  for (const driver of driversFor(options.require)) {
     const probe = await probeDriver(driver);
     probes.push(probe);
     if (probe.usable) return { executor: openDriver(driver, probe.notes), probes };
@@ -39,8 +39,14 @@ export async function chooseExecutor(options: { readonly require?: DriverName } 
     hint:
       options.require === undefined
         ? "run `tsbuild doctor`"
-        : "leave --require-sandbox out to take the best one there is",
+        : "`tsbuild doctor` says what it lacks; without --require-sandbox the best one there is does",
   });
+}
+
+/** Those that may do, the best first. */
+function driversFor(required: RequiredSandbox | undefined): readonly DriverName[] {
+  if (required === undefined) return DRIVER_ORDER;
+  return required === "namespaces" ? DRIVER_ORDER.filter((driver) => driver !== "chroot") : [required];
 }
 
 /** What every driver says of this machine (`tsbuild doctor`). */

@@ -96,6 +96,8 @@ export interface StepSpec {
   readonly process: ProcessSpec;
   readonly network: NetworkMode;
   readonly hostname: string;
+  /** Somebody asked for that name: a driver that cannot give it refuses the step. */
+  readonly needsHostname?: boolean;
   /** Lines for /etc/hosts beside localhost's. */
   readonly extraHosts: readonly { readonly host: string; readonly ip: string }[];
   readonly dns?: DnsSettings;
@@ -124,6 +126,9 @@ export interface StepResult {
 }
 
 export type DriverName = "launcher" | "crun" | "runc" | "unshare" | "chroot";
+
+/** What may be asked of RUN: a driver, or any of those that give it namespaces. */
+export type RequiredSandbox = DriverName | "namespaces";
 
 /** What a probe of a driver found. */
 export interface DriverProbe {

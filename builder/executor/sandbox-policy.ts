@@ -103,6 +103,9 @@ export function capabilitiesOf(mask: bigint): Capability[] {
   return CAPABILITIES.filter((_, bit) => ((mask >> BigInt(bit)) & 1n) === 1n);
 }
 
+/** The size of /dev/shm where nobody says another. */
+export const DEFAULT_SHM_BYTES = 64 << 20;
+
 /** Hidden from a sandboxed step. */
 export const MASKED_PATHS: readonly string[] = [
   "/proc/acpi",

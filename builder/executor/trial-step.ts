@@ -1,6 +1,7 @@
 // The smallest step there is, for finding out what this machine permits.
 
 import type { StepSpec } from "./executor.ts";
+import { DEFAULT_SHM_BYTES } from "./sandbox-policy.ts";
 
 /** Runs `args` as root of the given root, with nothing mounted and the host's network; what it prints is lost. */
 export function trialStep(id: string, root: StepSpec["root"], scratch: string, args: readonly string[]): StepSpec {
@@ -12,7 +13,7 @@ export function trialStep(id: string, root: StepSpec["root"], scratch: string, a
     network: "host",
     hostname: "trial",
     extraHosts: [],
-    shmSizeBytes: 65536,
+    shmSizeBytes: DEFAULT_SHM_BYTES,
     scratch,
     output: () => undefined,
   };

@@ -173,6 +173,8 @@ export interface PlainRequest {
   readonly overlayXattrs: "trusted" | "user";
   /** New file that receives what every path looked like; for `changes`. */
   readonly baselineFile: string;
+  /** Names that share no file with others, though they do in the layers. */
+  readonly apart?: readonly BytePath[];
 }
 
 export interface ChangesRequest {
@@ -186,6 +188,16 @@ export interface ChangesRequest {
   readonly ignore?: readonly BytePath[];
   /** Absolute paths that, with all that is below them, nobody wants in a layer. */
   readonly leaveOut?: readonly BytePath[];
+}
+
+/** What a step changed in a plain directory. */
+export interface PlainChanges {
+  readonly index: LayerIndex;
+  /**
+   * Names of files that the step changed and that have several of them below: an overlay changes one name alone, this
+   * directory changed all. Where there are any nothing was moved.
+   */
+  readonly shared: readonly BytePath[];
 }
 
 /** The same tar in another compression. */
@@ -238,7 +250,7 @@ export interface LayerJobs {
   /** Writes entries as a plain directory that `changes` will look through. */
   plain(request: PlainRequest, signal: AbortSignal): Promise<void>;
   /** What a step changed in a plain directory: the same entries as `diff` finds above an overlay. */
-  changes(request: ChangesRequest, signal: AbortSignal): Promise<LayerIndex>;
+  changes(request: ChangesRequest, signal: AbortSignal): Promise<PlainChanges>;
   /** Compresses the tar of a blob anew, byte for byte the same tar. */
   transcode(
     request: TranscodeRequest,

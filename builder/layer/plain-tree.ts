@@ -22,24 +22,38 @@ import {
   readNames,
   whiteoutOf,
 } from "./disk-entry.ts";
-import type { Entry } from "./entry.ts";
-import type { ChangesRequest, PlainRequest } from "./jobs.ts";
+import type { Entry, SourcedEntry } from "./entry.ts";
+import type { ChangesRequest, PlainChanges, PlainRequest, WithEntries } from "./jobs.ts";
 import { linkEntry } from "./order.ts";
 import { OverlayTree } from "./overlay-tree.ts";
 import { write } from "./write.ts";
 
 /** Does `LayerJobs.plain`. `check` throws when the job is to stop. */
 export function plain(request: PlainRequest, check: () => void): void {
-  const { entries, directory, overlayXattrs, baselineFile } = request;
+  const { directory, overlayXattrs, baselineFile } = request;
+  const entries = apart(request);
   const { entries: written } = write({ entries, directory, overlayXattrs, hardlinkSources: false }, check);
   writeFileSync(baselineFile, serialize(baselineOf(bytePath(directory), written, check)));
 }
 
+/** The entries to write: hard links that are to be files of their own have the bytes of what they are links to. */
+function apart({ entries, apart: names = [] }: PlainRequest): readonly SourcedEntry[] {
+  if (names.length === 0) return entries;
+  const own = new Set(names);
+  const files = new Map(entries.map((item) => [item.entry.path, item]));
+  return entries.map((item) => {
+    const { type, path, link } = item.entry;
+    const target = type === "hardlink" && own.has(path) ? files.get(link ?? "") : undefined;
+    return target === undefined ? item : { ...target, entry: { ...target.entry, path } };
+  });
+}
+
 /** Does `LayerJobs.changes`. */
-export function changes(request: ChangesRequest, check: () => void): Entry[] {
+export function changes(request: ChangesRequest, check: () => void): WithEntries<PlainChanges> {
   const baseline = deserialize(readFileSync(request.baselineFile)) as Baseline; // written by `plain` in this build
   const root = bytePath(request.directory);
-  const found = new TreeComparer(root, baseline, request, check).run();
+  const { found, shared } = new TreeComparer(root, baseline, request, check).run();
+  if (shared.length > 0) return { entries: [], shared };
   const tree = new OverlayTree(request.outDirectory, request.overlayXattrs);
   try {
     carryOver(found, root, tree, check);
@@ -47,7 +61,7 @@ export function changes(request: ChangesRequest, check: () => void): Entry[] {
     tree.abandon();
     throw error;
   }
-  return found;
+  return { entries: found, shared };
 }
 
 /** A path before the step. */
@@ -60,6 +74,10 @@ interface Before {
   readonly mtimeNs: bigint;
   readonly ctimeNs: bigint;
   readonly ino: bigint;
+  /** An inode's number is used again: with this it is known. */
+  readonly birthtimeNs: bigint;
+  /** A file with more names. */
+  readonly isShared: boolean;
   readonly link: BytePath | undefined;
   readonly capability: Uint8Array | undefined;
   /** Of a regular file's content. */
@@ -80,7 +98,7 @@ function baselineOf(root: BytePath, written: readonly Entry[], check: () => void
       const child = joinBytes(path, name);
       const absolute = joinBytes(root, child);
       const stat = lstat(absolute);
-      const { mode, uid, gid, size, rdev, mtimeNs, ctimeNs, ino } = stat;
+      const { mode, uid, gid, size, rdev, mtimeNs, ctimeNs, ino, birthtimeNs } = stat;
       const link = stat.isSymbolicLink() ? readLink(absolute) : undefined;
       const capability = stat.isFile() ? capabilityOf(absolute) : undefined;
       baseline.set(child, {
@@ -92,6 +110,8 @@ function baselineOf(root: BytePath, written: readonly Entry[], check: () => void
         mtimeNs,
         ctimeNs,
         ino,
+        birthtimeNs,
+        isShared: stat.isFile() && stat.nlink > 1n,
         link,
         capability,
         digest: digests.get(child),
@@ -116,6 +136,9 @@ class TreeComparer {
   readonly #inodes = new Map<bigint, Entry>();
   /** Names that are as they were, of each inode that has several. */
   readonly #unchanged = new Map<bigint, BytePath[]>();
+  /** Names of each inode that had several. */
+  readonly #sharing = new Map<bigint, BytePath[]>();
+  readonly #shared = new Set<BytePath>();
 
   constructor(
     root: BytePath,
@@ -129,11 +152,20 @@ class TreeComparer {
     this.#ignore = pathSet(ignore);
     this.#leaveOut = pathSet(leaveOut);
     this.#check = check;
+    for (const [path, { ino, isShared }] of baseline) {
+      if (!isShared) continue;
+      const names = this.#sharing.get(ino);
+      if (names === undefined) this.#sharing.set(ino, [path]);
+      else names.push(path);
+    }
   }
 
-  run(): Entry[] {
+  run(): { readonly found: Entry[]; readonly shared: readonly BytePath[] } {
     this.#walk("", this.#namesBefore.get("") ?? []);
-    return this.#unchanged.size === 0 ? this.#found : this.#withLowerNames();
+    return {
+      found: this.#unchanged.size === 0 ? this.#found : this.#withLowerNames(),
+      shared: [...this.#shared].sort(compareBytes),
+    };
   }
 
   #walk(path: BytePath, before: readonly BytePath[]): void {
@@ -159,9 +191,21 @@ class TreeComparer {
       if (before !== undefined) this.#found.push(whiteoutOf(path));
       return;
     }
-    if (before === undefined || !this.#isSame(path, absolute, stat, before))
-      this.#found.push(this.#changed(path, absolute, stat));
-    else this.#keepName(path, stat);
+    if (before !== undefined && this.#isSame(path, absolute, stat, before)) {
+      this.#keepName(path, stat);
+      return;
+    }
+    this.#found.push(this.#changed(path, absolute, stat));
+    this.#noteShared(path, absolute, stat);
+  }
+
+  /** Under whichever name: the file itself is what had several and is another one now. */
+  #noteShared(path: BytePath, absolute: BytePath, stat: BigIntStats): void {
+    const names = this.#sharing.get(stat.ino) ?? [];
+    const before = this.#baseline.get(names[0] ?? "");
+    if (before === undefined || before.birthtimeNs !== stat.birthtimeNs) return;
+    if (this.#isSame(path, absolute, stat, before)) return; // a new name
+    for (const name of names) this.#shared.add(name);
   }
 
   #compareDirectory(path: BytePath, stat: BigIntStats, before: Before | undefined): void {

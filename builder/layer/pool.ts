@@ -7,7 +7,7 @@ import { BuildError } from "../core/errors.ts";
 import type { CompressedBlob } from "./compress.ts";
 import type { SourcedEntry } from "./entry.ts";
 import { LayerIndex } from "./index-file.ts";
-import type { AppliedLayer, FoundString, LayerJobs, PackedBlob, WrittenLayer } from "./jobs.ts";
+import type { AppliedLayer, FoundString, LayerJobs, PackedBlob, PlainChanges, WrittenLayer } from "./jobs.ts";
 import { giveBackWorker, takeWorker } from "./spare-workers.ts";
 import type { UnpackLimits } from "./unpack-limits.ts";
 import type { Job, JobAnswer, JobMessage } from "./worker-messages.ts";
@@ -36,7 +36,7 @@ export function openLayerJobs(options: { workers?: number; limits?: UnpackLimits
     alter: async (request, signal) => withIndex<WrittenLayer>(await pool.run({ kind: "alter", request }, signal)),
     diff: async (request, signal) => indexOf(await pool.run({ kind: "diff", request }, signal)),
     plain: async (request, signal) => void (await pool.run({ kind: "plain", request }, signal)),
-    changes: async (request, signal) => indexOf(await pool.run({ kind: "changes", request }, signal)),
+    changes: async (request, signal) => withIndex<PlainChanges>(await pool.run({ kind: "changes", request }, signal)),
     transcode: async (request, signal) =>
       (await pool.run({ kind: "transcode", request: { ...limited, ...request } }, signal)).result as CompressedBlob,
     [Symbol.asyncDispose]: () => pool.close(),

@@ -68,7 +68,7 @@ async function run(job: Job, check: () => void): Promise<Done> {
       plain(job.request, check);
       return {};
     case "changes":
-      return { index: changes(job.request, check) };
+      return splitEntries(changes(job.request, check));
     case "transcode":
       return { result: await transcode(job.request, check) };
   }

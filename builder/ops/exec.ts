@@ -3,7 +3,7 @@
 
 import { bytePath } from "../core/byte-path.ts";
 import { BuildError } from "../core/errors.ts";
-import type { StepResult } from "../executor/executor.ts";
+import type { Executor, StepResult } from "../executor/executor.ts";
 import type { ExecOp } from "../graph/op.ts";
 import type { Vertex } from "../graph/vertex.ts";
 import type { StoredLayer } from "../snapshot/ref.ts";
@@ -12,6 +12,7 @@ import { missingMountPoints } from "./mount-points.ts";
 import type { OpResult } from "./result.ts";
 import { RefResult } from "./result.ts";
 import type { Prepared, SkippedPaths } from "../snapshot/snapshotter.ts";
+import { SharedFileChanged } from "../snapshot/snapshotter.ts";
 import type { PreparedStep, StepPlan } from "./step.ts";
 import { prepareStep } from "./step.ts";
 
@@ -29,16 +30,25 @@ export async function runExec(
   inputs: readonly OpResult[],
   signal: AbortSignal,
 ): Promise<ExecResults> {
-  const executor = await context.executor();
-  const below = inputs[op.rootInput] ?? NOTHING;
-  const hiddenEnv = vertex.options.hiddenEnv ?? [];
   const plan: StepPlan = {
     op,
     inputs,
-    below,
-    hiddenEnv,
+    below: inputs[op.rootInput] ?? NOTHING,
+    hiddenEnv: vertex.options.hiddenEnv ?? [],
     id: vertex.digest.slice("sha256:".length, "sha256:".length + 25),
   };
+  try {
+    return await runOnce(context, vertex, plan, signal);
+  } catch (error) {
+    if (!(error instanceof SharedFileChanged)) throw error;
+    context.events({ kind: "warning", message: `${error.message}: the step is run again with a file for each` });
+    return await runOnce(context, vertex, { ...plan, apart: error.names }, signal);
+  }
+}
+
+async function runOnce(context: OpContext, vertex: Vertex, plan: StepPlan, signal: AbortSignal): Promise<ExecResults> {
+  const executor = await context.executor();
+  const { op, inputs, below } = plan;
   await using step = await prepareStep(context, plan, signal);
   const take = async (prepared: Prepared, skipped: SkippedPaths): Promise<StoredLayer> =>
     context.layers.fromFrozen(await prepared.freeze(skipped, signal), context.now(), signal);
@@ -53,7 +63,7 @@ export async function runExec(
       },
       signal,
     );
-    if (!(op.validExitCodes ?? [0]).includes(result.exitCode)) throw runFailed(op, result);
+    if (!(op.validExitCodes ?? [0]).includes(result.exitCode)) throw runFailed(op, result, executor);
   } catch (error) {
     if (error instanceof BuildError && error.code === "RUN_FAILED") {
       await context.failedRuns?.take({ vertex, plan }, async () => {
@@ -88,13 +98,15 @@ async function withLayer(below: OpResult, layer: StoredLayer, signal: AbortSigna
   return new RefResult({ layers: [...layers, layer] }, below);
 }
 
-function runFailed(op: ExecOp, result: StepResult): BuildError {
+function runFailed(op: ExecOp, result: StepResult, { driver, notes }: Executor): BuildError {
   const command = op.args.join(" ");
   const how =
     result.signal === undefined
       ? `exit code: ${result.exitCode}`
       : `killed by ${result.signal} (exit code: ${result.exitCode})`;
-  const hint = result.outOfMemory === true ? "the kernel ended it for want of memory" : undefined;
+  const lacks =
+    notes.length === 0 ? undefined : `it was run by ${driver}: ${notes[0]}; tsbuild doctor says what gives more`;
+  const hint = result.outOfMemory === true ? "the kernel ended it for want of memory" : lacks;
   return new BuildError("RUN_FAILED", `process "${command}" did not complete successfully: ${how}`, {
     exitCode: result.exitCode,
     hint,

@@ -1,6 +1,7 @@
 // What a RUN needs before it runs, and a shell in its place needs too: a rootfs, its
 // user, its mounts, its environment.
 
+import type { BytePath } from "../core/byte-path.ts";
 import { hostPlatform } from "../core/platform.ts";
 import type { StepSpec } from "../executor/executor.ts";
 import type { ExecOp } from "../graph/op.ts";
@@ -29,6 +30,8 @@ export interface StepPlan {
   readonly hiddenEnv: readonly string[];
   /** Names the step in errors and in the cgroup. */
   readonly id: string;
+  /** Names of files in the rootfs that share none, see `Snapshotter.prepare`. */
+  readonly apart?: readonly BytePath[];
 }
 
 /** A step that could run now; disposing it takes everything away that was made for it. */
@@ -44,14 +47,14 @@ export interface PreparedStep extends AsyncDisposable {
 /** Prepares a step. Throws what unpacking, a secret that is missing or an unknown user throw. */
 export async function prepareStep(
   context: StepContext,
-  { op, inputs, below, hiddenEnv, id }: StepPlan,
+  { op, inputs, below, hiddenEnv, id, apart }: StepPlan,
   signal: AbortSignal,
 ): Promise<PreparedStep> {
   const snapshotter = await context.snapshotter();
   await using undo = new AsyncDisposableStack();
   const scratch = undo.use(context.layers.scratch());
   const { layers } = await below.ref(signal);
-  const root = undo.use(await snapshotter.prepare(layers, true, signal));
+  const root = undo.use(await snapshotter.prepare(layers, true, signal, apart));
   const tree = await accountsOf(root.root, below, context.layers.place, signal);
   const user = await resolveUser(tree, op.user, signal);
   const mounts = undo.use(await prepareMounts(context, op, inputs, scratch.path, signal));
@@ -81,6 +84,7 @@ export async function prepareStep(
       },
       network: op.network,
       hostname: op.hostname || HOST_NAME,
+      needsHostname: op.hostname !== "",
       extraHosts: op.extraHosts,
       shmSizeBytes: op.shmSizeBytes,
       ...(op.cgroupParent === "" ? {} : { cgroupParent: op.cgroupParent }),

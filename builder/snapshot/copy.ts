@@ -11,20 +11,21 @@ import type { LayerPlace } from "./ports.ts";
 import type { StoredLayer } from "./ref.ts";
 import { rootDirectory, setRoot } from "./root-directory.ts";
 import type { Snapshotter } from "./snapshotter.ts";
+import { SharedFileChanged } from "./snapshotter.ts";
 
 /** Makes trees in the place's work directory; what changed moves from there by rename. */
 export function copySnapshotter(place: LayerPlace): Snapshotter {
   const { jobs, overlayXattrs } = place;
   return {
     kind: "copy",
-    async prepare(layers, writable, signal) {
+    async prepare(layers, writable, signal, apart = []) {
       const base = join(place.workDirectory, randomUUID());
       const [directory, baselineFile] = [join(base, "root"), join(base, "baseline")];
       const remove = (): Promise<void> => rm(base, { recursive: true, force: true });
       mkdirSync(base, { mode: 0o700 });
       try {
         await jobs.plain(
-          { entries: await mergedEntries(layers, signal), directory, overlayXattrs, baselineFile },
+          { entries: await mergedEntries(layers, signal), directory, overlayXattrs, baselineFile, apart },
           signal,
         );
         setRoot(directory, rootDirectory(layers, writable));
@@ -36,10 +37,11 @@ export function copySnapshotter(place: LayerPlace): Snapshotter {
         root: { kind: "directory", path: directory, readonly: !writable },
         async freeze(skipped, freezeSignal) {
           const outDirectory = join(base, "changes");
-          const index = await jobs.changes(
+          const { index, shared } = await jobs.changes(
             { directory, baselineFile, outDirectory, overlayXattrs, ...skipped },
             freezeSignal,
           );
+          if (shared.length > 0) throw new SharedFileChanged(shared);
           return { directory: outDirectory, index: () => Promise.resolve(index) };
         },
         [Symbol.asyncDispose]: remove,

@@ -3,6 +3,8 @@
 // tree, compared with itself afterwards), for file systems that cannot hold an upper.
 
 import type { BytePath } from "../core/byte-path.ts";
+import { displayPath } from "../core/byte-path.ts";
+import { BuildError } from "../core/errors.ts";
 import type { LayerIndex } from "../layer/index-file.ts";
 import type { StoredLayer } from "./ref.ts";
 
@@ -36,14 +38,40 @@ export interface SkippedPaths {
 /** A rootfs in use. Disposing it removes everything but what `freeze` gave away. */
 export interface Prepared extends AsyncDisposable {
   readonly root: PreparedRoot;
-  /** Ends the use, after the process is gone; call once. */
+  /** Ends the use, after the process is gone; call once. Throws `SharedFileChanged`. */
   freeze(skipped: SkippedPaths, signal: AbortSignal): Promise<Frozen>;
+}
+
+/**
+ * A step changed a file by one of several names that it has in the layers below. An overlay would have changed that name
+ * alone; where there is none, the step has to have its rootfs with these names apart.
+ */
+export class SharedFileChanged extends BuildError {
+  readonly names: readonly BytePath[];
+
+  constructor(names: readonly BytePath[]) {
+    const all = names.map((name) => `"/${displayPath(name)}"`);
+    const list = all.length > 4 ? `${all.slice(0, 3).join(", ")} and ${all.length - 3} more` : all.join(", ");
+    super(
+      "SANDBOX",
+      `the step changed a file by one of its names (${list}), which without an overlay changes all of them`,
+    );
+    this.names = names;
+  }
 }
 
 export interface Snapshotter {
   readonly kind: "overlay" | "copy";
   /** Why it is not the better one, where nobody asked for it. */
   readonly note?: string;
-  /** A rootfs of these layers (bottom first). With `writable`, changes are kept until it is disposed; otherwise the tree is read-only. */
-  prepare(layers: readonly StoredLayer[], writable: boolean, signal: AbortSignal): Promise<Prepared>;
+  /**
+   * A rootfs of these layers (bottom first). With `writable`, changes are kept until it is disposed; otherwise the tree is
+   * read-only. `apart`: names of files that share none (see `SharedFileChanged`); an overlay needs no such word.
+   */
+  prepare(
+    layers: readonly StoredLayer[],
+    writable: boolean,
+    signal: AbortSignal,
+    apart?: readonly BytePath[],
+  ): Promise<Prepared>;
 }

@@ -49,7 +49,7 @@ export const BUILD_FLAGS: readonly Flag[] = [
   { name: "quiet", short: "q", kind: "boolean", state: "works", help: "Print the image id and nothing else" },
   { name: "report", kind: "string", value: "FILE", state: "works", help: "Write a page (HTML) of the build: times, critical path, cache, layers, output" },
   { name: "reproducible", kind: "boolean", state: "works", help: "Same input, same bytes: times are SOURCE_DATE_EPOCH's, or 0" },
-  { name: "require-sandbox", kind: "string", value: "DRIVER", state: "works", help: "Fail unless RUN is isolated by launcher, crun, runc, unshare or chroot" },
+  { name: "require-sandbox", kind: "string", value: "WHAT", state: "works", help: "Fail unless RUN has it: namespaces, or a driver (launcher, crun, runc, unshare, chroot)" },
   { name: "resource", kind: "list", state: "later", help: "Resource limits", note: LIMITS },
   { name: "sbom", kind: "string", value: "BOOL", state: "works", help: "Shorthand for --attest type=sbom: list the packages in the image (SPDX)" },
   { name: "secret", kind: "list", value: "SPEC", state: "works", help: "Secret for RUN --mount=type=secret: id=X[,src=FILE][,env=VAR]" },

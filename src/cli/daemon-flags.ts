@@ -12,7 +12,7 @@ export const DAEMON_FLAGS: readonly Flag[] = [
   { name: "insecure", kind: "boolean", state: "works", help: "Permit tcp:// without TLS" },
   { name: "log-format", kind: "string", value: "FORMAT", state: "works", help: "What the daemon says of itself: json (default) or text, one line each, on standard error" },
   { name: "log-level", kind: "string", value: "LEVEL", state: "works", help: "Least of what is said: debug, info (default), warn, error" },
-  { name: "require-sandbox", kind: "string", value: "DRIVER", state: "works", help: "Fail builds unless RUN is isolated by launcher, crun, runc or unshare" },
+  { name: "require-sandbox", kind: "string", value: "WHAT", state: "works", help: "Fail builds unless RUN has it: namespaces, or a driver (launcher, crun, runc, unshare, chroot)" },
   { name: "shutdown-timeout", kind: "string", value: "SECONDS", state: "works", help: "How long builds may go on after SIGTERM (default 25)" },
   { name: "tlscacert", kind: "string", value: "FILE", state: "works", help: "CA of clients: each must show a certificate that it signed" },
   { name: "tlscert", kind: "string", value: "FILE", state: "works", help: "Certificate of tcp:// addresses" },

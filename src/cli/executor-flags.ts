@@ -73,7 +73,7 @@ export const EXECUTOR_FLAGS: readonly Flag[] = [
   { name: "push-ignore-immutable-tag-errors", kind: "boolean", state: "works", help: "A tag that is there and cannot be changed is no failure" },
   { name: "push-retry", kind: "string", value: "N", state: "works", help: "Further attempts to push (at least 4)" },
   { name: "reproducible", kind: "boolean", state: "works", help: "Same input, same bytes: times are SOURCE_DATE_EPOCH's, or 0" },
-  { name: "require-sandbox", kind: "string", value: "DRIVER", state: "works", help: "Fail unless RUN has this sandbox (tsbuild doctor tells which there is)" },
+  { name: "require-sandbox", kind: "string", value: "WHAT", state: "works", help: "Fail at once unless RUN has it: namespaces, or a driver (launcher, crun, runc, unshare, chroot)" },
   { name: "secret", kind: "list", value: "SPEC", state: "works", help: "Secret for RUN --mount=type=secret: id=X[,src=FILE][,env=VAR]" },
   { name: "single-snapshot", kind: "boolean", state: "works", help: "One layer of all that the build adds" },
   { name: "skip-push-permission-check", kind: "boolean", state: "works", help: "Do not ask the registry before the build" },

@@ -41,7 +41,7 @@ export const RUN_FLAGS: readonly Flag[] = [
   { name: "pull", kind: "string", value: "WHEN", state: "works", help: "Ask the registry: always, missing (the default) or never" },
   { name: "quiet", short: "q", kind: "boolean", state: "works", help: "No progress of a pull" },
   { name: "read-only", kind: "boolean", state: "works", help: "The image's files cannot be changed; its volumes can" },
-  { name: "require-sandbox", kind: "string", value: "DRIVER", state: "works", help: "Fail unless isolated by launcher, crun, runc or unshare" },
+  { name: "require-sandbox", kind: "string", value: "WHAT", state: "works", help: "Fail unless the program has it: namespaces, or a driver (launcher, crun, runc, unshare, chroot)" },
   { name: "rm", kind: "boolean", state: "works", help: "Remove what was written (always so)" },
   { name: "shm-size", kind: "string", value: "SIZE", state: "works", help: "Size of /dev/shm (default 64m)" },
   { name: "snapshotter", kind: "string", value: "NAME", state: "works", help: "How the image's layers become one tree: auto, overlay or copy" },

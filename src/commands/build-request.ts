@@ -8,7 +8,6 @@ import type { EventSink } from "../../builder/core/events.ts";
 import type { Platform } from "../../builder/core/platform.ts";
 import { formatPlatform, hostPlatform, parsePlatform } from "../../builder/core/platform.ts";
 import type { DiskSettings } from "../../builder/disk-settings.ts";
-import type { DriverName } from "../../builder/request.ts";
 import type { BuildRequest, ContextSpec, ErrorShell } from "../../builder/request.ts";
 import { readBoolean } from "../cli/booleans.ts";
 import type { Arguments } from "../cli/flags.ts";
@@ -29,9 +28,9 @@ import { readCaches } from "./build-caches.ts";
 import type { OpenStdin } from "./build-contexts.ts";
 import { dockerfileSpec, mainContext, namedContexts } from "./build-contexts.ts";
 import type { Outputs } from "./build-outputs.ts";
+import { sandbox } from "./sandbox.ts";
 
 const DEFAULT_SHM_BYTES = 64 * 1024 * 1024;
-const DRIVERS: readonly DriverName[] = ["launcher", "crun", "runc", "unshare", "chroot"];
 const SNAPSHOTTERS: readonly SnapshotterName[] = ["auto", "overlay", "copy"];
 const ENTITLEMENTS = ["network.host", "security.insecure", "buildx.local.delete"];
 
@@ -95,7 +94,7 @@ export async function readRequest(options: RequestOptions): Promise<BuildRequest
     jobs:
       textOf(args, "jobs") === undefined ? availableParallelism() : parseCount(textOf(args, "jobs") ?? "", "--jobs", 1),
     reproducible,
-    requireSandbox: driver(textOf(args, "require-sandbox")),
+    requireSandbox: sandbox(textOf(args, "require-sandbox")),
     snapshotter: snapshotter(textOf(args, "snapshotter")),
     limits: unpackLimits(args),
     session: await localSession({
@@ -214,15 +213,6 @@ export function networkMode(text: string | undefined): "default" | "host" | "non
   throw new BuildError("USAGE", `network mode "${text}" is not supported`, {
     hint: "modes are default, host and none",
   });
-}
-
-/** `--require-sandbox`. Throws `USAGE`. */
-export function driver(text: string | undefined): DriverName | undefined {
-  if (text === undefined || text === "") return undefined;
-  const found = DRIVERS.find((name) => name === text);
-  if (found === undefined)
-    throw new BuildError("USAGE", `--require-sandbox: "${text}" is none of ${DRIVERS.join(", ")}`);
-  return found;
 }
 
 /** `--snapshotter`. Throws `USAGE`. */

@@ -6,7 +6,6 @@ import { BuildError } from "../../builder/core/errors.ts";
 import { NamespaceNeeded } from "../../builder/core/namespace.ts";
 import { mayNeedNamespace } from "../../builder/namespace.ts";
 import { limitMemory } from "../../builder/step-limits.ts";
-import type { DriverName } from "../../builder/request.ts";
 import { DAEMON_FLAGS } from "../cli/daemon-flags.ts";
 import type { Arguments } from "../cli/flags.ts";
 import { isOn, listOf, textOf } from "../cli/flags.ts";
@@ -28,13 +27,13 @@ import type { Command } from "./command.ts";
 import { exactly, readArguments } from "./command.ts";
 import { tenantsOf } from "./daemon-tenants.ts";
 import { amountOf, diskSettingsOf, readDiskSettings } from "./disk-settings.ts";
+import { sandbox } from "./sandbox.ts";
 
 const USAGE = `Usage:  tsbuild daemon [OPTIONS]
 
 Serves builds to BuildKit's clients: docker buildx with the remote driver, buildctl.`;
 
 const ENTITLEMENTS = ["network.host", "security.insecure"];
-const DRIVERS: readonly DriverName[] = ["launcher", "crun", "runc", "unshare"];
 const GRACE_SECONDS = 25;
 /** Of a token, in characters: others can be guessed. */
 const LEAST_TOKEN = 16;
@@ -73,7 +72,7 @@ export const daemon: Command = async (context) => {
     cgroupParent: file.cgroupParent ?? (file.maxMemory === undefined ? undefined : OWN_CGROUP),
     entitlements: entitlements([...listOf(args, "allow-insecure-entitlement"), ...file.entitlements]),
     maxParallelism: file.maxParallelism,
-    requireSandbox: oneOf(args, "require-sandbox", DRIVERS),
+    requireSandbox: sandbox(textOf(args, "require-sandbox")),
     environment: new Map(
       Object.entries(environment).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
     ),

@@ -8,12 +8,13 @@ import { isOn, textOf } from "../cli/flags.ts";
 import { GLOBAL_FLAGS } from "../cli/global-flags.ts";
 import type { Command } from "./command.ts";
 import { exactly, readArguments, rootOf } from "./command.ts";
+import { sandbox } from "./sandbox.ts";
 
 // prettier-ignore
 const DOCTOR_FLAGS: readonly Flag[] = [
   { name: "format", kind: "string", value: "FORMAT", state: "works", help: "text or json (default text)" },
   { name: "json", kind: "boolean", state: "works", help: "The same as --format json" },
-  { name: "require-sandbox", kind: "string", value: "WHAT", state: "works", help: "Fail (77) unless RUN has it: namespaces, chroot, or a driver (launcher, crun, ...)" },
+  { name: "require-sandbox", kind: "string", value: "WHAT", state: "works", help: "Fail (77) unless RUN has it: namespaces, or a driver (launcher, crun, runc, unshare, chroot)" },
   ...GLOBAL_FLAGS,
 ];
 
@@ -33,7 +34,6 @@ const RUNGS = {
   chroot: "RUN: has another root and no more",
   none: "RUN: does not work here; builds without one do",
 } as const;
-const REQUIRABLE = ["namespaces", "chroot", "launcher", "crun", "runc", "unshare"];
 const NOTHING_RUNS = 1;
 
 /** Exit code 1 when no RUN can work. The drivers are examined where they will run: inside the namespace. */
@@ -42,9 +42,7 @@ export const doctor: Command = async (context) => {
   if (args === undefined) return 0;
   exactly(args, 0, "doctor", "none");
   const isJson = readFormat(args) === "json";
-  const required = textOf(args, "require-sandbox");
-  if (required !== undefined && !REQUIRABLE.includes(required))
-    throw new BuildError("USAGE", `--require-sandbox: "${required}" is none of ${REQUIRABLE.join(", ")}`);
+  const required = sandbox(textOf(args, "require-sandbox"));
   const { diagnose } = await import("../../builder/doctor.ts");
   const found = await diagnose(process.env, rootOf(context, args));
   if (found === undefined) throw new NamespaceNeeded("probing the sandbox drivers");

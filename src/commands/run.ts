@@ -20,10 +20,11 @@ import { parseSize } from "../cli/sizes.ts";
 import { parseUlimit } from "../cli/ulimit-spec.ts";
 import type { Environment } from "../config/environment.ts";
 import { openDisplay } from "../progress/display.ts";
-import { driver, networkMode, snapshotter } from "./build-request.ts";
+import { networkMode, snapshotter } from "./build-request.ts";
 import type { Command } from "./command.ts";
 import { readArguments } from "./command.ts";
 import { imageRequest, pullPolicy } from "./image-request.ts";
+import { sandbox } from "./sandbox.ts";
 
 const USAGE = `Usage:  tsbuild run [OPTIONS] IMAGE [COMMAND] [ARG...]
 
@@ -127,7 +128,7 @@ function sandboxOf(args: Arguments): SandboxWishes {
       options: listOf(args, "dns-option").filter((option) => option !== ""),
       search: listOf(args, "dns-search").filter((domain) => domain !== "."),
     },
-    requireSandbox: driver(textOf(args, "require-sandbox")),
+    requireSandbox: sandbox(textOf(args, "require-sandbox")),
     snapshotter: snapshotter(textOf(args, "snapshotter")),
   };
 }

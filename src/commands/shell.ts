@@ -7,9 +7,10 @@ import { parseSecret } from "../cli/secret-spec.ts";
 import { SHELL_FLAGS } from "../cli/shell-flags.ts";
 import { parseSsh } from "../cli/ssh-spec.ts";
 import { localSession } from "../config/session.ts";
-import { definedOnly, driver, snapshotter } from "./build-request.ts";
+import { definedOnly, snapshotter } from "./build-request.ts";
 import type { Command } from "./command.ts";
 import { readArguments, rootOf } from "./command.ts";
+import { sandbox } from "./sandbox.ts";
 
 const USAGE = `Usage:  tsbuild shell [OPTIONS] [BUILD[:STEP]]
         tsbuild shell --list [BUILD]
@@ -55,7 +56,7 @@ export const shell: Command = async (context) => {
         credentials: async () => undefined,
       }),
       environment: definedOnly(environment),
-      requireSandbox: driver(textOf(args, "require-sandbox")),
+      requireSandbox: sandbox(textOf(args, "require-sandbox")),
       snapshotter: snapshotter(textOf(args, "snapshotter")),
       ready: (opened) => void process.stderr.write(introduction(opened)),
     },

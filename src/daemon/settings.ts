@@ -1,7 +1,7 @@
 // What whoever started the daemon decided: for all clients alike.
 
 import type { DiskSettings } from "../../builder/disk-settings.ts";
-import type { DriverName } from "../../builder/request.ts";
+import type { RequiredSandbox } from "../../builder/request.ts";
 import type { LocalRegistries } from "../config/registries.ts";
 
 export interface DaemonSettings {
@@ -19,7 +19,7 @@ export interface DaemonSettings {
   readonly disk?: DiskSettings | undefined;
   /** Where steps of builds that name no cgroup are put below; undefined: they stay in the daemon's. */
   readonly cgroupParent?: string | undefined;
-  readonly requireSandbox: DriverName | undefined;
+  readonly requireSandbox: RequiredSandbox | undefined;
   /** What git and proxies may see. */
   readonly environment: ReadonlyMap<string, string>;
   /** Where registries are reached; `insecure` are hosts that one build asked to reach without TLS. */

@@ -33,7 +33,7 @@ RUN id -u >user && touch /forbidden || echo not allowed >>user
 
 /** A few conformance cases a level; `make soak` builds all of them on each. */
 const SAMPLE = [
-  ["default", "{diff-write-dev-proc-sys,heredoc-many,mount-rw-from-stage}"],
+  ["default", "{diff-write-{dev-proc-sys,to-hardlink-of-base},heredoc-many,run-{hostname-arg,proc-masked,shm-size}}"],
   ["namespaces", "history-every-instruction"],
 ] as const;
 
@@ -106,6 +106,15 @@ suite("a pod", { skip: whyNoPod() || (whyNoBusybox() ?? false) }, () => {
     const words = [process.execPath, TSBUILD, "--root", "/pod/store", "build", "/pod/context"];
     const ended = await pod.run("/bin/sh", "-c", script, ...words);
     assert.equal(ended.code, 0, ended.stderr);
+    // One that kills what looks after it, and goes on below a mount that is moved away then.
+    const escapes = `RUN --mount=type=cache,target=/c ["/busybox", "sh", "-c", "cd /c; (/busybox sleep ${left} &); kill -9 $PPID; /busybox sleep ${left}"]`;
+    writeFileSync(join(pod.work, "context/Dockerfile"), `FROM scratch\nCOPY busybox /\n${escapes}\n`);
+    const escaped = await pod.run("/bin/sh", "-c", script.replace("&&", "; echo $?;"), ...words);
+    assert.deepEqual([escaped.code, escaped.stdout], [0, "77\n"], escaped.stderr);
+    assert.match(escaped.stderr, /the launcher was killed/);
+    const job = await pod.tsbuild("executor", "-c", "/pod/context", "--no-push", "--require-sandbox=namespaces");
+    assert.equal(job.code, 1);
+    assert.match(job.stderr, /RUN has chroot here, not namespaces/);
   });
 
   test("with a user namespace of its own has everything", async () => {

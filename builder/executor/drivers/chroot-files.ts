@@ -6,10 +6,10 @@ import { dirname, join } from "node:path";
 import type { BytePath } from "../../core/byte-path.ts";
 import { bytePath, fsPath, joinBytes } from "../../core/byte-path.ts";
 import { BuildError, isErrno } from "../../core/errors.ts";
-import type { OpenedFiles } from "../../core/syscall.ts";
 import type { MountSpec, StepSpec } from "../executor.ts";
 import { writeHostFiles } from "../host-files.ts";
 import { distinctMounts } from "../launcher/step-plan.ts";
+import type { KernelTraps } from "./chroot-kernel.ts";
 import { furnishKernel } from "./chroot-kernel.ts";
 
 const MOST_LINKS = 40;
@@ -48,7 +48,7 @@ class Furniture implements Furnished {
   readonly #aside: string;
   readonly #undo: (() => void)[] = [];
   readonly #failures: string[] = [];
-  #opened: OpenedFiles | undefined;
+  #traps: KernelTraps | undefined;
   /** What a step may read only, and what it was like before. */
   readonly #unwritable: { readonly target: string; readonly path: string; readonly before: string }[] = [];
   #aways = 0;
@@ -71,22 +71,15 @@ class Furniture implements Furnished {
   }
 
   check(): void {
-    const [opened] = this.#opened?.names() ?? [];
+    const [opened] = this.#traps?.opened() ?? [];
     const written = this.#unwritable.find(({ path, before }) => stateOf(bytePath(path)) !== before);
     this[Symbol.dispose]();
+    if (opened !== undefined) throw new BuildError("SANDBOX", openedText(opened), { hint: MOUNTS_HINT });
     if (written !== undefined)
       throw new BuildError(
         "SANDBOX",
         `a step wrote to "${written.target}", which is read-only, and that cannot be enforced where nothing may be mounted`,
         { hint: MOUNTS_HINT },
-      );
-    if (opened !== undefined)
-      throw new BuildError(
-        "SANDBOX",
-        `a step opened /proc/self/fd/${opened} (as /dev/fd/${opened}, or /dev/stdin, /dev/stdout), which is not there where nothing may be mounted`,
-        {
-          hint: MOUNTS_HINT,
-        },
       );
     const [first] = this.#failures;
     if (first !== undefined) throw new BuildError("SANDBOX", `the root of a step could not be cleared: ${first}`);
@@ -94,11 +87,13 @@ class Furniture implements Furnished {
 
   /** /proc, /dev and /sys. */
   kernel(): void {
-    const [dev, proc] = ["/dev", "/proc", "/sys"].map((target) => this.#kernelFolder(target));
-    const trap = furnishKernel(dev ?? "", proc ?? "");
-    if (trap === undefined) return;
-    this.#opened = trap;
-    this.#undo.push(() => trap[Symbol.dispose]());
+    const [dev = "", proc = "", sys = ""] = ["/dev", "/proc", "/sys"].map((target) => this.#kernelFolder(target));
+    const traps = furnishKernel(dev, proc);
+    this.#traps = traps;
+    this.#undo.push(() => traps[Symbol.dispose]());
+    // Nobody could keep root from writing to a folder: it is none.
+    fs.rmdirSync(sys);
+    fs.symlinkSync("/dev/null", sys);
   }
 
   /** The image's own lies aside meanwhile; where it has none an empty one stays, as with every driver. */
@@ -151,7 +146,7 @@ class Furniture implements Furnished {
       case "bind": {
         if (!fs.statSync(mount.source).isDirectory()) {
           this.file(mount.source, mount.target);
-          if (mount.readonly) this.#watchWrites(mount.target);
+          if (mount.readonly) this.#watchWrites(mount.target, this.#place(mount.target));
           return;
         }
         if (mount.readonly && mount.isStepsOwn !== true)
@@ -162,13 +157,12 @@ class Furniture implements Furnished {
         const path = this.#cleared(mount.target);
         fs.renameSync(mount.source, path);
         this.#undo.push(() => fs.renameSync(path, mount.source));
-        if (mount.readonly) this.#watchWrites(mount.target);
+        if (mount.readonly) this.#watchWrites(mount.target, path);
       }
     }
   }
 
-  #watchWrites(target: string): void {
-    const path = this.#place(target);
+  #watchWrites(target: string, path: string): void {
     this.#unwritable.push({ target, path, before: stateOf(bytePath(path)) });
   }
 
@@ -211,6 +205,13 @@ class Furniture implements Furnished {
     if (path === this.#root) throw new BuildError("SANDBOX", `cannot mount on "${target}"`);
     return path;
   }
+}
+
+function openedText(path: string): string {
+  const fd = /^\/proc\/self\/fd\/(\d+)$/.exec(path)?.[1];
+  return fd === undefined
+    ? `a step read ${path}, which says something else where nothing may be mounted`
+    : `a step opened ${path} (as /dev/fd/${fd}, or /dev/stdin, /dev/stdout), which is not there where nothing may be mounted`;
 }
 
 /** What a change of anything at or below a path changes. */

@@ -1,6 +1,6 @@
 // What stands in for /proc, /dev and /sys in a step's root where nothing can be mounted: devices, a few files of /proc as
-// they are at that moment, and a trap. A process's open files cannot be had there by name (/dev/fd/3, /dev/stdout,
-// /proc/self/fd/1): a step that opens one would go on with something else, so it fails.
+// they are at that moment, and traps. A process's open files cannot be had there by name (/dev/fd/3, /dev/stdout,
+// /proc/self/fd/1), nor what is mounted: a step that opens one would go on with something else, so it fails.
 
 import { chmodSync, linkSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -22,8 +22,14 @@ const LINKS = [
   ["ptmx", "pts/ptmx"],
 ] as const;
 
+/** Looks which files of these folders, which nobody can have here, a step opened. */
+export interface KernelTraps extends Disposable {
+  /** Their paths in the root. */
+  opened(): readonly string[];
+}
+
 /** Fills the empty folders of a root; `dev`, `proc` are their real paths. */
-export function furnishKernel(dev: string, proc: string): OpenedFiles | undefined {
+export function furnishKernel(dev: string, proc: string): KernelTraps {
   for (const { name, major, minor } of DEVICES) {
     const path = join(dev, name);
     mknod(bytePath(path), S_IF.char | 0o666, major, minor);
@@ -39,20 +45,44 @@ export function furnishKernel(dev: string, proc: string): OpenedFiles | undefine
   writeFileSync(join(dev, "stderr"), "", { mode: 0o666 });
   chmodSync(join(dev, "stderr"), 0o666);
   for (const name of PROC_COPIES) copyIfThere(`/proc/${name}`, join(proc, name));
-  return setTrap(join(proc, "self/fd"));
+  symlinkSync("self/mounts", join(proc, "mounts"));
+  const traps = setTraps(proc);
+  for (const path of [proc, join(proc, "self"), join(proc, "self/fd")]) chmodSync(path, 0o555);
+  return traps;
 }
 
-function setTrap(directory: string): OpenedFiles | undefined {
-  mkdirSync(directory, { recursive: true, mode: 0o755 });
-  const trap = watchOpened(bytePath(directory));
-  // Without a watch nothing may be found there: what is opened has to fail.
-  if (trap === undefined) return undefined;
-  const first = join(directory, "0");
-  writeFileSync(first, "", { mode: 0o666 });
-  chmodSync(first, 0o666);
-  for (let fd = 1; fd < DESCRIPTORS; fd++) linkSync(first, join(directory, String(fd)));
-  trap.names();
-  return trap;
+function setTraps(proc: string): KernelTraps {
+  using undo = new DisposableStack();
+  const traps: [folder: string, files: OpenedFiles][] = [];
+  const set = (folder: string, names: readonly string[]): void => {
+    const path = join(proc, folder);
+    mkdirSync(path, { recursive: true, mode: 0o755 });
+    const files = watchOpened(bytePath(path));
+    // Without a watch nothing may be found there: what is opened has to fail.
+    if (files === undefined) return;
+    undo.use(files);
+    makeEmpty(path, names);
+    files.names();
+    traps.push([`/proc/${folder}`, files]);
+  };
+  set("self", ["mounts"]);
+  set(
+    "self/fd",
+    Array.from({ length: DESCRIPTORS }, (_, fd) => String(fd)),
+  );
+  const held = undo.move();
+  return {
+    opened: () => traps.flatMap(([folder, files]) => files.names().map((name) => `${folder}/${name}`)),
+    [Symbol.dispose]: () => held.dispose(),
+  };
+}
+
+/** One empty file under many names. */
+function makeEmpty(directory: string, [first = "", ...more]: readonly string[]): void {
+  const path = join(directory, first);
+  writeFileSync(path, "", { mode: 0o666 });
+  chmodSync(path, 0o666);
+  for (const name of more) linkSync(path, join(directory, name));
 }
 
 function copyIfThere(source: string, target: string): void {

@@ -3,26 +3,29 @@
 // mounted elsewhere is put into the root, and taken out again when the step has ended.
 
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { asBuildError, BuildError } from "../../core/errors.ts";
-import type { DriverProbe, Executor, StepSpec } from "../executor.ts";
+import { Slots } from "../../core/slots.ts";
+import type { DriverProbe, Executor, StepResult, StepSpec } from "../executor.ts";
 import { refuseCgroupParent, watchOwnMemory } from "../cgroup.ts";
 import { readHostFacts } from "../host-facts.ts";
 import { hasChrootRights } from "../rights.ts";
 import type { Capability } from "../sandbox-policy.ts";
-import { DEFAULT_CAPABILITIES } from "../sandbox-policy.ts";
+import { DEFAULT_CAPABILITIES, DEFAULT_SHM_BYTES } from "../sandbox-policy.ts";
 import { planChroot } from "../launcher/chroot-plan.ts";
 import { throwIfAborted } from "../launcher/step-result.ts";
 import { wantsTerminal } from "../terminal.ts";
 import { trialStep } from "../trial-step.ts";
 import { furnish, MOUNTS_HINT } from "./chroot-files.ts";
+import { withoutSurvivors } from "./chroot-processes.ts";
 import { runPiped } from "./launcher.ts";
 
 /** What it lacks; said whenever this driver is taken. */
 const CHROOT_NOTES: readonly string[] = [
-  "steps see the processes and the network of this container, and have no /sys and little of /proc: one that opens /dev/stdout or /dev/fd/3 fails",
-  "one step of all builds in this container could stop another one",
+  "steps have no /sys and little of /proc: one that opens /dev/stdout or /dev/fd/3 or reads /proc/mounts fails",
+  "their process ids, host name and network are this container's, a directory has other numbers of links, and /dev/shm is as large as the disk: a step that writes such a thing into a file makes another image than elsewhere",
+  "steps run one after the other, and one could stop the builds in this container",
 ];
 
 /** Whether a step can be run so here. Never throws. */
@@ -52,18 +55,29 @@ export function chrootExecutor(path: string, notes: readonly string[] = CHROOT_N
     driver: "chroot",
     notes,
     async run(step, signal) {
-      throwIfAborted(step, signal);
       refuseCgroupParent(step, "chroot");
       const root = refuseWhatIsMissing(step);
-      const outOfMemory = watchOwnMemory();
-      using furnished = furnish(root, step);
-      const spec = planChroot(step, root, host, step.process.capabilities?.filter(isKept) ?? KEPT);
-      const result = await runPiped(path, spec, step, signal);
-      furnished.check();
-      return { ...result, ...(outOfMemory() ? { outOfMemory: true } : {}) };
+      const runAlone = async (): Promise<StepResult> => {
+        throwIfAborted(step, signal);
+        const outOfMemory = watchOwnMemory();
+        using furnished = furnish(root, step);
+        const spec = planChroot(step, root, host, step.process.capabilities?.filter(isKept) ?? KEPT);
+        const result = await withoutSurvivors(root, () => runPiped(path, spec, step, signal));
+        furnished.check();
+        return { ...result, ...(outOfMemory() ? { outOfMemory: true } : {}) };
+      };
+      try {
+        return await TURNS.use(signal, runAlone);
+      } catch (error) {
+        throwIfAborted(step, signal); // also while it waited
+        throw error;
+      }
     },
   };
 }
+
+/** Steps of one user in one pid namespace may trace each other, and so read each other's files. */
+const TURNS = new Slots(1);
 
 function isKept(name: Capability): boolean {
   // With it a process that is root leaves the root as it came; without it, it also cannot trace the builder, which has it.
@@ -74,14 +88,18 @@ const KEPT = DEFAULT_CAPABILITIES.filter(isKept);
 
 /** Throws `SANDBOX` for what only namespaces and mounts give. */
 function refuseWhatIsMissing(step: StepSpec): string {
-  const refuse = (what: string): BuildError =>
+  const refuse = (what: string, hint?: string): BuildError =>
     new BuildError("SANDBOX", `step ${step.id}: ${what} is not possible where nothing may be mounted`, {
-      hint: MOUNTS_HINT,
+      hint: hint === undefined ? MOUNTS_HINT : `${hint}; or ${MOUNTS_HINT}`,
     });
   if (step.root.kind !== "directory") throw refuse("an overlay");
   if (step.root.readonly) throw refuse("a read-only root file system");
   if (step.process.security === "insecure") throw refuse("--security=insecure");
   if (step.network === "none") throw refuse("--network=none");
   if (wantsTerminal(step)) throw refuse("a terminal");
+  if (step.shmSizeBytes !== DEFAULT_SHM_BYTES)
+    throw refuse("a size of /dev/shm", "leave --shm-size out, as /dev/shm may take what the disk has");
+  if (step.needsHostname === true && step.hostname !== hostname())
+    throw refuse(`the host name "${step.hostname}"`, `give it to the container (of a pod, hostname: ${step.hostname})`);
   return step.root.path;
 }

@@ -12,6 +12,7 @@ import { HeldEvents } from "../../progress/held-events.ts";
 import { readRequest } from "../build-request.ts";
 import type { Command, CommandContext } from "../command.ts";
 import { readArguments } from "../command.ts";
+import { sandbox } from "../sandbox.ts";
 import { openStdin } from "../stdin.ts";
 import { cacheArguments, cacheFolder, cacheMaxAgeMs, cacheRules } from "./cache.ts";
 import { cloudHelpers, withCloudLogins } from "./cloud-login.ts";
@@ -85,10 +86,6 @@ async function runJob(context: CommandContext, args: Arguments): Promise<number>
   const repeatable = mayNeedNamespace();
   const events = new HeldEvents(log.sink, repeatable ? HOLD_MS : 0);
   for (const note of args.notes) log.say("warn", note);
-  if (!isInsideNamespace(environment)) {
-    const { sandboxLine } = await import("../../../builder/doctor.ts");
-    log.say("info", await sandboxLine(process.env));
-  }
   const outputs = jobOutputs(args, environment);
   const failed = (error: unknown): unknown => {
     events.release();
@@ -100,6 +97,10 @@ async function runJob(context: CommandContext, args: Arguments): Promise<number>
     return failure;
   };
   try {
+    if (!isInsideNamespace(environment)) {
+      const { sandboxLine } = await import("../../../builder/doctor.ts");
+      log.say("info", await sandboxLine(process.env, sandbox(textOf(args, "require-sandbox"))));
+    }
     const request = await jobRequest(context, args, outputs, { sink: events.sink, repeatable });
     if (outputs.push && request.dryRun !== true && !isOn(args, "skip-push-permission-check")) {
       const { checkPush } = await import("../../../builder/registry.ts");
