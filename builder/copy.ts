@@ -9,10 +9,12 @@ import type { ExpandName, Reference } from "./core/reference.ts";
 import { formatReference } from "./core/reference.ts";
 import { toldTransfer } from "./engine/internal-steps.ts";
 import type { UnpackLimits } from "./layer/unpack-limits.ts";
+import { DEFAULT_LIMITS } from "./layer/unpack-limits.ts";
 import type { LocationAccess } from "./engine/images/locations.ts";
 import { openSink, openSource } from "./engine/images/locations.ts";
 import type { RegistryAccess } from "./registry-options.ts";
 import { daemonOf, registryOptions } from "./registry-options.ts";
+import type { BuildRequest } from "./request.ts";
 import { openStore } from "./store/open.ts";
 import { temporaryFolder } from "./engine/temporary-folder.ts";
 import type { CopyOptions, CopyResult } from "./transport/copy/copy-work.ts";
@@ -53,6 +55,12 @@ export interface CopyRequest extends TransferRequest {
   readonly compression: CopyOptions["compression"];
   readonly preserveDigests: boolean;
   readonly layersAtOnce?: CopyOptions["layersAtOnce"];
+}
+
+/** What a build was asked with, as far as images are moved on its behalf. */
+export function transferOf(request: BuildRequest): TransferRequest {
+  const { root, limits = DEFAULT_LIMITS, expandName, events, now, environment } = request;
+  return { root, limits, checkLayers: undefined, expandName, retries: 0, events, now, environment };
 }
 
 /** Copies an image. Throws what its source and its destination throw; then no name leads to anything new. */

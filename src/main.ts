@@ -68,6 +68,7 @@ const COMMANDS: readonly CommandEntry[] = [
   { name: "executor", help: "Build and push in a pod, with the arguments of kaniko's executor", load: async () => (await import("./commands/executor/executor.ts")).executor },
   { name: "warmer", help: "Fill a folder with base images, with the arguments of kaniko's warmer", load: async () => (await import("./commands/executor/warmer.ts")).warmer },
   { name: "daemon", help: "Serve BuildKit's clients: docker buildx, buildctl", load: async () => (await import("./commands/daemon.ts")).daemon },
+  { name: "dial-stdio", help: "Pass bytes on to a daemon from standard input and back: what ssh://HOST starts there", load: async () => (await import("./commands/dial-stdio.ts")).dialStdio },
   { name: "version", help: "Show versions", load: async () => (await import("./commands/version.ts")).version },
 ];
 

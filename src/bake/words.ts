@@ -76,6 +76,11 @@ function contextText(text: string, linkPath: LinkPath): string {
   return other === undefined ? (localPath(text) ?? text) : `oci-layout://${linkPath(other)}`;
 }
 
+/** Whether a context is what another target makes. */
+export function isLink(context: string): boolean {
+  return context.startsWith("target:");
+}
+
 /** The targets whose result this one is built on. */
 export function linksOf(target: Target): readonly string[] {
   return [...new Set([...(target.contexts?.values() ?? [])].flatMap((text) => /^target:(.*)$/s.exec(text)?.[1] ?? []))];

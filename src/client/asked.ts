@@ -3,11 +3,12 @@
 
 import { existsSync, realpathSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
-import type { CacheFrom, CacheTo } from "../../builder/cache-request.ts";
 import { BuildError } from "../../builder/core/errors.ts";
 import { formatPlatform } from "../../builder/core/platform.ts";
 import type { BuildRequest, ContextSpec } from "../../builder/request.ts";
+import type { OfferedLayout } from "../../builder/offered-layout.ts";
 import type { SolveRequest } from "../api/proto/control.ts";
+import { cachesOf } from "./asked-caches.ts";
 import { exportersOf } from "./exporters.ts";
 import type { Offered } from "./offered-files.ts";
 
@@ -18,29 +19,45 @@ const UPLOAD_PATH = "/context";
 export interface Asked {
   readonly solve: Pick<SolveRequest, "frontendAttrs" | "exporters" | "entitlements" | "cache">;
   readonly offered: Omit<Offered, "failed">;
+  /** Layouts by the ids of the content stores that they are. */
+  readonly stores: ReadonlyMap<string, OfferedLayout>;
   /** Names the context from build to build. */
   readonly sharedKey: string;
+  /** What is left to do here when the daemon is done, with what its exporters said. */
+  readonly finish: readonly Finish[];
 }
 
-interface Draft {
+/** Takes what the exporters of a daemon said. */
+export type Finish = (response: ReadonlyMap<string, string>) => Promise<void>;
+
+/** What is gathered for a request; the rest of it goes with `held`. */
+export interface Draft {
   readonly attrs: Map<string, string>;
   readonly folders: Map<string, string | { readonly file: string; readonly bytes: Uint8Array }>;
   readonly uploads: Map<string, () => AsyncIterable<Uint8Array>>;
+  readonly stores: Map<string, OfferedLayout>;
+  readonly finish: Finish[];
+  readonly held: AsyncDisposableStack;
+  readonly signal: AbortSignal;
 }
 
-/** Throws `UNSUPPORTED` for what cannot be asked of a daemon. */
-export async function askedOf(request: BuildRequest): Promise<Asked> {
+/** What is offered may be used until `held` is disposed of. Throws `UNSUPPORTED` for what cannot be asked of a daemon. */
+export async function askedOf(request: BuildRequest, held: AsyncDisposableStack, signal: AbortSignal): Promise<Asked> {
   const draft: Draft = {
     attrs: new Map(),
     folders: new Map(),
     uploads: new Map(),
+    stores: new Map(),
+    finish: [],
+    held,
+    signal,
   };
   mainContext(request, draft);
   await dockerfile(request, draft);
-  for (const [name, context] of request.namedContexts) namedContext(name, context, draft);
+  for (const [name, context] of request.namedContexts) await namedContext(name, context, request, draft);
   settings(request, draft.attrs);
-  const { exporters, outputs } = exportersOf(request.exports);
-  const imports = (request.cacheFrom ?? []).map(importOf);
+  const { exporters, outputs } = await exportersOf(request, draft);
+  const { imports, exports } = await cachesOf(request, draft);
   if (imports.length > 0)
     draft.attrs.set(
       "cache-imports",
@@ -60,10 +77,12 @@ export async function askedOf(request: BuildRequest): Promise<Asked> {
         oldExport: "",
         oldImports: [],
         imports,
-        exports: (request.cacheTo ?? []).map(exportOf),
+        exports,
       },
     },
     offered: { folders: draft.folders, uploads: draft.uploads, outputs },
+    stores: draft.stores,
+    finish: draft.finish,
     sharedKey: [...draft.folders.values()].map((folder) => (typeof folder === "string" ? folder : "")).join(":"),
   };
 }
@@ -133,7 +152,8 @@ async function dockerfile({ dockerfile: spec, context }: BuildRequest, { attrs, 
   }
 }
 
-function namedContext(name: string, context: ContextSpec, { attrs, folders }: Draft): void {
+async function namedContext(name: string, context: ContextSpec, request: BuildRequest, draft: Draft): Promise<void> {
+  const { attrs, folders, stores, held, signal } = draft;
   switch (context.kind) {
     case "directory":
       folders.set(`named-${name}`, realpathSync(context.path));
@@ -146,17 +166,18 @@ function namedContext(name: string, context: ContextSpec, { attrs, folders }: Dr
     case "http":
       attrs.set(`context:${name}`, context.url);
       return;
+    case "location": {
+      const { offerImage, offerLayout } = await import("../../builder/offered-layout.ts");
+      const { path, digest } = await offerImage(context.location, request, held, signal);
+      const store = `named-${stores.size}`;
+      stores.set(`oci:${store}`, held.use(offerLayout(path, "references")));
+      attrs.set(`context:${name}`, `oci-layout://${store}@${digest}`);
+      return;
+    }
     case "stream":
     case "client":
-    case "location":
     case "client-image":
-      throw new BuildError(
-        "UNSUPPORTED",
-        `the named context "${name}" lies in an image layout or archive here, which a daemon is not sent`,
-        {
-          hint: "push the image to a registry, and name it with docker-image://",
-        },
-      );
+      throw new BuildError("UNSUPPORTED", `the named context "${name}" cannot be sent to a daemon`);
   }
 }
 
@@ -184,38 +205,4 @@ function settings(request: BuildRequest, attrs: Map<string, string>): void {
   if (isReproducible) fields.push("reproducible=true");
   if (inlineOnly) fields.push("inline-only=true");
   attrs.set("attest:provenance", fields.join(","));
-}
-
-type CacheEntry = {
-  readonly type: string;
-  readonly attrs: ReadonlyMap<string, string>;
-};
-
-function importOf(cache: CacheFrom): CacheEntry {
-  if (cache.type !== "registry") throw localCache("--cache-from");
-  const attrs = new Map([["ref", cache.reference]]);
-  if (cache.mounts !== undefined) attrs.set("mounts", cache.mounts);
-  return { type: "registry", attrs };
-}
-
-function exportOf(cache: CacheTo): CacheEntry {
-  if (cache.type !== "registry" && cache.type !== "inline") throw localCache("--cache-to");
-  const attrs = new Map<string, string>();
-  if (cache.ignoreError) attrs.set("ignore-error", "true");
-  if (cache.type === "inline") return { type: "inline", attrs };
-  attrs.set("ref", cache.reference);
-  attrs.set("mode", cache.mode);
-  attrs.set("image-manifest", String(cache.imageManifest));
-  attrs.set("oci-mediatypes", String(cache.ociMediaTypes));
-  if (cache.compression !== undefined) attrs.set("compression", cache.compression);
-  if (cache.level !== undefined) attrs.set("compression-level", String(cache.level));
-  if (cache.forceCompression) attrs.set("force-compression", "true");
-  if (cache.mounts === "max") attrs.set("mounts", "max");
-  return { type: "registry", attrs };
-}
-
-function localCache(flag: string): BuildError {
-  return new BuildError("UNSUPPORTED", `${flag}: this kind of cache is not offered with --host yet`, {
-    hint: "use type=registry, or type=inline",
-  });
 }

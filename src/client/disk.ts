@@ -3,9 +3,9 @@
 import type { DiskItem } from "../../builder/disk-usage.ts";
 import type { MessageType } from "../api/proto/message.ts";
 import { DiskUsageRequest, DiskUsageResponse, PruneRequest, UsageRecord } from "../api/proto/disk.ts";
+import { connectTo } from "./connect.ts";
 import { explained } from "./failure.ts";
 import type { Host } from "./host.ts";
-import { connectTo } from "./host.ts";
 
 const CONTROL = "/moby.buildkit.v1.Control";
 const NS_PER_MS = 1e6;

@@ -1,19 +1,27 @@
 // Outputs of a request as a daemon's exporters, and where what they send goes.
 
 import { BuildError } from "../../builder/core/errors.ts";
-import type { ExportSpec, ImageOptions } from "../../builder/request.ts";
+import type { BuildRequest, ExportSpec, ImageOptions } from "../../builder/request.ts";
 import type { Exporter } from "../api/proto/control.ts";
+import type { Draft } from "./asked.ts";
+import { descriptorIn, namesIn } from "./exporter-response.ts";
 import type { OutputPlace } from "./offered-files.ts";
 
-/** Throws `UNSUPPORTED` for an output that a daemon cannot write. */
-export function exportersOf(exports: readonly ExportSpec[]): {
+/** BuildKit's id of the content store that an image goes to. */
+const EXPORT_STORE = "export";
+
+/** What is asked for, and where what comes of it goes. Throws `UNSUPPORTED` for what a daemon cannot do. */
+export async function exportersOf(
+  request: BuildRequest,
+  draft: Draft,
+): Promise<{
   readonly exporters: readonly Exporter[];
   readonly outputs: ReadonlyMap<number, OutputPlace>;
-} {
+}> {
   const exporters: Exporter[] = [];
   const outputs = new Map<number, OutputPlace>();
-  for (const spec of exports) {
-    const { exporter, place } = exporterOf(spec);
+  for (const spec of request.exports) {
+    const { exporter, place } = await exporterOf(spec, request, draft);
     if (exporter === undefined) continue;
     if (place !== undefined) outputs.set(exporters.length, place);
     exporters.push(exporter);
@@ -21,10 +29,14 @@ export function exportersOf(exports: readonly ExportSpec[]): {
   return { exporters, outputs };
 }
 
-function exporterOf(spec: ExportSpec): {
+async function exporterOf(
+  spec: ExportSpec,
+  request: BuildRequest,
+  draft: Draft,
+): Promise<{
   readonly exporter?: Exporter;
   readonly place?: OutputPlace;
-} {
+}> {
   switch (spec.type) {
     case "image": {
       const { image, push, pushByDigest, store } = spec;
@@ -35,24 +47,25 @@ function exporterOf(spec: ExportSpec): {
       return { exporter: { type: "image", attrs } };
     }
     case "oci":
-    case "docker":
-      if (spec.destination.kind === "directory" || spec.destination.kind === "client")
-        throw new BuildError("UNSUPPORTED", `--output: type=${spec.type},tar=false is not offered with --host`, {
-          hint: "write an archive, and unpack it where it is wanted",
-        });
-      return {
-        exporter: { type: spec.type, attrs: imageAttrs(spec.image) },
-        place: spec.destination,
-      };
-    case "load":
-      throw new BuildError("UNSUPPORTED", "--load is not offered with --host", {
-        hint: "write an archive (-o type=docker,dest=FILE), and give it to docker load",
-      });
+    case "docker": {
+      const { image, destination } = spec;
+      const attrs = imageAttrs(image);
+      if (destination.kind === "client") throw new BuildError("INTERNAL", "an output of another client");
+      if (destination.kind !== "directory") return { exporter: { type: spec.type, attrs }, place: destination };
+      attrs.set("tar", "false");
+      await layoutOutput(destination.path, draft);
+      return { exporter: { type: spec.type, attrs } };
+    }
+    case "load": {
+      const { loadBuilt, loadFile } = await import("../../builder/load-built.ts");
+      const path = await loadFile(request, draft.held);
+      draft.finish.push(() => loadBuilt(path, request, draft.signal));
+      return { exporter: { type: "docker", attrs: imageAttrs(spec.image) }, place: { kind: "file", path } };
+    }
     case "local":
-      if (spec.deleteExtra) throw new BuildError("UNSUPPORTED", "--output: mode=delete is not offered with --host");
       return {
         exporter: { type: "local", attrs: fileAttrs(spec) },
-        place: { kind: "folder", path: spec.path },
+        place: { kind: "folder", path: spec.path, deleteExtra: spec.deleteExtra },
       };
     case "tar":
       return {
@@ -65,6 +78,18 @@ function exporterOf(spec: ExportSpec): {
     case "look":
       throw new BuildError("INTERNAL", "an output of another client");
   }
+}
+
+/** A layout is written blob by blob; what it lists is for this side to say. */
+async function layoutOutput(path: string, { stores, held, finish }: Draft): Promise<void> {
+  if (stores.has(EXPORT_STORE))
+    throw new BuildError("UNSUPPORTED", "a daemon writes one image layout at a time: --output with tar=false twice");
+  const { offerLayout } = await import("../../builder/offered-layout.ts");
+  const layout = held.use(offerLayout(path, "references"));
+  stores.set(EXPORT_STORE, layout);
+  finish.push((response) =>
+    layout.list(descriptorIn(response, "containerimage.descriptor", "base64"), namesIn(response)),
+  );
 }
 
 function imageAttrs(image: ImageOptions): Map<string, string> {

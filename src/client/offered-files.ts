@@ -18,7 +18,10 @@ const CONTEXT_PEER: FilePeer = { name: "the daemon", code: "CONTEXT" };
 const OUTPUT_PEER: FilePeer = { name: "the daemon", code: "OUTPUT" };
 
 /** Where one output goes. */
-export type OutputPlace = FileSink | { readonly kind: "folder"; readonly path: string };
+export type OutputPlace =
+  | FileSink
+  /** With `deleteExtra` nothing else is there afterwards. */
+  | { readonly kind: "folder"; readonly path: string; readonly deleteExtra: boolean };
 
 /** What a build offers to its daemon. */
 export interface Offered {
@@ -91,7 +94,7 @@ async function takeOutput(call: ServerCall, { outputs }: Offered): Promise<void>
       await writable(place.path, async () => {
         using folder = new FolderReceiver(place.path);
         await receiveFiles(call, folder, OUTPUT_PEER);
-        folder.finish();
+        folder.finish(place.deleteExtra);
       });
       return;
     }

@@ -67,8 +67,8 @@ export class FolderReceiver implements FileReceiver, Disposable {
     fs.closeSync(open.fd);
   }
 
-  /** All has come: it goes where it belongs, over what is there. */
-  finish(): void {
+  /** All has come: it goes where it belongs, over what is there; with `deleteExtra` in its place. */
+  finish(deleteExtra: boolean): void {
     for (const file of this.#directories.toReversed()) {
       fs.chmodSync(this.#path(file.path), file.mode);
       fs.utimesSync(this.#path(file.path), seconds(file), seconds(file));
@@ -76,7 +76,7 @@ export class FolderReceiver implements FileReceiver, Disposable {
     if (!fs.existsSync(this.#target)) {
       fs.chmodSync(this.#staging, 0o755);
       fs.renameSync(this.#staging, this.#target);
-    } else moveInto(bytePath(this.#staging), bytePath(this.#target));
+    } else moveInto(bytePath(this.#staging), bytePath(this.#target), deleteExtra);
   }
 
   [Symbol.dispose](): void {
@@ -90,16 +90,19 @@ export class FolderReceiver implements FileReceiver, Disposable {
 }
 
 /** Directories are merged; anything else takes the place of what is there. */
-function moveInto(from: BytePath, to: BytePath): void {
-  for (const entry of fs.readdirSync(fsPath(from), { encoding: "buffer" })) {
-    const name = entry.toString("latin1");
+function moveInto(from: BytePath, to: BytePath, deleteExtra: boolean): void {
+  const names = new Set(namesIn(from));
+  if (deleteExtra)
+    for (const name of namesIn(to))
+      if (!names.has(name)) fs.rmSync(fsPath(joinBytes(to, name)), { recursive: true, force: true });
+  for (const name of names) {
     const [source, target] = [joinBytes(from, name), joinBytes(to, name)];
     const isDirectory = fs.lstatSync(fsPath(source)).isDirectory();
     const there = fs.lstatSync(fsPath(target), { throwIfNoEntry: false });
     if (isDirectory && there?.isDirectory() === true) {
       const { mode, mtimeMs } = fs.lstatSync(fsPath(source));
       fs.chmodSync(fsPath(source), 0o700);
-      moveInto(source, target);
+      moveInto(source, target, deleteExtra);
       fs.chmodSync(fsPath(target), mode & 0o7777);
       fs.utimesSync(fsPath(target), mtimeMs / 1000, mtimeMs / 1000);
       continue;
@@ -108,6 +111,10 @@ function moveInto(from: BytePath, to: BytePath): void {
       fs.rmSync(fsPath(target), { recursive: true, force: true });
     fs.renameSync(fsPath(source), fsPath(target));
   }
+}
+
+function namesIn(directory: BytePath): readonly BytePath[] {
+  return fs.readdirSync(fsPath(directory), { encoding: "buffer" }).map((name) => name.toString("latin1"));
 }
 
 function seconds({ mtimeNs }: ClientFile): number {

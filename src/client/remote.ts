@@ -11,11 +11,14 @@ import { BridgeSolveRequest, BridgeSolveResponse, PongResponse, ReturnRequest } 
 import { Empty, SolveRequest, SolveResponse, StatusRequest, StatusResponse } from "../api/proto/control.ts";
 import type { Asked } from "./asked.ts";
 import { askedOf } from "./asked.ts";
+import { connectTo } from "./connect.ts";
+import type { ExporterResponse } from "./exporter-response.ts";
+import { descriptorIn, namesIn } from "./exporter-response.ts";
 import { explained } from "./failure.ts";
 import type { Host } from "./host.ts";
-import { connectTo } from "./host.ts";
 import { fileHandlers } from "./offered-files.ts";
 import { secretHandlers } from "./offered-secrets.ts";
+import { storeHandlers } from "./offered-stores.ts";
 import { openSession } from "./session.ts";
 import { eventsOf } from "./status.ts";
 
@@ -27,12 +30,15 @@ const STATUS_MS = 5000;
 
 /** Builds at a daemon. Throws what the same build throws here. */
 export async function remoteBuild(host: Host, request: BuildRequest, signal: AbortSignal): Promise<BuildResult> {
-  return await withBuild(host, request, signal, async ({ client, ref, session, asked, stop }) => {
+  await using held = new AsyncDisposableStack();
+  const asked = await askedOf(request, held, signal);
+  const response = await withBuild(host, request, asked, signal, async ({ client, ref, session, stop }) => {
     const solve = { ...asked.solve, ref, session, frontend: FRONTEND };
     const types = [SolveRequest, SolveResponse] as const;
-    const { exporterResponse } = await client.unary(`${CONTROL}/Solve`, types, solve, stop);
-    return resultOf(exporterResponse, request);
+    return (await client.unary(`${CONTROL}/Solve`, types, solve, stop)).exporterResponse;
   });
+  for (const finish of asked.finish) await finish(response);
+  return resultOf(response, request);
 }
 
 const QUESTIONS: Readonly<Record<Question, string>> = {
@@ -49,7 +55,9 @@ export async function remoteCall(
   question: Question,
   signal: AbortSignal,
 ): Promise<CallResult> {
-  return await withBuild(host, { ...request, exports: [] }, signal, async ({ client, ref, session, asked, stop }) => {
+  await using held = new AsyncDisposableStack();
+  const asked = await askedOf({ ...request, exports: [], cacheFrom: [], cacheTo: [] }, held, signal);
+  return await withBuild(host, request, asked, signal, async ({ client, ref, session, stop }) => {
     const types = [SolveRequest, SolveResponse] as const;
     const solved = client.unary(`${CONTROL}/Solve`, types, { ref, session }, stop);
     solved.catch(() => undefined); // what fails is told below
@@ -104,7 +112,6 @@ interface Open {
   readonly ref: string;
   /** Id of the session. */
   readonly session: string;
-  readonly asked: Asked;
   /** Aborted too when this side fails. */
   readonly stop: AbortSignal;
 }
@@ -113,10 +120,10 @@ interface Open {
 async function withBuild<T>(
   host: Host,
   request: BuildRequest,
+  asked: Asked,
   signal: AbortSignal,
   work: (open: Open) => Promise<T>,
 ): Promise<T> {
-  const asked = await askedOf(request);
   using client = await connectTo(host, signal);
   const ended = new AbortController();
   const stop = AbortSignal.any([signal, ended.signal]);
@@ -126,7 +133,11 @@ async function withBuild<T>(
     ...asked.offered,
     failed: (error: unknown) => void (own ??= { error }),
   };
-  const handlers = new Map([...fileHandlers(offered), ...secretHandlers(request.session)]);
+  const handlers = new Map([
+    ...fileHandlers(offered),
+    ...secretHandlers(request.session),
+    ...(asked.stores.size === 0 ? [] : storeHandlers(asked.stores)),
+  ]);
   const sharedKey = createHash("sha256").update(asked.sharedKey).digest("hex");
   await using session = openSession(client, handlers, sharedKey, stop);
   const status = follow(client, ref, request, stop);
@@ -135,7 +146,6 @@ async function withBuild<T>(
       client,
       ref,
       session: session.id,
-      asked,
       stop,
     });
     await within(status, STATUS_MS);
@@ -172,34 +182,15 @@ async function within(work: Promise<void>, ms: number): Promise<void> {
   clearTimeout(timer);
 }
 
-const Descriptor = v.object({
-  mediaType: v.string(),
-  digest: v.string(),
-  size: v.number(),
-});
-
-/** By the names that BuildKit's exporters use. */
-function resultOf(response: ReadonlyMap<string, string>, request: BuildRequest): BuildResult {
+function resultOf(response: ExporterResponse, request: BuildRequest): BuildResult {
   const digest = response.get("containerimage.digest");
   const imageId = response.get("containerimage.config.digest");
-  const encoded = response.get("containerimage.descriptor");
-  const descriptor = encoded === undefined ? undefined : descriptorOf(encoded);
   const platform = request.platforms[0] ?? hostPlatform();
-  const names = response.get("image.name") ?? "";
   return {
     images: imageId === undefined || digest === undefined ? [] : [{ platform, imageId, manifestDigest: digest }],
     digest,
-    descriptor,
-    names: names === "" ? [] : names.split(","),
+    descriptor: descriptorIn(response, "containerimage.descriptor", "base64"),
+    names: namesIn(response),
     warnings: 0,
   };
-}
-
-function descriptorOf(encoded: string): BuildResult["descriptor"] {
-  try {
-    const read = v.safeParse(Descriptor, JSON.parse(Buffer.from(encoded, "base64").toString("utf8")));
-    return read.success ? read.output : undefined;
-  } catch {
-    return undefined; // it only goes into the metadata file
-  }
 }

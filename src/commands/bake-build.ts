@@ -28,12 +28,6 @@ export async function buildTargets(context: CommandContext, args: Arguments, sel
   const mode = progressMode(args, context.environment);
   requireEntitled(selection.targets, parseEntitlements(listOf(args, "allow"), context.environment));
   const builder = await builderAt(args, context.environment);
-  const linked = [...selection.targets].find(([, target]) => linksOf(target).length > 0);
-  if (builder.isRemote && linked !== undefined)
-    throw new BuildError(
-      "UNSUPPORTED",
-      `target ${linked[0]} is built on another target, which is not offered with --host yet`,
-    );
   const warnings: WarningEvent[] = [];
   const shown = await showEvents(context, mode, (event) => {
     if (event.kind === "warning") warnings.push(event);

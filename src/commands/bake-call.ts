@@ -1,9 +1,12 @@
 // `bake --check` and `--call`: questions about the Dockerfiles of several targets.
 
 import type { CallResult } from "../../builder/call.ts";
+import type { BuildRequest } from "../../builder/request.ts";
 import { goJson } from "../bake/go-json.ts";
 import type { Selection } from "../bake/resolve.ts";
+import type { Target } from "../bake/target.ts";
 import { printTarget } from "../bake/target.ts";
+import { isLink } from "../bake/words.ts";
 import type { CallSpec } from "../cli/call-spec.ts";
 import { parseCall } from "../cli/call-spec.ts";
 import { errorText } from "../cli/error-text.ts";
@@ -39,7 +42,7 @@ export async function callTargets({ context, args, selection, builds, shown, bui
     answers.push({
       name,
       asked,
-      result: await builder.call(request, asked.method, context.signal),
+      result: await builder.call(withoutLinks(request, target), asked.method, context.signal),
     });
   }
   closeShown(shown);
@@ -56,6 +59,16 @@ export async function callTargets({ context, args, selection, builds, shown, bui
     ({ asked, result }) => result.error !== undefined || (result.findings > 0 && !asked.ignoreStatus),
   );
   return failed ? 1 : 0;
+}
+
+/** A target that this one is built on is not built for a question: nothing stands for it. */
+function withoutLinks(request: BuildRequest, target: Target): BuildRequest {
+  const nothing = { kind: "image", reference: "scratch" } as const;
+  const links = new Set([...(target.contexts ?? [])].flatMap(([name, value]) => (isLink(value) ? [name] : [])));
+  const namedContexts = [...request.namedContexts].map(
+    ([name, context]) => [name, links.has(name) ? nothing : context] as const,
+  );
+  return { ...request, namedContexts: new Map(namedContexts) };
 }
 
 function jsonText(

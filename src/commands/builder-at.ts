@@ -10,7 +10,6 @@ import type { Environment } from "../config/environment.ts";
 
 /** What builds. */
 export interface BuilderAt {
-  readonly isRemote: boolean;
   build(request: BuildRequest, signal: AbortSignal): Promise<BuildResult>;
   call(request: BuildRequest, question: Question, signal: AbortSignal): Promise<CallResult>;
 }
@@ -18,7 +17,7 @@ export interface BuilderAt {
 /** What a daemon is not asked for: it has no word for it in its API, or it would mean this machine. */
 const LOCAL_ONLY = [
   ...["allow-secret-in-image", "dry-run", "explain", "jobs", "lock", "lock-file", "locked", "on-error", "report"],
-  ...["reproducible", "require-sandbox", "root", "snapshotter", "squash", "insecure-registry"],
+  ...["reproducible", "require-sandbox", "snapshotter", "squash", "insecure-registry"],
 ];
 
 /** The builder that the flags and TSBUILD_HOST say. Throws `USAGE`, and `UNSUPPORTED` for a flag that a daemon cannot be asked for. */
@@ -32,7 +31,6 @@ export async function builderAt(args: Arguments, environment: Environment): Prom
     });
   const { remoteBuild, remoteCall } = await import("../client/remote.ts");
   return {
-    isRemote: true,
     build: (request, signal) => remoteBuild(host, request, signal),
     call: (request, question, signal) => remoteCall(host, request, question, signal),
   };
@@ -47,7 +45,6 @@ export async function hostOf(args: Arguments, environment: Environment): Promise
 
 /** The engine is loaded when there is something for it to do. */
 const HERE: BuilderAt = {
-  isRemote: false,
   build: async (request, signal) => await (await import("../../builder/build.ts")).build(request, signal),
   call: async (request, question, signal) =>
     await (await import("../../builder/call.ts")).call(request, question, signal),

@@ -1,7 +1,7 @@
 // `tsbuild daemon`: flags and a file to what the daemon works with, and the daemon until it is told to stop.
 
 import { readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { BuildError } from "../../builder/core/errors.ts";
 import { NamespaceNeeded } from "../../builder/core/namespace.ts";
 import { mayNeedNamespace } from "../../builder/namespace.ts";
@@ -10,6 +10,7 @@ import { DAEMON_FLAGS } from "../cli/daemon-flags.ts";
 import type { Arguments } from "../cli/flags.ts";
 import { isOn, listOf, textOf } from "../cli/flags.ts";
 import { parseCount } from "../cli/sizes.ts";
+import { defaultAddress } from "../config/daemon-address.ts";
 import type { DaemonFile } from "../config/daemon-file.ts";
 import { dataRoot } from "../config/data-root.ts";
 import type { Environment } from "../config/environment.ts";
@@ -117,13 +118,7 @@ function chosen(flags: readonly string[], file: readonly string[], environment: 
   if (flags.length > 0) return [...new Set(flags)];
   if (file.length > 0) return [...new Set(file)];
   const inner = environment[SOCKETS_VARIABLE];
-  if (inner !== undefined) return inner.split("\n");
-  if (process.getuid?.() === 0) return ["unix:///run/tsbuild/daemon.sock"];
-  const runtime = environment["XDG_RUNTIME_DIR"];
-  if (runtime?.startsWith("/") === true) return [`unix://${join(runtime, "tsbuild/daemon.sock")}`];
-  throw new BuildError("USAGE", "there is no XDG_RUNTIME_DIR for the daemon's socket", {
-    hint: "name an address: --addr unix:///PATH",
-  });
+  return inner === undefined ? [defaultAddress(environment)] : inner.split("\n");
 }
 
 async function readFile(path: string): Promise<DaemonFile> {

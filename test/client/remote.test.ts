@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import type { PromiseWithChild } from "node:child_process";
 import { execFile } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
-import { mkdir, readdir, symlink, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import process from "node:process";
 import { after, before, test } from "node:test";
@@ -36,6 +36,8 @@ before(async () => {
     "fails.Dockerfile": "FROM fixture:busybox\nRUN echo said; exit 37\n",
     "lint.Dockerfile": "from scratch AS one\nCOPY a /\n",
     "sleep.Dockerfile": "FROM fixture:busybox\nRUN echo begun; sleep 1000\n",
+    "layout.Dockerfile": "FROM scratch\nCOPY a/file /\n",
+    "on.Dockerfile": "FROM base\nCOPY --from=base /file /copy\n",
     "docker-bake.hcl":
       'target "default" {\n  tags = ["baked"]\n  args = { X = "1" }\n  output = ["type=oci,dest=baked.tar"]\n  secret = ["id=t,env=TOKEN"]\n}\n',
   });
@@ -122,6 +124,75 @@ test("bake, du and prune go there too", { skip }, async () => {
   assert.ok(existsSync(join(context, "baked.tar")));
   assert.match((await remote(["du"])).stdout, /\nTotal:/);
   assert.match((await remote(["prune", "--force", "--all"])).stdout, /^Total:/m);
+});
+
+test("image layouts of this side are outputs, caches and contexts", { skip }, async () => {
+  await files({
+    "kept/old": "",
+  });
+  const outputs = ["-t", "laid:1", "-o", "type=oci,tar=false,dest=layout", "-o", "type=docker,dest=laid.tar"];
+  await remote(["build", "-f", "layout.Dockerfile", ...outputs, "--cache-to=type=local,dest=cache", "."]);
+  const listed = (name: string): string => readFileSync(join(context, name, "index.json"), "utf8");
+  assert.match(listed("layout"), /"io\.containerd\.image\.name":"docker\.io\/library\/laid:1"/);
+  assert.match(listed("cache"), /"org\.opencontainers\.image\.ref\.name":"latest"/);
+  assert.ok(!existsSync(join(context, "layout/.tsbuild")));
+
+  const local = ["-o", "type=local,dest=kept,mode=delete", "--allow=buildx.local.delete"];
+  const contexts = ["--build-context=base=oci-layout://layout", "--cache-from=type=local,src=cache"];
+  await remote(["build", "-f", "on.Dockerfile", ...contexts, ...local, "."]);
+  assert.deepEqual((await readdir(join(context, "kept"))).toSorted(), ["copy", "file"]);
+  const archive = ["--build-context=base=docker-archive:laid.tar", "-o", "type=cacheonly"];
+  assert.match(
+    (await remote(["build", "-f", "on.Dockerfile", ...archive, "."])).stderr,
+    /COPY --from=base.*\n.*CACHED/,
+  );
+});
+
+test("an image that fails to be sent leaves no layout", { skip }, async () => {
+  const { code } = await failure(["build", "-f", "fails.Dockerfile", "-o", "type=oci,tar=false,dest=none", "."]);
+  assert.equal(code, 37);
+  assert.ok(!existsSync(join(context, "none")));
+});
+
+test("--load brings the image into the store here", { skip }, async () => {
+  const root = join(folder, "loaded");
+  const { stdout } = await remote(["build", "-f", "layout.Dockerfile", "--load", "-t", "here:1", "--root", root, "."]);
+  const id = /^image id sha256:(\w{12})/.exec(stdout)?.[1] ?? "";
+  assert.match((await local(["images", "--root", root])).stdout, new RegExp(`^here +1 +${id}`, "m"));
+});
+
+test("targets of bake are built on others there, and asked about alone", { skip }, async () => {
+  await files({
+    "linked.hcl":
+      'target "base" {\n  dockerfile-inline = "FROM scratch\\nCOPY a/file /"\n}\n' +
+      'target "default" {\n  contexts = { base = "target:base" }\n  dockerfile = "on.Dockerfile"\n  output = ["linked"]\n}\n',
+  });
+  await remote(["bake", "-f", "linked.hcl"]);
+  assert.equal(readFileSync(join(context, "linked/copy"), "utf8"), "content");
+  assert.match((await remote(["bake", "-f", "linked.hcl", "--check"])).stdout, /Check complete/);
+});
+
+test("a daemon is reached through ssh, and what ssh says is told", { skip }, async () => {
+  // It runs the command here, as a machine of that name would.
+  const ssh = join(folder, "bin/ssh");
+  await mkdir(dirname(ssh), { recursive: true });
+  await writeFile(
+    ssh,
+    '#!/bin/sh\necho "$*" >> "$SSH_LOG"\nwhile [ "$1" != -- ]; do shift; done\ncase $2 in lost) echo no route >&2; exit 255;; esac\nexec sh -c "$3"\n',
+  );
+  await writeFile(join(folder, "bin/tsbuild"), `#!/bin/sh\nexec "${process.execPath}" "${MAIN}" "$@"\n`);
+  for (const name of ["ssh", "tsbuild"]) await chmod(join(folder, "bin", name), 0o755);
+  const log = join(folder, "ssh.log");
+  const environment = { PATH: `${join(folder, "bin")}:${process.env["PATH"] ?? ""}`, SSH_LOG: log };
+  const args = ["build", "-f", "layout.Dockerfile", "-o", "through-ssh", "."];
+  await start(args, { ...environment, TSBUILD_HOST: `ssh://me@there:22${daemon.socket}` });
+  assert.equal(readFileSync(join(context, "through-ssh/file"), "utf8"), "content");
+  assert.match(readFileSync(log, "utf8"), /-l me -p 22 -- there tsbuild dial-stdio --host 'unix:\/\/\/.*'\n/);
+  const lost = await failureOf(start(args, { ...environment, TSBUILD_HOST: "ssh://lost" }));
+  assert.equal(lost.code, 66);
+  assert.match(lost.stderr, /the daemon at ssh:\/\/lost cannot be reached: ssh to lost ended with 255\n.*no route/);
+  const flag = await failureOf(start(args, { TSBUILD_HOST: "ssh://-oProxyCommand=x" }));
+  assert.match(flag.stderr, /is no address of a daemon/);
 });
 
 test("a build that is stopped here leaves no process there", { skip }, async () => {

@@ -85,6 +85,18 @@ test("a layout and a cache in folders of buildx's are written and read there", {
   assert.match(again.stderr, /COPY b \/b\n.*CACHED/);
 });
 
+test("a target of buildx's bake is built on another one", { skip }, async () => {
+  const context = await contextOf(daemon.folder, "linked", {
+    "docker-bake.hcl":
+      'target "base" {\n  dockerfile-inline = "FROM fixture:busybox\\nRUN echo base > /base\\nENV BASE=1"\n}\n' +
+      'target "default" {\n  contexts = { on = "target:base" }\n  output = ["linked"]\n' +
+      '  dockerfile-inline = "FROM on\\nRUN cp /base /from-$BASE"\n}\n',
+  });
+  const own = { BUILDX_CONFIG: join(daemon.folder, "buildx"), BUILDX_BUILDER: "tsbuild" };
+  await runClient("sh", ["-c", 'cd "$1" && shift && exec "$@"', "sh", context, buildx ?? "", "bake"], own);
+  assert.equal(await readFile(join(context, "linked/from-1"), "utf8"), "base\n");
+});
+
 test("buildx takes the context on standard input", { skip }, async () => {
   const context = await contextOf(daemon.folder, "stdin", { Dockerfile: "FROM scratch\nCOPY a /\n", a: "piped" });
   const out = join(daemon.folder, "piped");

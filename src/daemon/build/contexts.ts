@@ -2,6 +2,7 @@
 // the network; nothing that it says names a file of this machine.
 
 import { posix } from "node:path";
+import type { Digest } from "../../../builder/core/digest.ts";
 import { parseDigest } from "../../../builder/core/digest.ts";
 import { BuildError } from "../../../builder/core/errors.ts";
 import { parseReference } from "../../../builder/core/reference.ts";
@@ -24,6 +25,11 @@ export interface ContextsWorld {
   readonly signal: AbortSignal;
 }
 
+type NamedWorld = ContextsWorld & {
+  /** Images of the store that named contexts may be, by name. */
+  readonly inputs?: ReadonlyMap<string, Digest> | undefined;
+};
+
 export interface Contexts {
   readonly context: ContextSpec;
   readonly dockerfile: DockerfileSpec;
@@ -31,7 +37,7 @@ export interface Contexts {
 }
 
 /** The contexts that frontend attributes name (BuildKit, frontend/dockerui/config.go). Throws `USAGE`, `UNSUPPORTED`. */
-export async function readContexts(attrs: ReadonlyMap<string, string>, world: ContextsWorld): Promise<Contexts> {
+export async function readContexts(attrs: ReadonlyMap<string, string>, world: NamedWorld): Promise<Contexts> {
   const asked = attrs.get("context") ?? "";
   const path = insideFolder(attrs.get("filename") ?? "");
   const context = await mainContext(asked, attrs, world);
@@ -74,7 +80,7 @@ async function namedContext(
   name: string,
   value: string,
   attrs: ReadonlyMap<string, string>,
-  world: ContextsWorld,
+  { inputs, ...world }: NamedWorld,
 ): Promise<ContextSpec> {
   const [, scheme = "", rest = ""] = /^([\w-]+):(?:\/\/)?(.*)$/s.exec(value) ?? [];
   switch (scheme) {
@@ -94,9 +100,12 @@ async function namedContext(
         store: clientStore(session, `oci:${store}`, world.signal),
       };
     }
-    case "input":
-    case "target":
-      throw new BuildError("UNSUPPORTED", `the named context "${name}" (${scheme}:) is not offered by this daemon yet`);
+    case "input": {
+      const image = inputs?.get(rest);
+      if (image === undefined)
+        throw new BuildError("USAGE", `the named context "${name}": there is no input "${rest}"`);
+      return { kind: "location", location: { transport: "store", image } };
+    }
   }
   const remote = remoteContext(value);
   if (remote === undefined)

@@ -40,6 +40,8 @@ export interface Asked {
   readonly given?: Given;
   /** A graph in the place of a Dockerfile. */
   readonly definition?: AskedDefinition | undefined;
+  /** Images of the store that named contexts may be ("input:…"). */
+  readonly inputs?: ReadonlyMap<string, Digest>;
 }
 
 /** What came with the request itself, in place of what a session has. */
@@ -63,7 +65,7 @@ export interface RequestWorld extends ContextsWorld {
 
 /** The request of a build. Throws `USAGE`, `UNSUPPORTED`. */
 export async function requestOf(
-  { attrs, exporters, entitlements, caches: asked, given = {}, definition }: Asked,
+  { attrs, exporters, entitlements, caches: asked, given = {}, definition, inputs }: Asked,
   world: RequestWorld,
 ): Promise<BuildRequest> {
   const { settings, session, held, signal } = world;
@@ -85,7 +87,7 @@ export async function requestOf(
     buildArgs.set("BUILDKIT_SANDBOX_HOSTNAME", hostname);
   return {
     root: settings.root,
-    ...(given.contexts ?? (definition === undefined ? await readContexts(attrs, world) : NO_CONTEXTS)),
+    ...(given.contexts ?? (definition === undefined ? await readContexts(attrs, { ...world, inputs }) : NO_CONTEXTS)),
     ...(definition === undefined ? {} : { definition: readDefinition(definition, world) }),
     target: attrs.get("target") || undefined,
     buildArgs,

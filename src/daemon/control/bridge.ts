@@ -30,8 +30,9 @@ import { FRONTEND_CAPS, LLB_CAPS, workerRecord } from "./capabilities.ts";
 import { rpcErrorOf } from "./errors.ts";
 import type { Job } from "./jobs.ts";
 import { ResultFiles } from "./result-files.ts";
+import { graphOfResult } from "./result-graph.ts";
 import type { SolveWorld } from "./solve.ts";
-import { answerFor, buildFor, NOTHING_KEPT, questionOf } from "./solve.ts";
+import { answerFor, buildFor, builtInputs, NOTHING_KEPT, questionOf } from "./solve.ts";
 
 const SERVICE = "/moby.buildkit.v1.frontend.LLBBridge";
 const BUILD_ID = "buildkit-controlapi-buildid";
@@ -105,9 +106,6 @@ export function bridgeHandlers(world: SolveWorld): readonly (readonly [string, H
   ];
 }
 
-/** What clients are given in the place of what a result was made of. */
-const NO_DEFINITION = { ops: [], metadata: new Map(), source: undefined };
-
 async function bridgeSolve(
   world: SolveWorld,
   job: Job,
@@ -117,18 +115,20 @@ async function bridgeSolve(
   const isEmpty = request.frontend === "" && (request.definition?.ops.length ?? 0) === 0;
   if (isEmpty) return none;
   const { frontend, frontendOpt: attrs, definition, frontendInputs } = request;
-  const id = job.gateway.keep({ frontend, attrs, definition, inputs: frontendInputs });
+  let id: string;
   try {
+    id = job.gateway.keep({ frontend, attrs, definition, inputs: await builtInputs(world, job, frontendInputs) });
     const question = frontend === "" ? undefined : questionOf(request.frontendOpt);
     if (question !== undefined) {
-      const answer = await answerFor(world, job, request.frontendOpt, question);
+      const answer = await answerFor(world, job, job.gateway.find(id), question);
       return { ...none, metadata: metadataOf(answer, question === "check") };
     }
   } catch (error) {
     throw rpcErrorOf(error);
   }
   if (request.evaluate) await evaluate(world, job, id);
-  return { ...none, ref: { id, definition: NO_DEFINITION } };
+  // Of a graph its client may make a larger one.
+  return { ...none, ref: { id, definition: frontend === "" ? definition : graphOfResult(id) } };
 }
 
 /** Builds without any output. What is built is known when the build itself comes to it. */

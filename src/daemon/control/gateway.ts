@@ -3,6 +3,7 @@
 // what was asked for, under a name.
 
 import { randomUUID } from "node:crypto";
+import type { Digest } from "../../../builder/core/digest.ts";
 import { CODE, RpcError } from "../../api/grpc/status.ts";
 import type { Status } from "../../api/grpc/status.ts";
 import type { ReturnRequest } from "../../api/proto/bridge.ts";
@@ -19,6 +20,8 @@ export type Attrs = ReadonlyMap<string, string>;
 export interface Wanted {
   readonly attrs: Attrs;
   readonly definition?: AskedDefinition;
+  /** Images of the store, by the names of the frontend's inputs. */
+  readonly inputs?: ReadonlyMap<string, Digest>;
 }
 
 const MOST_REFS = 10_000;
@@ -46,6 +49,10 @@ export class Gateway {
     const id = randomUUID();
     this.#refs.set(id, wanted);
     return id;
+  }
+
+  has(id: string): boolean {
+    return this.#refs.has(id);
   }
 
   /** What a result's name stands for. Throws `RpcError`. */
@@ -94,7 +101,7 @@ export interface Asking {
   readonly frontend: string;
   readonly attrs: Attrs;
   readonly definition: Of<typeof Definition> | undefined;
-  readonly inputs: ReadonlyMap<string, unknown>;
+  readonly inputs: ReadonlyMap<string, Digest>;
 }
 
 /** What is to be built. Throws `RpcError` for frontends that are not offered. */
@@ -115,10 +122,7 @@ export function wantedOf({ frontend, attrs, definition, inputs }: Asking): Wante
   }
   if (definition !== undefined && definition.ops.length > 0)
     throw new RpcError(CODE.unimplemented, "a graph as the input of a frontend is not supported");
-  const [input] = inputs.keys();
-  if (input !== undefined && frontend === "gateway.v0")
-    throw new RpcError(CODE.unimplemented, `the input "${input}" of a frontend is not supported`);
-  return { attrs };
+  return inputs.size === 0 ? { attrs } : { attrs, inputs };
 }
 
 function withConfig(wanted: Wanted, config: Uint8Array | undefined): Wanted {

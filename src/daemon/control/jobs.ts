@@ -159,6 +159,13 @@ export class Jobs {
     return job;
   }
 
+  /** The build under way that has a result of this name. Throws `RpcError` when there is none. */
+  owning(result: string): Job {
+    const job = [...this.#running.values()].find(({ gateway }) => gateway.has(result));
+    if (job === undefined) throw new RpcError(CODE.notFound, `no build under way has the result ${result}`);
+    return job;
+  }
+
   /** Builds, not questions: those that ended, then those under way, each in the order in which they did. */
   builds(): readonly EndedJob[] {
     return [...this.#ended.values(), ...this.#running.values()].filter(({ outcome }) => outcome.isBuild);

@@ -3,6 +3,8 @@
 
 import { build } from "../../../builder/build.ts";
 import type { Descriptor } from "../../../builder/core/descriptor.ts";
+import type { Digest } from "../../../builder/core/digest.ts";
+import { parseDigest } from "../../../builder/core/digest.ts";
 import { call } from "../../../builder/call.ts";
 import type { CallResult, Question } from "../../../builder/call.ts";
 import type { BuildResult, ExportSpec } from "../../../builder/request.ts";
@@ -13,6 +15,8 @@ import { exportersOf } from "../build/exporters.ts";
 import type { ServerCall } from "../../api/grpc/server.ts";
 import { CODE, RpcError } from "../../api/grpc/status.ts";
 import type { SolveRequest } from "../../api/proto/control.ts";
+import type { Definition } from "../../api/proto/llb.ts";
+import type { Of } from "../../api/proto/message.ts";
 import type { ClientFolders } from "../../../builder/client-folders.ts";
 import type { Sessions } from "../session/sessions.ts";
 import type { DaemonSettings } from "../settings.ts";
@@ -22,6 +26,7 @@ import { rpcErrorOf } from "./errors.ts";
 import type { Attrs, Wanted } from "./gateway.ts";
 import { configured, wantedOf } from "./gateway.ts";
 import type { Job, Jobs } from "./jobs.ts";
+import { resultInGraph } from "./result-graph.ts";
 
 /** What builds work with. */
 export interface SolveWorld {
@@ -53,7 +58,7 @@ export async function solve(
   const job = world.jobs.begin(request.ref, connection, session, signal);
   try {
     await session;
-    const asked = await whatToBuild(job, request);
+    const asked = await whatToBuild(world, job, request);
     if (asked === undefined) {
       if (exportersOf(request).length > 0) throw new RpcError(CODE.invalidArgument, "there is no result to export");
       return new Map();
@@ -79,11 +84,12 @@ export async function solve(
 }
 
 async function whatToBuild(
+  world: SolveWorld,
   job: Job,
-  { frontend, frontendAttrs: attrs, definition, frontendInputs: inputs }: SolveRequest,
+  { frontend, frontendAttrs: attrs, definition, frontendInputs }: SolveRequest,
 ): Promise<Wanted | undefined> {
   if (frontend !== "" || (definition !== undefined && definition.ops.length > 0))
-    return wantedOf({ frontend, attrs, definition, inputs });
+    return wantedOf({ frontend, attrs, definition, inputs: await builtInputs(world, job, frontendInputs) });
   return await job.gateway.returned(job.signal);
 }
 
@@ -98,6 +104,41 @@ export async function buildFor(
   const request = await requestOf(asked, await requestWorld(world, job, held));
   return await build({ ...request, exports: [...request.exports, ...more] }, job.signal);
 }
+
+/**
+ * The inputs of a frontend, made now, as images of the store: the other builds of the client's whose results they are last
+ * until this is done, and their files lie in the sessions of these. Throws `RpcError`.
+ */
+export async function builtInputs(
+  world: SolveWorld,
+  job: Job,
+  inputs: ReadonlyMap<string, Of<typeof Definition>>,
+): Promise<ReadonlyMap<string, Digest>> {
+  const built = new Map<string, Digest>();
+  for (const [name, graph] of inputs) {
+    const result = resultInGraph(graph);
+    if (result === undefined)
+      throw new RpcError(
+        CODE.unimplemented,
+        `the input "${name}" of a frontend is a graph, which is not supported: it can be what another build made`,
+      );
+    const { gateway, session } = world.jobs.owning(result);
+    const wanted = gateway.find(result);
+    const attrs = new Map([...wanted.attrs].filter(([key]) => !key.startsWith("attest:")));
+    // Told of in the log of the build that needs it.
+    const { digest } = await buildFor(world, { ...job, session }, { ...NOTHING_KEPT, ...wanted, attrs }, [INPUT_IMAGE]);
+    built.set(name, parseDigest(digest ?? ""));
+  }
+  return built;
+}
+
+const INPUT_IMAGE: ExportSpec = {
+  type: "image",
+  image: { names: [], mediaTypes: "oci", compression: "gzip", forceCompression: false, annotations: [] },
+  push: false,
+  pushByDigest: false,
+  store: true,
+};
 
 const NO_CACHES: AskedCaches = { imports: [], exports: [] };
 /** Of a build that is only to be known, or asked about. */
@@ -128,10 +169,9 @@ export function questionOf(attrs: Attrs): Question | undefined {
 }
 
 /** Answers a question about the Dockerfile. */
-export async function answerFor(world: SolveWorld, job: Job, attrs: Attrs, question: Question): Promise<CallResult> {
+export async function answerFor(world: SolveWorld, job: Job, wanted: Wanted, question: Question): Promise<CallResult> {
   using held = new DisposableStack();
-  const asked = { ...NOTHING_KEPT, attrs };
-  const request = await requestOf(asked, await requestWorld(world, job, held));
+  const request = await requestOf({ ...NOTHING_KEPT, ...wanted }, await requestWorld(world, job, held));
   return await call(request, question, job.signal);
 }
 

@@ -1,0 +1,30 @@
+// A result as the graph that a client is given for it. Clients read nothing in it: they hand it back as the input of
+// another frontend, within the same build or another one of theirs (bake: contexts = { x = "target:y" }).
+
+import { digestOf } from "../../../builder/core/digest.ts";
+import type { Definition } from "../../api/proto/llb.ts";
+import { OpMessage } from "../../api/proto/llb.ts";
+import type { Of } from "../../api/proto/message.ts";
+
+type Graph = Of<typeof Definition>;
+
+const SCHEME = "tsbuild-result://";
+
+/** One source that names the result, and the op that is what the graph gives. */
+export function graphOfResult(id: string): Graph {
+  const source = OpMessage.encode({ source: { identifier: SCHEME + id, attrs: new Map() } });
+  const digest = digestOf(source);
+  const last = OpMessage.encode({ inputs: [{ digest, index: 0 }] });
+  // Clients take a graph without any for none (BuildKit, solver/pb/ops.go).
+  const said = { ignoreCache: false, description: new Map(), caps: new Map(), resources: undefined };
+  return { ops: [source, last], metadata: new Map([[digest, said]]), source: undefined };
+}
+
+/** The result that a graph stands for; undefined for one that is a graph indeed. Throws `MalformedMessage`. */
+export function resultInGraph({ ops }: Graph): string | undefined {
+  for (const bytes of ops) {
+    const identifier = OpMessage.decode(bytes).source?.identifier ?? "";
+    if (identifier.startsWith(SCHEME)) return identifier.slice(SCHEME.length);
+  }
+  return undefined;
+}
