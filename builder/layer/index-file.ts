@@ -65,16 +65,23 @@ export function indexLines(bytes: Uint8Array): readonly string[] {
 }
 
 function wholeLines(bytes: Uint8Array): string[] | undefined {
-  const body = bytes.indexOf(NEWLINE) + 1;
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
-  const lines = text.split("\n");
-  const [first = ""] = lines;
+  const body = bodyOf(bytes);
+  const lines = body && latin1(bytes.subarray(body.start)).split("\n");
+  return lines?.length === (body?.count ?? 0) + 1 && lines.pop() === "" ? lines : undefined;
+}
+
+/** Where the lines of the entries begin, and how many there are; undefined when the bytes are damaged or of another version. */
+export function bodyOf(bytes: Uint8Array): { readonly start: number; readonly count: number } | undefined {
+  const start = bytes.indexOf(NEWLINE) + 1;
+  const first = latin1(bytes.subarray(0, Math.max(0, start - 1)));
   // Without a sum: written before there was one.
   const [counted = "", sum] = first.slice(FIRST_LINE.length).split(" ");
-  const count = Number(counted);
-  if (!first.startsWith(FIRST_LINE) || lines.length !== count + 2 || lines.at(-1) !== "") return undefined;
-  if (sum !== undefined && sum !== sumOf(bytes.subarray(body))) return undefined;
-  return lines.slice(1, -1);
+  if (!first.startsWith(FIRST_LINE) || (sum !== undefined && sum !== sumOf(bytes.subarray(start)))) return undefined;
+  return { start, count: Number(counted) };
+}
+
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
 }
 
 /** The bytes of all entries of an index, each as `of` counts its size, without reading it into entries. */

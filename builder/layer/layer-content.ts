@@ -1,7 +1,8 @@
 // The entries of a layer to pack or to look through, however they are handed over.
 
+import type { BytePath } from "../core/byte-path.ts";
 import { BuildError } from "../core/errors.ts";
-import type { SourcedEntry } from "./entry.ts";
+import type { Entry, SourcedEntry } from "./entry.ts";
 import { decodeIndex } from "./index-file.ts";
 import type { PackRequest } from "./jobs.ts";
 
@@ -10,8 +11,11 @@ export function layerContent(content: PackRequest["content"]): readonly SourcedE
   if (!("index" in content)) return content;
   const entries = decodeIndex(content.index);
   if (entries === undefined) throw new BuildError("INTERNAL", "the index of a layer is damaged");
-  return entries.map((entry): SourcedEntry => {
-    if (entry.type !== "file") return { entry };
-    return { entry, source: { kind: "path", path: `${content.directory}/${entry.path}` } };
-  });
+  return entries.map((entry) => sourced(entry, content.directory));
+}
+
+/** An entry whose bytes are below a directory. */
+export function sourced(entry: Entry, directory: BytePath): SourcedEntry {
+  if (entry.type !== "file") return { entry };
+  return { entry, source: { kind: "path", path: `${directory}/${entry.path}` } };
 }

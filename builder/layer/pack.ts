@@ -9,10 +9,10 @@ import { BLOCK_FORMAT, endsBefore } from "./block-cutter.ts";
 import { BlobWriter, DamagedBlock } from "./compress.ts";
 import { checkDigest, checkSize, ContentReader, digestOfBytes, EMPTY_DIGEST } from "./content.ts";
 import type { Entry, SourcedEntry } from "./entry.ts";
-import type { PackedBlob, PackRequest, WithEntries } from "./jobs.ts";
-import { layerContent } from "./layer-content.ts";
+import type { PackedBlob, PackRequest } from "./jobs.ts";
 import { LayerSearch } from "./layer-search.ts";
-import { sortEntries } from "./order.ts";
+import type { OrderedEntries } from "./ordered-entries.ts";
+import { orderedEntries, withTime } from "./ordered-entries.ts";
 import { StoredBlocks } from "./stored-blocks.ts";
 import { StoredRuns } from "./stored-runs.ts";
 import { paddingOf } from "./tar-format.ts";
@@ -20,7 +20,7 @@ import { encodeTarHeader, TAR_END } from "./tar-writer.ts";
 import { headerOf } from "./whiteout.ts";
 
 /** Does `LayerJobs.pack`. `check` throws when the job is to stop; it is called for every entry and large block. */
-export async function pack(request: PackRequest, check: () => void): Promise<WithEntries<PackedBlob>> {
+export async function pack(request: PackRequest, check: () => void): Promise<PackedEntries> {
   try {
     return await packOnce(request, check);
   } catch (error) {
@@ -30,20 +30,22 @@ export async function pack(request: PackRequest, check: () => void): Promise<Wit
   }
 }
 
-async function packOnce(request: PackRequest, check: () => void): Promise<WithEntries<PackedBlob>> {
+/** Without entries the index is the one that was given. */
+type PackedEntries = Omit<PackedBlob, "index"> & { readonly entries?: readonly Entry[] | undefined };
+
+async function packOnce(request: PackRequest, check: () => void): Promise<PackedEntries> {
   const stored = request.storedBlocks === undefined ? undefined : new StoredBlocks(request.storedBlocks, request);
   const blob = await BlobWriter.create(request, request.outFile, stored);
   try {
     const search = request.lookFor === undefined ? undefined : new LayerSearch(request.lookFor);
     const tar = new TarPacker(blob, check, search);
-    const items = sortEntries(layerContent(request.content));
-    const entries = items.map(({ entry }) => withTime(entry, timeOf(entry, request)));
+    const items = orderedEntries(request);
     // Who looks for something has to see all bytes.
-    const runs = search === undefined ? stored && runsOf(stored, entries, request) : undefined;
+    const runs = search === undefined ? stored && runsOf(stored, items, request) : undefined;
     for (let at = 0; at < items.length;) {
       check();
-      const [item, entry] = [items[at], entries[at]] as [SourcedEntry, Entry]; // below `length`
-      const written = { ...item, entry: withTime(entry, writtenTime(entry, request)) };
+      const item = items.item(at);
+      const written = withTime(item, writtenTime(item.entry, request));
       if (await tar.begin(written)) {
         if (at > 0) runs?.close(at, blob.blocks);
         const run = runs?.take(at);
@@ -54,7 +56,7 @@ async function packOnce(request: PackRequest, check: () => void): Promise<WithEn
         }
       }
       const digest = await tar.add(written);
-      if (digest !== undefined && digest !== entry.digest) entries[at] = { ...entry, digest };
+      if (digest !== undefined) items.learn(at, digest);
       at++;
     }
     if (items.length === 0 || tar.isBegun) await tar.end();
@@ -63,7 +65,7 @@ async function packOnce(request: PackRequest, check: () => void): Promise<WithEn
     const { digest, size, diffId, uncompressedSize } = await blob.finish(request.sync);
     stored?.save(digest);
     const found = search === undefined ? {} : { found: search.found };
-    return { diffId, digest, size, uncompressedSize, entries, ...found };
+    return { diffId, digest, size, uncompressedSize, entries: items.all(), ...found };
   } catch (error) {
     blob.abandon();
     throw error;
@@ -73,24 +75,14 @@ async function packOnce(request: PackRequest, check: () => void): Promise<WithEn
 }
 
 /** Only what is compressed in blocks can be taken from elsewhere. */
-function runsOf(stored: StoredBlocks, entries: readonly Entry[], request: PackRequest): StoredRuns | undefined {
+function runsOf(stored: StoredBlocks, entries: OrderedEntries, request: PackRequest): StoredRuns | undefined {
   if (request.compression === "uncompressed" || request.encoder === "portable") return undefined;
   return new StoredRuns(stored, entries, request.keepNanoseconds === true ? "ns\n" : "");
-}
-
-/** What the index says: all of the time, since later steps compare with it. */
-function timeOf({ type, mtimeNs }: Entry, { maxMtimeNs }: PackRequest): bigint {
-  if (type === "whiteout" || type === "opaque") return 0n;
-  return maxMtimeNs !== undefined && mtimeNs > maxMtimeNs ? maxMtimeNs : mtimeNs;
 }
 
 /** What the header says: whole seconds, as in the layers of BuildKit, unless asked otherwise. */
 function writtenTime({ mtimeNs }: Entry, { keepNanoseconds }: PackRequest): bigint {
   return keepNanoseconds === true ? mtimeNs : mtimeNs - (((mtimeNs % SECOND) + SECOND) % SECOND);
-}
-
-function withTime(entry: Entry, mtimeNs: bigint): Entry {
-  return mtimeNs === entry.mtimeNs ? entry : { ...entry, mtimeNs };
 }
 
 const SECOND = 1_000_000_000n;

@@ -22,7 +22,14 @@ export function openLayerJobs(options: { workers?: number; limits?: UnpackLimits
   // The results cross from `worker.ts`, which runs the function of the same name: their types are the functions'.
   return {
     expectJob: () => pool.expectJob(),
-    pack: async (request, signal) => withIndex<PackedBlob>(await pool.run({ kind: "pack", request }, signal)),
+    async pack(request, signal) {
+      const done = await pool.run({ kind: "pack", request }, signal);
+      const given = "index" in request.content ? request.content.index : undefined;
+      // What an index says may be all that there is to say.
+      return done.index === undefined && given !== undefined
+        ? { ...(done.result as Omit<PackedBlob, "index">), index: new LayerIndex(given) }
+        : withIndex<PackedBlob>(done);
+    },
     apply: async (request, signal) =>
       withIndex<AppliedLayer>(await pool.run({ kind: "apply", request: { ...limited, ...request } }, signal)),
     applyGrowing(request, file, signal) {

@@ -3,10 +3,10 @@
 // the blocks are taken as they are, and only unpacked again for the digest of the tar.
 
 import type { Digest } from "../core/digest.ts";
-import { digestOf } from "../core/digest.ts";
+import { Digester, digestOf } from "../core/digest.ts";
 import type { KnownBlock } from "./compress.ts";
-import type { Entry } from "./entry.ts";
 import { encodeEntry } from "./index-file.ts";
+import type { OrderedEntries } from "./ordered-entries.ts";
 import type { RunOfBlocks, StoredBlocks } from "./stored-blocks.ts";
 
 /** Blocks that have been found, in order. */
@@ -19,15 +19,14 @@ export interface StoredRun {
 /** The runs of one layer: between two places where a block ended before an entry. */
 export class StoredRuns {
   readonly #stored: StoredBlocks;
-  readonly #entries: readonly Entry[];
+  readonly #entries: OrderedEntries;
   /** What the bytes depend on beside the entries and what the stored blocks are of. */
   readonly #salt: string;
   #start = 0;
   #taken: RunOfBlocks | undefined;
   #firstBlock = 0;
 
-  /** `entries` are those of the layer in their order, each as it was given until its digest is known. */
-  constructor(stored: StoredBlocks, entries: readonly Entry[], salt: string) {
+  constructor(stored: StoredBlocks, entries: OrderedEntries, salt: string) {
     this.#stored = stored;
     this.#entries = entries;
     this.#salt = salt;
@@ -35,9 +34,9 @@ export class StoredRuns {
 
   /** The run that begins with an entry; undefined when there is none, or not all of it is there any more. */
   take(start: number): StoredRun | undefined {
-    const first = this.#entries[start];
-    if (first === undefined || !isKnown(first)) return undefined;
-    for (const run of this.#stored.runsFrom(digestOfLine(first))) {
+    const first = this.#entries.lines(start, start + 1);
+    if (first === undefined) return undefined;
+    for (const run of this.#stored.runsFrom(digestOf(first))) {
       const end = start + run.count;
       if (end > this.#entries.length || this.#fingerprint(start, end) !== run.fingerprint) continue;
       const blocks: KnownBlock[] = [];
@@ -62,34 +61,25 @@ export class StoredRuns {
   }
 
   #made(end: number): Omit<RunOfBlocks, "inputs"> | undefined {
-    const first = this.#entries[this.#start];
+    if (end === this.#start) return undefined;
+    const first = this.#entries.lines(this.#start, this.#start + 1);
     const fingerprint = this.#fingerprint(this.#start, end);
     if (first === undefined || fingerprint === undefined) return undefined;
-    return { first: digestOfLine(first), fingerprint, count: end - this.#start };
+    return { first: digestOf(first), fingerprint, count: end - this.#start };
   }
 
   /** Undefined where it is not known what is in a file. */
   #fingerprint(start: number, end: number): Digest | undefined {
-    const lines = [this.#salt];
-    for (let at = start; at < end; at++) {
-      const entry = this.#entries[at];
-      if (entry === undefined || !isKnown(entry)) return undefined;
-      lines.push(encodeEntry(entry));
+    const lines = this.#entries.lines(start, end);
+    if (lines === undefined) return undefined;
+    const digester = new Digester();
+    digester.update(Buffer.from(this.#salt, "latin1"));
+    digester.update(lines);
+    if (end < this.#entries.length) {
+      // Where a block ends depends on the path and the size of what follows, not on what is in it.
+      const { digest: _content, ...shape } = this.#entries.item(end).entry;
+      digester.update(Buffer.from(`next ${encodeEntry(shape)}`, "latin1"));
     }
-    const next = this.#entries[end];
-    // Where a block ends depends on the path and the size of what follows, not on what is in it.
-    if (next !== undefined) {
-      const { digest: _content, ...shape } = next;
-      lines.push(`next ${encodeEntry(shape)}`);
-    }
-    return digestOf(Buffer.from(lines.join(""), "latin1"));
+    return digester.digest();
   }
-}
-
-function digestOfLine(entry: Entry): Digest {
-  return digestOf(Buffer.from(encodeEntry(entry), "latin1"));
-}
-
-function isKnown({ type, digest }: Entry): boolean {
-  return type !== "file" || digest !== undefined;
 }

@@ -74,6 +74,6 @@ async function run(job: Job, check: () => void): Promise<Done> {
   }
 }
 
-function splitEntries({ entries, ...result }: { readonly entries: readonly Entry[] }): Done {
-  return { result, index: entries };
+function splitEntries({ entries, ...result }: { readonly entries?: readonly Entry[] | undefined }): Done {
+  return { result, ...(entries === undefined ? {} : { index: entries }) };
 }

@@ -237,8 +237,10 @@ export class DiskLayer implements StoredLayer {
   }
 
   async #pack(options: BlobOptions, signal: AbortSignal): Promise<LayerBlob> {
-    const packed = await packBlob(this.#place, this.id, await this.#content(signal), options, signal);
-    if (options.maxMtimeNs === undefined) this.#keep(packed.index);
+    const content = await this.#content(signal);
+    const packed = await packBlob(this.#place, this.id, content, options, signal);
+    const isNews = !("index" in content) || packed.index.bytes !== content.index;
+    if (options.maxMtimeNs === undefined && isNews) this.#keep(packed.index);
     return packed.blob;
   }
 
