@@ -3,8 +3,8 @@
 // with CI=true a skip that test/skips.json does not allow fails the run. The last lines are the runner's own summary.
 //
 // TESTS says how much: nothing leaves the long files out and plays a sixth of long tables, "long" takes those files as well,
-// "whole" is everything (.ci/run as root; an ordinary user runs what is run without it, and of tables that show the same
-// for both he plays another third than root: test/support/sample.ts).
+// "whole" is everything (.ci/run as root; an ordinary user runs what is run without it, of tables that show the same for
+// both he plays a sixth that root does not, and with CI=true the others whole: test/support/sample.ts).
 //
 // A run that reports nothing for TEST_SILENCE_S seconds (600) hangs: its processes are named and killed, and it goes on.
 //
@@ -29,8 +29,8 @@ const SILENCE_MS = Number(process.env["TEST_SILENCE_S"] ?? 600) * 1000;
 
 type Summary = EventData.TestSummary;
 
-/** Builds and copies that are killed, that share a store, that run out of disk: what takes long and seldom breaks alone. */
-const LONG = /^test\/robustness\//;
+/** Builds and copies that are killed, that share a store, that run out of disk, in pods: what takes long and seldom breaks alone. */
+const LONG = /^test\/(?:robustness\/|executor\/pod\.test\.ts)/;
 /** Begun first, the slowest ahead: a long file that begins late runs on alone at the end. */
 const FIRST = [
   "test/script.test.ts",

@@ -6,6 +6,7 @@ import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, wr
 import { join } from "node:path";
 import { after, before, suite, test, type TestContext } from "node:test";
 import { whyNoBusybox } from "../support/busybox.ts";
+import { isPlayed } from "../support/sample.ts";
 import { attempt, missing } from "../peers/demo-image.ts";
 import {
   type Ended,
@@ -33,6 +34,11 @@ STOPSIGNAL SIGQUIT
 ENTRYPOINT ["/bin/sh", "-c"]
 CMD ["echo $GREETING; id; pwd; cat /data/seed; touch /data/new && ls -d /new/volume"]
 `;
+
+const RUNTIMES = [
+  ["runc", []],
+  ["crun", ["--cgroup-manager=disabled"]],
+] as const;
 
 /** What the image's command shows when it is its own user. */
 const SHOWN = /^hello there\nuid=1000\(guest\) gid=1000\(guest\).*\n\/data\nseed\n\/new\/volume\n$/;
@@ -118,10 +124,7 @@ suite("bundle", { skip: whyNoBusybox() ?? false }, () => {
     assert.equal(listing(join(room.home, "ours/rootfs")), listing(join(theirs, "rootfs")));
   });
 
-  for (const [runtime, flags] of [
-    ["runc", []],
-    ["crun", ["--cgroup-manager=disabled"]],
-  ] as const) {
+  for (const [runtime, flags] of RUNTIMES.filter((_, number) => isPlayed(number))) {
     /** What the bundle's process shows; `become` are words that start a program as somebody else. */
     const runBundle = (
       t: TestContext,

@@ -1,4 +1,5 @@
-// One case file for all drivers: what a step sees, may do and leaves behind.
+// One case file for all drivers: what a step sees, may do and leaves behind. Outside of CI the drivers that only stand in
+// for the launcher show a sixth of it.
 
 import assert from "node:assert/strict";
 import {
@@ -14,13 +15,16 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { after, describe, test } from "node:test";
+import { after, describe, test, type TestOptions } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { BuildError } from "../../builder/core/errors.ts";
 import { chooseExecutor, DRIVER_ORDER, probeDrivers } from "../../builder/executor/choose.ts";
 import type { DriverName } from "../../builder/executor/executor.ts";
 import { hasId, readHostFacts } from "../../builder/executor/host-facts.ts";
+import { isPlayedByBoth } from "../support/sample.ts";
 import { Bench, insideSandboxUser } from "./step-fixture.ts";
+
+type Body = () => Promise<void>;
 
 const DOCKER_CAPABILITIES = "00000000a80425fb";
 
@@ -41,36 +45,42 @@ function describeDriver(driver: DriverName): void {
     const { executor } = await chooseExecutor({ require: driver });
     const ids = readHostFacts();
     const manyIds = hasId(ids.uids, 1000) ? {} : { skip: "only one user id is available" };
+    let number = 0;
+    const its = (name: string, ...more: [Body] | [TestOptions, Body]): void => {
+      if (driver !== "launcher" && !isPlayedByBoth(number++)) return;
+      if (more.length === 1) test(name, ...more);
+      else test(name, ...more);
+    };
     const launcherOnly = (what: string) => (driver === "launcher" ? {} : { skip: `${driver}: ${what}` });
 
-    test("gives the program's exit code and both outputs", async () => {
+    its("gives the program's exit code and both outputs", async () => {
       const run = await bench.run(executor, "echo to-out; echo to-err >&2; exit 42");
       assert.deepEqual([run.exitCode, run.out, run.err], [42, "to-out\n", "to-err\n"]);
     });
 
-    test("passes large output on whole", async () => {
+    its("passes large output on whole", async () => {
       const run = await bench.run(executor, "dd if=/dev/zero bs=64k count=48 2>/dev/null | tr '\\0' x");
       assert.equal(run.out.length, 48 * 65536);
     });
 
-    test("a killed child ends with 137, as in a shell", async () => {
+    its("a killed child ends with 137, as in a shell", async () => {
       const run = await bench.run(executor, "sh -c 'kill -9 $$'; exit $?");
       assert.equal(run.exitCode, 137);
     });
 
-    test("the environment is exactly what was given", async () => {
+    its("the environment is exactly what was given", async () => {
       const run = await bench.run(executor, "", {
         process: { args: ["env"], env: ["PATH=/bin", "HOME=/tmp", "A=1 2", "odd.name=x"] },
       });
       assert.deepEqual(run.out.trim().split("\n").toSorted(), ["A=1 2", "HOME=/tmp", "PATH=/bin", "odd.name=x"]);
     });
 
-    test("the process is pid 1, alone, with umask 022 and its host name", async () => {
+    its("the process is pid 1, alone, with umask 022 and its host name", async () => {
       const run = await bench.run(executor, "echo $$; set -- /proc/[0-9]*; echo $#; umask; hostname");
       assert.deepEqual(run.out.trim().split("\n"), ["1", "1", "0022", "buildkitsandbox"]);
     });
 
-    test("root has Docker's fourteen capabilities, a user none, and nobody no_new_privs", async () => {
+    its("root has Docker's fourteen capabilities, a user none, and nobody no_new_privs", async () => {
       const status = "grep -E '^(CapPrm|CapEff|CapBnd|CapAmb|NoNewPrivs):' /proc/self/status | tr '\\n\\t' '  '";
       const none = "0000000000000000";
       const root = await bench.run(executor, status);
@@ -86,14 +96,14 @@ function describeDriver(driver: DriverName): void {
       );
     });
 
-    test("user, group and supplementary groups are those asked for", manyIds, async () => {
+    its("user, group and supplementary groups are those asked for", manyIds, async () => {
       const run = await bench.run(executor, "id -u; id -g; id -G; pwd", {
         process: { uid: 1000, gid: 1001, additionalGids: [1001, 20, 44], cwd: "/tmp" },
       });
       assert.equal(run.out, "1000\n1001\n1001 20 44\n/tmp\n");
     });
 
-    test(
+    its(
       "a seccomp filter is on and forbids new user namespaces and mounts",
       driver === "unshare" ? { skip: "unshare: has no seccomp" } : {},
       async () => {
@@ -106,7 +116,7 @@ function describeDriver(driver: DriverName): void {
       },
     );
 
-    test("mount, /proc/sys and /sys are out of reach", async () => {
+    its("mount, /proc/sys and /sys are out of reach", async () => {
       const run = await bench.run(
         executor,
         "mount -t tmpfs x /tmp; echo $?; echo 1 2>/dev/null >/proc/sys/kernel/domainname; echo $?; mkdir /sys/x; echo $?; cat /proc/timer_list /proc/keys | wc -c",
@@ -118,7 +128,7 @@ function describeDriver(driver: DriverName): void {
       assert.equal(hidden, "0");
     });
 
-    test("the devices are there and nothing of /dev, /etc/hosts or /etc/resolv.conf reaches the upper", async () => {
+    its("the devices are there and nothing of /dev, /etc/hosts or /etc/resolv.conf reaches the upper", async () => {
       const script =
         "for d in null zero full random urandom tty; do test -c /dev/$d || echo no $d; done; for l in fd stdin stdout stderr ptmx; do test -L /dev/$l || echo no $l; done;" +
         "test -d /dev/pts && test -d /dev/shm && test -d /dev/mqueue && stat -c %a /dev/shm; echo x >/dev/null; touch /dev/shm/x; head -c 4 /dev/urandom | wc -c;" +
@@ -131,7 +141,7 @@ function describeDriver(driver: DriverName): void {
       assert.deepEqual(run.upper, []);
     });
 
-    test("mount points that were made vanish, what was written beside them stays", async () => {
+    its("mount points that were made vanish, what was written beside them stays", async () => {
       const file = join(bench.folder("source"), "file");
       writeFileSync(file, "content");
       const run = await bench.run(
@@ -151,7 +161,7 @@ function describeDriver(driver: DriverName): void {
       assert.equal(statSync(join(run.upperPath, "new3")).mode & 0o7777, 0o755);
     });
 
-    test("a plain directory as root gets its mount points and loses them, and no time changes", async () => {
+    its("a plain directory as root gets its mount points and loses them, and no time changes", async () => {
       const root = bench.folder("rootfs");
       for (const name of ["bin", "etc", "keep"]) mkdirSync(join(root, name));
       writeFileSync(join(root, "bin/busybox"), readFileSync("/bin/busybox"), { mode: 0o755 });
@@ -168,7 +178,7 @@ function describeDriver(driver: DriverName): void {
       assert.equal(statSync(join(root, "etc")).mtimeMs, 1_000_000);
     });
 
-    test("tmpfs and /dev/shm have the asked sizes", async () => {
+    its("tmpfs and /dev/shm have the asked sizes", async () => {
       const run = await bench.run(executor, "df -k /t /dev/shm | awk 'NR>1{print $2}'", {
         mounts: [{ kind: "tmpfs", target: "/t", sizeBytes: 1 << 20 }],
         shmSizeBytes: 2 << 20,
@@ -176,7 +186,7 @@ function describeDriver(driver: DriverName): void {
       assert.equal(run.out, "1024\n2048\n");
     });
 
-    test("binds are writable or read-only as asked", async () => {
+    its("binds are writable or read-only as asked", async () => {
       const source = bench.folder("source");
       const run = await bench.run(executor, "touch /rw/a; touch /ro/b; echo $?", {
         mounts: [
@@ -188,7 +198,7 @@ function describeDriver(driver: DriverName): void {
       assert.deepEqual(readdirSync(source), ["a"]);
     });
 
-    test("a part of another stack is mounted, read-only or with an upper of its own", async () => {
+    its("a part of another stack is mounted, read-only or with an upper of its own", async () => {
       const stage = bench.folder("stage");
       mkdirSync(join(stage, "out"));
       writeFileSync(join(stage, "out/foo"), "from stage");
@@ -211,7 +221,7 @@ function describeDriver(driver: DriverName): void {
       assert.deepEqual(run.upper, []);
     });
 
-    test("links in the root lead to no mount outside it", async () => {
+    its("links in the root lead to no mount outside it", async () => {
       const outside = bench.folder("outside");
       const hostile = bench.folder("hostile");
       symlinkSync(outside, join(hostile, "absolute"));
@@ -234,7 +244,7 @@ function describeDriver(driver: DriverName): void {
       }
     });
 
-    test("two hundred lowers are one root", async () => {
+    its("two hundred lowers are one root", async () => {
       const lowers = Array.from({ length: 199 }, (_, at) => {
         const lower = bench.folder(`lower-${"x".repeat(40)}`);
         writeFileSync(join(lower, `f${at}`), "");
@@ -250,7 +260,7 @@ function describeDriver(driver: DriverName): void {
       assert.equal(run.out, "199\n");
     });
 
-    test("a read-only root stays untouched", async () => {
+    its("a read-only root stays untouched", async () => {
       const run = await bench.run(executor, "touch /x; echo $?; touch /m/y && echo mounted", {
         root: { kind: "overlay", stack: { lowers: [bench.lower] }, readonly: true },
         mounts: [{ kind: "tmpfs", target: "/m" }],
@@ -259,7 +269,7 @@ function describeDriver(driver: DriverName): void {
       assert.ok(!existsSync(join(bench.lower, "proc")));
     });
 
-    test("network none has the loopback interface alone, up", async () => {
+    its("network none has the loopback interface alone, up", async () => {
       const run = await bench.run(executor, "ip -o link | cut -d: -f2; ping -c1 -w2 127.0.0.1 >/dev/null && echo up", {
         network: "none",
       });
@@ -267,14 +277,14 @@ function describeDriver(driver: DriverName): void {
       assert.match(run.out, /up\n$/);
     });
 
-    test("ulimits are set", async () => {
+    its("ulimits are set", async () => {
       const run = await bench.run(executor, "ulimit -Sn; ulimit -Hn", {
         process: { ulimits: [{ name: "nofile", soft: 100, hard: 200 }] },
       });
       assert.equal(run.out, "100\n200\n");
     });
 
-    test("a program that is not there, or not executable, says so as 127 and 126", async () => {
+    its("a program that is not there, or not executable, says so as 127 and 126", async () => {
       const failure = async (args: string[]): Promise<[number | undefined, string]> => {
         const step = bench.step("", { process: { args } });
         const result: unknown = await executor
@@ -293,7 +303,7 @@ function describeDriver(driver: DriverName): void {
       assert.equal((await failure(["/no/such/file"]))[0], 127);
     });
 
-    test("an abort kills everything and leaves no mount and no process", async () => {
+    its("an abort kills everything and leaves no mount and no process", async () => {
       const mark = `${31_000 + Math.floor(process.pid % 1000)}`;
       const step = bench.step(`sleep ${mark} & sleep ${mark} & wait`);
       const controller = new AbortController();
@@ -306,7 +316,7 @@ function describeDriver(driver: DriverName): void {
       assert.ok(!readFileSync("/proc/mounts", "utf8").includes(bench.base));
     });
 
-    test("an aborted signal starts nothing", async () => {
+    its("an aborted signal starts nothing", async () => {
       const step = bench.step("echo ran");
       await assert.rejects(
         executor.run(step.spec, AbortSignal.abort()),
@@ -315,13 +325,13 @@ function describeDriver(driver: DriverName): void {
       assert.equal(step.out(), "");
     });
 
-    test("processes that a step leaves behind end with it", async () => {
+    its("processes that a step leaves behind end with it", async () => {
       const run = await bench.run(executor, "sleep 31999 & exit 0");
       assert.equal(run.exitCode, 0);
       assert.equal(countProcesses("31999"), 0);
     });
 
-    test("insecure has every capability that the builder has and no filter", async () => {
+    its("insecure has every capability that the builder has and no filter", async () => {
       const run = await bench.run(
         executor,
         "grep -E '^(CapEff|Seccomp):' /proc/self/status; mount -t tmpfs x /tmp && echo mounted",
@@ -330,7 +340,7 @@ function describeDriver(driver: DriverName): void {
       assert.match(run.out, /Seccomp:\t0\nmounted\n$/);
     });
 
-    test("/dev/stdout can be opened again, also by a user", launcherOnly("its output is Node's socket"), async () => {
+    its("/dev/stdout can be opened again, also by a user", launcherOnly("its output is Node's socket"), async () => {
       const again = "echo a >/dev/stdout; echo b >/dev/stderr";
       const root = await bench.run(executor, again);
       assert.deepEqual([root.out, root.err], ["a\n", "b\n"]);
@@ -339,7 +349,7 @@ function describeDriver(driver: DriverName): void {
       assert.deepEqual([user.out, user.err], ["a\n", "b\n"]);
     });
 
-    test("a missing working directory is made, owned by the user", launcherOnly("the caller makes it"), async () => {
+    its("a missing working directory is made, owned by the user", launcherOnly("the caller makes it"), async () => {
       const run = await bench.run(executor, "pwd", { process: { cwd: "/work/deep" } });
       assert.equal(run.out, "/work/deep\n");
       assert.ok(lstatSync(join(run.upperPath, "work/deep")).isDirectory());

@@ -6,10 +6,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 
+import { isPlayed } from "../support/sample.ts";
 import { DAEMONS, imageIdAt, type RunningDaemon } from "./daemons.ts";
 import { missing, run, tsbuild } from "./demo-image.ts";
 
-for (const kind of DAEMONS) {
+for (const kind of DAEMONS.filter((_, number) => isPlayed(number))) {
   suite(`docker-daemon: with ${kind.name}`, { skip: kind.missing }, () => {
     let folder: string;
     let daemon: RunningDaemon;

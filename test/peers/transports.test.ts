@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 
 import { noRegistry, startRegistry, type RunningRegistry } from "../transport/registry-server.ts";
+import { isPlayed } from "../support/sample.ts";
 import { buildDemo, type DemoImage, isRoot, missing, run, tsbuild } from "./demo-image.ts";
 
 interface Told {
@@ -49,7 +50,7 @@ suite("places that skopeo knows", { skip: missing("skopeo") }, () => {
     "oci-archive": (name) => `oci-archive:${folder}/${name}.tar:1`,
     dir: (name) => `dir:${folder}/${name}.dir`,
   };
-  for (const [kind, place] of Object.entries(places)) {
+  for (const [kind, place] of Object.entries(places).filter((_, number) => isPlayed(number))) {
     test(
       `${kind}: each reads what the other wrote, and every digest stays`,
       { skip: kind === "registry" ? noRegistry : false },
