@@ -169,6 +169,40 @@ suite("a job", { skip: whyNoBusybox() ?? false }, () => {
     assert.equal((await job([...args, "--push-ignore-immutable-tag-errors"])).code, 0);
   });
 
+  test("a pod that is told to end in the middle of a RUN, or of a push, says so last and leaves nothing half", async () => {
+    await using proxy = await startFaultProxy(registry.host);
+    writeFileSync(join(folder, "sleeps"), "FROM fixture:busybox\nRUN echo begun; sleep 1000\n");
+    const reached = Promise.withResolvers<void>();
+    const start = (file: string): Running => {
+      const args = [
+        "-c",
+        join(folder, "app"),
+        "-f",
+        file,
+        "-d",
+        `${proxy.host}/ends`,
+        "--digest-file",
+        join(folder, "ends"),
+      ];
+      return new Running(["--root", room.root, "executor", ...args], room.home);
+    };
+    const running = start(join(folder, "sleeps"));
+    await running.until((output) => output.includes("begun\n"), "the step");
+    proxy.decide = ({ method, url }) => {
+      if (method !== "PUT" || !url.includes("/manifests/")) return undefined;
+      reached.resolve();
+      return { kind: "wait", ms: 60_000 };
+    };
+    const pushing = start(join(folder, "app/Dockerfile"));
+    await Promise.race([reached.promise, pushing.ended]);
+    for (const ended of await Promise.all([running.kill("SIGTERM"), pushing.kill("SIGTERM")])) {
+      assert.equal(ended.code, 143, ended.stderr);
+      assert.match(ended.stderr.trim().split("\n").at(-1) ?? "", /stopped by SIGTERM$/);
+    }
+    assert.equal(registry.manifests.get("ends"), undefined);
+    assert.ok(!existsSync(join(folder, "ends")));
+  });
+
   test("a failing RUN's code is the job's, and its log says where", async () => {
     writeFileSync(join(folder, "fails"), "FROM fixture:busybox\nRUN echo out; echo err >&2; exit 42\n");
     const ended = await job(["--no-push", "-c", join(folder, "app"), "-f", join(folder, "fails"), "--log-format=json"]);

@@ -89,7 +89,9 @@ async function runJob(context: CommandContext, args: Arguments): Promise<number>
   const outputs = jobOutputs(args, environment);
   const failed = (error: unknown): unknown => {
     events.release();
-    const failure = withNextStep(asBuildError(error), () =>
+    // Whatever broke off when the pod was told to end, that is why.
+    const cause: unknown = context.signal.aborted ? context.signal.reason : error;
+    const failure = withNextStep(asBuildError(cause), () =>
       resumeCommand(args, outputs.destinations, rootOfJob(context, args)),
     );
     log.fail(failure);
