@@ -33,10 +33,11 @@ const COLOURS: Readonly<Record<LogLevel, number>> = {
   trace: 37,
 };
 
-/** What a job failed with, where, and what to do. */
+/** What a job failed with, where, and what to do: in one line, since the last one is what a pod's status shows. */
 export function failureText({ location, message, hint }: BuildError): string {
   const place = location === undefined ? "" : `${location.file}:${location.range.startLine}: `;
-  return plainLines(`${place}${message}${hint === undefined ? "" : ` (${hint})`}`);
+  const lines = plainLines(`${place}${message.trim()}${hint === undefined ? "" : ` (${hint})`}`);
+  return lines.replace(/:\s*\n\s*/g, ": ").replace(/\s*\n\s*/g, "; ");
 }
 
 /** The log of one job. */
