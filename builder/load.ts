@@ -71,6 +71,15 @@ export async function load(request: LoadRequest, signal: AbortSignal): Promise<r
   });
 }
 
+/** Full references of the images in an archive. Throws `INPUT_MISSING`, `ARCHIVE_INVALID`. */
+export async function archivedNames(
+  path: string,
+  { limits, environment }: Pick<LoadRequest, "limits" | "environment">,
+): Promise<readonly string[]> {
+  await using archive = await openArchiveFile(path, { temporaryDirectory: await temporaryFolder(environment), limits });
+  return (await archivedImages(archive)).flatMap(({ names }) => names);
+}
+
 /** The sink, but that nothing has a name before all images are there. */
 function namingLast(sink: ImageSink): { readonly sink: ImageSink; readonly nameAll: () => Promise<void> } {
   const waiting: (() => Promise<void>)[] = [];

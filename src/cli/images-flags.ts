@@ -19,6 +19,7 @@ export const IMAGES_FLAGS: readonly Flag[] = [
 // prettier-ignore
 export const RMI_FLAGS: readonly Flag[] = [
   { name: "force", short: "f", kind: "boolean", state: "works", help: "Take all names of an id away" },
+  { name: "platform", kind: "list", state: "later", help: "Take away the images of some platforms only", note: "tsbuild index create NAME NAME --platform OS/ARCH keeps the others only" },
   { name: "no-prune", kind: "boolean", state: "ignored", help: "Do not delete untagged parents" },
   ...GLOBAL_FLAGS,
 ];

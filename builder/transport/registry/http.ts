@@ -235,21 +235,33 @@ function isUnknownAuthority(error: unknown): boolean {
 function reasonOf(url: URL, error: unknown): { readonly why: string; readonly hint?: string | undefined } {
   const code = codeOf(error);
   // Node's own advice is about Node's flags.
-  const message = error instanceof Error ? error.message.replace(/; if the root CA.*/, "") || code : String(error);
+  const message =
+    error instanceof Error ? opensslReason(error.message.replace(/; if the root CA.*/, "")) || code : String(error);
   if (code === "ENOTFOUND") return { why: "there is no such host", hint: "is the name right?" };
   if (code === "ECONNREFUSED") return { why: "connection refused", hint: "does a registry run there, on this port?" };
   if (code.startsWith("HPE_")) return { why: "it does not speak HTTP" };
+  if (message === "wrong version number") {
+    return {
+      why: "it does not speak TLS",
+      hint: `if it is to be asked by plain HTTP: --insecure-registry ${url.host}`,
+    };
+  }
   if (/CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE|BAD_CERTIFICATE/i.test(code)) {
     return {
       why: message,
       hint: `does "${url.host}" want a client certificate? docker looks for one in /etc/docker/certs.d/${url.host}`,
     };
   }
-  const isUntrusted = /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|SSL|wrong version/i.test(`${code}${message}`);
+  const isUntrusted = /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|SSL/i.test(`${code}${message}`);
   return {
     why: message,
     hint: isUntrusted
       ? `if "${url.host}" is to be used without a trusted certificate, name it as an insecure registry`
       : undefined,
   };
+}
+
+/** OpenSSL's errors are lines for its developers: of "…:error:0A00010B:SSL routines:function:wrong version number:file:107:" the reason. */
+function opensslReason(message: string): string {
+  return /error:[0-9A-F]+:[^:]*:[^:]*:([^:]+):/.exec(message)?.[1] ?? message;
 }
