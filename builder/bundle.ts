@@ -37,7 +37,7 @@ export async function bundleImage(request: BundleRequest, signal: AbortSignal): 
   const namespace = namespaceOf(request);
   await using open = await imageForUse(engine, request, signal);
   const { image, ref } = open;
-  const { report, user, emptied } = await intoPlace(request.directory, async (directory) => {
+  const { report, ...described } = await intoPlace(request.directory, async (directory) => {
     const spare = join(directory, ".layers");
     const files = await open.use(() => unpackLayers(ref.layers, spare, signal));
     const described = await describe(request, namespace, image.config, await viewOf({ layers: files }, signal), signal);
@@ -54,8 +54,17 @@ export async function bundleImage(request: BundleRequest, signal: AbortSignal): 
     writeFileSync(join(directory, "config.json"), `${JSON.stringify(described.config, null, 2)}\n`);
     return { report: written, ...described };
   });
-  for (const message of notes(report, emptied, namespace, user)) request.events({ kind: "warning", message });
+  for (const message of notes(report, described, namespace)) request.events({ kind: "warning", message });
   return { imageId: image.imageId };
+}
+
+interface Described {
+  readonly config: object;
+  readonly user: ResolvedUser;
+  /** Volumes that begin empty. */
+  readonly emptied: readonly string[];
+  /** The image names no command: the bundle's is a shell. */
+  readonly isDefault: boolean;
 }
 
 /** The bundle's config.json, by what its rootfs holds; with what is to be said of it. */
@@ -65,11 +74,13 @@ async function describe(
   image: ImageConfig,
   view: RootfsView,
   signal: AbortSignal,
-): Promise<{ readonly config: object; readonly user: ResolvedUser; readonly emptied: readonly string[] }> {
+): Promise<Described> {
   const config = image.config ?? {};
   const user = await resolveUser(view, config.User ?? "", signal);
+  const isDefault = (config.Entrypoint ?? []).length + (config.Cmd ?? []).length === 0;
   const command = imageCommand(config, {
-    command: undefined,
+    // A process must have arguments (runtime-spec, config.md); umoci's choice.
+    command: isDefault ? ["sh"] : undefined,
     entrypoint: undefined,
     env: new Map(),
     workdir: undefined,
@@ -91,7 +102,7 @@ async function describe(
     rootless,
     terminal: request.terminal,
   });
-  return { config: runtimeConfig, user, emptied: plan.emptied };
+  return { config: runtimeConfig, user, emptied: plan.emptied, isDefault };
 }
 
 /** The user namespace of the bundle, and the one that this process writes it from. */
@@ -167,11 +178,12 @@ function unwritable(directory: string, error: unknown): BuildError {
 
 function notes(
   { reowned, devices }: RootfsReport,
-  emptied: readonly string[],
+  { emptied, isDefault, user }: Omit<Described, "config">,
   { maps, rootless }: Namespace,
-  { uid, gid, additionalGids }: ResolvedUser,
 ): string[] {
+  const { uid, gid, additionalGids } = user;
   const found: string[] = [];
+  if (isDefault) found.push('the image names no command: the one in config.json is "sh"');
   for (const path of emptied)
     found.push(`the volume ${path} begins empty: it holds pipes or devices, which runc does not copy`);
   const others = additionalGids.filter((id) => id !== gid);

@@ -12,6 +12,7 @@ import { openRegistries } from "../config/registries.ts";
 import { definedOnly } from "./build-request.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { readArguments } from "./command.ts";
+import { flaggedSettings } from "./side-access.ts";
 import { ask } from "./prompt.ts";
 
 const LOGIN_USAGE = `Usage:  tsbuild login [OPTIONS] [SERVER]
@@ -30,7 +31,8 @@ export const login: Command = async (context) => {
   const given = await readGiven(args);
   const isUnchecked = textOf(args, "tls-verify") === "false";
   const insecure = [...listOf(args, "insecure-registry"), ...(isUnchecked ? [host] : [])];
-  const { configuration, logins } = await openRegistries(context.environment, insecure);
+  const flags = await flaggedSettings(args, { prefix: "", registries: [host] });
+  const { configuration, logins } = await openRegistries(context.environment, insecure, { flags });
   const { checkLogin } = await import("../../builder/login.ts");
   const environment = definedOnly(context.environment);
   const attempt: Attempt = (credentials) =>

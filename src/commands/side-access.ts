@@ -63,7 +63,11 @@ export async function lookAccess(
   return { ...(await sideAccess(context, args, { prefix: "", registries })), registryRetries };
 }
 
-async function flaggedSettings(args: Arguments, { prefix, registries }: Side): Promise<readonly RegistrySetting[]> {
+/** What `--cert-dir` and `--tls-verify` say. Throws `CONFIG` for a folder without certificates. */
+export async function flaggedSettings(
+  args: Arguments,
+  { prefix, registries }: Side,
+): Promise<readonly RegistrySetting[]> {
   const folder = textOf(args, `${prefix}cert-dir`);
   const settings: RegistrySetting[] = [];
   if (folder) {

@@ -93,6 +93,14 @@ suite("bundle", { skip: whyNoBusybox() ?? false }, () => {
     assert.ok(configOf("tty").process.env.includes("TERM=xterm"));
   });
 
+  test("of an image that names no command has a shell, and says so", async () => {
+    const dockerfile = join(room.context, "files");
+    writeFileSync(dockerfile, "FROM scratch\nCOPY files /\n");
+    await room.succeed(["-t", "files", "-f", dockerfile]);
+    assert.match((await bundle("files", "shell")).stderr, /the image names no command: the one in config.json is "sh"/);
+    assert.deepEqual(configOf("shell").process.args, ["sh"]);
+  });
+
   test("agrees with umoci in process, annotations, volumes and files", { skip: missing("umoci") }, async () => {
     const theirs = join(room.home, "umoci");
     const rootless = isRoot ? [] : ["--rootless"];
