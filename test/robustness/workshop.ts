@@ -17,7 +17,7 @@ import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { runAsOwner } from "../support/as-owner.ts";
-import { COMPILE_CACHE } from "../support/compile-cache.ts";
+import { compileCacheOf } from "../support/compile-cache.ts";
 import { buildBase } from "../support/busybox.ts";
 
 export const TSBUILD = join(import.meta.dirname, "../../bin/tsbuild.js");
@@ -49,7 +49,12 @@ export class Running {
 
   constructor(args: readonly string[], home: string, options: StartOptions = {}) {
     const [file = "", ...rest] = [...(options.wrapper ?? []), process.execPath, "--", TSBUILD, ...args];
-    const env = { PATH: process.env["PATH"] ?? "/usr/bin:/bin", HOME: home, ...COMPILE_CACHE, ...options.env };
+    const env = {
+      PATH: process.env["PATH"] ?? "/usr/bin:/bin",
+      HOME: home,
+      ...compileCacheOf(options.uid),
+      ...options.env,
+    };
     const ids = options.uid === undefined ? {} : { uid: options.uid, gid: options.uid };
     this.child = spawn(file, rest, { env, cwd: options.cwd ?? home, stdio: ["pipe", "pipe", "pipe"], ...ids });
     this.child.stdin?.on("error", () => undefined).end(options.input ?? "");
