@@ -4,7 +4,7 @@
 import type { BytePath } from "../core/byte-path.ts";
 import { parentOf } from "../core/byte-path.ts";
 import type { Entry, SourcedEntry } from "./entry.ts";
-import { decodeEntry, encodeEntry, indexLines } from "./index-file.ts";
+import { bodyOf, decodeEntry, encodeEntry } from "./index-file.ts";
 import { comparePaths, sortEntries } from "./order.ts";
 
 /** A change of a layer's files; to be done in this order. */
@@ -17,6 +17,8 @@ export interface IndexChange {
   readonly added: readonly SourcedEntry[];
   /** All entries of the layer that comes out, in order. */
   readonly entries: readonly SourcedEntry[];
+  /** Their lines in an index. */
+  readonly lines: readonly string[];
 }
 
 /**
@@ -29,22 +31,23 @@ export function indexChange(
   mostEntries: number,
 ): IndexChange | undefined {
   const sorted = sortEntries(entries);
-  const gone = new Set(indexLines(index));
+  const lines = sorted.map(({ entry }) => encodeEntry(entry));
+  const before = new Map<BytePath, Entry>();
   const others: SourcedEntry[] = [];
   const linked = new Set<BytePath>();
-  for (const item of sorted) {
+  const old = new OldLines(index);
+  for (const [number, item] of sorted.entries()) {
     const { entry } = item;
-    const isSame = isKnown(entry) && gone.delete(encodeEntry(entry));
-    if (!isSame && others.push(item) > mostEntries) return undefined;
+    const line = lines[number] ?? "";
     if (entry.type === "hardlink") linked.add(entry.link ?? "");
+    if (isKnown(entry) && old.skip(line)) continue;
+    for (const gone of old.takeBefore(entry.path)) before.set(gone.path, gone);
+    if (isKnown(entry) && old.skip(line)) continue;
+    others.push(item);
+    if (others.length > mostEntries || before.size > mostEntries) return undefined;
   }
-  if (gone.size > mostEntries) return undefined;
-  const before = new Map<BytePath, Entry>();
-  for (const line of gone) {
-    const entry = decodeEntry(line.slice(0, -1));
-    if (entry === undefined) return undefined;
-    before.set(entry.path, entry);
-  }
+  for (const gone of old.takeBefore(undefined)) before.set(gone.path, gone);
+  if (before.size > mostEntries || old.isDamaged) return undefined;
   const touched = [...before.values(), ...others.map(({ entry }) => entry)];
   if (touched.some((entry) => isIntricate(entry) || linked.has(entry.path))) return undefined;
   const isKept = ({ path, type }: Entry): boolean => type === "dir" && before.get(path)?.type === "dir";
@@ -53,7 +56,44 @@ export function indexChange(
   const removed = [...before.values()].filter(({ path }) => !kept.has(path));
   const directories = directoriesBetween(sorted, removed, added, kept);
   if (directories === undefined) return undefined;
-  return { removed: removed.toSorted((a, b) => comparePaths(b.path, a.path)), directories, added, entries: sorted };
+  return {
+    removed: removed.toSorted((a, b) => comparePaths(b.path, a.path)),
+    directories,
+    added,
+    entries: sorted,
+    lines,
+  };
+}
+
+/** The lines of an index, of which those are read that are not as they should be. One in another order changes nothing but how much is. */
+class OldLines {
+  readonly #text: string;
+  #at: number;
+  isDamaged = false;
+
+  constructor(index: Uint8Array) {
+    this.#text = Buffer.from(index.buffer, index.byteOffset, index.length).toString("latin1");
+    this.#at = bodyOf(index)?.start ?? this.#text.length;
+  }
+
+  /** Goes past the next line if it is this one. */
+  skip(line: string): boolean {
+    if (!this.#text.startsWith(line, this.#at)) return false;
+    this.#at += line.length;
+    return true;
+  }
+
+  /** Goes past what has a path before the given one; without one, past all that is left. */
+  *takeBefore(path: BytePath | undefined): Generator<Entry> {
+    while (this.#at < this.#text.length) {
+      const end = this.#text.indexOf("\n", this.#at);
+      const entry = decodeEntry(this.#text.slice(this.#at, end < 0 ? undefined : end));
+      this.isDamaged ||= entry === undefined;
+      if (entry === undefined || (path !== undefined && comparePaths(entry.path, path) >= 0)) return;
+      this.#at = end + 1;
+      yield entry;
+    }
+  }
 }
 
 /** Only a file whose content is known can be the same. */

@@ -37,11 +37,16 @@ export class LayerIndex {
 
 /** The index as bytes, in memory of their own: they can be handed to another thread. */
 export function encodeIndex(entries: readonly Entry[]): Uint8Array<ArrayBuffer> {
-  const lines = entries.map(encodeEntry);
-  const first = `${FIRST_LINE}${entries.length} ${NO_SUM}\n`;
-  const bytes = Buffer.allocUnsafeSlow(lines.reduce((sum, line) => sum + line.length, first.length));
-  let at = bytes.write(first, "latin1");
-  for (const line of lines) at += bytes.write(line, at, "latin1");
+  return indexOfLines(entries.map(encodeEntry));
+}
+
+/** The index of entries whose lines are at hand. */
+export function indexOfLines(lines: readonly string[]): Uint8Array<ArrayBuffer> {
+  const first = `${FIRST_LINE}${lines.length} ${NO_SUM}\n`;
+  const text = lines.join("");
+  const bytes = Buffer.allocUnsafeSlow(first.length + text.length);
+  bytes.write(first, "latin1");
+  bytes.write(text, first.length, "latin1");
   bytes.write(sumOf(bytes.subarray(first.length)), first.length - 1 - NO_SUM.length, "latin1");
   return bytes;
 }

@@ -8,7 +8,7 @@ import { fileOnDisk, onDisk } from "../core/space.ts";
 import type { Entry, SourcedEntry } from "../layer/entry.ts";
 import type { IndexChange } from "../layer/index-change.ts";
 import { indexChange } from "../layer/index-change.ts";
-import { encodeIndex, LayerIndex } from "../layer/index-file.ts";
+import { encodeEntry, indexOfLines, LayerIndex } from "../layer/index-file.ts";
 import type { WrittenLayer } from "../layer/jobs.ts";
 import { LayerFiles } from "./layer-files.ts";
 import type { LayerPlace } from "./ports.ts";
@@ -55,9 +55,13 @@ export async function alterTwin(
   const altered = await jobs.alter({ change: { removed, directories, added }, directory, overlayXattrs }, signal);
   const written = new Map(altered.index.entries.map((entry) => [entry.path, entry]));
   const entries = change.entries.map(({ entry }): Entry => written.get(entry.path) ?? entry);
+  const lines = change.lines.map((line, number) => {
+    const entry = entries[number];
+    return entry === undefined || !written.has(entry.path) ? line : encodeEntry(entry);
+  });
   const gone = removed.reduce((sum, { size }) => sum + fileOnDisk(size), 0);
   return {
-    index: new LayerIndex(encodeIndex(entries), entries),
+    index: new LayerIndex(indexOfLines(lines), entries),
     ownBytes: Math.max(0, bytes - gone) + altered.ownBytes,
   };
 }
