@@ -1,6 +1,7 @@
 // Looks at all that lies in a store, and says of each thing what it is, what it takes, and who needs it. What nobody knows
 // counts as the store's own: the sum is always what the file system says.
 
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import type { Ledger, LeaseFloor } from "../cache/ledger.ts";
@@ -159,7 +160,9 @@ class Reader {
     this.#readAll("contexts", (name, path) => {
       if (!name.endsWith(".lock")) return;
       const place = path.slice(0, -".lock".length);
-      this.#loose(`context-${name.slice(0, -".lock".length)}`, place, "client context", "source.local", [path]);
+      const id = `context-${name.slice(0, -".lock".length)}`;
+      const bytes = this.#options.exact ? undefined : writtenDown(path);
+      this.#loose(id, place, "client context", "source.local", { more: [path], bytes });
     });
     // A place without its lock: its daemon died while it took it away.
     const folder = join(this.#own, "contexts");
@@ -192,9 +195,15 @@ class Reader {
   }
 
   /** Something that may go at any time: whoever looks for it then does not find it. */
-  #loose(id: string, path: string, kind: ItemKind, type: ItemType, more: readonly string[] = []): void {
-    const paths = [path, ...more];
-    const bytes = paths.reduce((sum, one) => sum + this.#size.tree(one), 0);
+  #loose(
+    id: string,
+    path: string,
+    kind: ItemKind,
+    type: ItemType,
+    known: { readonly more?: readonly string[]; readonly bytes?: number | undefined } = {},
+  ): void {
+    const paths = [path, ...(known.more ?? [])];
+    const bytes = known.bytes ?? paths.reduce((sum, one) => sum + this.#size.tree(one), 0);
     this.#other(UNNAMED, bytes);
     this.#add({ id, kind, type, bytes, paths, mutable: kind !== "failed step" });
   }
@@ -291,6 +300,12 @@ const FOLDERS = [
   "listings",
   "blocks",
 ];
+
+/** What whoever brought a context wrote into its lock; undefined while it changes. */
+function writtenDown(lock: string): number | undefined {
+  const text = readFileSync(lock, "latin1");
+  return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+}
 
 function whatIs(name: string): string {
   if (["work", "tmp", "leases", "locks"].includes(name)) return "running processes";

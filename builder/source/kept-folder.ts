@@ -18,6 +18,8 @@ import { removeTree } from "../layer/remove-tree.ts";
 import type { Fingerprint } from "./fingerprint.ts";
 import { fingerprintOf } from "./fingerprint.ts";
 
+/** Room is asked for in such pieces: the account is on disk. */
+const AHEAD_BYTES = 4 << 20;
 const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = fs.constants;
 
 /** A file whose bytes are wanted, and what of it is there already, to be written over. */
@@ -60,9 +62,10 @@ export class KeptFolder implements FileReceiver, Disposable {
   /** Directories that were not there: nothing is in them but what was told of. */
   readonly #fresh = new Set<BytePath>();
   readonly #reserved: Reservation[] = [];
-  /** Bytes that have come, and those that are wanted and have no room yet. */
+  /** Bytes that have come, those that are wanted and have no room yet, and room that nobody wants yet. */
   #bytes = 0;
   #unreserved = 0;
+  #ahead = 0;
 
   /** `root` is there already. */
   constructor(root: string, world: KeptFolderWorld) {
@@ -107,9 +110,13 @@ export class KeptFolder implements FileReceiver, Disposable {
   }
 
   async room(): Promise<void> {
-    const bytes = this.#unreserved;
+    if (this.#unreserved > this.#ahead) {
+      const bytes = this.#unreserved - this.#ahead + AHEAD_BYTES;
+      this.#reserved.push(await this.#world.space.reserve(bytes));
+      this.#ahead += bytes;
+    }
+    this.#ahead -= this.#unreserved;
     this.#unreserved = 0;
-    if (bytes > 0) this.#reserved.push(await this.#world.space.reserve(bytes));
   }
 
   data(path: BytePath, bytes: Uint8Array): void {
@@ -144,13 +151,14 @@ export class KeptFolder implements FileReceiver, Disposable {
     });
   }
 
-  /** Makes the links, takes away what the client does not have, gives directories their modes. */
-  finish(): void {
+  /** Makes the links, takes away what the client does not have, gives directories their modes; what is there takes so many bytes, about. */
+  finish(): number {
     for (const link of this.#links) this.#explained(link.path, () => this.#link(link));
     this.#removeOthers("");
     for (const file of [...this.#told.values()].toReversed())
       if (file.type === "dir") this.#explained(file.path, () => this.#complete(file));
     if (this.#digests.size > 0) this.#explained("", () => this.#vouch());
+    return [...this.#told.values()].reduce((sum, { size }) => sum + fileOnDisk(size), 0);
   }
 
   [Symbol.dispose](): void {

@@ -2,7 +2,18 @@
 // itself; where two builds have the same context at once, the second one gets another place, which begins empty or with
 // what an earlier one left.
 
-import { fstatSync, mkdirSync, openSync, closeSync, readdirSync, rmSync, statSync, utimesSync } from "node:fs";
+import {
+  closeSync,
+  fstatSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { bytePath } from "../core/byte-path.ts";
 import { digestOf, hexOf } from "../core/digest.ts";
@@ -23,6 +34,8 @@ export interface FolderPlace extends Disposable {
   readonly directory: string;
   /** Begins to bring it to what a client tells; `progress` is told of the bytes that have come, `space` is asked for what they take. */
   receive(progress: (bytes: number) => void, space: StoreSpace): KeptFolder;
+  /** Writes down what is there now takes, so that whoever counts need not look at each file. */
+  measured(bytes: number): void;
 }
 
 export class KeptFolders {
@@ -50,11 +63,13 @@ export class KeptFolders {
         mkdirSync(directory, { recursive: true, mode: 0o700 });
         const now = new Date();
         utimesSync(`${directory}.lock`, now, now);
+        ftruncateSync(lock); // what was measured is about to change
         this.#removeOld();
         return {
           directory,
           receive: (progress, space) =>
             new KeptFolder(directory, { progress, space, known: StatCache.open(directory, this.#digests) }),
+          measured: (bytes) => void writeSync(lock, String(bytes)),
           [Symbol.dispose]: () => closeSync(lock),
         };
       } catch (error) {

@@ -7,12 +7,16 @@ import type { PromiseWithChild } from "node:child_process";
 import { readFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { SolveRequest, SolveResponse } from "../../src/api/proto/control.ts";
+import { connectTo, offerOf, openSession } from "../support/build-client.ts";
 import { dockerPlugin } from "../support/docker-clients.ts";
+import { Graph, mount } from "../support/graph.ts";
 import type { ChildDaemon, Said } from "./child-daemon.ts";
 import { childrenOf, contextOf, failureOf, pause, runClient, startDaemon, whyNoDaemon } from "./child-daemon.ts";
 
 const buildx = dockerPlugin("docker-buildx");
 const skip = buildx === undefined ? "needs docker buildx" : whyNoDaemon();
+const NEVER = new AbortController().signal;
 
 let daemon: ChildDaemon;
 
@@ -134,6 +138,32 @@ test("a build that buildx cancels leaves no process", { skip }, async () => {
   await assert.rejects(building);
   while (!daemon.log().includes("context canceled")) await pause();
   assert.deepEqual(childrenOf(daemon.pid), []);
+});
+
+test("a graph's program cannot write to a root that is read-only, and can write to its mounts", { skip }, async () => {
+  const other = await connectTo(daemon.socket);
+  const run = async (ref: string, script: string): Promise<string> => {
+    const graph = new Graph();
+    const base = graph.source("docker-image://fixture:busybox");
+    const mounts = [mount("/", { input: 0, readonly: true }), mount("/out", { output: 0 })];
+    const made = graph.exec(["/bin/sh", "-c", script], mounts, [base]);
+    const offer = offerOf({});
+    await using _session = openSession(other, ref, offer);
+    const request = {
+      ref,
+      session: ref,
+      definition: graph.closed(made),
+      exporters: [{ type: "tar", attrs: new Map() }],
+    };
+    await other.unary("/moby.buildkit.v1.Control/Solve", [SolveRequest, SolveResponse], request, NEVER);
+    return offer.outputs[0]?.toString("latin1") ?? "";
+  };
+  try {
+    await assert.rejects(run("into the root", "echo x > /x"), /exit code: 1/);
+    assert.match(await run("into a mount", "! echo x > /x && echo found > /out/y"), /found/);
+  } finally {
+    other[Symbol.dispose]();
+  }
 });
 
 function client(args: readonly string[]): PromiseWithChild<Said> {

@@ -58,7 +58,7 @@ export class SessionFolder implements ClientFolder {
     await this.#transfer(lists, async (call) => {
       using folder = place.receive(progress, space);
       await receiveFiles(call, folder, PEER);
-      folder.finish();
+      place.measured(folder.finish());
     });
     return place.directory;
   }
