@@ -16,6 +16,7 @@ import { namespaceNotes } from "./executor/rights.ts";
 import { FailedRuns } from "./engine/recording/failed-runs.ts";
 import { findingEvent } from "./engine/finding-events.ts";
 import type { Vertex } from "./graph/vertex.ts";
+import { checkStackHeight } from "./graph/stack-height.ts";
 import { topological } from "./graph/vertex.ts";
 import { InputLoader } from "./engine/contexts/inputs.ts";
 import type { BuildLock } from "./engine/contexts/lock.ts";
@@ -132,6 +133,7 @@ async function finishStages(
 
   // 4, 5: the graph to results
   const targets = plans.flatMap((plan) => plan.result ?? []);
+  checkStackHeight(targets);
   inputs.setReaders(readersOf(targets));
   if (request.lock?.mode === "enforce") lock?.check(targets);
   const blobs = inputs.blobOptions(plans[0]?.epochSeconds);

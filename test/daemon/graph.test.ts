@@ -253,3 +253,18 @@ test("what is no graph, or asks for a frontend, is refused with a code", async (
   await refused({ frontend: "gateway.v0", frontendAttrs }, unimplemented, /"some\/frontend" is not supported/);
   await refused({ frontend: "dockerfile.v0", definition: good }, unimplemented, /graph as the input of a frontend/);
 });
+
+test("steps and merges that would lay thousands of layers on each other are refused before anything is built", async () => {
+  const steps = new Graph();
+  let tall = steps.file([mkfile("/0", "0")]);
+  for (let step = 1; step <= 2000; step++) tall = steps.file([mkfile("/0", String(step))], [tall], 0);
+  const merges = new Graph();
+  let doubled = merges.file([mkfile("/0", "0")]);
+  for (let merge = 0; merge < 60; merge++)
+    doubled = merges.add({ merge: { inputs: [{ input: 0 }, { input: 1 }] } }, [doubled, doubled]);
+  for (const [ref, definition] of [
+    ["steps", steps.closed(tall)],
+    ["merges", merges.closed(doubled)],
+  ] as const)
+    await assert.rejects(solve({ ref: `tall ${ref}`, definition }), status(CODE.unknown, /more than 2000 layers/));
+});
