@@ -2,7 +2,7 @@
 // permitted by --allow (buildx, bake/entitlements.go).
 
 import { realpathSync } from "node:fs";
-import { dirname, join, resolve, sep } from "node:path";
+import { dirname, join, normalize, resolve, sep } from "node:path";
 import { BuildError } from "../../builder/core/errors.ts";
 import type { Environment } from "../config/environment.ts";
 import type { Target } from "./target.ts";
@@ -74,6 +74,12 @@ export function localPath(text: string): string | undefined {
   if (text.startsWith("cwd://")) return text.slice("cwd://".length) || ".";
   if (/^[\w-]+:\/\//.test(text) || /^(?:target|service|input):/.test(text)) return undefined;
   return /^[\w.-]+@[\w.-]+:/.test(text) || text.startsWith("github.com/") ? undefined : text;
+}
+
+/** A path as Go's filepath cleans it. */
+export function cleanPath(path: string): string {
+  const clean = normalize(path);
+  return clean === "/" ? clean : clean.replace(/\/$/, "");
 }
 
 function isBelow(path: string, folders: readonly string[]): boolean {

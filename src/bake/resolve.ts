@@ -1,6 +1,7 @@
 // Which targets are to be built, with what they inherit and what --set says (buildx, bake/bake.go).
 
 import { BuildError } from "../../builder/core/errors.ts";
+import { cleanPath, localPath } from "./entitlements.ts";
 import { isPattern, matchesPattern } from "./glob.ts";
 import type { Overrides } from "./overrides.ts";
 import { applyOverrides } from "./overrides.ts";
@@ -70,8 +71,10 @@ function expand(
 }
 
 function resolveTarget(definition: Definition, name: string, overrides: Overrides): Target {
-  const { inherits: _, ...target } = inherited(definition, name, overrides, new Map());
-  return { ...target, context: target.context ?? ".", dockerfile: target.dockerfile || "Dockerfile" };
+  const { inherits: _, context = ".", ...target } = inherited(definition, name, overrides, new Map());
+  const folder = localPath(context);
+  const dockerfile = target.dockerfile || "Dockerfile";
+  return { ...target, context: folder === undefined ? context : cleanPath(folder), dockerfile };
 }
 
 function inherited(

@@ -1,11 +1,12 @@
 // Compose files as targets: each service that has a build section is one, and all are the group "default"
 // (buildx, bake/compose.go).
 
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { normalize } from "node:path";
 import { BuildError, isErrno } from "../../../builder/core/errors.ts";
 import { parseSize } from "../../cli/sizes.ts";
 import type { Environment } from "../../config/environment.ts";
+import { cleanPath } from "../entitlements.ts";
 import type { SshEntry } from "../entries.ts";
 import { parseAttests, parseCaches, parseExports, parseSecrets, parseSsh } from "../entries.ts";
 import type { SourceFile } from "../hcl/source.ts";
@@ -13,9 +14,10 @@ import { sanitizeName } from "../resolve.ts";
 import type { Definition, Target } from "../target.ts";
 import { mergeTargets } from "../target.ts";
 import { parseDotenv } from "./dotenv.ts";
+import { wholeModel } from "./include.ts";
 import type { LookUp } from "./interpolate.ts";
 import type { Data, DataMap } from "./model.ts";
-import { extended, isMap, listOf, mapOf, mergeData, pairs, readModel, textOf } from "./model.ts";
+import { isMap, listOf, mapOf, mergeData, pairs, readText, textOf } from "./model.ts";
 
 /** What variables of compose files are looked up in. */
 export interface ComposeWorld {
@@ -33,14 +35,10 @@ export async function readCompose(
   const fromFile = parseDotenv(await dotenvText(), known);
   const lookUp: LookUp = (name) => variables.get(name) ?? environment[name] ?? fromFile.get(name);
   const model = files.reduce<Data | undefined>(
-    (before, file) => mergeData(before, extended(readModel(file, lookUp), file, lookUp)),
+    (before, file) => mergeData(before, wholeModel(file, lookUp)),
     undefined,
   );
   const whole = mapOf(model ?? {}, "the compose file");
-  if (whole["include"] !== undefined)
-    throw new BuildError("UNSUPPORTED", "include in a compose file is not supported yet", {
-      hint: "name the other file with -f",
-    });
   const names: string[] = [];
   for (const [service, data] of Object.entries(mapOf(whole["services"] ?? {}, "services"))) {
     const target = targetOf(mapOf(data ?? {}, `service "${service}"`), whole, lookUp);
@@ -105,11 +103,9 @@ function targetOf(service: DataMap, model: DataMap, lookUp: LookUp): Target | un
   return target.tags !== undefined || !image ? target : { ...target, tags: [textOf(image, "image")] };
 }
 
-/** Clean, as Go's filepath has it; what is no path stays. */
+/** Clean; what is no path stays. */
 function pathOf(text: string | undefined): string | undefined {
-  if (text === undefined || text === "" || /^[\w-]+:/.test(text) || text.includes("@")) return text;
-  const clean = normalize(text);
-  return clean === "/" ? clean : clean.replace(/\/$/, "");
+  return text === undefined || text === "" || /^[\w-]+:/.test(text) || text.includes("@") ? text : cleanPath(text);
 }
 
 /** What is empty was not said. */
@@ -130,13 +126,26 @@ function shown(data: Data): string {
 
 /** An argument without a value has that of the service's environment, or of ours. */
 function argsOf(build: DataMap, service: DataMap, lookUp: LookUp): ReadonlyMap<string, string> {
-  const ofService = pairs(service["environment"], "environment");
+  const ofService = { ...environmentFiles(service, lookUp), ...pairs(service["environment"], "environment") };
   return new Map(
     Object.entries(pairs(build["args"], "args")).flatMap(([name, value]) => {
       const found = value ?? ofService[name] ?? lookUp(name);
       return found === undefined || found === null ? [] : [[name, textOf(found, "args")] as const];
     }),
   );
+}
+
+/** What the files of `env_file` set; one with `required: false` need not be there. */
+function environmentFiles(service: DataMap, lookUp: LookUp): Readonly<Record<string, Data>> {
+  const found = new Map<string, string>();
+  const data = service["env_file"];
+  for (const entry of isMap(data) ? [data] : listOf(data, "env_file")) {
+    const path = textOf(isMap(entry) ? (entry["path"] ?? "") : entry, "env_file");
+    if (isMap(entry) && entry["required"] === false && !existsSync(path)) continue;
+    for (const [name, value] of parseDotenv(readText(path), (key) => lookUp(key) ?? found.get(key)))
+      found.set(name, value);
+  }
+  return Object.fromEntries(found);
 }
 
 function contextsOf(data: Data | undefined): ReadonlyMap<string, string> {
@@ -160,7 +169,9 @@ function sshOf(data: Data | undefined): readonly SshEntry[] {
   const agents = isMap(data)
     ? Object.entries(data).map(([id, path]) => ({ id, paths: path === null ? [] : [textOf(path, "ssh")] }))
     : listOf(data, "ssh").flatMap((item) => [...parseSsh(textOf(item, "ssh"))]);
-  return agents.toSorted((a, b) => (a.id < b.id ? -1 : 1));
+  return agents
+    .map(({ id, paths }) => ({ id, paths: paths.map(cleanPath) }))
+    .toSorted((a, b) => (a.id < b.id ? -1 : 1));
 }
 
 function ulimitsOf(data: Data | undefined): readonly string[] {

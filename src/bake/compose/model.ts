@@ -2,7 +2,8 @@
 
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { LineCounter, parseDocument } from "yaml";
+import type { Document } from "yaml";
+import { LineCounter, parseDocument, visit } from "yaml";
 import { BuildError, asBuildError } from "../../../builder/core/errors.ts";
 import type { SourceFile } from "../hcl/source.ts";
 import { faultAt } from "../hcl/source.ts";
@@ -29,6 +30,7 @@ export function readModel(file: SourceFile, lookUp: LookUp): DataMap {
     throw faultAt({ file, start: error.pos[0], end: error.pos[1] }, error.message.split("\n")[0] ?? "", {
       cause: error,
     });
+  markTags(document);
   let data: unknown;
   try {
     data = document.toJS({ maxAliasCount: 1000 });
@@ -43,6 +45,29 @@ export function readModel(file: SourceFile, lookUp: LookUp): DataMap {
   }
 }
 
+/** What `!reset` and `!override` stand before is marked by a key that no file can have (compose-spec, 13-merge.md). */
+const REPLACES = "\0replaces";
+
+function markTags(document: Document): void {
+  visit(document, {
+    Node: (_key, node) => {
+      if (node.tag !== "!reset" && node.tag !== "!override") return undefined;
+      const isReset = node.tag === "!reset";
+      delete node.tag;
+      return document.createNode({ [REPLACES]: isReset ? null : node });
+    },
+  });
+}
+
+/** Without the marks, where there is nothing to be replaced. */
+function unmarked(data: Data): Data {
+  if (isList(data)) return data.map(unmarked);
+  if (!isMap(data)) return data;
+  const replacement = data[REPLACES];
+  if (replacement !== undefined) return unmarked(replacement);
+  return Object.fromEntries(Object.entries(data).map(([key, value]) => [key, unmarked(value)]));
+}
+
 function interpolated(data: Data, lookUp: LookUp): Data {
   if (typeof data === "string") return interpolate(data, lookUp);
   if (isList(data)) return data.map((item) => interpolated(item, lookUp));
@@ -52,7 +77,7 @@ function interpolated(data: Data, lookUp: LookUp): Data {
 
 /** `after` over `before`: maps by key, lists one behind the other. */
 export function mergeData(before: Data | undefined, after: Data, key = ""): Data {
-  if (before === undefined || before === null) return after;
+  if (before === undefined || before === null || (isMap(after) && REPLACES in after)) return unmarked(after);
   if (AS_MAPS.has(key)) return { ...pairs(before, key), ...pairs(after, key) };
   if (isMap(before) && isMap(after)) {
     const merged: Record<string, Data> = { ...before };
@@ -110,7 +135,8 @@ export function extended(model: DataMap, file: SourceFile, lookUp: LookUp, depth
   return { ...model, services: Object.fromEntries(Object.keys(services).map((name) => [name, resolve(name, [])])) };
 }
 
-function readText(path: string): string {
+/** A file that another one names. Throws `INPUT_MISSING`. */
+export function readText(path: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (cause) {
