@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import type { Ledger, LeaseFloor } from "../cache/ledger.ts";
+import { isErrno } from "../core/errors.ts";
 import type { ItemName } from "../core/space.ts";
 import type { NamedBlobs } from "./image-blobs.ts";
 import { readNamedBlobs } from "./image-blobs.ts";
@@ -301,10 +302,15 @@ const FOLDERS = [
   "blocks",
 ];
 
-/** What whoever brought a context wrote into its lock; undefined while it changes. */
+/** What whoever brought a context wrote into its lock; undefined while it changes, and when it is gone meanwhile. */
 function writtenDown(lock: string): number | undefined {
-  const text = readFileSync(lock, "latin1");
-  return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+  try {
+    const text = readFileSync(lock, "latin1");
+    return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "EACCES", "EPERM")) return undefined;
+    throw error;
+  }
 }
 
 function whatIs(name: string): string {
