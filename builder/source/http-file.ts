@@ -5,7 +5,7 @@ import type { IncomingMessage } from "node:http";
 import { createHash } from "node:crypto";
 import { bytePath } from "../core/byte-path.ts";
 import type { Digest } from "../core/digest.ts";
-import { BuildError } from "../core/errors.ts";
+import { BuildError, isErrno } from "../core/errors.ts";
 import type { Session } from "../core/session.ts";
 import { decompress } from "../layer/decompress.ts";
 import type { FileTree } from "../layer/file-tree.ts";
@@ -117,9 +117,7 @@ class Fetcher {
     } catch (error) {
       // The client's hint is about registries.
       if (!(error instanceof BuildError) || error.hint === undefined) throw error;
-      const hint =
-        "the server's certificate must be one that is trusted here: NODE_EXTRA_CA_CERTS names a file with more of them";
-      throw new BuildError(error.code, error.message, { cause: error, hint });
+      throw new BuildError(error.code, error.message, { cause: error, hint: hintFor(error) });
     }
   }
 
@@ -258,4 +256,10 @@ function checkedHeader(text: string, host: string): string {
       `the secret for "${host}" cannot stand in an HTTP header: it has more than one line or is not ASCII`,
     );
   return value;
+}
+
+function hintFor({ cause }: BuildError): string | undefined {
+  if (isErrno(cause, "ENOTFOUND")) return "is the name right?";
+  if (isErrno(cause, "ECONNREFUSED")) return "does a server run there, on this port?";
+  return "the server's certificate must be one that is trusted here: NODE_EXTRA_CA_CERTS names a file with more of them";
 }
