@@ -6,8 +6,7 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { asBuildError, BuildError } from "../../core/errors.ts";
-import { Slots } from "../../core/slots.ts";
-import type { DriverProbe, Executor, StepResult, StepSpec } from "../executor.ts";
+import type { DriverProbe, Executor, StepSpec } from "../executor.ts";
 import { refuseCgroupParent, watchOwnMemory } from "../cgroup.ts";
 import { readHostFacts } from "../host-facts.ts";
 import { hasChrootRights } from "../rights.ts";
@@ -20,6 +19,7 @@ import { trialStep } from "../trial-step.ts";
 import { furnish, MOUNTS_HINT } from "./chroot-files.ts";
 import { withoutSurvivors } from "./chroot-processes.ts";
 import { runPiped } from "./launcher.ts";
+import { inTurn } from "./turns.ts";
 
 /** What it lacks; said whenever this driver is taken. */
 const CHROOT_NOTES: readonly string[] = [
@@ -57,7 +57,7 @@ export function chrootExecutor(path: string, notes: readonly string[] = CHROOT_N
     async run(step, signal) {
       refuseCgroupParent(step, "chroot");
       const root = refuseWhatIsMissing(step);
-      const runAlone = async (): Promise<StepResult> => {
+      return await inTurn(step, signal, async () => {
         throwIfAborted(step, signal);
         const outOfMemory = watchOwnMemory();
         using furnished = furnish(root, step);
@@ -65,19 +65,10 @@ export function chrootExecutor(path: string, notes: readonly string[] = CHROOT_N
         const result = await withoutSurvivors(root, () => runPiped(path, spec, step, signal));
         furnished.check();
         return { ...result, ...(outOfMemory() ? { outOfMemory: true } : {}) };
-      };
-      try {
-        return await TURNS.use(signal, runAlone);
-      } catch (error) {
-        throwIfAborted(step, signal); // also while it waited
-        throw error;
-      }
+      });
     },
   };
 }
-
-/** Steps of one user in one pid namespace may trace each other, and so read each other's files. */
-const TURNS = new Slots(1);
 
 function isKept(name: Capability): boolean {
   // With it a process that is root leaves the root as it came; without it, it also cannot trace the builder, which has it.

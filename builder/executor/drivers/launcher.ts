@@ -15,6 +15,7 @@ import { readReports } from "../launcher/spec.ts";
 import { planStep } from "../launcher/step-plan.ts";
 import { errnoText, resultOf, throwIfAborted } from "../launcher/step-result.ts";
 import { runOnTerminal, wantsTerminal } from "../terminal.ts";
+import { inTurn } from "./turns.ts";
 
 /** The executor over the launcher at `path`. */
 export function launcherExecutor(path: string, notes: readonly string[] = []): Executor {
@@ -23,14 +24,17 @@ export function launcherExecutor(path: string, notes: readonly string[] = []): E
     driver: "launcher",
     notes,
     async run(step, signal) {
-      throwIfAborted(step, signal);
-      using cgroups = makeStepCgroups(step, host);
-      const terminal = wantsTerminal(step);
-      const spec = planStep(step, host, { terminal, cgroups: cgroups.directories });
-      const result = terminal
-        ? await runInTerminal(path, spec, step, signal)
-        : await runPiped(path, spec, step, signal);
-      return { ...result, ...(cgroups.outOfMemory() ? { outOfMemory: true } : {}) };
+      const run = async (): Promise<StepResult> => {
+        throwIfAborted(step, signal);
+        using cgroups = makeStepCgroups(step, host);
+        const terminal = wantsTerminal(step);
+        const spec = planStep(step, host, { terminal, cgroups: cgroups.directories });
+        const result = terminal
+          ? await runInTerminal(path, spec, step, signal)
+          : await runPiped(path, spec, step, signal);
+        return { ...result, ...(cgroups.outOfMemory() ? { outOfMemory: true } : {}) };
+      };
+      return notes.includes(OUTER_PROC) ? await inTurn(step, signal, run) : await run();
     },
   };
 }
@@ -47,10 +51,12 @@ export async function probeLauncher(path: string | undefined): Promise<DriverPro
   });
   if (failed.length > 0) return unusable(...failed);
   const notes: string[] = [];
-  if (checks.get("proc") !== 0) notes.push("a fresh /proc is not permitted here: steps see the outer one");
+  if (checks.get("proc") !== 0) notes.push(OUTER_PROC);
   if (checks.get("network") !== 0) notes.push("network=none is not permitted here");
   return { driver: "launcher", usable: true, notes };
 }
+
+const OUTER_PROC = "a fresh /proc is not permitted here: steps see the outer one, and run one after the other";
 
 const PROBES = [
   ["namespaces", "create mount, pid, ipc and uts namespaces"],
