@@ -133,3 +133,34 @@ test("headers of many megabytes, or tens of thousands of them, end their call or
     await isWell();
   }
 });
+
+/** A frame of HTTP/2 (RFC 9113, 4.1). */
+function frame(type: number, flags: number, stream: number, payload: Uint8Array): Buffer {
+  const head = Buffer.alloc(9);
+  head.writeUIntBE(payload.length, 0, 3);
+  head.set([type, flags], 3);
+  head.writeUInt32BE(stream, 5);
+  return Buffer.concat([head, payload]);
+}
+
+test("ten thousand calls at once, and headers that never end, end their connection", { timeout: 60_000 }, async () => {
+  // POST, http, /a, application/grpc (RFC 7541, literals without indexing).
+  const block = Buffer.from(`\x83\x86\x04\x02/a\x0f\x10\x10application/grpc`, "latin1");
+  const [headers, settings, continuation, endHeaders] = [1, 4, 9, 4];
+  const floods = [
+    Array.from({ length: 10_000 }, (_, at) => frame(headers, endHeaders, 1 + 2 * at, block)),
+    [frame(headers, 0, 1, block), ...Array.from({ length: 2000 }, () => frame(continuation, 0, 1, Buffer.alloc(0)))],
+  ];
+  for (const flood of floods) {
+    const socket = connect(join(folder, "one.sock"));
+    socket.on("error", () => undefined);
+    socket.resume();
+    const closed = new Promise((resolve) => void socket.on("close", resolve));
+    socket.write(
+      Buffer.concat([Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), frame(settings, 0, 0, Buffer.alloc(0))]),
+    );
+    socket.write(Buffer.concat(flood));
+    await closed;
+    await isWell();
+  }
+});
