@@ -34,7 +34,7 @@ function compileFilter(filter: string): Test {
     const at = part.lastIndex;
     const [, name = "", operator, value = ""] = part.exec(filter) ?? [];
     if (name === "") throw new BuildError("USAGE", `filter "${filter}": cannot be read from "${filter.slice(at)}" on`);
-    tests.push(compileTest(filter, name, operator, unquote(value.trim())));
+    tests.push(compileTest(filter, name, operator, unquote(filter, value.trim())));
   }
   if (tests.length === 0) throw new BuildError("USAGE", "a filter is empty", { hint: "write type==exec.cachemount" });
   return (item) => tests.every((test) => test(item));
@@ -44,7 +44,7 @@ function compileTest(filter: string, name: string, operator: string | undefined,
   const field = FIELDS[name];
   if (field === undefined) {
     throw new BuildError("USAGE", `filter "${filter}": there is no field "${name}"`, {
-      hint: `there are ${Object.keys(FIELDS).join(", ")}`,
+      hint: `there are ${Object.keys(FIELDS).join(", ")}; a value with a comma stands in quotes`,
     });
   }
   if (operator === undefined) return (item) => field(item) !== false && field(item) !== "";
@@ -64,11 +64,14 @@ function compilePattern(filter: string, pattern: string): RegExp {
   }
 }
 
-function unquote(value: string): string {
+function unquote(filter: string, value: string): string {
   if (!value.startsWith('"')) return value;
   try {
     return String(JSON.parse(value));
-  } catch {
-    return value;
+  } catch (cause) {
+    throw new BuildError("USAGE", `filter "${filter}": ${value} is not quoted as it should be`, {
+      cause,
+      hint: 'within quotes write \\" and \\\\',
+    });
   }
 }

@@ -12,7 +12,7 @@ export interface DiskFilter {
 
 const AGES = ["until", "unused-for"];
 
-/** Reads the values of `--filter`. Throws `USAGE`. */
+/** Reads the values of `--filter`; after a comma another field may follow, as there. Throws `USAGE`. */
 export function parseDiskFilters(values: readonly string[]): DiskFilter {
   const ages: string[] = [];
   const fields: string[] = [];
@@ -22,8 +22,8 @@ export function parseDiskFilters(values: readonly string[]): DiskFilter {
     if (AGES.includes(name)) ages.push(text);
     else if (operator === "") fields.push(name);
     // An id may be written by its beginning, as in buildx.
-    else if (name === "id" && operator === "=") fields.push(`id~=${JSON.stringify(`^${text}`)}`);
-    else fields.push(`${name}${operator === "=" ? "==" : operator}${JSON.stringify(text)}`);
+    else if (name === "id" && operator === "=") fields.push(`id~=${text.replace(/^"?/, "$&^")}`);
+    else fields.push(`${name}${operator === "=" ? "==" : operator}${text}`);
   }
   const [age] = ages;
   if (ages.length > 1) throw new BuildError("USAGE", `--filter: only one age can be given, not ${ages.join(" and ")}`);
