@@ -34,6 +34,7 @@ import { BuildRecorder } from "./records/recorder.ts";
 import type { RemoteCaches } from "./engine/caches/remote-caches.ts";
 import { RecordedResults } from "./engine/caches/recorded-results.ts";
 import { sandboxOf } from "./engine/sandbox.ts";
+import { withheldOf } from "./engine/secrets/secret-values.ts";
 import { SecretWatch } from "./engine/secrets/secret-watch.ts";
 import type { BlobOptions, Ref } from "./snapshot/ref.ts";
 import { Solver } from "./solver/solver.ts";
@@ -285,23 +286,26 @@ function solverOf(
   events: EventSink,
   { ahead, failedRuns, files }: { ahead?: PackAhead; failedRuns?: FailedRuns; files?: KeyFilesByVertex } = {},
 ): Solver<OpResult> {
-  const cache = new RecordedResults(
-    engine.records,
-    engine.layers,
-    engine.locksDirectory,
-    request.now,
-    caches?.imported,
-    request.cacheRules?.maxAgeMs,
-  );
+  const { records, layers, locksDirectory } = engine;
+  let withheld: ReturnType<typeof withheldOf> | undefined;
+  const cache = new RecordedResults({
+    records,
+    layers,
+    locksDirectory,
+    now: request.now,
+    scrubbed: async (text) => (await (withheld ??= withheldOf(request))).scrub(text),
+    imported: caches?.imported,
+    maxAgeMs: request.cacheRules?.maxAgeMs,
+  });
   const inImage = imageVertices(request, targets);
   const forRun = runWanters(targets);
   const wanted = directoryWanters(request, targets);
   const operator = refOperator({
-    layers: engine.layers,
+    layers,
     ...sandboxOf(engine, events),
     sources: inputs.loader(),
     cacheMounts: caches?.mounts ?? engine.cacheMounts,
-    facts: engine.records,
+    facts: records,
     readers: readersOf(targets),
     session: request.session,
     failedRuns,

@@ -18,55 +18,51 @@ export interface Imported {
   find(vertex: Vertex, solved: Solved<OpResult>): Promise<OpResult | undefined>;
 }
 
+export interface RecordedResultsOptions {
+  readonly records: CacheRecords;
+  readonly layers: LayerStore;
+  /** In it a file stands for each key whose result is being made. */
+  readonly locksDirectory: string;
+  readonly now: () => number;
+  /** A text as it may be written down, for people. */
+  readonly scrubbed: (text: string) => Promise<string>;
+  /** Asked for what this store does not have. */
+  readonly imported?: Imported | undefined;
+  /** Records that are older do not count. */
+  readonly maxAgeMs?: number | undefined;
+}
+
 /** Results by key, kept in the records and the layer store of one root. */
 export class RecordedResults implements CacheIndex<OpResult> {
-  readonly #records: CacheRecords;
-  readonly #layers: LayerStore;
-  readonly #locksDirectory: string;
-  readonly #now: () => number;
+  readonly #options: RecordedResultsOptions;
   #isSwept = false;
   readonly #pending = new Set<Promise<void>>();
 
-  readonly #imported: Imported | undefined;
-  readonly #maxAgeMs: number;
   readonly lookupEarly?: NonNullable<CacheIndex<OpResult>["lookupEarly"]>;
 
-  /**
-   * In `locksDirectory` a file stands for each key whose result is being made. `imported`: asked for what this store does
-   * not have. Records older than `maxAgeMs` do not count.
-   */
-  constructor(
-    records: CacheRecords,
-    layers: LayerStore,
-    locksDirectory: string,
-    now: () => number,
-    imported?: Imported,
-    maxAgeMs = Number.POSITIVE_INFINITY,
-  ) {
-    this.#records = records;
-    this.#layers = layers;
-    this.#locksDirectory = locksDirectory;
-    this.#now = now;
-    this.#imported = imported;
-    this.#maxAgeMs = maxAgeMs;
+  constructor(options: RecordedResultsOptions) {
+    this.#options = options;
+    const { imported } = options;
     if (imported !== undefined) this.lookupEarly = (vertex, solved) => imported.early(vertex, solved);
   }
 
   async lookup(key: Digest, vertex: Vertex, solved: Solved<OpResult>): Promise<OpResult | undefined> {
     const own = await this.#ownResult(key);
-    if (own !== undefined || this.#imported === undefined) return own;
-    const found = await this.#imported.find(vertex, solved);
+    const { imported } = this.#options;
+    if (own !== undefined || imported === undefined) return own;
+    const found = await imported.find(vertex, solved);
     // What was not fetched is not taken for known later: a layer that is not here makes a record void.
     if (found !== undefined) await this.#write(key, vertex, found);
     return found;
   }
 
   async #ownResult(key: Digest): Promise<OpResult | undefined> {
-    const record = this.#records.find(key);
-    if (record === undefined || this.#now() - record.createdMs > this.#maxAgeMs) return undefined;
+    const { records, layers: store, now, maxAgeMs = Number.POSITIVE_INFINITY } = this.#options;
+    const record = records.find(key);
+    if (record === undefined || now() - record.createdMs > maxAgeMs) return undefined;
     const layers: StoredLayer[] = [];
     for (const id of record.layers) {
-      const layer = this.#layers.get(id);
+      const layer = store.get(id);
       if (layer === undefined || !(await layer.isHere())) return undefined;
       layers.push(layer);
     }
@@ -74,9 +70,10 @@ export class RecordedResults implements CacheIndex<OpResult> {
   }
 
   async claim(key: Digest, signal: AbortSignal): Promise<Claim> {
-    if (!this.#isSwept) sweepKeyLocks(this.#locksDirectory);
+    const { locksDirectory } = this.#options;
+    if (!this.#isSwept) sweepKeyLocks(locksDirectory);
     this.#isSwept = true;
-    return await takeKeyLock(this.#locksDirectory, hexOf(key), signal);
+    return await takeKeyLock(locksDirectory, hexOf(key), signal);
   }
 
   record(key: Digest, vertex: Vertex, result: OpResult, claim?: Claim): void {
@@ -91,7 +88,9 @@ export class RecordedResults implements CacheIndex<OpResult> {
 
   async #write(key: Digest, vertex: Vertex, result: OpResult): Promise<void> {
     const { layers } = await result.ref(NEVER);
-    this.#records.save(key, { layers: layers.map((layer) => layer.id) }, vertex.options.name, this.#now());
+    const { records, now, scrubbed } = this.#options;
+    const name = await scrubbed(vertex.options.name);
+    records.save(key, { layers: layers.map((layer) => layer.id) }, name, now());
   }
 
   /** A layer whose entries are still being found is recorded when they are; one that fails is not recorded. */

@@ -84,7 +84,16 @@ function inputThen(vertex: Vertex | undefined, { keys, withheld }: IngredientSou
   };
 }
 
-function fieldsOf({ op }: Vertex, sources: IngredientSources): Record<string, string> {
+/** Nothing that is withheld is in them, wherever an argument came to stand. */
+function fieldsOf(vertex: Vertex, sources: IngredientSources): Record<string, string> {
+  const { withheld } = sources;
+  const fields = Object.entries(rawFieldsOf(vertex, sources));
+  return Object.fromEntries(
+    fields.map(([name, text]): [string, string] => [withheld.scrub(name), withheld.scrub(text)]),
+  );
+}
+
+function rawFieldsOf({ op }: Vertex, sources: IngredientSources): Record<string, string> {
   const version = { "way to make keys": KEY_FORMAT };
   switch (op.kind) {
     case "exec":
@@ -111,7 +120,7 @@ function execFields(
     return [`env ${name}`, hides(variable, name) ? "<withheld>" : variable.slice(name.length + 1)];
   });
   return {
-    command: withheld.scrub(shell ? (op.args[2] ?? "") : op.args.join(" ")),
+    command: shell ? (op.args[2] ?? "") : op.args.join(" "),
     ...(shell ? { shell: op.args[0] ?? "" } : {}),
     ...Object.fromEntries(env),
     "working directory": op.cwd,
