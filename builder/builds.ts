@@ -4,7 +4,7 @@ import { BuildError } from "./core/errors.ts";
 import type { BuildEvent } from "./core/events.ts";
 import { NamespaceNeeded } from "./core/namespace.ts";
 import { openEngine } from "./engine.ts";
-import { weighEntries } from "./layer/usage.ts";
+import { weighEntries } from "./layer/view/usage.ts";
 import type { BuildRecord } from "./records/build-record.ts";
 import { buildRecordsOf } from "./records/build-records.ts";
 import { readLog } from "./records/log-file.ts";

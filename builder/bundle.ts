@@ -23,7 +23,7 @@ import { runtimeSeccomp } from "./executor/seccomp/runtime.ts";
 import { mappingsFor, readSubordinateIds } from "./executor/subordinate-ids.ts";
 import { isInsideUserNamespace } from "./executor/user-namespace.ts";
 import { imageForUse } from "./engine/images/image-for-use.ts";
-import type { RootfsView } from "./layer/view.ts";
+import type { RootfsView } from "./layer/view/view.ts";
 import type { ResolvedUser } from "./ops/passwd.ts";
 import { homeVariable, resolveUser } from "./ops/passwd.ts";
 import { viewOf } from "./ops/result.ts";

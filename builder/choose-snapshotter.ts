@@ -8,7 +8,7 @@ import { type Digest, digestOf } from "./core/digest.ts";
 import { asBuildError, BuildError } from "./core/errors.ts";
 import type { Executor } from "./executor/executor.ts";
 import { trialStep } from "./executor/trial-step.ts";
-import { OverlayTree } from "./layer/overlay-tree.ts";
+import { OverlayTree } from "./layer/tree/overlay-tree.ts";
 import { copySnapshotter } from "./snapshot/copy.ts";
 import { overlaySnapshotter } from "./snapshot/overlay.ts";
 import type { LayerPlace } from "./snapshot/ports.ts";

@@ -6,13 +6,13 @@ import { ImageFiles } from "./engine/images/image-files.ts";
 import type { FieldChange } from "./image/compare-configs.ts";
 import { compareStatements } from "./image/compare-configs.ts";
 import { layerInstructions } from "./image/history.ts";
-import type { TreeChange } from "./layer/compare-trees.ts";
-import { compareTrees } from "./layer/compare-trees.ts";
+import type { TreeChange } from "./layer/view/compare-trees.ts";
+import { compareTrees } from "./layer/view/compare-trees.ts";
 import type { Entry } from "./layer/entry.ts";
 import type { PlatformImage } from "./open-image.ts";
 
 export type { FieldChange } from "./image/compare-configs.ts";
-export type { TreeChange } from "./layer/compare-trees.ts";
+export type { TreeChange } from "./layer/view/compare-trees.ts";
 
 /** One side of the comparison. */
 export interface DiffSide {

@@ -4,7 +4,7 @@ import type { Digest } from "./core/digest.ts";
 import type { HistoryEntry, InstructionPlace } from "./core/image-config.ts";
 import { ImageFiles } from "./engine/images/image-files.ts";
 import { historySteps } from "./image/history.ts";
-import { weighEntries } from "./layer/usage.ts";
+import { weighEntries } from "./layer/view/usage.ts";
 import type { PlatformImage } from "./open-image.ts";
 import { instructionPlaces } from "./records/instruction-places.ts";
 

@@ -6,13 +6,13 @@ import type { Digest } from "./core/digest.ts";
 import { ImageFiles } from "./engine/images/image-files.ts";
 import { layerInstructions } from "./image/history.ts";
 import type { Entry } from "./layer/entry.ts";
-import type { MarkedNode } from "./layer/marked-tree.ts";
-import { markedTree } from "./layer/marked-tree.ts";
-import type { LayerUsage, WastedPath } from "./layer/usage.ts";
-import { weighLayers } from "./layer/usage.ts";
+import type { MarkedNode } from "./layer/tree/marked-tree.ts";
+import { markedTree } from "./layer/tree/marked-tree.ts";
+import type { LayerUsage, WastedPath } from "./layer/view/usage.ts";
+import { weighLayers } from "./layer/view/usage.ts";
 import type { PlatformImage } from "./open-image.ts";
 
-export type { Mark, MarkedNode } from "./layer/marked-tree.ts";
+export type { Mark, MarkedNode } from "./layer/tree/marked-tree.ts";
 
 export interface LayerReport extends LayerUsage {
   readonly descriptor: Descriptor;

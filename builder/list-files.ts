@@ -7,7 +7,7 @@ import { baseOf, bytePath, compareBytes, displayPath, fsPath, joinBytes, parentO
 import { BuildError } from "./core/errors.ts";
 import { ImageFiles } from "./engine/images/image-files.ts";
 import type { Entry } from "./layer/entry.ts";
-import type { RootfsView } from "./layer/view.ts";
+import type { RootfsView } from "./layer/view/view.ts";
 import type { PlatformImage } from "./open-image.ts";
 
 export interface ListRequest {

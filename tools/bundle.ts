@@ -18,7 +18,7 @@ const PARTS: readonly Part[] = [
     name: "tsbuild",
     roots: [
       "src/main.ts",
-      "src/commands/build.ts",
+      "src/commands/build/build.ts",
       "src/commands/stdin.ts",
       "src/progress/plain.ts",
       "src/progress/tty.ts",
@@ -39,7 +39,7 @@ const PARTS: readonly Part[] = [
 ];
 
 const WORKERS = {
-  worker: "builder/layer/worker.ts",
+  worker: "builder/layer/jobs/worker.ts",
   "local-worker": "builder/exporter/local-worker.ts",
   "mounts-worker": "builder/cache/mounts/mounts-worker.ts",
 };

@@ -3,8 +3,8 @@
 import type { BytePath } from "../core/byte-path.ts";
 import { bytePath, joinBytes } from "../core/byte-path.ts";
 import type { RuntimeConfig } from "../core/image-config.ts";
-import { resolvePath } from "../layer/resolve-path.ts";
-import type { RootfsView } from "../layer/view.ts";
+import { resolvePath } from "../layer/tree/resolve-path.ts";
+import type { RootfsView } from "../layer/view/view.ts";
 import type { IdRange } from "./id-map.ts";
 import { hostIdOf } from "./id-map.ts";
 

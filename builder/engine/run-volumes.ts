@@ -5,8 +5,8 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { bytePath } from "../core/byte-path.ts";
 import type { MountSpec } from "../executor/executor.ts";
-import { resolvePath } from "../layer/resolve-path.ts";
-import type { ReadableTree } from "../layer/stack-tree.ts";
+import { resolvePath } from "../layer/tree/resolve-path.ts";
+import type { ReadableTree } from "../layer/tree/stack-tree.ts";
 import type { Prepared } from "../snapshot/snapshotter.ts";
 
 export interface VolumePlace {

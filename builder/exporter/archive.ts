@@ -6,7 +6,7 @@ import { MEDIA } from "../core/descriptor.ts";
 import type { Descriptor } from "../core/descriptor.ts";
 import type { Digest } from "../core/digest.ts";
 import { goJson } from "../image/json.ts";
-import { type MemberToWrite, writeArchive } from "../layer/archive.ts";
+import { type MemberToWrite, writeArchive } from "../layer/tar/archive.ts";
 import { LAYOUT_TEXT } from "../store/layout.ts";
 import { entryOf } from "../store/names.ts";
 import type { BlobStore } from "../store/store.ts";

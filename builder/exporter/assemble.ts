@@ -1,7 +1,7 @@
 // From the results of a build to an image in the store: layers as blobs, config and
 // manifest of each platform, an index over several, and all of it validated.
 
-import type { CompressionOptions } from "../layer/jobs.ts";
+import type { CompressionOptions } from "../layer/jobs/jobs.ts";
 import type { Descriptor } from "../core/descriptor.ts";
 import type { Digest } from "../core/digest.ts";
 import { BuildError } from "../core/errors.ts";

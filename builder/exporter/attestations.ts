@@ -13,7 +13,7 @@ import { assembleAttestations, statementBytes } from "../image/attestation.ts";
 import type { JsonObject } from "../image/json.ts";
 import type { Document } from "../image/manifest.ts";
 import type { Entry, SourcedEntry } from "../layer/entry.ts";
-import type { FileTree } from "../layer/file-tree.ts";
+import type { FileTree } from "../layer/tree/file-tree.ts";
 import type { BlobStore } from "../store/store.ts";
 
 /** What somebody states about the result for one platform. */

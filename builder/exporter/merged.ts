@@ -6,7 +6,7 @@ import { BuildError } from "../core/errors.ts";
 import type { Platform } from "../core/platform.ts";
 import { formatPlatform } from "../core/platform.ts";
 import type { Entry, SourcedEntry } from "../layer/entry.ts";
-import type { FileTree } from "../layer/file-tree.ts";
+import type { FileTree } from "../layer/tree/file-tree.ts";
 import type { Attestation, StatementFiles } from "./attestations.ts";
 import { statementFiles } from "./attestations.ts";
 

@@ -3,7 +3,7 @@
 import { open, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { BuildError } from "../core/errors.ts";
-import type { LayerJobs } from "../layer/jobs.ts";
+import type { LayerJobs } from "../layer/jobs/jobs.ts";
 import type { StatementFiles } from "./attestations.ts";
 import type { FileSink } from "./file-sink.ts";
 import { explainOutput, isPlainTarget, temporaryBeside, writeOutput } from "./file-sink.ts";

@@ -1,7 +1,7 @@
 // Looks through layers for the secrets that a build knows: while they are packed, or afterwards.
 
 import { bytePath, displayPath } from "../core/byte-path.ts";
-import type { FoundString } from "../layer/jobs.ts";
+import type { FoundString } from "../layer/jobs/jobs.ts";
 import { logForms } from "./forms.ts";
 import type { KnownSecret } from "./known-secrets.ts";
 import { Masker } from "./masker.ts";

@@ -4,7 +4,7 @@ import type { BytePath } from "../core/byte-path.ts";
 import { BuildError } from "../core/errors.ts";
 import type { Entry, SourcedEntry } from "./entry.ts";
 import { decodeIndex } from "./index-file.ts";
-import type { PackRequest } from "./jobs.ts";
+import type { PackRequest } from "./jobs/jobs.ts";
 
 /** Each entry with where its bytes are. Throws `INTERNAL` when an index is none. */
 export function layerContent(content: PackRequest["content"]): readonly SourcedEntry[] {

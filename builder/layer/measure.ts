@@ -4,11 +4,11 @@
 import type { Digest } from "../core/digest.ts";
 import { Digester } from "../core/digest.ts";
 import { BuildError } from "../core/errors.ts";
-import { ArchiveReader } from "./archive-reader.ts";
-import type { ByteSource, SniffedFormat } from "./decompress.ts";
-import { decompress, sniff, SNIFF_BYTES } from "./decompress.ts";
-import { NoStore } from "./member-store.ts";
-import { TarReader } from "./tar-reader.ts";
+import { ArchiveReader } from "./tar/archive-reader.ts";
+import type { ByteSource, SniffedFormat } from "./compression/decompress.ts";
+import { decompress, sniff, SNIFF_BYTES } from "./compression/decompress.ts";
+import { NoStore } from "./tar/member-store.ts";
+import { TarReader } from "./tar/tar-reader.ts";
 
 /** The findings. */
 export interface MeasuredBlob {

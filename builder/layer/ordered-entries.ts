@@ -5,7 +5,7 @@ import type { Digest } from "../core/digest.ts";
 import { BuildError } from "../core/errors.ts";
 import type { Entry, SourcedEntry } from "./entry.ts";
 import { bodyOf, decodeEntry, encodeEntry } from "./index-file.ts";
-import type { LayerDirectory, PackRequest } from "./jobs.ts";
+import type { LayerDirectory, PackRequest } from "./jobs/jobs.ts";
 import { layerContent, sourced } from "./layer-content.ts";
 import { comparePaths, sortEntries } from "./order.ts";
 

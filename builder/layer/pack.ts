@@ -5,18 +5,18 @@ import { BuildError, isSystemError } from "../core/errors.ts";
 import { displayPath } from "../core/byte-path.ts";
 import { Digester } from "../core/digest.ts";
 import type { Digest } from "../core/digest.ts";
-import { BLOCK_FORMAT, endsBefore } from "./block-cutter.ts";
-import { BlobWriter, DamagedBlock } from "./compress.ts";
-import { checkDigest, checkSize, ContentReader, digestOfBytes, EMPTY_DIGEST } from "./content.ts";
+import { BLOCK_FORMAT, endsBefore } from "./compression/block-cutter.ts";
+import { BlobWriter, DamagedBlock } from "./compression/compress.ts";
+import { checkDigest, checkSize, ContentReader, digestOfBytes, EMPTY_DIGEST } from "./tree/content.ts";
 import type { Entry, SourcedEntry } from "./entry.ts";
-import type { PackedBlob, PackRequest } from "./jobs.ts";
-import { LayerSearch } from "./layer-search.ts";
+import type { PackedBlob, PackRequest } from "./jobs/jobs.ts";
+import { LayerSearch } from "./view/layer-search.ts";
 import type { OrderedEntries } from "./ordered-entries.ts";
 import { orderedEntries, withTime } from "./ordered-entries.ts";
-import { StoredBlocks } from "./stored-blocks.ts";
-import { StoredRuns } from "./stored-runs.ts";
-import { paddingOf } from "./tar-format.ts";
-import { encodeTarHeader, TAR_END } from "./tar-writer.ts";
+import { StoredBlocks } from "./compression/stored-blocks.ts";
+import { StoredRuns } from "./compression/stored-runs.ts";
+import { paddingOf } from "./tar/tar-format.ts";
+import { encodeTarHeader, TAR_END } from "./tar/tar-writer.ts";
 import { headerOf } from "./whiteout.ts";
 
 /** Does `LayerJobs.pack`. `check` throws when the job is to stop; it is called for every entry and large block. */

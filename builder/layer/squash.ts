@@ -3,10 +3,10 @@
 
 import type { BytePath } from "../core/byte-path.ts";
 import { joinBytes } from "../core/byte-path.ts";
-import { whiteoutOf } from "./disk-entry.ts";
+import { whiteoutOf } from "./tree/disk-entry.ts";
 import type { Entry } from "./entry.ts";
 import { comparePaths, linkEntry } from "./order.ts";
-import type { RootfsView } from "./view.ts";
+import type { RootfsView } from "./view/view.ts";
 
 /**
  * The entries of one layer that makes `whole` of `below`, in tar order. Both views number their layers from the same

@@ -5,8 +5,8 @@ import type { BytePath } from "../core/byte-path.ts";
 import { baseOf, displayPath, joinBytes, parentOf } from "../core/byte-path.ts";
 import { BuildError } from "../core/errors.ts";
 import type { Entry } from "./entry.ts";
-import type { TarHeader } from "./tar-format.ts";
-import { invalidArchive } from "./tar-format.ts";
+import type { TarHeader } from "./tar/tar-format.ts";
+import { invalidArchive } from "./tar/tar-format.ts";
 
 /** What a name in a layer's tar means. "reserved" names (".wh..wh.plnk" and the like of AUFS) mean nothing and are left out. */
 export type NameMeaning =

@@ -1,7 +1,7 @@
 // Where the users and groups of a rootfs are read before a process starts in it.
 
-import type { ReadableTree } from "../layer/stack-tree.ts";
-import { StackTree } from "../layer/stack-tree.ts";
+import type { ReadableTree } from "../layer/tree/stack-tree.ts";
+import { StackTree } from "../layer/tree/stack-tree.ts";
 import type { LayerPlace } from "../snapshot/ports.ts";
 import type { PreparedRoot } from "../snapshot/snapshotter.ts";
 import type { OpResult } from "./result.ts";

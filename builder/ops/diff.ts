@@ -5,7 +5,7 @@ import type { BytePath } from "../core/byte-path.ts";
 import { joinBytes, parentOf } from "../core/byte-path.ts";
 import type { Vertex } from "../graph/vertex.ts";
 import type { Entry, SourcedEntry } from "../layer/entry.ts";
-import type { FileTree } from "../layer/file-tree.ts";
+import type { FileTree } from "../layer/tree/file-tree.ts";
 import { comparePaths, linkEntry } from "../layer/order.ts";
 import type { Ref } from "../snapshot/ref.ts";
 import type { OpContext } from "./engine-parts.ts";

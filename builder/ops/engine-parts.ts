@@ -6,7 +6,7 @@ import type { Session } from "../core/session.ts";
 import type { Executor } from "../executor/executor.ts";
 import type { SourceOp } from "../graph/op.ts";
 import type { Vertex } from "../graph/vertex.ts";
-import type { FileTree } from "../layer/file-tree.ts";
+import type { FileTree } from "../layer/tree/file-tree.ts";
 import type { LayerStore } from "../snapshot/layer-store.ts";
 import type { BlobOptions, Ref } from "../snapshot/ref.ts";
 import type { Snapshotter } from "../snapshot/snapshotter.ts";

@@ -8,8 +8,8 @@ import type { Platform } from "../core/platform.ts";
 import { formatPlatform, hostPlatform } from "../core/platform.ts";
 import { architecturesOf, ELF_HEAD_BYTES } from "../executor/elf.ts";
 import { emulatorHint, findEmulation, findHandler } from "../executor/emulator.ts";
-import { resolvePath } from "../layer/resolve-path.ts";
-import type { ReadableTree } from "../layer/stack-tree.ts";
+import { resolvePath } from "../layer/tree/resolve-path.ts";
+import type { ReadableTree } from "../layer/tree/stack-tree.ts";
 
 const HEAD_BYTES = 256;
 

@@ -9,7 +9,7 @@ import { BuildError } from "../core/errors.ts";
 import type { ExecMount, ExecOp, FileOp, Op } from "../graph/op.ts";
 import type { Vertex } from "../graph/vertex.ts";
 import { canonicalJson } from "../graph/vertex.ts";
-import type { FileTree } from "../layer/file-tree.ts";
+import type { FileTree } from "../layer/tree/file-tree.ts";
 import type { SolvedInput } from "../solver/operator.ts";
 import type { Facts, KeyFiles, OpContext } from "./engine-parts.ts";
 import type { Listed } from "./file/digest.ts";

@@ -3,8 +3,8 @@
 
 import type { BytePath } from "../core/byte-path.ts";
 import { bytePath, parentOf } from "../core/byte-path.ts";
-import type { Statable } from "../layer/resolve-path.ts";
-import { resolvePath } from "../layer/resolve-path.ts";
+import type { Statable } from "../layer/tree/resolve-path.ts";
+import { resolvePath } from "../layer/tree/resolve-path.ts";
 
 /** Files of the machine that every step has. */
 const SYSTEM_FILES = ["/etc/hosts", "/etc/resolv.conf"];

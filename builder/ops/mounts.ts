@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { BuildError } from "../core/errors.ts";
 import type { MountSpec } from "../executor/executor.ts";
 import type { ExecMount, ExecOp } from "../graph/op.ts";
-import { resolvePath } from "../layer/resolve-path.ts";
+import { resolvePath } from "../layer/tree/resolve-path.ts";
 import { cleaned } from "./keys.ts";
 import type { CacheMountRequest } from "./cache-mounts.ts";
 import type { Prepared } from "../snapshot/snapshotter.ts";

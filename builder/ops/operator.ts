@@ -4,7 +4,7 @@
 import { BuildError } from "../core/errors.ts";
 import type { FileOp, SourceOp } from "../graph/op.ts";
 import type { Vertex } from "../graph/vertex.ts";
-import type { FileTree } from "../layer/file-tree.ts";
+import type { FileTree } from "../layer/tree/file-tree.ts";
 import type { Operator } from "../solver/operator.ts";
 import { readTakenFiles, takenBytes } from "./context-files.ts";
 import type { OpContext } from "./engine-parts.ts";

@@ -4,8 +4,8 @@
 import { bytePath } from "../core/byte-path.ts";
 import { BuildError } from "../core/errors.ts";
 import type { OwnerSpec } from "../graph/op.ts";
-import { readTreeFile } from "../layer/read-tree-file.ts";
-import type { ReadableTree } from "../layer/stack-tree.ts";
+import { readTreeFile } from "../layer/tree/read-tree-file.ts";
+import type { ReadableTree } from "../layer/tree/stack-tree.ts";
 
 export interface Owner {
   readonly uid: number;

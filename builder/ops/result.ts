@@ -2,8 +2,8 @@
 // something to stand on (a ref). Layers give a tree; a client's tree becomes a layer
 // only when somebody wants to stand on it.
 
-import type { FileTree } from "../layer/file-tree.ts";
-import { RootfsView } from "../layer/view.ts";
+import type { FileTree } from "../layer/tree/file-tree.ts";
+import { RootfsView } from "../layer/view/view.ts";
 import type { Ref, StoredLayer } from "../snapshot/ref.ts";
 
 export interface OpResult {

@@ -4,8 +4,8 @@
 import { bytePath } from "../core/byte-path.ts";
 import { BuildError } from "../core/errors.ts";
 import type { Executor, StepResult } from "../executor/executor.ts";
-import { resolvePath } from "../layer/resolve-path.ts";
-import type { ReadableTree } from "../layer/stack-tree.ts";
+import { resolvePath } from "../layer/tree/resolve-path.ts";
+import type { ReadableTree } from "../layer/tree/stack-tree.ts";
 import type { StepContext, StepPlan } from "./step.ts";
 import { prepareStep } from "./step.ts";
 

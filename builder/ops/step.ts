@@ -5,7 +5,7 @@ import type { BytePath } from "../core/byte-path.ts";
 import { hostPlatform } from "../core/platform.ts";
 import type { StepSpec } from "../executor/executor.ts";
 import type { ExecOp } from "../graph/op.ts";
-import type { ReadableTree } from "../layer/stack-tree.ts";
+import type { ReadableTree } from "../layer/tree/stack-tree.ts";
 import type { Prepared } from "../snapshot/snapshotter.ts";
 import { accountsOf } from "./accounts.ts";
 import type { OpContext } from "./engine-parts.ts";

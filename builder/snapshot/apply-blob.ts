@@ -5,7 +5,7 @@ import { compressionOf } from "../core/descriptor.ts";
 import { BuildError } from "../core/errors.ts";
 import type { GrowingFile } from "../core/growing-file.ts";
 import { isWhole } from "../core/growing-file.ts";
-import type { AppliedLayer, ApplyRequest } from "../layer/jobs.ts";
+import type { AppliedLayer, ApplyRequest } from "../layer/jobs/jobs.ts";
 import type { StoredVariant } from "./layer-files.ts";
 import type { FetchBlob, LayerPlace } from "./ports.ts";
 

@@ -6,7 +6,7 @@ import { rm } from "node:fs/promises";
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import type { SourcedEntry } from "../layer/entry.ts";
-import { RootfsView } from "../layer/view.ts";
+import { RootfsView } from "../layer/view/view.ts";
 import type { LayerPlace } from "./ports.ts";
 import type { StoredLayer } from "./ref.ts";
 import { rootDirectory, setRoot } from "./root-directory.ts";

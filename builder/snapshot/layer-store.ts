@@ -11,7 +11,7 @@ import { isErrno } from "../core/errors.ts";
 import { fileOnDisk, onDisk } from "../core/space.ts";
 import type { SourcedEntry } from "../layer/entry.ts";
 import { contentBytes } from "../layer/index-file.ts";
-import type { LayerDirectory, WrittenLayer } from "../layer/jobs.ts";
+import type { LayerDirectory, WrittenLayer } from "../layer/jobs/jobs.ts";
 import { LayerFiles, type LayerMeta } from "./layer-files.ts";
 import { packBlob } from "./pack-blob.ts";
 import type { FetchBlob, LayerPlace } from "./ports.ts";

@@ -2,7 +2,7 @@
 
 import { layerMediaType } from "../core/descriptor.ts";
 import { contentBytes, LayerIndex } from "../layer/index-file.ts";
-import type { PackRequest } from "../layer/jobs.ts";
+import type { PackRequest } from "../layer/jobs/jobs.ts";
 import { plainDescriptor } from "./layer-files.ts";
 import type { LayerPlace } from "./ports.ts";
 import type { BlobOptions, LayerBlob } from "./ref.ts";

@@ -4,7 +4,7 @@ import type { Descriptor } from "../core/descriptor.ts";
 import type { Digest } from "../core/digest.ts";
 import type { GrowingFile } from "../core/growing-file.ts";
 import type { StoreSpace } from "../core/space.ts";
-import type { FoundString, LayerJobs } from "../layer/jobs.ts";
+import type { FoundString, LayerJobs } from "../layer/jobs/jobs.ts";
 
 /** Where blobs are kept. */
 export interface BlobPort {

@@ -5,7 +5,7 @@
 import type { Descriptor } from "../core/descriptor.ts";
 import type { Digest } from "../core/digest.ts";
 import type { ContentSource, Entry } from "../layer/entry.ts";
-import type { CompressionOptions, FoundString } from "../layer/jobs.ts";
+import type { CompressionOptions, FoundString } from "../layer/jobs/jobs.ts";
 import type { BytePath } from "../core/byte-path.ts";
 import type { RootDirectory } from "./root-directory.ts";
 

@@ -9,7 +9,7 @@ import type { Entry, SourcedEntry } from "../layer/entry.ts";
 import type { IndexChange } from "../layer/index-change.ts";
 import { indexChange } from "../layer/index-change.ts";
 import { encodeEntry, indexOfLines, LayerIndex } from "../layer/index-file.ts";
-import type { WrittenLayer } from "../layer/jobs.ts";
+import type { WrittenLayer } from "../layer/jobs/jobs.ts";
 import { LayerFiles } from "./layer-files.ts";
 import type { LayerPlace } from "./ports.ts";
 

@@ -6,10 +6,10 @@ import { open } from "node:fs/promises";
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { untilAborted } from "../core/until-aborted.ts";
-import { sniff } from "../layer/decompress.ts";
-import type { FileTree } from "../layer/file-tree.ts";
-import type { LayerJobs } from "../layer/jobs.ts";
-import { RootfsView } from "../layer/view.ts";
+import { sniff } from "../layer/compression/decompress.ts";
+import type { FileTree } from "../layer/tree/file-tree.ts";
+import type { LayerJobs } from "../layer/jobs/jobs.ts";
+import { RootfsView } from "../layer/view/view.ts";
 
 const BLOCK_BYTES = 512;
 

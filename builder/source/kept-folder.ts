@@ -14,7 +14,7 @@ import { asBuildError, BuildError, isErrno } from "../core/errors.ts";
 import type { Reservation, StoreSpace } from "../core/space.ts";
 import { fileOnDisk } from "../core/space.ts";
 import { mknod, S_IF, setMtimeNs, setOpenMtimeNs } from "../core/syscall.ts";
-import { removeTree } from "../layer/remove-tree.ts";
+import { removeTree } from "../layer/tree/remove-tree.ts";
 import type { Fingerprint } from "./fingerprint.ts";
 import { fingerprintOf } from "./fingerprint.ts";
 

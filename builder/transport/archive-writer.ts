@@ -2,8 +2,8 @@
 // to a daemon. Whoever takes the bytes takes them as they come; nothing is kept.
 
 import { BuildError } from "../core/errors.ts";
-import type { MemberToWrite } from "../layer/archive.ts";
-import { writeArchive } from "../layer/archive.ts";
+import type { MemberToWrite } from "../layer/tar/archive.ts";
+import { writeArchive } from "../layer/tar/archive.ts";
 
 /**
  * Takes the bytes of an archive, in order, and resolves when they have arrived: a file that has its name, a daemon that

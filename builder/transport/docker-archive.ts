@@ -9,7 +9,7 @@ import type { Digest } from "../core/digest.ts";
 import { Digester } from "../core/digest.ts";
 import { BuildError } from "../core/errors.ts";
 import { parseConfig, parseImageManifest } from "../image/read.ts";
-import { sniff, SNIFF_BYTES } from "../layer/decompress.ts";
+import { sniff, SNIFF_BYTES } from "../layer/compression/decompress.ts";
 import type { ArchiveFile, ArchiveFileOptions, Member } from "./archive-file.ts";
 import { openArchiveFile } from "./archive-file.ts";
 import { blobName } from "./docker-manifest.ts";

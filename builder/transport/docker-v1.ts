@@ -11,7 +11,7 @@ import type { Digest } from "../core/digest.ts";
 import { Digester } from "../core/digest.ts";
 import { BuildError } from "../core/errors.ts";
 import { goJson, omitEmpty, sortedMap } from "../image/json.ts";
-import { decompress } from "../layer/decompress.ts";
+import { decompress } from "../layer/compression/decompress.ts";
 import { DEFAULT_LIMITS, UnpackGuard } from "../layer/unpack-limits.ts";
 import type { ArchiveFile, Member } from "./archive-file.ts";
 import type { Found } from "./image-archive.ts";

@@ -2,7 +2,7 @@
 // text with commas or as an object (buildx, util/buildflags).
 
 import { BuildError } from "../../builder/core/errors.ts";
-import { formatCsv, parseCsv, parsePairs } from "../cli/csv.ts";
+import { formatCsv, parseCsv, parsePairs } from "../cli/values/csv.ts";
 import type { Value } from "./hcl/value.ts";
 import { compareText, isMap, toList, toMap, toText } from "./hcl/value.ts";
 

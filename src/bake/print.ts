@@ -1,7 +1,7 @@
 // `--print` and `--list`: what would be built, and what the files offer (buildx, commands/bake.go).
 
 import { BuildError } from "../../builder/core/errors.ts";
-import { parseCsv } from "../cli/csv.ts";
+import { parseCsv } from "../cli/values/csv.ts";
 import { goJson } from "./go-json.ts";
 import type { Value } from "./hcl/value.ts";
 import { compareText, toJson, toText } from "./hcl/value.ts";

@@ -2,7 +2,7 @@
 // (buildx, hclparser).
 
 import { BuildError, asBuildError } from "../../builder/core/errors.ts";
-import { parseCsv } from "../cli/csv.ts";
+import { parseCsv } from "../cli/values/csv.ts";
 import type { Block, Body, Expression } from "./hcl/ast.ts";
 import type { Scope } from "./hcl/evaluate.ts";
 import { evaluate } from "./hcl/evaluate.ts";

@@ -2,7 +2,7 @@
 // `{{json .Field}}`; in docker's and skopeo's inspect paths too, and index, len and join.
 
 import { BuildError } from "../../builder/core/errors.ts";
-import { fieldAt } from "./field-path.ts";
+import { fieldAt } from "./values/field-path.ts";
 
 /** One row of a list; `json .` gives all of it. */
 export type TemplateFields = Readonly<Record<string, string | number>>;

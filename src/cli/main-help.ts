@@ -1,6 +1,6 @@
 // The first screen.
 
-import { GLOBAL_FLAGS, VERSION_FLAG } from "./global-flags.ts";
+import { GLOBAL_FLAGS, VERSION_FLAG } from "./flags/global-flags.ts";
 import { describeFlags } from "./help.ts";
 
 /** `tsbuild --help`. */

@@ -5,7 +5,7 @@ import { BuildError } from "../../builder/core/errors.ts";
 import { NamespaceNeeded } from "../../builder/core/namespace.ts";
 import type { Arguments, Flag } from "../cli/flags.ts";
 import { isOn, textOf } from "../cli/flags.ts";
-import { GLOBAL_FLAGS } from "../cli/global-flags.ts";
+import { GLOBAL_FLAGS } from "../cli/flags/global-flags.ts";
 import type { Command } from "./command.ts";
 import { exactly, readArguments, rootOf } from "./command.ts";
 import { sandbox } from "./sandbox.ts";

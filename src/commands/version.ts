@@ -2,7 +2,7 @@
 
 import type { Command } from "./command.ts";
 import { readArguments } from "./command.ts";
-import { GLOBAL_FLAGS } from "../cli/global-flags.ts";
+import { GLOBAL_FLAGS } from "../cli/flags/global-flags.ts";
 import { VERSION } from "../version.ts";
 
 /** Prints the versions that matter in a report of a problem. */

@@ -3,7 +3,7 @@
 import { bytePath } from "../../builder/core/byte-path.ts";
 import type { BytePath } from "../../builder/core/byte-path.ts";
 import type { ContentSource, Entry } from "../../builder/layer/entry.ts";
-import { RootfsView } from "../../builder/layer/view.ts";
+import { RootfsView } from "../../builder/layer/view/view.ts";
 
 /** The content of a file: text or bytes; programs are executable. */
 export type FileContent = string | Uint8Array | { readonly program: Uint8Array };

@@ -8,7 +8,7 @@ import path from "node:path";
 import process from "node:process";
 import { after, suite, test } from "node:test";
 
-import { bake } from "../../src/commands/bake.ts";
+import { bake } from "../../src/commands/bake/bake.ts";
 import { runCommandIn } from "../support/run-command.ts";
 import { splitWords } from "../support/words.ts";
 

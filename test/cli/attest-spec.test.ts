@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { BuildError } from "../../builder/core/errors.ts";
-import type { Attestations } from "../../src/cli/attest-spec.ts";
-import { parseAttestations } from "../../src/cli/attest-spec.ts";
-import { BUILD_FLAGS } from "../../src/cli/build-flags.ts";
+import type { Attestations } from "../../src/cli/values/attest-spec.ts";
+import { parseAttestations } from "../../src/cli/values/attest-spec.ts";
+import { BUILD_FLAGS } from "../../src/cli/flags/build-flags.ts";
 import { parseArguments } from "../../src/cli/flags.ts";
 
 const parse = (...words: readonly string[]): Attestations | undefined =>

@@ -5,7 +5,7 @@ import { suite, test } from "node:test";
 import { BuildError } from "../../builder/core/errors.ts";
 import { compileFilters } from "../../builder/disk/filter.ts";
 import type { DiskItem } from "../../builder/disk/items.ts";
-import { parseDiskFilters } from "../../src/cli/disk-filter.ts";
+import { parseDiskFilters } from "../../src/cli/values/disk-filter.ts";
 
 const PLAIN: DiskItem = {
   id: "ab12",

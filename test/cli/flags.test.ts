@@ -4,17 +4,17 @@ import path from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
 import { BuildError } from "../../builder/core/errors.ts";
-import { BUILD_FLAGS } from "../../src/cli/build-flags.ts";
+import { BUILD_FLAGS } from "../../src/cli/flags/build-flags.ts";
 import type { Flag } from "../../src/cli/flags.ts";
 import { isOn, listOf, parseArguments, textOf } from "../../src/cli/flags.ts";
 import { describeFlags } from "../../src/cli/help.ts";
-import { RUN_FLAGS } from "../../src/cli/run-flags.ts";
-import { DIFF_FLAGS } from "../../src/commands/diff.ts";
-import { HISTORY_FLAGS } from "../../src/commands/history.ts";
-import { INSPECT_FLAGS } from "../../src/commands/inspect.ts";
-import { LAYERS_FLAGS } from "../../src/commands/layers.ts";
-import { LS_FLAGS } from "../../src/commands/ls.ts";
-import { VALIDATE_FLAGS } from "../../src/commands/validate.ts";
+import { RUN_FLAGS } from "../../src/cli/flags/run-flags.ts";
+import { DIFF_FLAGS } from "../../src/commands/images/diff.ts";
+import { HISTORY_FLAGS } from "../../src/commands/images/history.ts";
+import { INSPECT_FLAGS } from "../../src/commands/images/inspect.ts";
+import { LAYERS_FLAGS } from "../../src/commands/images/layers.ts";
+import { LS_FLAGS } from "../../src/commands/images/ls.ts";
+import { VALIDATE_FLAGS } from "../../src/commands/images/validate.ts";
 
 const TABLE: readonly Flag[] = [
   { name: "tag", short: "t", kind: "list", state: "works", help: "" },

@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import { resolve } from "node:path";
 import { test } from "node:test";
-import { parseEnvFile } from "../../src/cli/env-file.ts";
-import { parseIdRange } from "../../src/cli/id-map-spec.ts";
-import { parseMount, parseTmpfs, parseVolume } from "../../src/cli/mount-spec.ts";
+import { parseEnvFile } from "../../src/cli/values/env-file.ts";
+import { parseIdRange } from "../../src/cli/values/id-map-spec.ts";
+import { parseMount, parseTmpfs, parseVolume } from "../../src/cli/values/mount-spec.ts";
 
 test("--volume", () => {
   const bind = (source: string, target: string, readonly = false) => ({ kind: "bind", source, target, readonly });

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import fc from "fast-check";
 import { BuildError } from "../../builder/core/errors.ts";
-import { fieldAt, fieldText } from "../../src/cli/field-path.ts";
+import { fieldAt, fieldText } from "../../src/cli/values/field-path.ts";
 import { humanAge, humanSize } from "../../src/cli/human.ts";
 import { namedInJson, printable, printableName } from "../../src/cli/printable.ts";
 

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BuildError } from "../../builder/core/errors.ts";
 import { parseArguments } from "../../src/cli/flags.ts";
-import { RUN_FLAGS } from "../../src/cli/run-flags.ts";
+import { RUN_FLAGS } from "../../src/cli/flags/run-flags.ts";
 
 const DOCKER = `
 add-host annotation attach blkio-weight blkio-weight-device cap-add cap-drop cgroup-parent cgroupns cidfile cpu-period

@@ -2,15 +2,15 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { BuildError } from "../../builder/core/errors.ts";
-import { parseAnnotation } from "../../src/cli/annotation-spec.ts";
-import { formatCsv, parseCsv } from "../../src/cli/csv.ts";
-import { parseExtraHosts } from "../../src/cli/extra-host-spec.ts";
-import { parseAssignments, parseLabels } from "../../src/cli/key-value.ts";
-import { parseOutput } from "../../src/cli/output-spec.ts";
-import { parseSecret } from "../../src/cli/secret-spec.ts";
-import { parseSize } from "../../src/cli/sizes.ts";
-import { parseSsh } from "../../src/cli/ssh-spec.ts";
-import { parseUlimit } from "../../src/cli/ulimit-spec.ts";
+import { parseAnnotation } from "../../src/cli/values/annotation-spec.ts";
+import { formatCsv, parseCsv } from "../../src/cli/values/csv.ts";
+import { parseExtraHosts } from "../../src/cli/values/extra-host-spec.ts";
+import { parseAssignments, parseLabels } from "../../src/cli/values/key-value.ts";
+import { parseOutput } from "../../src/cli/values/output-spec.ts";
+import { parseSecret } from "../../src/cli/values/secret-spec.ts";
+import { parseSize } from "../../src/cli/values/sizes.ts";
+import { parseSsh } from "../../src/cli/values/ssh-spec.ts";
+import { parseUlimit } from "../../src/cli/values/ulimit-spec.ts";
 
 function refuses(body: () => unknown, pattern: RegExp, code = "USAGE"): void {
   assert.throws(body, (error) => error instanceof BuildError && error.code === code && pattern.test(error.message));

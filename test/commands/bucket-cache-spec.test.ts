@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { BuildError } from "../../builder/core/errors.ts";
-import { parseCacheFrom, parseCacheTo } from "../../src/commands/cache-spec.ts";
+import { parseCacheFrom, parseCacheTo } from "../../src/commands/build/cache-spec.ts";
 
 const KEYS = "access_key_id=AK,secret_access_key=SK";
 const NOWHERE = { HOME: "/nonexistent" };

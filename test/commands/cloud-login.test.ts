@@ -10,7 +10,7 @@ import { after, before, suite, test } from "node:test";
 import { CloudLogins } from "../../builder/cloud.ts";
 import type { Credentials } from "../../builder/core/session.ts";
 import { parseArguments } from "../../src/cli/flags.ts";
-import { EXECUTOR_FLAGS } from "../../src/cli/executor-flags.ts";
+import { EXECUTOR_FLAGS } from "../../src/cli/flags/executor-flags.ts";
 import { cloudHelpers, withCloudLogins } from "../../src/commands/executor/cloud-login.ts";
 import { CLOUD_HELPERS, registryWay } from "../../src/config/cloud/registry-ways.ts";
 import { CredentialFiles } from "../../src/config/credentials.ts";

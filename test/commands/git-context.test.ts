@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { parseGitContext } from "../../builder/dockerfile/convert/git-url.ts";
-import { EXECUTOR_FLAGS } from "../../src/cli/executor-flags.ts";
+import { EXECUTOR_FLAGS } from "../../src/cli/flags/executor-flags.ts";
 import { listOf, parseArguments } from "../../src/cli/flags.ts";
 import { gitOptions, gitUrl, withGitLogin } from "../../src/commands/executor/git-context.ts";
 import { isError } from "../transport/registry-workbench.ts";

@@ -5,7 +5,7 @@ import { generateKeyPairSync } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
-import { build } from "../../src/commands/build.ts";
+import { build } from "../../src/commands/build/build.ts";
 import { ConfigHome } from "../config/config-home.ts";
 import { type Ran, runCommandIn } from "../support/run-command.ts";
 import type { RunningRegistry } from "../transport/registry-server.ts";

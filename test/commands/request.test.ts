@@ -6,11 +6,11 @@ import { after, before, test } from "node:test";
 import type { ErrorCode } from "../../builder/core/errors.ts";
 import { BuildError } from "../../builder/core/errors.ts";
 import type { BuildRequest } from "../../builder/request.ts";
-import { BUILD_FLAGS } from "../../src/cli/build-flags.ts";
+import { BUILD_FLAGS } from "../../src/cli/flags/build-flags.ts";
 import { parseArguments } from "../../src/cli/flags.ts";
-import type { Outputs } from "../../src/commands/build-outputs.ts";
-import { readOutputs } from "../../src/commands/build-outputs.ts";
-import { readRequest } from "../../src/commands/build-request.ts";
+import type { Outputs } from "../../src/commands/build/outputs.ts";
+import { readOutputs } from "../../src/commands/build/outputs.ts";
+import { readRequest } from "../../src/commands/build/request.ts";
 import type { Environment } from "../../src/config/environment.ts";
 
 let folder = "";

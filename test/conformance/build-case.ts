@@ -6,10 +6,10 @@ import process from "node:process";
 import { build } from "../../builder/build.ts";
 import { BuildError } from "../../builder/core/errors.ts";
 import type { EventSink } from "../../builder/core/events.ts";
-import { BUILD_FLAGS } from "../../src/cli/build-flags.ts";
+import { BUILD_FLAGS } from "../../src/cli/flags/build-flags.ts";
 import { parseArguments } from "../../src/cli/flags.ts";
-import { readOutputs } from "../../src/commands/build-outputs.ts";
-import { readRequest } from "../../src/commands/build-request.ts";
+import { readOutputs } from "../../src/commands/build/outputs.ts";
+import { readRequest } from "../../src/commands/build/request.ts";
 
 export interface Asked {
   readonly flags: readonly string[];

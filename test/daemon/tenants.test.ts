@@ -12,7 +12,7 @@ import { GrpcClient } from "../../src/api/grpc/client.ts";
 import { CODE } from "../../src/api/grpc/status.ts";
 import { DiskUsageRequest, DiskUsageResponse } from "../../src/api/proto/disk.ts";
 import { readDaemonFile } from "../../src/config/daemon-file.ts";
-import { tenantsOf } from "../../src/commands/daemon-tenants.ts";
+import { tenantsOf } from "../../src/commands/daemon/tenants.ts";
 import type { TenantSettings } from "../../src/daemon/daemon.ts";
 import { serve } from "../../src/daemon/daemon.ts";
 import { buildThrough, offerOf, openSession } from "../support/build-client.ts";

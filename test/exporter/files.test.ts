@@ -11,8 +11,8 @@ import type { PlatformTree } from "../../builder/exporter/merged.ts";
 import { exportLocal } from "../../builder/exporter/local.ts";
 import { exportTar } from "../../builder/exporter/tar.ts";
 import type { ContentSource, Entry } from "../../builder/layer/entry.ts";
-import { openLayerJobs } from "../../builder/layer/pool.ts";
-import { RootfsView } from "../../builder/layer/view.ts";
+import { openLayerJobs } from "../../builder/layer/jobs/pool.ts";
+import { RootfsView } from "../../builder/layer/view/view.ts";
 import { AMD64 } from "./sample.ts";
 
 const temp = fs.mkdtempSync(join(tmpdir(), "tsbuild-local-"));

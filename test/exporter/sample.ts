@@ -7,8 +7,8 @@ import { digestOf } from "../../builder/core/digest.ts";
 import type { ConfigDraft } from "../../builder/core/image-config.ts";
 import type { Platform } from "../../builder/core/platform.ts";
 import type { PlatformResult } from "../../builder/exporter/assemble.ts";
-import { paddingOf } from "../../builder/layer/tar-format.ts";
-import { encodeTarHeader, TAR_END } from "../../builder/layer/tar-writer.ts";
+import { paddingOf } from "../../builder/layer/tar/tar-format.ts";
+import { encodeTarHeader, TAR_END } from "../../builder/layer/tar/tar-writer.ts";
 import type { StoredLayer } from "../../builder/snapshot/ref.ts";
 import type { BlobStore } from "../../builder/store/store.ts";
 

@@ -10,7 +10,7 @@ import { KnownSecrets } from "../../builder/guard/known-secrets.ts";
 import type { GuardedLayer } from "../../builder/guard/layer-guard.ts";
 import { LayerGuard } from "../../builder/guard/layer-guard.ts";
 import { Verdicts } from "../../builder/guard/verdicts.ts";
-import type { FoundString } from "../../builder/layer/jobs.ts";
+import type { FoundString } from "../../builder/layer/jobs/jobs.ts";
 
 const never = new AbortController().signal;
 

@@ -9,7 +9,7 @@ import { digestOf } from "../../builder/core/digest.ts";
 import { parentOf } from "../../builder/core/byte-path.ts";
 import type { SourcedEntry } from "../../builder/layer/entry.ts";
 import { indexChange } from "../../builder/layer/index-change.ts";
-import { openLayerJobs } from "../../builder/layer/pool.ts";
+import { openLayerJobs } from "../../builder/layer/jobs/pool.ts";
 import { never, temporary, treeText } from "./support.ts";
 
 const jobs = openLayerJobs({ workers: 1 });

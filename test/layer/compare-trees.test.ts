@@ -3,10 +3,10 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import fc from "fast-check";
-import { compareTrees } from "../../builder/layer/compare-trees.ts";
-import type { TreeChange } from "../../builder/layer/compare-trees.ts";
+import { compareTrees } from "../../builder/layer/view/compare-trees.ts";
+import type { TreeChange } from "../../builder/layer/view/compare-trees.ts";
 import type { Entry } from "../../builder/layer/entry.ts";
-import { RootfsView } from "../../builder/layer/view.ts";
+import { RootfsView } from "../../builder/layer/view/view.ts";
 
 type Layers = readonly (readonly Entry[])[];
 const NONE = { sharedLayers: 0, times: false };

@@ -4,7 +4,7 @@ import { randomFillSync } from "node:crypto";
 import { test } from "node:test";
 import { constants, gzipSync, zstdCompressSync } from "node:zlib";
 import { BuildError } from "../../builder/core/errors.ts";
-import { decompress, sniff } from "../../builder/layer/decompress.ts";
+import { decompress, sniff } from "../../builder/layer/compression/decompress.ts";
 
 /** Text and noise, so that blocks of every kind come up. */
 const plain = Buffer.concat([

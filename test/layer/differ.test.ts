@@ -10,7 +10,7 @@ import type { TestContext } from "node:test";
 import { BuildError } from "../../builder/core/errors.ts";
 import { lsetxattr, mknod, mount, umount } from "../../builder/core/syscall.ts";
 import { apply } from "../../builder/layer/apply.ts";
-import { diff } from "../../builder/layer/differ.ts";
+import { diff } from "../../builder/layer/tree/differ.ts";
 import type { SourcedEntry } from "../../builder/layer/entry.ts";
 import { pack } from "../../builder/layer/pack.ts";
 import { isRoot, summary, temporary, treeText } from "./support.ts";

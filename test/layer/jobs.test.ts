@@ -22,7 +22,7 @@ import { gunzipSync } from "node:zlib";
 import { digestOf } from "../../builder/core/digest.ts";
 import { BuildError } from "../../builder/core/errors.ts";
 import type { Entry, SourcedEntry } from "../../builder/layer/entry.ts";
-import { openLayerJobs } from "../../builder/layer/pool.ts";
+import { openLayerJobs } from "../../builder/layer/jobs/pool.ts";
 import { entriesOf, indexOf, isRoot, never, readTar, summary, temporary, treeText, sampleTree } from "./support.ts";
 
 const jobs = openLayerJobs({ workers: 2 });
@@ -267,7 +267,7 @@ test("a file of holes is packed and unpacked, its zeros compressed once", async 
 });
 
 test("an unused pool, and one that is done, let the process end", (t) => {
-  const url = new URL("../../builder/layer/pool.ts", import.meta.url).href;
+  const url = new URL("../../builder/layer/jobs/pool.ts", import.meta.url).href;
   const script = `import { openLayerJobs } from ${JSON.stringify(url)};
     const jobs = openLayerJobs();
     console.log((await jobs.diff({ upper: ${JSON.stringify(temporary(t))}, lowers: [], overlayXattrs: "user" }, new AbortController().signal)).entries.length === 0);`;

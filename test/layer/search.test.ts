@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import fc from "fast-check";
 import type { Entry, SourcedEntry } from "../../builder/layer/entry.ts";
-import type { FoundString } from "../../builder/layer/jobs.ts";
-import { openLayerJobs } from "../../builder/layer/pool.ts";
+import type { FoundString } from "../../builder/layer/jobs/jobs.ts";
+import { openLayerJobs } from "../../builder/layer/jobs/pool.ts";
 import { never, temporary } from "./support.ts";
 
 const jobs = openLayerJobs({ workers: 1 });

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { test } from "node:test";
-import { giveBackWorker, takeWorker } from "../../builder/layer/spare-workers.ts";
+import { giveBackWorker, takeWorker } from "../../builder/layer/jobs/spare-workers.ts";
 
 test("a worker that was given back is taken again, one too many ends", async () => {
   const workers = Array.from({ length: 5 }, takeWorker);

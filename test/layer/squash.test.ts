@@ -6,7 +6,7 @@ import fc from "fast-check";
 import type { Entry, EntryType } from "../../builder/layer/entry.ts";
 import { sortEntries } from "../../builder/layer/order.ts";
 import { squashedEntries } from "../../builder/layer/squash.ts";
-import { RootfsView } from "../../builder/layer/view.ts";
+import { RootfsView } from "../../builder/layer/view/view.ts";
 
 type Layers = readonly (readonly Entry[])[];
 

@@ -17,10 +17,10 @@ import { test } from "node:test";
 import * as fc from "fast-check";
 import { BuildError } from "../../builder/core/errors.ts";
 import { setMtimeNs } from "../../builder/core/syscall.ts";
-import { formatPax, formatPaxTime, parsePax, parsePaxTime } from "../../builder/layer/pax.ts";
-import type { TarHeader, TarType } from "../../builder/layer/tar-format.ts";
-import { TarReader } from "../../builder/layer/tar-reader.ts";
-import { encodeTarHeader } from "../../builder/layer/tar-writer.ts";
+import { formatPax, formatPaxTime, parsePax, parsePaxTime } from "../../builder/layer/tar/pax.ts";
+import type { TarHeader, TarType } from "../../builder/layer/tar/tar-format.ts";
+import { TarReader } from "../../builder/layer/tar/tar-reader.ts";
+import { encodeTarHeader } from "../../builder/layer/tar/tar-writer.ts";
 import type { Member } from "./support.ts";
 import { headerOf, readTar, tarOf, temporary } from "./support.ts";
 

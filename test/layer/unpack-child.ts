@@ -2,7 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import process from "node:process";
-import { openLayerJobs } from "../../builder/layer/pool.ts";
+import { openLayerJobs } from "../../builder/layer/jobs/pool.ts";
 
 const [blobFile = "", directory = ""] = process.argv.slice(2);
 await using jobs = openLayerJobs({ workers: 1 });

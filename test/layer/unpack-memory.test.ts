@@ -9,7 +9,7 @@ import process from "node:process";
 import { after, test } from "node:test";
 import { promisify } from "node:util";
 import { bytePath } from "../../builder/core/byte-path.ts";
-import { openLayerJobs } from "../../builder/layer/pool.ts";
+import { openLayerJobs } from "../../builder/layer/jobs/pool.ts";
 
 const MIB = 1 << 20;
 const FILE_MIB = 160;

@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import type { Entry } from "../../builder/layer/entry.ts";
-import type { MarkedNode } from "../../builder/layer/marked-tree.ts";
-import { markedTree } from "../../builder/layer/marked-tree.ts";
-import { weighLayers } from "../../builder/layer/usage.ts";
+import type { MarkedNode } from "../../builder/layer/tree/marked-tree.ts";
+import { markedTree } from "../../builder/layer/tree/marked-tree.ts";
+import { weighLayers } from "../../builder/layer/view/usage.ts";
 
 suite("the weight of layers", () => {
   test("is that of files and link targets, each inode once, and what later layers hide is wasted", () => {

@@ -6,8 +6,8 @@ import fc from "fast-check";
 import type { BytePath } from "../../builder/core/byte-path.ts";
 import { BuildError } from "../../builder/core/errors.ts";
 import type { ContentSource, Entry } from "../../builder/layer/entry.ts";
-import type { ViewLayer } from "../../builder/layer/view-layer.ts";
-import { RootfsView } from "../../builder/layer/view.ts";
+import type { ViewLayer } from "../../builder/layer/view/view-layer.ts";
+import { RootfsView } from "../../builder/layer/view/view.ts";
 import { never } from "./support.ts";
 
 test("the top layer wins, and whiteouts hide only what is below their layer", () => {

@@ -7,7 +7,7 @@ import { after, test } from "node:test";
 import { digestOf } from "../../builder/core/digest.ts";
 import { setMtimeNs } from "../../builder/core/syscall.ts";
 import type { SourcedEntry } from "../../builder/layer/entry.ts";
-import { openLayerJobs } from "../../builder/layer/pool.ts";
+import { openLayerJobs } from "../../builder/layer/jobs/pool.ts";
 import { entriesOf, isRoot, never, temporary, treeText, sampleTree } from "./support.ts";
 
 const jobs = openLayerJobs({ workers: 2 });

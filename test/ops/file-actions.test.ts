@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { test } from "node:test";
 import fc from "fast-check";
-import { RootfsView } from "../../builder/layer/view.ts";
+import { RootfsView } from "../../builder/layer/view/view.ts";
 import { modeChange } from "../../builder/ops/file/mode.ts";
 import { planFileOp } from "../../builder/ops/file/run-file-op.ts";
 import { wholeTree } from "../../builder/ops/file/whole-tree.ts";

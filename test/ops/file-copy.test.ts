@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { bytePath } from "../../builder/core/byte-path.ts";
 import { LocalTree } from "../../builder/source/local-tree.ts";
 import { copy, image, layerOf, local, NOW, plan, planned } from "./file-support.ts";
-import { RootfsView } from "../../builder/layer/view.ts";
+import { RootfsView } from "../../builder/layer/view/view.ts";
 
 const empty = new RootfsView([]);
 

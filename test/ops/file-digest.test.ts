@@ -5,7 +5,7 @@ import { chmodSync, linkSync, rmSync, utimesSync, writeFileSync } from "node:fs"
 import { join } from "node:path";
 import { test } from "node:test";
 import type { CopyAction } from "../../builder/graph/op.ts";
-import type { FileTree } from "../../builder/layer/file-tree.ts";
+import type { FileTree } from "../../builder/layer/tree/file-tree.ts";
 import { selectionDigest, treeDigest } from "../../builder/ops/file/digest.ts";
 import { LocalTree } from "../../builder/source/local-tree.ts";
 import { copy, image, local, never } from "./file-support.ts";

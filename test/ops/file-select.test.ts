@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BuildError } from "../../builder/core/errors.ts";
 import type { CopyAction } from "../../builder/graph/op.ts";
-import type { FileTree } from "../../builder/layer/file-tree.ts";
-import { RootfsView } from "../../builder/layer/view.ts";
+import type { FileTree } from "../../builder/layer/tree/file-tree.ts";
+import { RootfsView } from "../../builder/layer/view/view.ts";
 import { select } from "../../builder/ops/file/select.ts";
 import { copy, image, local, planned } from "./file-support.ts";
 

@@ -8,10 +8,10 @@ import type { TestContext } from "node:test";
 import { bytePath, displayPath, fsPath } from "../../builder/core/byte-path.ts";
 import type { CopyAction, FileAction } from "../../builder/graph/op.ts";
 import type { ContentSource, Entry, SourcedEntry } from "../../builder/layer/entry.ts";
-import type { FileTree } from "../../builder/layer/file-tree.ts";
+import type { FileTree } from "../../builder/layer/tree/file-tree.ts";
 import { comparePaths } from "../../builder/layer/order.ts";
-import type { ViewLayer } from "../../builder/layer/view-layer.ts";
-import { RootfsView } from "../../builder/layer/view.ts";
+import type { ViewLayer } from "../../builder/layer/view/view-layer.ts";
+import { RootfsView } from "../../builder/layer/view/view.ts";
 import { planFileOp } from "../../builder/ops/file/run-file-op.ts";
 import { LocalTree } from "../../builder/source/local-tree.ts";
 

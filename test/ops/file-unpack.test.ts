@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { test } from "node:test";
-import type { FileTree } from "../../builder/layer/file-tree.ts";
-import type { ViewLayer } from "../../builder/layer/view-layer.ts";
-import { RootfsView } from "../../builder/layer/view.ts";
+import type { FileTree } from "../../builder/layer/tree/file-tree.ts";
+import type { ViewLayer } from "../../builder/layer/view/view-layer.ts";
+import { RootfsView } from "../../builder/layer/view/view.ts";
 import type { Member } from "../layer/support.ts";
 import { tarOf } from "../layer/support.ts";
 import { copy, image, local, plan, planned } from "./file-support.ts";

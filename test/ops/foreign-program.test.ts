@@ -9,7 +9,7 @@ import { after, test } from "node:test";
 import { BuildError } from "../../builder/core/errors.ts";
 import { hostPlatform } from "../../builder/core/platform.ts";
 import { elfProgram } from "../../builder/executor/elf.ts";
-import { StackTree } from "../../builder/layer/stack-tree.ts";
+import { StackTree } from "../../builder/layer/tree/stack-tree.ts";
 import type { PlannedProgram } from "../../builder/ops/foreign-program.ts";
 import { requireEmulation } from "../../builder/ops/foreign-program.ts";
 

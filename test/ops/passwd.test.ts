@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { homeVariable, resolveOwner, resolveUser } from "../../builder/ops/passwd.ts";
-import { RootfsView } from "../../builder/layer/view.ts";
+import { RootfsView } from "../../builder/layer/view/view.ts";
 import { image, never } from "./file-support.ts";
 
 const rootfs = image({

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { openEngine } from "../../builder/engine.ts";
 import type { SourcedEntry } from "../../builder/layer/entry.ts";
-import type { FoundString } from "../../builder/layer/jobs.ts";
+import type { FoundString } from "../../builder/layer/jobs/jobs.ts";
 
 const never = new AbortController().signal;
 const strings = [Buffer.from("needle"), Buffer.from("missing")];

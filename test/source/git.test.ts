@@ -18,7 +18,7 @@ import path from "node:path";
 import type { TestContext } from "node:test";
 import { after, suite, test } from "node:test";
 
-import type { FileTree } from "../../builder/layer/file-tree.ts";
+import type { FileTree } from "../../builder/layer/tree/file-tree.ts";
 import { openGitCheckout } from "../../builder/source/git/source.ts";
 import type { GitSource, RemoteOptions } from "../../builder/source/remote.ts";
 import { serveDumb, serveSmart } from "./git-servers.ts";

@@ -11,7 +11,7 @@ import path from "node:path";
 import type { TestContext } from "node:test";
 
 import type { Session } from "../../builder/core/session.ts";
-import type { FileTree } from "../../builder/layer/file-tree.ts";
+import type { FileTree } from "../../builder/layer/tree/file-tree.ts";
 import type { RemoteOptions, SourceReport } from "../../builder/source/remote.ts";
 
 export const NEVER = new AbortController().signal;

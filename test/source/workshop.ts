@@ -8,10 +8,10 @@ import type { TestContext } from "node:test";
 
 import { build } from "../../builder/build.ts";
 import type { BuildEvent } from "../../builder/core/events.ts";
-import { BUILD_FLAGS } from "../../src/cli/build-flags.ts";
+import { BUILD_FLAGS } from "../../src/cli/flags/build-flags.ts";
 import { parseArguments } from "../../src/cli/flags.ts";
-import { readOutputs } from "../../src/commands/build-outputs.ts";
-import { readRequest } from "../../src/commands/build-request.ts";
+import { readOutputs } from "../../src/commands/build/outputs.ts";
+import { readRequest } from "../../src/commands/build/request.ts";
 import { NEVER, temporaryFolder } from "./support.ts";
 
 export interface Built {

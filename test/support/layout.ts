@@ -51,7 +51,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
 const PACKAGES: Readonly<Record<string, readonly string[] | "any">> = {
   koffi: ["core"],
   "dockerfile-ast": ["dockerfile"],
-  "tar-stream": ["builder/layer/archive.ts"],
+  "tar-stream": ["builder/layer/tar/archive.ts"],
   aws4fetch: ["builder/transport/cloud/aws-sign.ts"],
   fflate: ["layer"],
   "node-liblzma": ["layer"],

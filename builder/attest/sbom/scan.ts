@@ -8,7 +8,7 @@ import type { BytePath } from "../../core/byte-path.ts";
 import { displayPath, fsPath, joinBytes } from "../../core/byte-path.ts";
 import { BuildError } from "../../core/errors.ts";
 import type { ContentSource, Entry } from "../../layer/entry.ts";
-import type { FileTree } from "../../layer/file-tree.ts";
+import type { FileTree } from "../../layer/tree/file-tree.ts";
 import { apk } from "./apk.ts";
 import { cargo } from "./cargo.ts";
 import { composer } from "./composer.ts";

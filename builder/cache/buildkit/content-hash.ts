@@ -9,9 +9,9 @@ import { BuildError } from "../../core/errors.ts";
 import { compileGlob } from "../../core/glob.ts";
 import { compilePatterns } from "../../core/pattern.ts";
 import type { Entry } from "../../layer/entry.ts";
-import type { FileTree } from "../../layer/file-tree.ts";
-import { hashSources } from "../../layer/hash-files.ts";
-import { resolvePath } from "../../layer/resolve-path.ts";
+import type { FileTree } from "../../layer/tree/file-tree.ts";
+import { hashSources } from "../../layer/tree/hash-files.ts";
+import { resolvePath } from "../../layer/tree/resolve-path.ts";
 import { hasWildcards, isFiltered, type Selector } from "./selector.ts";
 
 /** The digest of what selectors name, in order; undefined when something that is named is not there. */

@@ -3,7 +3,7 @@
 import type { Digest } from "../../core/digest.ts";
 import { digestOf } from "../../core/digest.ts";
 import type { Vertex } from "../../graph/vertex.ts";
-import type { FileTree } from "../../layer/file-tree.ts";
+import type { FileTree } from "../../layer/tree/file-tree.ts";
 import type { CacheMap, KeyWorld } from "./cache-map.ts";
 import { cacheMapOf } from "./cache-map.ts";
 import { contentDigest } from "./content-hash.ts";

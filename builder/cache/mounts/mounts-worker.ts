@@ -6,7 +6,7 @@ import { bytePath } from "../../core/byte-path.ts";
 import type { Digest } from "../../core/digest.ts";
 import { digestOf } from "../../core/digest.ts";
 import { asBuildError, BuildError } from "../../core/errors.ts";
-import { LayerSearch } from "../../layer/layer-search.ts";
+import { LayerSearch } from "../../layer/view/layer-search.ts";
 import { DEFAULT_LIMITS } from "../../layer/unpack-limits.ts";
 import type { Chunk, ChunkBlob } from "./listing.ts";
 import { readListing, writeListing } from "./listing.ts";

@@ -2,7 +2,7 @@
 
 import type { BytePath } from "../../core/byte-path.ts";
 import type { ErrorCode } from "../../core/errors.ts";
-import type { FoundString } from "../../layer/jobs.ts";
+import type { FoundString } from "../../layer/jobs/jobs.ts";
 import type { UnpackLimits } from "../../layer/unpack-limits.ts";
 import type { ChunkBlob } from "./listing.ts";
 

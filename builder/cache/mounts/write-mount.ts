@@ -6,7 +6,7 @@ import type { BytePath } from "../../core/byte-path.ts";
 import type { Digest } from "../../core/digest.ts";
 import { digestOf } from "../../core/digest.ts";
 import { BuildError } from "../../core/errors.ts";
-import { OverlayTree } from "../../layer/overlay-tree.ts";
+import { OverlayTree } from "../../layer/tree/overlay-tree.ts";
 import { ContentStream } from "./content.ts";
 import type { Chunk, ChunkBlob, MountListing } from "./listing.ts";
 import { readMount } from "./read-mount.ts";

@@ -4,7 +4,7 @@
 import type { Digest } from "../../core/digest.ts";
 import type { Vertex } from "../../graph/vertex.ts";
 import { topological } from "../../graph/vertex.ts";
-import type { FileTree } from "../../layer/file-tree.ts";
+import type { FileTree } from "../../layer/tree/file-tree.ts";
 import type { VertexKeys } from "../buildkit/vertex-keys.ts";
 import { recordDigest } from "../buildkit/vertex-keys.ts";
 import type { Collector, Item, ItemLink, ItemResult } from "./collector.ts";

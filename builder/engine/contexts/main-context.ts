@@ -18,8 +18,8 @@ import type { Vertex } from "../../graph/vertex.ts";
 import { vertex } from "../../graph/vertex.ts";
 import { gitVertex, httpContextVertex } from "./remote-contexts.ts";
 import { told } from "../internal-steps.ts";
-import type { FileTree } from "../../layer/file-tree.ts";
-import { readTreeFile } from "../../layer/read-tree-file.ts";
+import type { FileTree } from "../../layer/tree/file-tree.ts";
+import { readTreeFile } from "../../layer/tree/read-tree-file.ts";
 import type { BuildRequest, DockerfileSpec, Unpack } from "../../request.ts";
 import {
   existingDirectory,

@@ -1,8 +1,8 @@
 // When a source was made: what SOURCE_DATE_EPOCH means where it names one (BuildKit, docs/build-repro.md).
 
 import type { Engine } from "../../engine.ts";
-import type { FileTree } from "../../layer/file-tree.ts";
-import { RootfsView } from "../../layer/view.ts";
+import type { FileTree } from "../../layer/tree/file-tree.ts";
+import { RootfsView } from "../../layer/view/view.ts";
 import type { SourceTrees, TreeSource } from "./source-trees.ts";
 import type { Vertex } from "../../graph/vertex.ts";
 import { vertex } from "../../graph/vertex.ts";

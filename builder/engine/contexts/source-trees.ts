@@ -9,7 +9,7 @@ import type { ClientFolder } from "../../core/session.ts";
 import type { Engine } from "../../engine.ts";
 import type { SourceOp } from "../../graph/op.ts";
 import { reportTo, told } from "../internal-steps.ts";
-import type { FileTree } from "../../layer/file-tree.ts";
+import type { FileTree } from "../../layer/tree/file-tree.ts";
 import type { Reader } from "../../ops/context-files.ts";
 import { followedPaths } from "../../ops/followed-paths.ts";
 import type { BuildRequest } from "../../request.ts";

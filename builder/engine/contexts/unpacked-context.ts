@@ -8,9 +8,9 @@ import { BuildError } from "../../core/errors.ts";
 import type { NamedContext } from "../../dockerfile/convert/plan.ts";
 import { readIgnoreLines } from "../../dockerfile/dockerignore.ts";
 import { exportLocal } from "../../exporter/local.ts";
-import type { FileTree } from "../../layer/file-tree.ts";
-import { readTreeFile } from "../../layer/read-tree-file.ts";
-import { resolvePath } from "../../layer/resolve-path.ts";
+import type { FileTree } from "../../layer/tree/file-tree.ts";
+import { readTreeFile } from "../../layer/tree/read-tree-file.ts";
+import { resolvePath } from "../../layer/tree/resolve-path.ts";
 import type { ContextWorld, DockerfileSource, MainContext, RemoteContext } from "./main-context.ts";
 import type { Unpack } from "../../request.ts";
 

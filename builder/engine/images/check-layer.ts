@@ -6,7 +6,7 @@ import type { Digest } from "../../core/digest.ts";
 import { Digester } from "../../core/digest.ts";
 import type { Check } from "../../image/checks.ts";
 import { check, checkDigest, checkSize } from "../../image/checks.ts";
-import type { ByteSource } from "../../layer/decompress.ts";
+import type { ByteSource } from "../../layer/compression/decompress.ts";
 import type { MeasuredBlob } from "../../layer/measure.ts";
 import { measureBlob } from "../../layer/measure.ts";
 

@@ -13,7 +13,7 @@ import { BuildError } from "../../core/errors.ts";
 import type { ImageConfig } from "../../core/image-config.ts";
 import type { ContentSource, Entry } from "../../layer/entry.ts";
 import { decodeIndex, encodeIndex } from "../../layer/index-file.ts";
-import { RootfsView } from "../../layer/view.ts";
+import { RootfsView } from "../../layer/view/view.ts";
 import type { PlatformImage } from "../../open-image.ts";
 import { BoundedFolder } from "../../store/bounded-folder.ts";
 import { inParallel } from "../../transport/pull.ts";

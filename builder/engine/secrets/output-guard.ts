@@ -10,7 +10,7 @@ import { DocumentSearch } from "../../guard/documents.ts";
 import { findingsIn } from "../../guard/layer-guard.ts";
 import type { LayerGuard } from "../../guard/layer-guard.ts";
 import type { LayerPlace } from "../../guard/verdicts.ts";
-import type { FoundString } from "../../layer/jobs.ts";
+import type { FoundString } from "../../layer/jobs/jobs.ts";
 import { told } from "../internal-steps.ts";
 import { viewOf } from "../../ops/result.ts";
 import type { Outcome } from "../outputs/outputs.ts";

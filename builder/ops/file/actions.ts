@@ -4,7 +4,7 @@ import type { BytePath } from "../../core/byte-path.ts";
 import { baseOf, bytePath, displayPath, parentOf } from "../../core/byte-path.ts";
 import { BuildError } from "../../core/errors.ts";
 import type { MkdirAction, MkfileAction, RmAction, SymlinkAction } from "../../graph/op.ts";
-import { cleanAbsolute, resolvePath, rootPath, rootPathOfParent } from "../../layer/resolve-path.ts";
+import { cleanAbsolute, resolvePath, rootPath, rootPathOfParent } from "../../layer/tree/resolve-path.ts";
 import { inlineBytes } from "../../graph/op.ts";
 import type { Owner } from "../passwd.ts";
 import { makeDirectories } from "./directories.ts";

@@ -8,8 +8,8 @@ import { Digester, digestOf } from "../../core/digest.ts";
 import { BuildError } from "../../core/errors.ts";
 import type { FileOp } from "../../graph/op.ts";
 import type { Entry } from "../../layer/entry.ts";
-import type { FileTree } from "../../layer/file-tree.ts";
-import { resolvePath } from "../../layer/resolve-path.ts";
+import type { FileTree } from "../../layer/tree/file-tree.ts";
+import { resolvePath } from "../../layer/tree/resolve-path.ts";
 import { select } from "./select.ts";
 
 /** What a digest was made of, for whoever wants to say which part of it is another one. */

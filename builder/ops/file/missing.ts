@@ -4,9 +4,9 @@
 import type { BytePath } from "../../core/byte-path.ts";
 import { baseOf, displayPath, joinBytes, parentOf } from "../../core/byte-path.ts";
 import { BuildError } from "../../core/errors.ts";
-import type { FileTree } from "../../layer/file-tree.ts";
-import type { Statable } from "../../layer/resolve-path.ts";
-import { cleanAbsolute } from "../../layer/resolve-path.ts";
+import type { FileTree } from "../../layer/tree/file-tree.ts";
+import type { Statable } from "../../layer/tree/resolve-path.ts";
+import { cleanAbsolute } from "../../layer/tree/resolve-path.ts";
 
 /** The least a tree must answer to say what is near a name. */
 export interface Listable extends Statable {

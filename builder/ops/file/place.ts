@@ -6,8 +6,8 @@ import { baseOf, bytePath, displayPath, joinBytes, parentOf } from "../../core/b
 import { BuildError } from "../../core/errors.ts";
 import type { CopyAction } from "../../graph/op.ts";
 import type { Entry } from "../../layer/entry.ts";
-import type { FileTree } from "../../layer/file-tree.ts";
-import { rootPath } from "../../layer/resolve-path.ts";
+import type { FileTree } from "../../layer/tree/file-tree.ts";
+import { rootPath } from "../../layer/tree/resolve-path.ts";
 import { makeDirectories } from "./directories.ts";
 import type { ModeChange } from "./mode.ts";
 import { modeChange } from "./mode.ts";

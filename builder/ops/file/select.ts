@@ -10,8 +10,8 @@ import type { PatternList, PatternWalk } from "../../core/pattern.ts";
 import { compilePatterns } from "../../core/pattern.ts";
 import type { CopyAction } from "../../graph/op.ts";
 import type { Entry } from "../../layer/entry.ts";
-import type { FileTree } from "../../layer/file-tree.ts";
-import { rootPath, rootPathOfParent } from "../../layer/resolve-path.ts";
+import type { FileTree } from "../../layer/tree/file-tree.ts";
+import { rootPath, rootPathOfParent } from "../../layer/tree/resolve-path.ts";
 import type { Listable } from "./missing.ts";
 import { missingSource } from "./missing.ts";
 

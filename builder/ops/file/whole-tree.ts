@@ -3,7 +3,7 @@
 import type { BytePath } from "../../core/byte-path.ts";
 import { joinBytes } from "../../core/byte-path.ts";
 import type { Entry, SourcedEntry } from "../../layer/entry.ts";
-import type { FileTree } from "../../layer/file-tree.ts";
+import type { FileTree } from "../../layer/tree/file-tree.ts";
 import { comparePaths, linkEntry } from "../../layer/order.ts";
 
 /** A whole tree as the entries of one layer. */

@@ -6,7 +6,7 @@ import { baseOf, displayPath, joinBytes, parentOf } from "../../core/byte-path.t
 import type { Digest } from "../../core/digest.ts";
 import { BuildError } from "../../core/errors.ts";
 import type { ContentSource, Entry, EntryType } from "../../layer/entry.ts";
-import type { FileTree } from "../../layer/file-tree.ts";
+import type { FileTree } from "../../layer/tree/file-tree.ts";
 
 /** Where the bytes of a file of the work tree are. */
 export type Content =

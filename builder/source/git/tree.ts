@@ -6,9 +6,9 @@ import type { BigIntStats } from "node:fs";
 import type { BytePath } from "../../core/byte-path.ts";
 import { bytePath, compareBytes, fsPath, joinBytes } from "../../core/byte-path.ts";
 import type { ContentSource, Entry } from "../../layer/entry.ts";
-import type { FileTree } from "../../layer/file-tree.ts";
-import { hashSources } from "../../layer/hash-files.ts";
-import { RootfsView } from "../../layer/view.ts";
+import type { FileTree } from "../../layer/tree/file-tree.ts";
+import { hashSources } from "../../layer/tree/hash-files.ts";
+import { RootfsView } from "../../layer/view/view.ts";
 
 export interface ScanOptions {
   /** A `.git` belongs to it; otherwise those of submodules, which point into this machine, are left out. */

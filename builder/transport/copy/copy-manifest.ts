@@ -11,7 +11,7 @@ import { configMediaType, convertManifest, familyOf, isImageManifest } from "../
 import type { Document, ImageManifest } from "../../image/manifest.ts";
 import type { BlobReader, ValidImage } from "../../image/validate.ts";
 import { validateImage } from "../../image/validate.ts";
-import type { CompressionOptions } from "../../layer/jobs.ts";
+import type { CompressionOptions } from "../../layer/jobs/jobs.ts";
 import type { StatusSink } from "../source.ts";
 import { inParallel } from "../pull.ts";
 import type { BlobNotes } from "../../store/store.ts";

@@ -6,7 +6,7 @@ import { compressionOf } from "../../core/descriptor.ts";
 import { BuildError } from "../../core/errors.ts";
 import { familyOf, lostIn } from "../../image/convert.ts";
 import type { ImageManifest, MediaFamily } from "../../image/manifest.ts";
-import type { CompressionOptions } from "../../layer/jobs.ts";
+import type { CompressionOptions } from "../../layer/jobs/jobs.ts";
 import type { SinkForms } from "../source.ts";
 
 /** A compression that was asked for. */

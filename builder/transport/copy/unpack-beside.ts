@@ -7,7 +7,7 @@ import type { Digest } from "../../core/digest.ts";
 import { Digester } from "../../core/digest.ts";
 import { BuildError } from "../../core/errors.ts";
 import { notePassed } from "../../core/passed-bytes.ts";
-import { decompress } from "../../layer/decompress.ts";
+import { decompress } from "../../layer/compression/decompress.ts";
 import type { UnpackLimits } from "../../layer/unpack-limits.ts";
 import { UnpackGuard } from "../../layer/unpack-limits.ts";
 import { ofLayer } from "./remake-layer.ts";

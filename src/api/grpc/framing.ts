@@ -62,6 +62,7 @@ async function* lotsOf(stream: Readable): AsyncGenerator<readonly Uint8Array[], 
   }
   if (size > 0) throw new RpcError(CODE.internal, "the stream ended in the middle of a message");
 }
+
 function lengthAt(bytes: Buffer, at: number): number {
   if (bytes[at] !== 0) throw new RpcError(CODE.unimplemented, "compressed messages are not taken");
   const length = bytes.readUInt32BE(at + 1);

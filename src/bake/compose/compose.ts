@@ -4,7 +4,7 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { BuildError, isErrno } from "../../../builder/core/errors.ts";
-import { parseSize } from "../../cli/sizes.ts";
+import { parseSize } from "../../cli/values/sizes.ts";
 import type { Environment } from "../../config/environment.ts";
 import { cleanPath } from "../entitlements.ts";
 import type { SshEntry } from "../entries.ts";

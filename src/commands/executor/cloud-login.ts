@@ -9,7 +9,7 @@ import type { CloudHelper } from "../../config/cloud/registry-ways.ts";
 import { CLOUD_HELPERS } from "../../config/cloud/registry-ways.ts";
 import { MissingHelper } from "../../config/credential-helper.ts";
 import type { Environment } from "../../config/environment.ts";
-import { definedOnly } from "../build-request.ts";
+import { definedOnly } from "../build/request.ts";
 
 /** The clouds that `--credential-helpers` names; all of them without it, none where it is empty. Throws `USAGE`. */
 export function cloudHelpers(args: Arguments): readonly CloudHelper[] {

@@ -4,12 +4,12 @@
 import { asBuildError, BuildError } from "../../../builder/core/errors.ts";
 import { NamespaceNeeded } from "../../../builder/core/namespace.ts";
 import type { BuildRequest } from "../../../builder/request.ts";
-import { EXECUTOR_FLAGS } from "../../cli/executor-flags.ts";
+import { EXECUTOR_FLAGS } from "../../cli/flags/executor-flags.ts";
 import type { Arguments } from "../../cli/flags.ts";
 import { isOn, listOf, textOf } from "../../cli/flags.ts";
-import { parseCount } from "../../cli/sizes.ts";
+import { parseCount } from "../../cli/values/sizes.ts";
 import { HeldEvents } from "../../progress/held-events.ts";
-import { readRequest } from "../build-request.ts";
+import { readRequest } from "../build/request.ts";
 import type { Command, CommandContext } from "../command.ts";
 import { readArguments } from "../command.ts";
 import { sandbox } from "../sandbox.ts";
@@ -50,7 +50,7 @@ export const executor: Command = async (context) => {
   }
   try {
     if (word === "login") {
-      const { login } = await import("../login.ts");
+      const { login } = await import("../transfer/login.ts");
       return await login({ ...context, args: rest });
     }
     if (word === "push") {
@@ -115,7 +115,7 @@ async function runJob(context: CommandContext, args: Arguments): Promise<number>
     const result = await build(request, context.signal);
     events.release();
     if (result.plan !== undefined) {
-      const { whyText } = await import("../why-text.ts");
+      const { whyText } = await import("../builds/why-text.ts");
       await context.print(whyText(result.plan, { isWhole: false, isLong: false }));
       return 0;
     }

@@ -9,8 +9,8 @@ import type { Arguments } from "../../cli/flags.ts";
 import { textOf } from "../../cli/flags.ts";
 import type { Environment } from "../../config/environment.ts";
 import { failureText } from "../../progress/job-log.ts";
-import { definedOnly } from "../build-request.ts";
-import { writeWhole } from "../build-result.ts";
+import { definedOnly } from "../build/request.ts";
+import { writeWhole } from "../build/result.ts";
 
 /** Kubernetes' default `terminationMessagePath`: it is there in a pod and nowhere else. */
 const TERMINATION_LOG = "/dev/termination-log";

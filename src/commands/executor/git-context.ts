@@ -3,7 +3,7 @@
 import { BuildError } from "../../../builder/core/errors.ts";
 import type { Session } from "../../../builder/core/session.ts";
 import type { ContextSpec } from "../../../builder/request.ts";
-import { readBoolean } from "../../cli/booleans.ts";
+import { readBoolean } from "../../cli/values/booleans.ts";
 import type { Environment } from "../../config/environment.ts";
 
 /** What `--git` says. */

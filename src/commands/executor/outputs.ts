@@ -4,11 +4,11 @@ import { resolve } from "node:path";
 import { BuildError } from "../../../builder/core/errors.ts";
 import { formatReference, parseReference } from "../../../builder/core/reference.ts";
 import type { ExportSpec, ImageOptions } from "../../../builder/request.ts";
-import { readBoolean } from "../../cli/booleans.ts";
+import { readBoolean } from "../../cli/values/booleans.ts";
 import type { Arguments } from "../../cli/flags.ts";
 import { isOn, listOf, textOf } from "../../cli/flags.ts";
 import type { Environment } from "../../config/environment.ts";
-import type { Outputs } from "../build-outputs.ts";
+import type { Outputs } from "../build/outputs.ts";
 
 /** What an archive calls an image that was given no name; kaniko's. */
 const NO_NAME = "docker.io/unset-repo/unset-image-name:latest";

@@ -1,6 +1,6 @@
 // The command that sends what a job built and could not push, with all that the job was told of registries.
 
-import { EXECUTOR_PUSH_FLAGS, LOG_FLAGS } from "../../cli/executor-flags.ts";
+import { EXECUTOR_PUSH_FLAGS, LOG_FLAGS } from "../../cli/flags/executor-flags.ts";
 import type { Arguments } from "../../cli/flags.ts";
 import { listOf } from "../../cli/flags.ts";
 

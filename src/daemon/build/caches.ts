@@ -8,10 +8,10 @@ import { parseDigest } from "../../../builder/core/digest.ts";
 import type { ClientStore } from "../../../builder/core/session.ts";
 import type { ClientSession } from "../session/client-session.ts";
 import { clientStore } from "../session/client-store.ts";
-import { BUILD_FLAGS } from "../../cli/build-flags.ts";
+import { BUILD_FLAGS } from "../../cli/flags/build-flags.ts";
 import { parseArguments } from "../../cli/flags.ts";
-import type { Caches } from "../../commands/build-caches.ts";
-import { readCaches } from "../../commands/build-caches.ts";
+import type { Caches } from "../../commands/build/caches.ts";
+import { readCaches } from "../../commands/build/caches.ts";
 import type { Environment } from "../../config/environment.ts";
 
 /** A cache as the API has it. */

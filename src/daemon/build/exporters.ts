@@ -3,9 +3,9 @@
 import { BuildError } from "../../../builder/core/errors.ts";
 import { parseReference } from "../../../builder/core/reference.ts";
 import type { ExportSpec } from "../../../builder/request.ts";
-import type { OutputSpec } from "../../cli/output-spec.ts";
-import { outputOf } from "../../cli/output-spec.ts";
-import { imageOptions } from "../../commands/build-outputs.ts";
+import type { OutputSpec } from "../../cli/values/output-spec.ts";
+import { outputOf } from "../../cli/values/output-spec.ts";
+import { imageOptions } from "../../commands/build/outputs.ts";
 import type { Exporter, SolveRequest } from "../../api/proto/control.ts";
 import type { ClientSession } from "../session/client-session.ts";
 import { clientStore } from "../session/client-store.ts";

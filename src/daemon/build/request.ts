@@ -10,12 +10,12 @@ import { formatPlatform, hostPlatform, parsePlatform } from "../../../builder/co
 import type { Platform } from "../../../builder/core/platform.ts";
 import type { Session } from "../../../builder/core/session.ts";
 import type { BuildRequest, ResolvedRef, Turns } from "../../../builder/request.ts";
-import { BUILD_FLAGS } from "../../cli/build-flags.ts";
-import { parseExtraHosts } from "../../cli/extra-host-spec.ts";
+import { BUILD_FLAGS } from "../../cli/flags/build-flags.ts";
+import { parseExtraHosts } from "../../cli/values/extra-host-spec.ts";
 import { parseArguments } from "../../cli/flags.ts";
-import { parseCount } from "../../cli/sizes.ts";
-import { parseUlimit } from "../../cli/ulimit-spec.ts";
-import { attestationsOf } from "../../commands/build-attestations.ts";
+import { parseCount } from "../../cli/values/sizes.ts";
+import { parseUlimit } from "../../cli/values/ulimit-spec.ts";
+import { attestationsOf } from "../../commands/build/attestations.ts";
 import type { DaemonSettings } from "../settings.ts";
 import type { Exporter } from "../../api/proto/control.ts";
 import { remoteSession } from "../session/remote-session.ts";

@@ -14,7 +14,7 @@ import { listImages, tagImage, untagImages } from "../../../builder/images.ts";
 import { inspectImage } from "../../../builder/inspect.ts";
 import type { ImagePlaces, OpenedImage } from "../../../builder/open-image.ts";
 import { imageFor, openImage } from "../../../builder/open-image.ts";
-import { filterImages, partsOf, shortName } from "../../commands/image-rows.ts";
+import { filterImages, partsOf, shortName } from "../../commands/images/image-rows.ts";
 import { HttpError, sendJson } from "../http/answer.ts";
 import type { HttpRequest, Route } from "../http/router.ts";
 import type { DaemonSettings } from "../settings.ts";

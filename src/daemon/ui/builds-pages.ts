@@ -8,7 +8,7 @@ import type { BuildRecord } from "../../../builder/builds.ts";
 import { asBuildError } from "../../../builder/core/errors.ts";
 import { StatusResponse } from "../../api/proto/control.ts";
 import { humanTook } from "../../cli/human.ts";
-import { buildPage } from "../../commands/build-report.ts";
+import { buildPage } from "../../commands/build/report.ts";
 import { plainText } from "../../progress/terminal-text.ts";
 import { html } from "../../report/html.ts";
 import type { Html } from "../../report/html.ts";

@@ -1,0 +1,177 @@
+// `tsbuild builds`: what is remembered of builds. Its subcommands are those of `docker buildx history`.
+
+import { BuildError } from "../../../builder/core/errors.ts";
+import type { BuildRecord } from "../../../builder/builds.ts";
+import {
+  BUILDS_EXPORT_FLAGS,
+  BUILDS_LOGS_FLAGS,
+  BUILDS_REPORT_FLAGS,
+  BUILDS_RM_FLAGS,
+  BUILDS_SHOW_FLAGS,
+} from "../../cli/flags/builds-flags.ts";
+import type { Arguments } from "../../cli/flags.ts";
+import { isOn, textOf } from "../../cli/flags.ts";
+import type { Command, CommandContext } from "../command.ts";
+import { readArguments, rootOf } from "../command.ts";
+
+const USAGE = `Usage:  tsbuild builds COMMAND [OPTIONS]
+
+What is remembered of the last builds.
+
+Commands:
+  ls                   List them
+  show [BUILD]         What was asked for, each step with its time, what came of it
+  logs [BUILD[:STEP]]  All that its steps printed; of one step the bytes and nothing else
+  export [BUILD...]    Records with logs, as JSON lines
+  report [BUILD]       A page (HTML) of it: times, critical path, cache, layers, output; needs nothing else to be read
+  rm BUILD...          Forget builds, and what their failed steps left
+
+BUILD is an id, the beginning of one, or ^N: the N-th before the last. Without it, it is the last one.
+Run 'tsbuild builds COMMAND --help' for the options of a command.
+`;
+
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  ls: async () => (await import("./list.ts")).listBuilds,
+  show: () => Promise.resolve(show),
+  inspect: () => Promise.resolve(show),
+  logs: () => Promise.resolve(logs),
+  export: () => Promise.resolve(exportBuilds),
+  report: () => Promise.resolve(report),
+  rm: () => Promise.resolve(remove),
+};
+
+/** Hands the rest of the words to a subcommand. */
+export const builds: Command = async (context) => {
+  const [name = "--help", ...args] = context.args;
+  if (name === "--help" || name === "-h" || isOn(context.globals, "help")) {
+    await context.print(USAGE);
+    return 0;
+  }
+  const load = COMMANDS[name];
+  if (load === undefined)
+    throw new BuildError("USAGE", `"tsbuild builds" has no command "${name}"`, {
+      hint: "See 'tsbuild builds --help'.",
+    });
+  return await (
+    await load()
+  )({ ...context, args });
+};
+
+const show: Command = async (context) => {
+  const args = await readArguments(
+    context,
+    BUILDS_SHOW_FLAGS,
+    "Usage:  tsbuild builds show [OPTIONS] [BUILD]\n\nShows what is remembered of a build.",
+  );
+  if (args === undefined) return 0;
+  const record = await recordOf(context, args, atMostOne(args));
+  const format = isOn(args, "json") ? "json" : (textOf(args, "format") ?? "pretty");
+  if (format !== "json" && format !== "pretty") throw new BuildError("USAGE", `--format: "${format}" is neither`);
+  const { buildText } = await import("./text.ts");
+  await context.print(format === "json" ? `${JSON.stringify(record, null, 2)}\n` : buildText(record));
+  return 0;
+};
+
+const logs: Command = async (context) => {
+  const args = await readArguments(
+    context,
+    BUILDS_LOGS_FLAGS,
+    "Usage:  tsbuild builds logs [OPTIONS] [BUILD[:STEP]]\n\nPrints what the steps of a build printed. STEP is its number in `builds show`.",
+  );
+  if (args === undefined) return 0;
+  const [, build, step] = /^([^:]*)(?::(.*))?$/s.exec(atMostOne(args) ?? "") ?? [];
+  const record = await recordOf(context, args, build === "" ? undefined : build);
+  const { eventsOfBuild } = await import("../../../builder/builds.ts");
+  const events = eventsOfBuild(rootOf(context, args), record);
+  if (step !== undefined) {
+    const wanted = record.timeline.steps[Number(step) - 1];
+    if (wanted === undefined || !/^\d+$/.test(step))
+      throw new BuildError("USAGE", `the build ${record.id} has no step ${step}`, {
+        hint: `tsbuild builds show ${record.id}`,
+      });
+    for (const event of events)
+      if (event.kind === "log" && event.vertex === wanted.vertex) await context.print(event.data);
+    return 0;
+  }
+  const mode = textOf(args, "progress") ?? "plain";
+  if (mode === "rawjson") {
+    const { rawJsonLine } = await import("../../progress/rawjson.ts");
+    for (const event of events) await context.print(rawJsonLine(event, record.endedMs));
+    return 0;
+  }
+  if (mode !== "plain" && mode !== "auto")
+    throw new BuildError("USAGE", `--progress: "${mode}" is neither plain nor rawjson`);
+  const { PlainText } = await import("../../progress/plain.ts");
+  const view = new PlainText();
+  let now = record.startedMs;
+  for (const event of events) {
+    if (event.kind === "log") now = event.time;
+    const text = view.push(event, now);
+    if (text !== "") await context.print(text);
+  }
+  await context.print(view.end(record.endedMs));
+  return 0;
+};
+
+const exportBuilds: Command = async (context) => {
+  const args = await readArguments(
+    context,
+    BUILDS_EXPORT_FLAGS,
+    "Usage:  tsbuild builds export [OPTIONS] [BUILD...]\n\nWrites records of builds with their logs, as JSON lines.",
+  );
+  if (args === undefined) return 0;
+  const { exportedBuild, rememberedBuilds } = await import("../../../builder/builds.ts");
+  const root = rootOf(context, args);
+  const named = args.positionals.length > 0 ? args.positionals : [undefined];
+  const records = isOn(args, "all")
+    ? rememberedBuilds(root)
+    : await Promise.all(named.map((name) => recordOf(context, args, name)));
+  const output = textOf(args, "output") ?? "-";
+  const lines = function* (): Generator<string> {
+    for (const record of records) yield* exportedBuild(root, record);
+  };
+  if (output === "-") for (const line of lines()) await context.print(line);
+  else {
+    const { writeWhole } = await import("../build/result.ts");
+    await writeWhole(output, lines());
+  }
+  return 0;
+};
+
+const report: Command = async (context) => {
+  const args = await readArguments(
+    context,
+    BUILDS_REPORT_FLAGS,
+    "Usage:  tsbuild builds report [OPTIONS] [BUILD]\n\nWrites a page of a build, as HTML that needs nothing else.",
+  );
+  if (args === undefined) return 0;
+  const { writeReport } = await import("../build/report.ts");
+  await writeReport(rootOf(context, args), atMostOne(args), textOf(args, "output") ?? "-", context.print);
+  return 0;
+};
+
+const remove: Command = async (context) => {
+  const args = await readArguments(
+    context,
+    BUILDS_RM_FLAGS,
+    "Usage:  tsbuild builds rm [OPTIONS] BUILD...\n\nForgets builds: their records, their logs, and what their failed steps left.",
+  );
+  if (args === undefined) return 0;
+  const isAll = isOn(args, "all");
+  if (isAll === args.positionals.length > 0)
+    throw new BuildError("USAGE", "builds rm needs the builds to forget, or --all", { hint: "tsbuild builds ls" });
+  const { forgetBuilds } = await import("../../../builder/builds.ts");
+  const gone = await forgetBuilds(rootOf(context, args), isAll ? "all" : args.positionals);
+  await context.print(gone.map((id) => `${id}\n`).join(""));
+  return 0;
+};
+
+async function recordOf(context: CommandContext, args: Arguments, name: string | undefined): Promise<BuildRecord> {
+  const { rememberedBuild } = await import("../../../builder/builds.ts");
+  return rememberedBuild(rootOf(context, args), name);
+}
+
+function atMostOne({ positionals }: Arguments): string | undefined {
+  if (positionals.length > 1) throw new BuildError("USAGE", "one build at a time");
+  return positionals[0];
+}
