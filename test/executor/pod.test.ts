@@ -33,7 +33,10 @@ RUN id -u >user && touch /forbidden || echo not allowed >>user
 
 /** A few conformance cases a level; `make soak` builds all of them on each. */
 const SAMPLE = [
-  ["default", "{diff-write-{dev-proc-sys,to-hardlink-of-base},heredoc-many,run-{hostname-arg,proc-masked,shm-size}}"],
+  [
+    "default",
+    "{diff-write-{dev-proc-sys,to-hardlink-of-base},heredoc-many,mount-nested-readonly-parent,run-{hostname-arg,proc-masked,shm-size}}",
+  ],
   ["namespaces", "history-every-instruction"],
 ] as const;
 

@@ -33,6 +33,7 @@ export function furnish(root: string, step: StepSpec): Furnished {
     furniture.file(files.resolvConf, "/etc/resolv.conf");
     furniture.file(files.hosts, "/etc/hosts");
     for (const mount of distinctMounts(step.mounts)) furniture.mount(mount);
+    furniture.watch();
     return furniture;
   } catch (error) {
     furniture[Symbol.dispose]();
@@ -49,8 +50,12 @@ class Furniture implements Furnished {
   readonly #undo: (() => void)[] = [];
   readonly #failures: string[] = [];
   #traps: KernelTraps | undefined;
-  /** What a step may read only, and what it was like before. */
-  readonly #unwritable: { readonly target: string; readonly path: string; readonly before: string }[] = [];
+  /** What a step may read only: the target as it was named, by its path in the root. */
+  readonly #unwritable = new Map<string, string>();
+  /** Paths in the root where a mount's place is. */
+  readonly #mounted = new Set<string>();
+  /** What `#unwritable` was like when all was in its place. */
+  #before = new Map<string, string>();
   #aways = 0;
 
   constructor(root: string, aside: string) {
@@ -72,13 +77,13 @@ class Furniture implements Furnished {
 
   check(): void {
     const [opened] = this.#traps?.opened() ?? [];
-    const written = this.#unwritable.find(({ path, before }) => stateOf(bytePath(path)) !== before);
+    const [written] = [...this.#unwritable].filter(([path]) => this.#stateOf(path) !== this.#before.get(path));
     this[Symbol.dispose]();
     if (opened !== undefined) throw new BuildError("SANDBOX", openedText(opened), { hint: MOUNTS_HINT });
     if (written !== undefined)
       throw new BuildError(
         "SANDBOX",
-        `a step wrote to "${written.target}", which is read-only, and that cannot be enforced where nothing may be mounted`,
+        `a step wrote to "${written[1]}", which is read-only, and that cannot be enforced where nothing may be mounted`,
         { hint: MOUNTS_HINT },
       );
     const [first] = this.#failures;
@@ -146,7 +151,7 @@ class Furniture implements Furnished {
       case "bind": {
         if (!fs.statSync(mount.source).isDirectory()) {
           this.file(mount.source, mount.target);
-          if (mount.readonly) this.#watchWrites(mount.target, this.#place(mount.target));
+          if (mount.readonly) this.#unwritable.set(this.#place(mount.target), mount.target);
           return;
         }
         if (mount.readonly && mount.isStepsOwn !== true)
@@ -157,18 +162,32 @@ class Furniture implements Furnished {
         const path = this.#cleared(mount.target);
         fs.renameSync(mount.source, path);
         this.#undo.push(() => fs.renameSync(path, mount.source));
-        if (mount.readonly) this.#watchWrites(mount.target, path);
+        if (mount.readonly) this.#unwritable.set(path, mount.target);
       }
     }
   }
 
-  #watchWrites(target: string, path: string): void {
-    this.#unwritable.push({ target, path, before: stateOf(bytePath(path)) });
+  /** Notes what the step may not change. All is in its place by now: one mount may lie in another. */
+  watch(): void {
+    this.#before = new Map([...this.#unwritable.keys()].map((path) => [path, this.#stateOf(path)]));
+  }
+
+  /** What a change of anything at or below a path changes, but for what is mounted below it. */
+  #stateOf(path: string): string {
+    const inner = new Set([...this.#mounted].filter((it) => it !== path).map(bytePath));
+    const state = (at: BytePath): string => {
+      const stat = fs.lstatSync(fsPath(at), { bigint: true, throwIfNoEntry: false });
+      if (stat === undefined || inner.has(at)) return "";
+      const names = stat.isDirectory() ? fs.readdirSync(fsPath(at), "latin1") : [];
+      return `${stat.ino} ${stat.ctimeNs}\n${names.map((name) => state(joinBytes(at, name))).join("")}`;
+    };
+    return state(bytePath(path));
   }
 
   /** A path in the root where nothing is any more. */
   #cleared(target: string): string {
     const path = this.#place(target);
+    this.#mounted.add(path);
     if (fs.lstatSync(path, { throwIfNoEntry: false }) === undefined) return path;
     const away = join(this.#aside, String(this.#aways++));
     fs.renameSync(path, away);
@@ -212,14 +231,6 @@ function openedText(path: string): string {
   return fd === undefined
     ? `a step read ${path}, which says something else where nothing may be mounted`
     : `a step opened ${path} (as /dev/fd/${fd}, or /dev/stdin, /dev/stdout), which is not there where nothing may be mounted`;
-}
-
-/** What a change of anything at or below a path changes. */
-function stateOf(path: BytePath): string {
-  const stat = fs.lstatSync(fsPath(path), { bigint: true, throwIfNoEntry: false });
-  if (stat === undefined) return "";
-  const names = stat.isDirectory() ? fs.readdirSync(fsPath(path), "latin1") : [];
-  return `${stat.ino} ${stat.ctimeNs}\n${names.map((name) => stateOf(joinBytes(path, name))).join("")}`;
 }
 
 function removeIfEmpty(path: string): void {
