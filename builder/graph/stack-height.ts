@@ -17,7 +17,8 @@ export function checkStackHeight(targets: readonly Vertex[]): void {
       (sum, input) => sum + (heights.get(inputs[input]?.digest ?? "") ?? 0),
       0,
     );
-    const height = below + (op.kind === "file" || op.kind === "exec" ? 1 : 0);
+    // An image has a few dozen at most, so it counts as one.
+    const height = below + (op.kind === "merge" ? 0 : 1);
     if (height > MOST_LAYERS) {
       const error = new BuildError("UNSUPPORTED", `more than ${MOST_LAYERS} layers would lie on each other`, {
         hint: "do more in each step, or copy the result of some of them into another stage",

@@ -36,10 +36,6 @@ export function refOperator(context: OpContext): Operator<OpResult> {
           return await runFile(context, vertex, op, inputs, signal);
         case "merge": {
           const refs = await Promise.all(inputs.map((input) => input.ref(signal)));
-          const count = refs.reduce((sum, { layers }) => sum + layers.length, 0);
-          // A merge of merges of merges has any number of them.
-          if (count > MOST_LAYERS)
-            throw new BuildError("USAGE", `a merge has ${count} layers, and may have ${MOST_LAYERS}`);
           return new RefResult({ layers: refs.flatMap((ref) => ref.layers) }, inputs[0]);
         }
         case "diff": {
@@ -98,7 +94,6 @@ async function transferContext(
 }
 
 const PROGRESS_AFTER_MS = 100;
-const MOST_LAYERS = 65_536;
 
 async function runFile(
   context: OpContext,

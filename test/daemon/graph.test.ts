@@ -216,14 +216,6 @@ test("steps are told of by their names, and an error by where the op was written
   assert.ok(names.includes("mkfile /nowhere/f"), names.join(", "));
 });
 
-test("merges of merges end where they would take more memory than there is", async () => {
-  const graph = new Graph();
-  let wide = graph.file([mkfile("/f", "f")]);
-  for (let at = 0; at < 40; at++) wide = graph.add({ merge: { inputs: [{ input: 0 }, { input: 0 }] } }, [wide]);
-  const refused = solve({ ref: "merges", definition: graph.closed(wide) });
-  await assert.rejects(refused, status(CODE.invalidArgument, /131072 layers/));
-});
-
 test("the provenance of a graph names no Dockerfile", async () => {
   const graph = new Graph();
   const definition = graph.closed(graph.file([mkfile("/f", "f")]));

@@ -23,6 +23,8 @@ interface Phase {
 }
 
 const BIG = "dd if=/dev/zero of=/big bs=1M count=100 2>/dev/null";
+/** What is packed by then is the layer of that step: what was done before it has been noted. */
+const BIG_IS_DONE = /^#(\d+) \[3\/3\] RUN [^\n]*\n#\1 DONE/m;
 
 const PHASES: readonly Phase[] = [
   {
@@ -42,7 +44,10 @@ const PHASES: readonly Phase[] = [
     dockerfile: () => `FROM fixture:busybox\nRUN echo first >/first\nRUN ${BIG}\n`,
     args: () => ["-o", "type=oci,dest=out.tar,compression=gzip,compression-level=9"],
     reached: (running, room) =>
-      running.until(() => room.temporaries().some((name) => name.startsWith("tmp/")), "packing"),
+      running.until(
+        (output) => BIG_IS_DONE.test(output) && room.temporaries().some((name) => name.startsWith("tmp/")),
+        "packing",
+      ),
   },
   {
     name: "the export",

@@ -168,19 +168,20 @@ suite("a copy", () => {
     );
   });
 
-  test("sends equal blobs once, and none that is there", async () => {
-    const to = `docker://${registry.host}/once:1`;
-    const begin = registry.seen.length;
+  test("sends equal blobs once, and none that is there or in another repository", async () => {
+    await using empty = await startMemoryRegistry();
+    const to = `docker://${empty.host}/once:1`;
     await shop.copy("store:app:1", to);
-    const sent = registry.seen.slice(begin).filter(({ method, bytes }) => method !== "GET" && bytes > 0);
+    const sent = empty.seen.filter(({ method, bytes }) => method !== "GET" && bytes > 0);
     const blobs = new Set([...image.layers, image.config].map(({ digest }) => digest));
     assert.equal(sent.length, blobs.size + 1, "each blob, and the manifest");
-    const again = registry.seen.length;
+    const again = empty.seen.length;
     await shop.copy("store:app:1", to);
-    const more = registry.seen.slice(again).filter(({ bytes }) => bytes > 0);
+    await shop.copy("store:app:1", `docker://${empty.host}/another:1`);
+    const more = empty.seen.slice(again).filter(({ bytes }) => bytes > 0);
     assert.deepEqual(
       more.map(({ url }) => url),
-      ["/v2/once/manifests/1"],
+      ["/v2/once/manifests/1", "/v2/another/manifests/1"],
     );
   });
 
