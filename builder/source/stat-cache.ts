@@ -8,8 +8,9 @@
 // machine are trusted with such times.
 //
 // On disk one file a context, replaced by rename: a text that says what it is, ended by NUL; a record a file (two bytes
-// for the path's length, the path, fingerprint, digest); and the digest of all that. It is read when a digest is wanted.
-// A file that is not whole, or of another context, counts as empty.
+// for the path's length, the path, fingerprint, digest), the last one of a file counting; and the digest of all that. It is
+// read when a digest is wanted, and a few new records are put behind the old ones, whose bytes stay. A file that is not
+// whole, or of another context, counts as empty.
 
 import { mkdirSync, readFileSync, renameSync, statfsSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -26,6 +27,19 @@ import type { DigestCache } from "./local-tree.ts";
 const MOST_RECORDS = 200_000;
 const DIGEST_CHARS = 64;
 const FINGERPRINT_BYTES = FINGERPRINT_WORDS * 8;
+/** Instead of the fingerprint and digest of a file that is no longer known. */
+const FORGOTTEN = "\0".repeat(FINGERPRINT_BYTES + DIGEST_CHARS);
+/** Of all records, how many may be new ones, and old ones that no longer count, before all are written anew. */
+const MOST_BEHIND = 1 / 8;
+
+/** What was read, or written last. */
+interface KeptRecords {
+  readonly records: Map<BytePath, string>;
+  /** At the end of the file; undefined where there is none. */
+  digest: string | undefined;
+  /** Records in the file that no longer count. */
+  outdated: number;
+}
 
 /** ext, xfs, btrfs, tmpfs, overlay, f2fs, zfs, bcachefs (statfs(2)): their ctime is the kernel's own. */
 const TRUSTED = new Set([0xef53, 0x58465342, 0x9123683e, 0x01021994, 0x794c7630, 0xf2f52010, 0x2fc12fc1, 0xca451a4e]);
@@ -39,9 +53,9 @@ export class StatCache implements DigestCache {
   readonly #device: bigint;
   /** The build's beginning. */
   readonly #nowNs: bigint;
-  #read: Map<BytePath, string> | undefined;
+  #read: KeptRecords | undefined;
   readonly #used = new Set<BytePath>();
-  #isChanged = false;
+  readonly #changed = new Set<BytePath>();
 
   private constructor(root: string, place: StatCachePlace) {
     const directory = join(place.storeDirectory, "statcache");
@@ -59,7 +73,7 @@ export class StatCache implements DigestCache {
   }
 
   lookup(path: BytePath, fingerprint: Fingerprint): Digest | undefined {
-    const record = this.#records.get(path);
+    const record = this.#kept.records.get(path);
     if (record?.startsWith(fingerprint) !== true) return undefined;
     this.#used.add(path);
     return `sha256:${record.slice(FINGERPRINT_BYTES)}`;
@@ -67,16 +81,16 @@ export class StatCache implements DigestCache {
 
   store(path: BytePath, fingerprint: Fingerprint, digest: Digest): void {
     this.#used.add(path);
-    this.#isChanged = true;
-    if (this.isSettled(settlingOf(fingerprint))) this.#records.set(path, fingerprint + hexOf(digest));
-    else this.#records.delete(path);
+    this.#changed.add(path);
+    if (this.isSettled(settlingOf(fingerprint))) this.#kept.records.set(path, fingerprint + hexOf(digest));
+    else this.#kept.records.delete(path);
   }
 
   /** Keeps the digest of a file that nobody but the caller changes: it need not have settled. */
   vouch(path: BytePath, fingerprint: Fingerprint, digest: Digest): void {
     this.#used.add(path);
-    this.#isChanged = true;
-    this.#records.set(path, fingerprint + hexOf(digest));
+    this.#changed.add(path);
+    this.#kept.records.set(path, fingerprint + hexOf(digest));
   }
 
   isSettled({ device, settledNs }: Settling): boolean {
@@ -85,36 +99,65 @@ export class StatCache implements DigestCache {
 
   /** Writes the records, if there are new ones. Of two builds at once the last one's stay. */
   save(): void {
-    if (!this.#isChanged) return;
-    const records = [...this.#records].filter(([path]) => this.#records.size <= MOST_RECORDS || this.#used.has(path));
-    const body = `${this.#title}\0${records.map(([path, record]) => lengthOf(path) + path + record).join("")}`;
-    const bytes = Buffer.from(body, "latin1");
+    if (this.#changed.size === 0) return;
+    const kept = this.#kept;
+    const more = this.#withChanges(kept);
+    const bytes = more ?? this.#allRecords(kept);
+    const digest = hexOf(digestOf(bytes));
     const temporary = temporaryPath(this.#workDirectory, "statcache");
-    writeFileSync(temporary, Buffer.concat([bytes, Buffer.from(hexOf(digestOf(bytes)), "latin1")]), { mode: 0o600 });
+    writeFileSync(temporary, Buffer.concat([bytes, Buffer.from(digest, "latin1")]), { mode: 0o600 });
     renameSync(temporary, this.#file);
-    this.#isChanged = false;
+    kept.digest = digest;
+    kept.outdated = more === undefined ? 0 : kept.outdated + this.#changed.size;
+    this.#changed.clear();
   }
 
-  get #records(): Map<BytePath, string> {
+  /** The file's bytes and the changed records behind them; undefined where these are many, or the file is another one. */
+  #withChanges({ records, digest, outdated }: KeptRecords): Buffer | undefined {
+    const behind = this.#changed.size + outdated;
+    if (digest === undefined || behind > records.size * MOST_BEHIND || records.size > MOST_RECORDS) return undefined;
+    const file = readWhole(this.#file);
+    if (file === undefined || file.toString("latin1", Math.max(0, file.length - DIGEST_CHARS)) !== digest)
+      return undefined;
+    const changes = [...this.#changed].map((path) => recordOf(path, records.get(path) ?? FORGOTTEN)).join("");
+    return Buffer.concat([file.subarray(0, -DIGEST_CHARS), Buffer.from(changes, "latin1")]);
+  }
+
+  #allRecords({ records }: KeptRecords): Buffer {
+    const wanted = [...records].filter(([path]) => records.size <= MOST_RECORDS || this.#used.has(path));
+    const body = wanted.map(([path, record]) => recordOf(path, record)).join("");
+    return Buffer.from(`${this.#title}\0${body}`, "latin1");
+  }
+
+  get #kept(): KeptRecords {
     return (this.#read ??= readRecords(this.#file, this.#title));
   }
 }
 
-function readRecords(file: string, title: string): Map<BytePath, string> {
+function readRecords(file: string, title: string): KeptRecords {
   const records = new Map<BytePath, string>();
+  const nothing = { records, digest: undefined, outdated: 0 };
   const bytes = readWhole(file);
-  if (bytes === undefined || bytes.length < DIGEST_CHARS) return records;
+  if (bytes === undefined || bytes.length < DIGEST_CHARS) return nothing;
   const body = bytes.subarray(0, -DIGEST_CHARS);
-  if (hexOf(digestOf(body)) !== bytes.toString("latin1", body.length)) return records;
+  const digest = hexOf(digestOf(body));
+  if (digest !== bytes.toString("latin1", body.length)) return nothing;
   const text = body.toString("latin1");
-  if (!text.startsWith(`${title}\0`)) return records;
-  for (let at = title.length + 1; at < text.length;) {
+  if (!text.startsWith(`${title}\0`)) return nothing;
+  let count = 0;
+  for (let at = title.length + 1; at < text.length; count++) {
     const path = at + LENGTH_BYTES;
     const record = path + text.charCodeAt(at) + (text.charCodeAt(at + 1) << 8);
     at = record + FINGERPRINT_BYTES + DIGEST_CHARS;
-    records.set(text.slice(path, record), text.slice(record, at));
+    const [name, said] = [text.slice(path, record), text.slice(record, at)];
+    if (said === FORGOTTEN) records.delete(name);
+    else records.set(name, said);
   }
-  return records;
+  return { records, digest, outdated: count - records.size };
+}
+
+function recordOf(path: BytePath, record: string): string {
+  return lengthOf(path) + path + record;
 }
 
 const LENGTH_BYTES = 2;

@@ -107,6 +107,36 @@ suite("the stat cache", () => {
     assert.equal((await it.build()).wasKnown, false);
   });
 
+  test("knows the last of each file, whether records are put behind the others or all are written anew", async (t) => {
+    const it = world(t);
+    const place = { storeDirectory: it.store, workDirectory: it.root, nowMs: Date.now() + LATER_MS };
+    const names = Array.from({ length: 80 }, (_, number) => `f${number}`);
+    const open = (nowMs = place.nowMs): StatCache =>
+      StatCache.open(it.root, { ...place, nowMs }) ?? assert.fail("no cache");
+    const fingerprint = (name: string): string => fingerprintOf(lstatSync(path.join(it.root, name), { bigint: true }));
+    const build = async (changed: readonly string[], nowMs?: number): Promise<number> => {
+      for (const name of changed) appendFileSync(path.join(it.root, name), "!");
+      const cache = open(nowMs);
+      await new LocalTree(it.root, { digestCache: cache }).digests(names, NEVER);
+      cache.save();
+      const after = open();
+      for (const name of names) {
+        const isForgotten = nowMs !== undefined && changed.includes(name);
+        const digest = isForgotten ? undefined : digestOf(readFileSync(path.join(it.root, name)));
+        assert.equal(after.lookup(name, fingerprint(name)), digest, name);
+      }
+      return readFileSync(fileOf(it)).length;
+    };
+    for (const name of names) writeFileSync(path.join(it.root, name), name);
+    const least = await build([]);
+    const sizes = [];
+    for (let round = 0; round < 15; round++) sizes.push(await build([`f${round % 7}`]));
+    assert.ok(sizes.some((size) => size > least) && sizes.includes(least), sizes.join(" "));
+    assert.ok(Math.max(...sizes) < least * 1.2, sizes.join(" "));
+    await build(["f3"], Date.now() - LATER_MS);
+    await build(["f4"]);
+  });
+
   test("counts a file that is damaged, cut, of another version or of another context as empty", async (t) => {
     const it = world(t);
     writeFileSync(path.join(it.root, "f"), "one");
