@@ -41,6 +41,7 @@ const WITHOUT_MOUNTS: ReadonlyMap<string, RegExp> = new Map([
   ["run-network-none-flag", NO_NETWORK],
   ["run-security-sandbox", refused('process "/bin/sh -c grep CapBnd ')],
   ["run-shm-size", refused("a size of /dev/shm is not possible")],
+  ["user-umask-and-caps", refused('process "/bin/sh -c umask ')],
 ]);
 
 /** Images that are not the same ones, as every build there is warned (docs/differences.md): nothing tells that a step looks. */
