@@ -1,100 +1,20 @@
 // Git repositories: refs to commits to files, over every way there is without a network.
 
 import assert from "node:assert/strict";
-import {
-  chmodSync,
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import type { TestContext } from "node:test";
-import { after, suite, test } from "node:test";
+import { suite, test } from "node:test";
 
 import type { FileTree } from "../../builder/layer/tree/file-tree.ts";
-import { openGitCheckout } from "../../builder/source/git/source.ts";
-import type { GitSource, RemoteOptions } from "../../builder/source/remote.ts";
+import type { RemoteOptions } from "../../builder/source/remote.ts";
+import { makeRepository, openGit, source } from "./git-repository.ts";
 import { serveDumb, serveSmart } from "./git-servers.ts";
-import {
-  collectingReport,
-  git,
-  HAS_GIT,
-  remoteOptions,
-  serve,
-  sessionWith,
-  temporaryFolder,
-  textOf,
-} from "./support.ts";
-
-const openGit = async (...args: Parameters<typeof openGitCheckout>): Promise<FileTree> =>
-  (await openGitCheckout(...args)).tree;
-
-interface Repository {
-  readonly folder: string;
-  /** Above it, for servers. */
-  readonly parent: string;
-  readonly url: string;
-  readonly first: string;
-  readonly second: string;
-  readonly tag: string;
-}
-
-/** main: two commits, the first with the annotated tag v1; the branch "feature" on the second; "sub/" and an executable. */
-function makeRepository(t: TestContext): Repository {
-  const { parent: made, ...commits } = (template ??= makeTemplate());
-  const parent = temporaryFolder(t);
-  cpSync(made, parent, { recursive: true, verbatimSymlinks: true });
-  const folder = path.join(parent, "repo.git");
-  return { folder, parent, url: `file://${folder}`, ...commits };
-}
-
-/** Made once, and copied for each test. */
-let template: Omit<Repository, "folder" | "url"> | undefined;
-after(() => {
-  if (template !== undefined) rmSync(template.parent, { recursive: true });
-});
-
-function makeTemplate(): Omit<Repository, "folder" | "url"> {
-  const parent = mkdtempSync(path.join(tmpdir(), "tsbuild-source-"));
-  const work = path.join(parent, "repo-work");
-  mkdirSync(path.join(work, "sub"), { recursive: true });
-  git(work, "init", "--quiet");
-  writeFileSync(path.join(work, "file"), "one\n");
-  writeFileSync(path.join(work, "run"), "#!/bin/sh\n");
-  chmodSync(path.join(work, "run"), 0o755);
-  writeFileSync(path.join(work, "sub/below"), "below\n");
-  symlinkSync("sub/below", path.join(work, "link"));
-  git(work, "add", ".");
-  git(work, "commit", "--quiet", "-m", "first");
-  const first = git(work, "rev-parse", "HEAD");
-  git(work, "tag", "-a", "-m", "v1", "v1");
-  writeFileSync(path.join(work, "file"), "two\n");
-  git(work, "commit", "--quiet", "-a", "-m", "second");
-  git(work, "branch", "feature");
-  const second = git(work, "rev-parse", "HEAD");
-  const folder = path.join(parent, "repo.git");
-  git(parent, "clone", "--quiet", "--bare", work, folder);
-  git(folder, "update-server-info");
-  return { parent, first, second, tag: git(work, "rev-parse", "v1") };
-}
+import { allText, collectingReport, git, HAS_GIT, remoteOptions, serve, temporaryFolder, textOf } from "./support.ts";
 
 function local(t: TestContext, changes: Partial<RemoteOptions> = {}): RemoteOptions {
   return remoteOptions(temporaryFolder(t), { allowFile: true, ...changes });
 }
-
-const source = (url: string, changes: Partial<GitSource> = {}): GitSource => ({
-  type: "git",
-  url,
-  keepGitDir: false,
-  ...changes,
-});
 
 function listing(tree: FileTree, directory = ""): string[] {
   return tree.list(directory).flatMap((name) => {
@@ -264,45 +184,6 @@ suite("git", { skip: HAS_GIT ? false : "there is no git" }, () => {
   });
 });
 
-suite("git credentials", { skip: HAS_GIT ? false : "there is no git" }, () => {
-  const basic = (token: string): string => `basic ${Buffer.from(`x-access-token:${token}`).toString("base64")}`;
-
-  test("a token of the session is sent, that of the host before that of all", async (t) => {
-    const { parent } = makeRepository(t);
-    const server = await serveSmart(t, parent, basic("right"));
-    const { host } = new URL(server.url);
-    const session = sessionWith({ GIT_AUTH_TOKEN: "wrong", [`GIT_AUTH_TOKEN.${host}`]: "right\n" });
-    const options = remoteOptions(temporaryFolder(t), { session });
-    assert.equal(await textOf(await openGit(source(`${server.url}/repo.git`), options), "file"), "two\n");
-    assert.equal(allText(options.storeDirectory).includes("right"), false);
-  });
-
-  test("a header as it is", async (t) => {
-    const { parent } = makeRepository(t);
-    const server = await serveSmart(t, parent, "Custom abc");
-    const options = remoteOptions(temporaryFolder(t), { session: sessionWith({ GIT_AUTH_HEADER: "Custom abc" }) });
-    await openGit(source(`${server.url}/repo.git`), options);
-  });
-
-  test("without one the error says what to give, and nobody is asked", async (t) => {
-    const { parent } = makeRepository(t);
-    const server = await serveSmart(t, parent, basic("right"));
-    const wrong = openGit(source(`${server.url}/repo.git`), remoteOptions(temporaryFolder(t)));
-    await assert.rejects(
-      wrong,
-      (error: Error & { hint?: string }) =>
-        /failed to fetch remote/.test(error.message) && error.hint?.includes("GIT_AUTH_TOKEN") === true,
-    );
-  });
-
-  test("ssh without an agent is an error before anything is tried", async (t) => {
-    await assert.rejects(
-      openGit(source("git@example.invalid:x.git"), remoteOptions(temporaryFolder(t))),
-      /no SSH key "default" forwarded from the client/,
-    );
-  });
-});
-
 suite("hostile and awkward repositories", { skip: HAS_GIT ? false : "there is no git" }, () => {
   test("a file:// URL is refused unless somebody vouches for it", async (t) => {
     const { url } = makeRepository(t);
@@ -394,12 +275,4 @@ function treesOf({ storeDirectory }: RemoteOptions): string {
   const store = path.join(storeDirectory, "git");
   const remote = readdirSync(store, { withFileTypes: true }).find((entry) => entry.isDirectory());
   return path.join(store, remote?.name ?? "", "trees");
-}
-
-/** Everything that the files of a folder hold. */
-function allText(folder: string): string {
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => readFileSync(path.join(entry.parentPath, entry.name), "latin1"))
-    .join("");
 }
