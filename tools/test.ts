@@ -8,7 +8,7 @@
 //
 // A run that reports nothing for TEST_SILENCE_S seconds (600) hangs: its processes are named and killed, and it goes on.
 //
-// TEST_SUMMARY=file also writes {passed, failed, skipped} there, for whoever adds several runs up.
+// TEST_SUMMARY=file also writes what failed, and at the end the counts, there: tools/test-sum.ts adds several runs up.
 
 import { globSync, readFileSync, writeFileSync } from "node:fs";
 import { type EventData, run } from "node:test";
@@ -17,13 +17,14 @@ import path from "node:path";
 import process from "node:process";
 import { pipeline } from "node:stream/promises";
 
+import { Failures, type TestSummary } from "./test-failures.ts";
 import { findUnexpectedSkips, parseSkipList, type Skip } from "./test-skips.ts";
 import { Watchdog } from "./test-watchdog.ts";
 
 const ROOT = path.join(import.meta.dirname, "..");
 /** Two cores are not busy with two files: a test waits for the disk, for a server, for a process to end. */
 const FILES_AT_ONCE = 3;
-const SLOWEST = 15;
+const SLOWEST = 8;
 const TEST_TIMEOUT_MS = 5 * 60 * 1000;
 const SILENCE_MS = Number(process.env["TEST_SILENCE_S"] ?? 600) * 1000;
 
@@ -63,6 +64,7 @@ if (files.length === 0) {
 }
 
 const skips: Skip[] = [];
+const failures = new Failures(ROOT);
 let total: Summary | undefined;
 let hung = 0;
 
@@ -73,7 +75,14 @@ console.log(`${files.length} test files on Node ${process.version} (${process.ex
 using watchdog = new Watchdog(SILENCE_MS, (killed) => {
   hung += killed.length;
   console.log(`✖ nothing was reported for ${SILENCE_MS / 1000} s; killed, so that the run goes on:`);
-  for (const { pid, command } of killed) console.log(`  ${pid}: ${command}`);
+  for (const { pid, command } of killed) {
+    console.log(`  ${pid}: ${command}`);
+    failures.add({
+      name: "killed",
+      place: `process ${pid}`,
+      message: `nothing was reported, and it still ran: ${command}`,
+    });
+  }
 });
 const events = run({ files, concurrency: FILES_AT_ONCE, timeout: TEST_TIMEOUT_MS, cwd: ROOT });
 events.on("test:pass", (data) => {
@@ -84,6 +93,11 @@ events.on("test:pass", (data) => {
       reason: typeof data.skip === "string" ? data.skip : "",
     });
   }
+});
+events.on("test:stderr", (data) => failures.wrote(data));
+events.on("test:fail", (data) => {
+  failures.failed(data);
+  writeTestSummary({ failures: failures.list });
 });
 const durations = new Map<string, number>();
 events.on("test:summary", (data) => {
@@ -98,7 +112,7 @@ if (total === undefined) throw new Error("node's test runner ended without a sum
 const { counts } = total;
 const nothingRan = counts.tests - counts.skipped === 0;
 if (nothingRan) console.log("✖ no test ran");
-writeCounts(total);
+writeTestSummary({ failures: failures.list, counts: countsOf(total) });
 printSlowest();
 printSummary(total);
 process.exitCode = total.success && unexpected === 0 && hung === 0 && !nothingRan ? 0 : 1;
@@ -129,16 +143,22 @@ function reportSkips(): number {
   const unexpected = findUnexpectedSkips(skips, list, process.getuid?.() === 0 ? "root" : "user");
   if (unexpected.length === 0 || process.env["CI"] !== "true") return 0;
   console.log("\n✖ test/skips.json does not allow these skips in CI:");
-  for (const skip of unexpected) console.log(`  ${skip.file}: ${skip.name}: ${skip.reason}`);
+  for (const { file, name, reason } of unexpected) {
+    console.log(`  ${file}: ${name}: ${reason}`);
+    failures.add({ name, place: file, message: `skipped, which test/skips.json does not allow here: ${reason}` });
+  }
   return unexpected.length;
 }
 
-function writeCounts(summary: Summary): void {
+/** What tools/test-sum.ts reads; without counts until all is done, so that a run that is ended early leaves what failed in it. */
+function writeTestSummary(summary: TestSummary): void {
   const file = process.env["TEST_SUMMARY"];
-  if (file === undefined || file === "") return;
+  if (file !== undefined && file !== "") writeFileSync(file, `${JSON.stringify(summary)}\n`);
+}
+
+function countsOf(summary: Summary): TestSummary["counts"] {
   const { passed, skipped, cancelled } = summary.counts;
-  const failed = countFailed(summary) + cancelled;
-  writeFileSync(file, `${JSON.stringify({ passed, failed, skipped })}\n`);
+  return { passed, failed: countFailed(summary) + cancelled + unexpected + hung, skipped };
 }
 
 /** Where the time of a long run goes. */
