@@ -177,9 +177,15 @@ export class Ledger {
 
   /**
    * Takes items away unless one of them is in use by somebody: `remove` moves their files aside, during which nobody can
-   * begin to use them. False when one is in use.
+   * begin to use them. What names them is forgotten before that, and for good: files go at once, a transaction of a process
+   * that is killed does not count, and then there would be records of what is gone. False when one is in use.
    */
-  removeUnlessHeld(items: readonly ItemName[], floor: LeaseFloor, remove: () => void): boolean {
+  removeUnlessHeld(
+    items: readonly ItemName[],
+    floor: LeaseFloor,
+    { forget, remove }: { readonly forget?: (() => void) | undefined; readonly remove: () => void },
+  ): boolean {
+    if (forget !== undefined && !this.#unlessHeld(items, floor, () => this.#unlessFull(forget))) return false;
     const drop = "DELETE FROM items WHERE name IN (SELECT value FROM json_each(?))";
     return this.#unlessHeld(items, floor, () => {
       remove();

@@ -26,11 +26,9 @@ export async function checkLayers(checking: Checking): Promise<void> {
       });
       continue;
     }
-    await found("layer", `the layer ${id} ${fault.why}`, "removed; its step runs again", () => {
-      const isGone = checking.remove(`layer/${id}`, path);
-      if (isGone) pruneResultsOf(database, id, Date.now());
-      return isGone;
-    });
+    await found("layer", `the layer ${id} ${fault.why}`, "removed; its step runs again", () =>
+      checking.remove(`layer/${id}`, path, () => pruneResultsOf(database, id, Date.now())),
+    );
   }
 }
 

@@ -4,7 +4,7 @@
 import { readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { ItemName } from "../core/space.ts";
-import { sweepTemporary } from "../store/temporary.ts";
+import { sweepTemporary, temporaryPath } from "../store/temporary.ts";
 import { checkBlobs } from "./fsck-blobs.ts";
 import { checkImages } from "./fsck-images.ts";
 import { checkLayers, checkResults } from "./fsck-layers.ts";
@@ -34,8 +34,8 @@ export interface FsckOptions extends StoreParts {
 export interface Checking extends FsckOptions {
   /** Notes a fault; `mend` is called when it is to be mended, and says whether it could. */
   found: (kind: Fault["kind"], what: string, mend: string, act: () => boolean | Promise<boolean>) => Promise<void>;
-  /** Takes files of an item away, unless a running process uses it. */
-  remove: (item: ItemName, ...paths: readonly string[]) => boolean;
+  /** Takes the file or folder of an item away, after what names it, unless a running process uses it. */
+  remove: (item: ItemName, path: string, forget?: () => void) => boolean;
 }
 
 /** Checks a store from the bytes up. Faults are in the order in which they were found. */
@@ -50,10 +50,8 @@ export async function checkStore(options: FsckOptions): Promise<Fault[]> {
       options.signal.throwIfAborted();
       faults.push({ kind, what, mend, isMended: repair && (await act()) });
     },
-    remove: (item, ...paths) =>
-      ledger.removeUnlessHeld([item], floor, () => {
-        for (const [number, path] of paths.entries()) moveAway(path, join(own, "work"), number);
-      }),
+    remove: (item, path, forget) =>
+      ledger.removeUnlessHeld([item], floor, { forget, remove: () => moveAway(path, join(own, "work")) }),
   };
   await checkBlobs(checking, join(root, "blobs/sha256"), "blob");
   await checkBlobs(checking, join(own, "http/blobs/sha256"), "http");
@@ -105,8 +103,8 @@ function isJson(path: string): boolean {
 }
 
 /** Out of the way in a moment, then for good. */
-function moveAway(path: string, work: string, number: number): void {
-  const aside = join(work, `fsck-${process.pid}-${number}`);
+function moveAway(path: string, work: string): void {
+  const aside = temporaryPath(work, "fsck");
   renameSync(path, aside);
   rmSync(aside, { recursive: true, force: true });
 }

@@ -2,9 +2,7 @@
 
 import { closeSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import type { DatabaseSync } from "node:sqlite";
 import type { LeaseFloor } from "../cache/ledger.ts";
-import { isUnwritable } from "../cache/database.ts";
 import { pruneResultsOf } from "../cache/pruned.ts";
 import { isErrno } from "../core/errors.ts";
 import type { ItemName } from "../core/space.ts";
@@ -34,15 +32,17 @@ export class Remover {
 
   /** How many bytes are free by it; undefined when it stays, because somebody uses it. */
   remove(item: DiskItem): number | undefined {
+    const { database, ledger } = this.#parts;
+    const { layer } = item;
     const ownBlobs = item.blobs.filter((hex) => this.#blobUsers.get(hex) === 1 && this.#blobBytes.has(hex));
     const paths = [...item.paths, ...ownBlobs.map((hex) => join(this.#parts.root, "blobs/sha256", hex))];
     const locks = [...item.locks, ...ownBlobs.map((hex): ItemName => `blob/${hex}`)];
     const isGone =
       locks.length === 0
         ? this.#removeLoose(item, paths)
-        : this.#parts.ledger.removeUnlessHeld(locks, this.#floor, () => {
-            if (item.layer !== undefined) forgetResults(this.#parts.database, item.layer, this.#nowMs);
-            this.#moveAside(paths);
+        : ledger.removeUnlessHeld(locks, this.#floor, {
+            forget: layer === undefined ? undefined : () => pruneResultsOf(database, layer, this.#nowMs),
+            remove: () => this.#moveAside(paths),
           });
     if (!isGone) return undefined;
     for (const hex of item.blobs) this.#blobUsers.set(hex, (this.#blobUsers.get(hex) ?? 1) - 1);
@@ -80,14 +80,5 @@ export class Remover {
         if (!isErrno(error, "ENOENT")) throw error;
       }
     }
-  }
-}
-
-/** On a full disk the records stay, and are misses from now on. */
-function forgetResults(database: DatabaseSync, layer: string, nowMs: number): void {
-  try {
-    pruneResultsOf(database, layer, nowMs);
-  } catch (error) {
-    if (!isUnwritable(error)) throw error;
   }
 }

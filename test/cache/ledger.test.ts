@@ -33,8 +33,8 @@ suite("the ledger of a store", () => {
     const [user, collector] = [open(), open()];
     user.takeLease();
     user.hold("layer/a", "blob/b");
-    assert.equal(collector.removeUnlessHeld(["layer/a"], collector.floor(), NEVER), false);
-    assert.equal(collector.removeUnlessHeld(["layer/c", "blob/b"], collector.floor(), NEVER), false);
+    assert.equal(collector.removeUnlessHeld(["layer/a"], collector.floor(), { remove: NEVER }), false);
+    assert.equal(collector.removeUnlessHeld(["layer/c", "blob/b"], collector.floor(), { remove: NEVER }), false);
     user.landed("layer/a", 100, true);
     const take = (): number => 30;
     assert.equal(user.takeUnlessHeld("layer/a", user.floor(), take), undefined);
@@ -43,10 +43,7 @@ suite("the ledger of a store", () => {
     assert.equal(collector.takeUnlessHeld("layer/a", collector.floor(), take), 70);
     assert.equal(collector.items().get("layer/a")?.bytes, 30);
     assert.deepEqual(readdirSync(join(root, "leases")), []);
-    assert.equal(
-      collector.removeUnlessHeld(["layer/a"], collector.floor(), () => undefined),
-      true,
-    );
+    assert.equal(collector.removeUnlessHeld(["layer/a"], collector.floor(), { remove: () => undefined }), true);
   });
 
   test("what somebody begins to use while garbage is being looked for stays, also once that somebody has ended", () => {
@@ -55,7 +52,7 @@ suite("the ledger of a store", () => {
     user.takeLease();
     user.hold("layer/a");
     user.endLease();
-    assert.equal(collector.removeUnlessHeld(["layer/a"], floor, NEVER), false);
+    assert.equal(collector.removeUnlessHeld(["layer/a"], floor, { remove: NEVER }), false);
   });
 
   test("what was used before the oldest living process goes, whatever the clock says", () => {
@@ -68,8 +65,8 @@ suite("the ledger of a store", () => {
     user.hold("layer/b");
     const floor = collector.floor();
     let removed = 0;
-    assert.ok(collector.removeUnlessHeld(["layer/a"], floor, () => removed++));
-    assert.ok(!collector.removeUnlessHeld(["layer/b"], floor, NEVER));
+    assert.ok(collector.removeUnlessHeld(["layer/a"], floor, { remove: () => removed++ }));
+    assert.ok(!collector.removeUnlessHeld(["layer/b"], floor, { remove: NEVER }));
     assert.equal(removed, 1);
   });
 
@@ -79,14 +76,30 @@ suite("the ledger of a store", () => {
     const ended = new Promise((resolve) => child.once("close", resolve));
     try {
       assert.equal(ledger.reservedBytes(), 1000);
-      assert.equal(ledger.removeUnlessHeld(["layer/a"], ledger.floor(), NEVER), false);
+      assert.equal(ledger.removeUnlessHeld(["layer/a"], ledger.floor(), { remove: NEVER }), false);
     } finally {
       child.kill("SIGKILL");
     }
     await ended;
     assert.deepEqual(ledger.takeLease(), { someoneDied: true });
     assert.equal(ledger.reservedBytes(), 0);
-    assert.ok(ledger.removeUnlessHeld(["layer/a"], ledger.floor(), () => undefined));
+    assert.ok(ledger.removeUnlessHeld(["layer/a"], ledger.floor(), { remove: () => undefined }));
+  });
+
+  test("who is killed while files go leaves no record of what is gone", () => {
+    const { database } = openDatabase(join(root, "cache.db"));
+    const collector = new Ledger(database, join(root, "leases"), Date.now);
+    collector.landed("layer/a", 100, true);
+    new CacheRecords(database).save("sha256:k", { layers: ["a"] }, "RUN", 1);
+    const othersRecords = new CacheRecords(openDatabase(join(root, "cache.db")).database);
+    assert.ok(othersRecords.find("sha256:k"));
+    const isGone = collector.removeUnlessHeld(["layer/a"], collector.floor(), {
+      forget: () => pruneResultsOf(database, "a", 1),
+      // What another process sees now is what a kill would leave.
+      remove: () => assert.equal(othersRecords.find("sha256:k"), undefined),
+    });
+    assert.ok(isGone);
+    assert.equal(collector.items().get("layer/a"), undefined);
   });
 
   test("no more is reserved than there is below the ceiling, by all processes together", () => {
