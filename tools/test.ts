@@ -39,6 +39,7 @@ const FIRST = [
   "test/commands/run.test.ts",
   "test/invalidation.test.ts",
   "test/commands/executor.test.ts",
+  "test/commands/executor-push.test.ts",
   "test/executor/pod.test.ts",
   "test/bundle/bundle.test.ts",
   "test/cache/travel.test.ts",

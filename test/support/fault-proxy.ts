@@ -16,7 +16,8 @@ export type Fault =
   /** The registry did it, and its answer is lost. */
   | { readonly kind: "cut after"; readonly meanwhile?: Meanwhile }
   | { readonly kind: "answer"; readonly status: number; readonly headers?: Headers; readonly body?: string }
-  | { readonly kind: "wait"; readonly ms: number }
+  /** Nothing reached the registry, and no answer comes. */
+  | { readonly kind: "hold" }
   /** The answer begins and stands still. */
   | { readonly kind: "stall"; readonly afterBytes: number }
   /** One byte of the answer is another one. */
@@ -106,7 +107,6 @@ async function handle(
   proxy.exchanges.push(exchange);
   const fault = proxy.decide(exchange);
   if (fault !== undefined && answerAlone(fault, exchange, request, response)) return;
-  if (fault?.kind === "wait") await sleep(fault.ms);
   if (fault?.kind === "cut before") return await cut(cutOff, fault.meanwhile);
   // The registry gets the client's Host: the places it names lead through the proxy.
   const outgoing = http.request(`http://${upstream}${url}`, { method, agent, headers });
@@ -210,6 +210,9 @@ function answerAlone(
       return give(fault.status, fault.headers ?? {}, fault.body);
     case "page":
       return give(200, { "content-type": "text/html" }, "<!DOCTYPE html><title>Sign in</title>");
+    case "hold":
+      request.resume();
+      return true;
     case "loop":
       return give(307, { location: exchange.url });
     case "endless": {
@@ -227,7 +230,6 @@ function answerAlone(
     case "cut":
     case "cut before":
     case "cut after":
-    case "wait":
     case "stall":
     case "spoil":
     case "length":
