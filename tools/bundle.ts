@@ -35,6 +35,22 @@ const PARTS: readonly Part[] = [
     name: "registry",
     roots: ["builder/transport/registry/source.ts", "src/config/registry-router.ts", "src/config/credentials.ts"],
   },
+  // What it makes steps with that are not known.
+  {
+    name: "steps",
+    roots: [
+      "builder/ops/file/run-file-op.ts",
+      "builder/ops/exec.ts",
+      "builder/executor/choose.ts",
+      "builder/choose-snapshotter.ts",
+      "builder/layer/compression/compress.ts",
+      "builder/engine/recording/step-memory.ts",
+      "builder/disk/tree-size.ts",
+      "builder/disk/collector.ts",
+      "builder/store/download.ts",
+      "builder/store/lock.ts",
+    ],
+  },
   { name: "more", roots: [] },
 ];
 

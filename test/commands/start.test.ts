@@ -27,7 +27,7 @@ suite("a build of which everything is known", () => {
 
   test("reads one part of the program", async () => {
     const args = ["-f", join(folder, "Dockerfile"), "--build-context", `base=oci-layout://${join(folder, "layout")}`];
-    assert.ok((await build(...args, "-t", "x")).includes("more.cjs"), "a step that is made needs more");
+    assert.deepEqual(await build(...args, "-t", "x"), ["tsbuild.cjs", "steps.cjs"], "a step that is made");
     assert.deepEqual(await build(...args, "-t", "x"), ["tsbuild.cjs"]);
   });
 
