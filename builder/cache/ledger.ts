@@ -205,14 +205,20 @@ export class Ledger {
     return isTaken ? taken : undefined;
   }
 
+  /** Whether one of some items is in use by somebody. */
+  isInUse(items: readonly ItemName[], floor: LeaseFloor): boolean {
+    if (floor === "all" || items.some((item) => this.#held.has(item))) return true;
+    const row = this.#database
+      .prepare("SELECT count(*) AS count FROM items WHERE lease >= ? AND name IN (SELECT value FROM json_each(?))")
+      .get(floor, JSON.stringify(items));
+    return row?.["count"] !== 0;
+  }
+
   #unlessHeld(items: readonly ItemName[], floor: LeaseFloor, body: () => void): boolean {
     if (floor === "all") return false;
     this.#database.exec("BEGIN IMMEDIATE");
     try {
-      const row = this.#database
-        .prepare("SELECT count(*) AS count FROM items WHERE lease >= ? AND name IN (SELECT value FROM json_each(?))")
-        .get(floor, JSON.stringify(items));
-      if (row?.["count"] !== 0 || items.some((item) => this.#held.has(item))) return false;
+      if (this.isInUse(items, floor)) return false;
       body();
       return true;
     } finally {

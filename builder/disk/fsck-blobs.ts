@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { join } from "node:path";
+import { isErrno } from "../core/errors.ts";
 import type { Checking } from "./fsck.ts";
 import { listFolder, statIfThere } from "./tree-size.ts";
 
@@ -25,7 +26,12 @@ async function faultOf({ full, signal }: Checking, path: string, name: string): 
   if (!stats.isFile()) return "it is no file";
   if (!full) return stats.size === 0 && name !== EMPTY ? "it is empty" : undefined;
   const sum = createHash("sha256");
-  for await (const chunk of createReadStream(path, { signal })) sum.update(chunk as Buffer);
+  try {
+    for await (const chunk of createReadStream(path, { signal })) sum.update(chunk as Buffer);
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return undefined; // gone meanwhile
+    throw error;
+  }
   const found = sum.digest("hex");
   return found === name ? undefined : `its ${stats.size} bytes have sha256:${found}`;
 }

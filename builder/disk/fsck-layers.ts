@@ -17,7 +17,8 @@ export async function checkLayers(checking: Checking): Promise<void> {
   const folder = join(root, "tsbuild/layers");
   for (const id of listFolder(folder)) {
     const path = join(folder, id);
-    const fault = faultOf(checking, path);
+    // Found in the middle of a change that another process made it is not found again.
+    const fault = faultOf(checking, id) && faultOf(checking, id);
     if (fault === undefined) continue;
     if (fault.isOfIndex) {
       await found("layer", `the layer ${id} ${fault.why}`, "the index is made again from its blob", () => {
@@ -33,14 +34,25 @@ export async function checkLayers(checking: Checking): Promise<void> {
 }
 
 /** Records that cannot be read, or name layers that are not there, are misses already; they go. */
-export async function checkResults({ root, database, found }: Checking): Promise<void> {
+export async function checkResults(checking: Checking): Promise<void> {
+  const { database, found } = checking;
   const drop = database.prepare("DELETE FROM results WHERE key = ?");
+  const faults = faultsOfResults(checking);
+  const still = faults.size === 0 ? faults : faultsOfResults(checking);
+  for (const [key, what] of faults)
+    if (still.get(key) === what) await found("record", what, "removed", () => drop.run(key).changes === 1);
+}
+
+/** What is wrong with records, by their keys. */
+function faultsOfResults({ root, database }: Checking): Map<string, string> {
+  const faults = new Map<string, string>();
   for (const { key, name, layers } of readResults(database)) {
     const missing = layers?.find((id) => !existsSync(join(root, "tsbuild/layers", id, "meta.json")));
     if (layers !== undefined && missing === undefined) continue;
     const why = layers === undefined ? "is damaged" : `names the layer ${missing}, which is not there`;
-    await found("record", `the cache record of ${name} ${why}`, "removed", () => drop.run(key).changes === 1);
+    faults.set(key, `the cache record of ${name} ${why}`);
   }
+  return faults;
 }
 
 interface LayerFault {
@@ -49,9 +61,11 @@ interface LayerFault {
   readonly isOfIndex?: true;
 }
 
-function faultOf({ root }: Checking, path: string): LayerFault | undefined {
+function faultOf({ root, isInUse }: Checking, id: string): LayerFault | undefined {
+  const path = join(root, "tsbuild/layers", id);
   const text = readIfThere(join(path, "meta.json"))?.toString("utf8");
-  if (text === undefined) return { why: "was never finished" };
+  if (text === undefined)
+    return isInUse(`layer/${id}`) || !existsSync(path) ? undefined : { why: "was never finished" };
   const meta = parseMeta(text);
   if (meta === undefined) return { why: "has a damaged meta.json" };
   const hasDirectory = existsSync(join(path, "fs"));

@@ -1,8 +1,10 @@
 // Looks for damage in a store, without trusting anything in it, and mends what it finds: what is damaged goes, and is made
-// or fetched again by whoever needs it. Nothing that a running process uses is touched.
+// or fetched again by whoever needs it. Nothing that a running process uses is touched, and what running processes make and
+// take away meanwhile is no damage.
 
 import { readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { isErrno } from "../core/errors.ts";
 import type { ItemName } from "../core/space.ts";
 import { sweepTemporary, temporaryPath } from "../store/temporary.ts";
 import { checkBlobs } from "./fsck-blobs.ts";
@@ -34,6 +36,8 @@ export interface FsckOptions extends StoreParts {
 export interface Checking extends FsckOptions {
   /** Notes a fault; `mend` is called when it is to be mended, and says whether it could. */
   found: (kind: Fault["kind"], what: string, mend: string, act: () => boolean | Promise<boolean>) => Promise<void>;
+  /** Whether a running process uses an item: it may be making it. */
+  isInUse: (item: ItemName) => boolean;
   /** Takes the file or folder of an item away, after what names it, unless a running process uses it. */
   remove: (item: ItemName, path: string, forget?: () => void) => boolean;
 }
@@ -50,6 +54,7 @@ export async function checkStore(options: FsckOptions): Promise<Fault[]> {
       options.signal.throwIfAborted();
       faults.push({ kind, what, mend, isMended: repair && (await act()) });
     },
+    isInUse: (item) => ledger.isInUse([item], floor),
     remove: (item, path, forget) =>
       ledger.removeUnlessHeld([item], floor, { forget, remove: () => moveAway(path, join(own, "work")) }),
   };
@@ -93,12 +98,13 @@ async function checkTemporaries({ root, found }: Checking): Promise<void> {
   }
 }
 
+/** What is gone meanwhile is not damaged. */
 function isJson(path: string): boolean {
   try {
     JSON.parse(readFileSync(path, "utf8"));
     return true;
-  } catch {
-    return false;
+  } catch (error) {
+    return isErrno(error, "ENOENT");
   }
 }
 

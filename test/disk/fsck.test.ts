@@ -6,16 +6,23 @@ import {
   copyFileSync,
   existsSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   readlinkSync,
+  rmSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { after, before, suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { openDatabase } from "../../builder/cache/database.ts";
+import { openSpace } from "../../builder/engine/space.ts";
+import { fsck } from "../../builder/fsck.ts";
+import { prepareStore } from "../../builder/store/open.ts";
 import { onDiskBytes } from "../support/on-disk.ts";
 import { whyNoBusybox } from "../support/busybox.ts";
 import type { Ended, Room } from "../robustness/workshop.ts";
@@ -33,25 +40,25 @@ suite("a damaged store", { skip: whyNoBusybox() ?? false }, () => {
   before(async () => (workshop = await Workshop.open()));
   after(() => workshop.close());
 
-  async function fsck(room: Room, ...args: readonly string[]): Promise<Ended> {
+  async function fsckOf(room: Room, ...args: readonly string[]): Promise<Ended> {
     return await new Running(["--root", room.root, "fsck", ...args], room.home).ended;
   }
 
   test("every fault is found and mended, and the next build gives the same image", async () => {
     const room = workshop.room({ Dockerfile: DOCKERFILE, file: "text" });
     const first = digestIn(await room.succeed(["--reproducible", "-t", "own"]));
-    const clean = await fsck(room);
+    const clean = await fsckOf(room);
     assert.equal(clean.code, 0, clean.stdout);
 
     const faults = damage(room.root, first);
-    const found = await fsck(room);
+    const found = await fsckOf(room);
     assert.equal(found.code, 4, found.stdout);
     for (const fault of faults) assert.match(found.stdout, fault);
     assert.match(found.stdout, new RegExp(`^${faults.length} faults, 0 mended`, "m"));
 
-    const mended = await fsck(room, "--repair");
+    const mended = await fsckOf(room, "--repair");
     assert.equal(mended.code, 1, mended.stdout);
-    const after = await fsck(room);
+    const after = await fsckOf(room);
     assert.equal(after.code, 0, after.stdout);
     assert.equal(digestIn(await room.succeed(["--reproducible", "-t", "own"])), first);
   });
@@ -101,12 +108,32 @@ suite("a damaged store", { skip: whyNoBusybox() ?? false }, () => {
       assert.equal(digestIn(await other.ended), first);
     }
     assert.equal(digestIn(await start(0).ended), first);
-    const checked = await fsck(room);
+    const checked = await fsckOf(room);
     assert.equal(checked.code, 0, checked.stdout);
     const onDisk = await onDiskBytes(room.root);
     assert.ok(onDisk <= 40 * 2 ** 20, `${onDisk} bytes`);
     assert.deepEqual(room.temporaries(), []);
   });
+});
+
+test("a layer that a running process is making is no damage, one that an ended process began is", async () => {
+  const root = mkdtempSync(join(tmpdir(), "tsbuild-fsck-"));
+  try {
+    await prepareStore(root);
+    const { database } = openDatabase(join(root, "tsbuild/cache.db"));
+    const check = async (): Promise<string[]> =>
+      (await fsck({ root, repair: false, full: true }, new AbortController().signal)).map(({ what }) => what);
+    {
+      await using space = await openSpace({ root, database, privileged: true, onFault: assert.fail });
+      space.hold("layer/coming");
+      mkdirSync(join(root, "tsbuild/layers/coming/fs"), { recursive: true });
+      assert.deepEqual(await check(), []);
+    }
+    assert.deepEqual(await check(), ["the layer coming was never finished"]);
+    database.close();
+  } finally {
+    rmSync(root, { recursive: true });
+  }
 });
 
 /** Puts in one fault of each kind; what `fsck` is to say of each. */
