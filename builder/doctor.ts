@@ -90,7 +90,7 @@ export async function diagnose(environment: NodeJS.ProcessEnv, root: string): Pr
   if (!isInside && (rights === "subordinate" || rights === "single")) return undefined;
   const drivers = rights === "impossible" ? [] : await probeDrivers();
   const sandbox = drivers.find(({ usable }) => usable)?.driver;
-  const rung = sandbox === undefined ? "none" : sandbox === "chroot" ? "chroot" : "namespaces";
+  const rung = rungOf(sandbox);
   const whyCopy = sandbox === undefined ? undefined : await examineOverlay(root);
   const process = processFacts();
   return {
@@ -104,6 +104,30 @@ export async function diagnose(environment: NodeJS.ProcessEnv, root: string): Pr
     process,
     missing: [...missingOf(rung, notes, process), ...(rung === "namespaces" ? missingOverlay(whyCopy) : [])],
   };
+}
+
+/** What runs the steps of this process. */
+export interface ChosenSandbox {
+  readonly rung: Rung;
+  readonly driver: DriverName | undefined;
+  /** What the driver lacks, or why there is none. */
+  readonly notes: readonly string[];
+}
+
+/** What RUN has in this process, found out by trying. Throws `SANDBOX` where that is less than what is required. */
+export async function chosenSandbox(required: RequiredSandbox | undefined): Promise<ChosenSandbox> {
+  try {
+    const { executor } = await chooseExecutor(required === undefined ? {} : { require: required });
+    return { rung: rungOf(executor.driver), driver: executor.driver, notes: executor.notes };
+  } catch (error) {
+    if (required !== undefined || !(error instanceof BuildError) || error.code !== "SANDBOX") throw error;
+    return { rung: "none", driver: undefined, notes: error.message.split("\n").map((line) => line.trim()) };
+  }
+}
+
+function rungOf(driver: DriverName | undefined): Rung {
+  if (driver === undefined) return "none";
+  return driver === "chroot" ? "chroot" : "namespaces";
 }
 
 /**

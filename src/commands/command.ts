@@ -56,6 +56,18 @@ export function rootOf(context: CommandContext, args: Arguments): string {
   return useRoot(textOf(args, "root") ?? textOf(context.globals, "root"), context.environment);
 }
 
+/**
+ * For a command that is about a store of this machine. Throws `UNSUPPORTED` where TSBUILD_HOST names a daemon and no flag a
+ * store: what is meant may be there.
+ */
+export function refuseHost({ environment, globals }: CommandContext, args: Arguments, what: string): void {
+  const host = environment["TSBUILD_HOST"] ?? "";
+  if (host === "" || (textOf(args, "root") ?? textOf(globals, "root")) !== undefined) return;
+  throw new BuildError("UNSUPPORTED", `${what} means this machine's store, and TSBUILD_HOST names ${host}`, {
+    hint: "say with --root which store of this machine is meant; or run it on the daemon's machine, with the daemon's --root",
+  });
+}
+
 /** The store's folder where a flag names one, or none does. */
 export function useRoot(flag: string | undefined, environment: Environment): string {
   const root = dataRoot(flag, environment, process.getuid?.() ?? 0);

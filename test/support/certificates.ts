@@ -24,19 +24,32 @@ export function makeAuthority(folder: string, name: string): Certificate {
   return read(certificatePath, keyPath);
 }
 
-/** Makes a certificate for this machine's loopback addresses (or others, "DNS:r.example"), or for a client, signed by an authority. */
+/** Makes a certificate for this machine's loopback addresses (or others, "DNS:r.example"), or for a client, signed by an authority; -1 days: one that has expired. */
 export function makeCertificate(
   folder: string,
   name: string,
   authority: Certificate,
   subjects = "IP:127.0.0.1,DNS:localhost",
+  days = 2,
 ): Certificate {
   const [certificatePath, keyPath] = [join(folder, `${name}.crt`), join(folder, `${name}.key`)];
   const [request, extensions] = [join(folder, `${name}.csr`), join(folder, `${name}.ext`)];
   writeFileSync(extensions, `subjectAltName=${subjects}\nextendedKeyUsage=serverAuth,clientAuth\n`);
   openssl("req", ...NEW_KEY, "-keyout", keyPath, "-out", request, "-subj", `/CN=${name}`);
   const signer = ["-CA", authority.certificatePath, "-CAkey", authority.keyPath, "-CAcreateserial"];
-  openssl("x509", "-req", "-in", request, ...signer, "-days", "2", "-extfile", extensions, "-out", certificatePath);
+  openssl(
+    "x509",
+    "-req",
+    "-in",
+    request,
+    ...signer,
+    "-days",
+    String(days),
+    "-extfile",
+    extensions,
+    "-out",
+    certificatePath,
+  );
   return read(certificatePath, keyPath);
 }
 

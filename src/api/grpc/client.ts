@@ -1,4 +1,4 @@
-// The asking side of gRPC, over a connection that is there already: a client's session.
+// The asking side of gRPC, over a connection that is there already: a client's session, or a daemon.
 
 import type { ClientHttp2Session, ClientHttp2Stream, IncomingHttpHeaders } from "node:http2";
 import http2 from "node:http2";
@@ -29,9 +29,12 @@ export interface ClientCall extends AsyncDisposable {
 /** Calls methods of the other side. */
 export class GrpcClient implements Disposable {
   readonly #session: ClientHttp2Session;
+  /** For messages: what has ended when nothing can be asked any more. */
+  readonly #what: string;
 
   /** Takes the connection over. */
-  constructor(connection: Duplex) {
+  constructor(connection: Duplex, what = "the client's session") {
+    this.#what = what;
     this.#session = http2.connect("http://localhost", { ...CONNECTION_OPTIONS, createConnection: () => connection });
     this.#session.on("error", () => this.#session.destroy());
     this.#session.on("connect", (session) => widenWindow(session));
@@ -45,7 +48,7 @@ export class GrpcClient implements Disposable {
   /** Begins a call; disposing it ends it whatever it is at. */
   call(method: string, metadata: CallMetadata, signal: AbortSignal): ClientCall {
     signal.throwIfAborted();
-    if (this.isClosed) throw gone();
+    if (this.isClosed) throw gone(this.#what);
     const headers: Record<string, string | string[]> = {
       ":method": "POST",
       ":path": method,
@@ -60,7 +63,7 @@ export class GrpcClient implements Disposable {
     const abort = (): void => void stream.destroy();
     signal.addEventListener("abort", abort);
     stream.once("close", () => signal.removeEventListener("abort", abort));
-    const status = statusOfStream(stream);
+    const status = statusOfStream(stream, this.#what);
     const ended = async (): Promise<void> => {
       const { code, message, details } = await status;
       signal.throwIfAborted();
@@ -115,7 +118,7 @@ async function* untilEnd(
 }
 
 /** Settled by the first that says how it ended: a response without a body, trailers, or the stream's end without either. */
-function statusOfStream(stream: ClientHttp2Stream): Promise<Status> {
+function statusOfStream(stream: ClientHttp2Stream, what: string): Promise<Status> {
   return new Promise((resolve) => {
     const take = (headers: IncomingHttpHeaders): void => {
       const status = readStatus(headers);
@@ -124,10 +127,10 @@ function statusOfStream(stream: ClientHttp2Stream): Promise<Status> {
     stream.on("response", take);
     stream.on("trailers", take);
     stream.on("error", () => undefined); // "close" follows
-    stream.on("close", () => resolve(gone().status));
+    stream.on("close", () => resolve(gone(what).status));
   });
 }
 
-function gone(): RpcError {
-  return new RpcError(CODE.unavailable, "the client's session has ended");
+function gone(what: string): RpcError {
+  return new RpcError(CODE.unavailable, `${what} has ended`);
 }

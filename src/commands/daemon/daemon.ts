@@ -106,6 +106,8 @@ export const daemon: Command = async (context) => {
   if (file.maxMemory !== undefined && settings.cgroupParent !== undefined)
     limitMemory(settings.cgroupParent, amountOf(file.maxMemory, "[worker.oci] max-memory"));
   for (const key of file.ignored) options.log("warn", "a setting that means nothing here", { key });
+  const { chosenSandbox } = await import("../../../builder/doctor.ts");
+  options.log("info", "sandbox", { ...(await chosenSandbox(settings.requireSandbox)) });
   const { serve } = await import("../../daemon/daemon.ts");
   await serve(options, context.signal);
   return 0;

@@ -3,6 +3,7 @@
 import { BuildError } from "../../../builder/core/errors.ts";
 import type { Platform } from "../../../builder/core/platform.ts";
 import { parsePlatform } from "../../../builder/core/platform.ts";
+import { locationInName } from "../../../builder/core/image-location.ts";
 import { parseReference } from "../../../builder/core/reference.ts";
 import type { ImagePlaces, OpenedImage, PlatformImage } from "../../../builder/open-image.ts";
 import { daemonOf, registryOptions } from "../../../builder/registry-options.ts";
@@ -10,7 +11,7 @@ import type { Arguments } from "../../cli/flags.ts";
 import { textOf } from "../../cli/flags.ts";
 import { localRegistries } from "../../config/registries.ts";
 import type { CommandContext } from "../command.ts";
-import { rootOf } from "../command.ts";
+import { refuseHost, rootOf } from "../command.ts";
 import { lookAccess } from "../transfer/side-access.ts";
 
 /** Where images are looked for; `names` are those that the command is about. */
@@ -19,6 +20,8 @@ export async function placesOf(
   args: Arguments,
   names: readonly string[],
 ): Promise<ImagePlaces> {
+  for (const name of names)
+    if ((locationInName(name)?.transport ?? "store") === "store") refuseHost(context, args, `"${name}"`);
   const access = await lookAccess(context, args, names.flatMap(registryOf));
   return {
     root: rootOf(context, args),

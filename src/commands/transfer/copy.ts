@@ -12,7 +12,7 @@ import { parseCount } from "../../cli/values/sizes.ts";
 import { COPY_FLAGS } from "../../cli/flags/transfer-flags.ts";
 import { writeWhole } from "../build/result.ts";
 import type { Command } from "../command.ts";
-import { exactly, readArguments } from "../command.ts";
+import { exactly, readArguments, refuseHost } from "../command.ts";
 import { sideAccess } from "./side-access.ts";
 import {
   compressionFlags,
@@ -35,6 +35,7 @@ export const copy: Command = async (context) => {
   if (args === undefined) return 0;
   const [from = "", to = ""] = exactly(args, 2, "copy", "SOURCE DESTINATION");
   const [source, destination] = [parseLocation(from), parseLocation(to)];
+  if ([source, destination].some(({ transport }) => transport === "store")) refuseHost(context, args, "tsbuild copy");
   const wishes = {
     source,
     destination,
