@@ -12,6 +12,46 @@ import { replay } from "./records/replay.ts";
 
 export type { BuildRecord, RecordedOutput, StepRecord } from "./records/build-record.ts";
 export type { TimelineStep } from "./records/timeline.ts";
+export { RECORD_FORMAT } from "./records/build-record.ts";
+export { TimelineFold } from "./records/timeline.ts";
+
+/** A build as one of many, also one that is under way. */
+export interface ListedBuild {
+  readonly id: string;
+  readonly what: string;
+  readonly startedMs: number;
+  /** Undefined while it goes on. */
+  readonly endedMs: number | undefined;
+  readonly status: BuildRecord["status"] | "running";
+  readonly steps: number;
+  /** Steps that ended well. */
+  readonly completed: number;
+  readonly cached: number;
+  readonly error: string | undefined;
+  readonly digest: string | undefined;
+}
+
+/** What a list says of a build. */
+export function listedBuild({
+  id,
+  what,
+  startedMs,
+  endedMs,
+  status,
+  failure,
+  timeline,
+  result,
+}: BuildRecord): ListedBuild {
+  const { steps } = timeline;
+  return {
+    ...{ id, what, startedMs, endedMs, status },
+    steps: steps.length,
+    completed: steps.filter(({ completedMs, error }) => completedMs !== undefined && error === undefined).length,
+    cached: steps.filter(({ cached }) => cached === true).length,
+    error: failure?.message,
+    digest: result?.digest,
+  };
+}
 
 /** The builds of a store, the newest first. */
 export function rememberedBuilds(root: string): BuildRecord[] {
@@ -48,13 +88,6 @@ export async function forgetBuilds(root: string, texts: readonly string[] | "all
     });
   }
   return ids;
-}
-
-/** A build as JSON lines: its record, then a line for each piece of output, `[step, stream, ms, bytes as Latin-1]`. */
-export function* exportedBuild(root: string, record: BuildRecord): Generator<string> {
-  yield `${JSON.stringify(record)}\n`;
-  for (const { step, stream, time, data } of readLog(buildRecordsOf(root).logPath(record.id)))
-    yield `${JSON.stringify([step, stream, time, Buffer.from(data).toString("latin1")])}\n`;
 }
 
 /** Bytes of the files in the layer that each step made, by vertex; of a base image in all of its layers. Only what is still in the store. */

@@ -44,7 +44,7 @@ const CacheOptions = message({
   exports: many(4, CacheEntry),
   imports: many(5, CacheEntry),
 });
-const Exporter = message({ type: string(1), attrs: stringMap(2) });
+export const Exporter = message({ type: string(1), attrs: stringMap(2) });
 const SourcePolicy = message({ version: int(1), rules: bytesList(2) });
 export const SolveRequest = message({
   ref: string(1),

@@ -1,6 +1,7 @@
 // The messages of the control API about the disk and about builds that were (BuildKit, api/services/control/control.proto).
 
 import { StatusMessage } from "./bridge.ts";
+import { Exporter } from "./control.ts";
 import { bool, int, many, message, one, string, stringMap, strings, time } from "./message.ts";
 
 export const UsageRecord = message({
@@ -33,6 +34,7 @@ export const HistoryRecord = message({
   ref: string(1),
   frontend: string(2),
   frontendAttrs: stringMap(3),
+  exporters: many(4, Exporter),
   error: one(5, StatusMessage),
   createdAt: time(6),
   completedAt: time(7),

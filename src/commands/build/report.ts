@@ -2,10 +2,11 @@
 
 import type { BuildRecord } from "../../../builder/builds.ts";
 import { eventsOfBuild, layerBytesOf, rememberedBuild } from "../../../builder/builds.ts";
+import type { BuildEvent } from "../../../builder/core/events.ts";
 import { whyOfBuild } from "../../../builder/why.ts";
 import { LogLines } from "../../progress/log-lines.ts";
 import { lastOverwrite, plainText } from "../../progress/terminal-text.ts";
-import type { StepOutput } from "../../report/report.ts";
+import type { ReportInput, StepOutput } from "../../report/report.ts";
 import { reportPage } from "../../report/report.ts";
 import { writeWhole } from "./result.ts";
 import { reasonLines } from "../builds/why-text.ts";
@@ -24,18 +25,28 @@ export async function writeReport(
   await (path === "-" ? print(page) : writeWhole(path, page));
 }
 
-/** The page of a build, from all that is remembered of it. */
+/** The page of a build, from all that is remembered of it in a store. */
 export async function buildPage(root: string, record: BuildRecord): Promise<string> {
-  return reportPage({
+  const known = {
     record,
-    output: outputOf(root, record),
     reasons: reasonLines(await whyOfBuild(root, record.id)),
     layerBytes: await layerBytesOf(root, record),
-  });
+  };
+  return await pageOf(known, eventsOfBuild(root, record));
+}
+
+/** The page of a build, with the output that is among its events. */
+export async function pageOf(
+  known: Omit<ReportInput, "output">,
+  events: Iterable<BuildEvent> | AsyncIterable<BuildEvent>,
+): Promise<string> {
+  return reportPage({ ...known, output: await outputOf(events) });
 }
 
 /** The last lines of each step. */
-function outputOf(root: string, record: BuildRecord): ReadonlyMap<string, StepOutput> {
+async function outputOf(
+  events: Iterable<BuildEvent> | AsyncIterable<BuildEvent>,
+): Promise<ReadonlyMap<string, StepOutput>> {
   const steps = new Map<string, { readonly cutter: LogLines; lines: string[]; left: number }>();
   const add = (step: { lines: string[]; left: number }, found: readonly { readonly text: string }[]): void => {
     step.lines.push(...found.map(({ text }) => plainText(lastOverwrite(text))));
@@ -43,7 +54,7 @@ function outputOf(root: string, record: BuildRecord): ReadonlyMap<string, StepOu
     step.left += step.lines.length - MOST_LINES;
     step.lines = step.lines.slice(-MOST_LINES);
   };
-  for (const event of eventsOfBuild(root, record)) {
+  for await (const event of events) {
     if (event.kind !== "log") continue;
     let step = steps.get(event.vertex);
     if (step === undefined) steps.set(event.vertex, (step = { cutter: new LogLines(), lines: [], left: 0 }));

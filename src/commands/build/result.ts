@@ -49,7 +49,7 @@ export function resultLines(result: BuildResult): string {
 }
 
 /** Writes a file so that readers see all of it or the old one. Devices and pipes are written in place. */
-export async function writeWhole(path: string, text: string | Iterable<string>): Promise<void> {
+export async function writeWhole(path: string, text: string | AsyncIterable<string>): Promise<void> {
   const target = resolve(path);
   try {
     const found = await stat(target).catch(() => undefined);

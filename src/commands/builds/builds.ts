@@ -1,7 +1,7 @@
 // `tsbuild builds`: what is remembered of builds. Its subcommands are those of `docker buildx history`.
 
 import { BuildError } from "../../../builder/core/errors.ts";
-import type { BuildRecord } from "../../../builder/builds.ts";
+import type { BuildRecord, ListedBuild } from "../../../builder/builds.ts";
 import {
   BUILDS_EXPORT_FLAGS,
   BUILDS_LOGS_FLAGS,
@@ -12,7 +12,9 @@ import {
 import type { Arguments } from "../../cli/flags.ts";
 import { isOn, textOf } from "../../cli/flags.ts";
 import type { Command, CommandContext } from "../command.ts";
-import { readArguments, rootOf } from "../command.ts";
+import { readArguments } from "../command.ts";
+import type { History } from "./history-at.ts";
+import { historyAt } from "./history-at.ts";
 
 const USAGE = `Usage:  tsbuild builds COMMAND [OPTIONS]
 
@@ -64,7 +66,8 @@ const show: Command = async (context) => {
     "Usage:  tsbuild builds show [OPTIONS] [BUILD]\n\nShows what is remembered of a build.",
   );
   if (args === undefined) return 0;
-  const record = await recordOf(context, args, atMostOne(args));
+  const history = await historyAt(context, args);
+  const record = await history.record(await history.find(atMostOne(args)));
   const format = isOn(args, "json") ? "json" : (textOf(args, "format") ?? "pretty");
   if (format !== "json" && format !== "pretty") throw new BuildError("USAGE", `--format: "${format}" is neither`);
   const { buildText } = await import("./text.ts");
@@ -80,38 +83,49 @@ const logs: Command = async (context) => {
   );
   if (args === undefined) return 0;
   const [, build, step] = /^([^:]*)(?::(.*))?$/s.exec(atMostOne(args) ?? "") ?? [];
-  const record = await recordOf(context, args, build === "" ? undefined : build);
-  const { eventsOfBuild } = await import("../../../builder/builds.ts");
-  const events = eventsOfBuild(rootOf(context, args), record);
+  const history = await historyAt(context, args);
+  const found = await history.find(build === "" ? undefined : build);
+  const events = await history.events(found);
+  const endedMs = found.endedMs ?? Date.now();
   if (step !== undefined) {
-    const wanted = record.timeline.steps[Number(step) - 1];
-    if (wanted === undefined || !/^\d+$/.test(step))
-      throw new BuildError("USAGE", `the build ${record.id} has no step ${step}`, {
-        hint: `tsbuild builds show ${record.id}`,
-      });
-    for (const event of events)
-      if (event.kind === "log" && event.vertex === wanted.vertex) await context.print(event.data);
+    await printStep(context, found, step, events);
     return 0;
   }
   const mode = textOf(args, "progress") ?? "plain";
   if (mode === "rawjson") {
     const { rawJsonLine } = await import("../../progress/rawjson.ts");
-    for (const event of events) await context.print(rawJsonLine(event, record.endedMs));
+    for await (const event of events) await context.print(rawJsonLine(event, endedMs));
     return 0;
   }
   if (mode !== "plain" && mode !== "auto")
     throw new BuildError("USAGE", `--progress: "${mode}" is neither plain nor rawjson`);
   const { PlainText } = await import("../../progress/plain.ts");
   const view = new PlainText();
-  let now = record.startedMs;
-  for (const event of events) {
+  let now = found.startedMs;
+  for await (const event of events) {
     if (event.kind === "log") now = event.time;
     const text = view.push(event, now);
     if (text !== "") await context.print(text);
   }
-  await context.print(view.end(record.endedMs));
+  await context.print(view.end(endedMs));
   return 0;
 };
+
+/** What one step printed, and nothing else. */
+async function printStep(context: CommandContext, { id }: ListedBuild, step: string, events: Events): Promise<void> {
+  const { TimelineFold } = await import("../../../builder/builds.ts");
+  const fold = new TimelineFold();
+  let count = 0;
+  for await (const event of events) {
+    const number = (fold.take(event) ?? -1) + 1;
+    count = Math.max(count, number);
+    if (event.kind === "log" && String(number) === step) await context.print(event.data);
+  }
+  if (/^[1-9]\d*$/.test(step) && Number(step) <= count) return;
+  throw new BuildError("USAGE", `the build ${id} has no step ${step}`, { hint: `tsbuild builds show ${id}` });
+}
+
+type Events = Awaited<ReturnType<History["events"]>>;
 
 const exportBuilds: Command = async (context) => {
   const args = await readArguments(
@@ -120,23 +134,31 @@ const exportBuilds: Command = async (context) => {
     "Usage:  tsbuild builds export [OPTIONS] [BUILD...]\n\nWrites records of builds with their logs, as JSON lines.",
   );
   if (args === undefined) return 0;
-  const { exportedBuild, rememberedBuilds } = await import("../../../builder/builds.ts");
-  const root = rootOf(context, args);
-  const named = args.positionals.length > 0 ? args.positionals : [undefined];
-  const records = isOn(args, "all")
-    ? rememberedBuilds(root)
-    : await Promise.all(named.map((name) => recordOf(context, args, name)));
+  const history = await historyAt(context, args);
+  const names = args.positionals.length > 0 ? args.positionals : [undefined];
+  const found = isOn(args, "all") ? await history.list() : await Promise.all(names.map((name) => history.find(name)));
   const output = textOf(args, "output") ?? "-";
-  const lines = function* (): Generator<string> {
-    for (const record of records) yield* exportedBuild(root, record);
+  const lines = async function* (): AsyncGenerator<string> {
+    for (const build of found) yield* exported(await history.record(build), await history.events(build));
   };
-  if (output === "-") for (const line of lines()) await context.print(line);
+  if (output === "-") for await (const line of lines()) await context.print(line);
   else {
     const { writeWhole } = await import("../build/result.ts");
     await writeWhole(output, lines());
   }
   return 0;
 };
+
+/** A build as JSON lines: its record, then a line for each piece of output, `[step, stream, ms, bytes as Latin-1]`. */
+async function* exported(record: BuildRecord, events: Events): AsyncGenerator<string> {
+  yield `${JSON.stringify(record)}\n`;
+  const places = new Map(record.timeline.steps.map(({ vertex }, place) => [vertex, place]));
+  for await (const event of events)
+    if (event.kind === "log") {
+      const { vertex, stream, time, data } = event;
+      yield `${JSON.stringify([places.get(vertex), stream, time, Buffer.from(data).toString("latin1")])}\n`;
+    }
+}
 
 const report: Command = async (context) => {
   const args = await readArguments(
@@ -145,8 +167,11 @@ const report: Command = async (context) => {
     "Usage:  tsbuild builds report [OPTIONS] [BUILD]\n\nWrites a page of a build, as HTML that needs nothing else.",
   );
   if (args === undefined) return 0;
-  const { writeReport } = await import("../build/report.ts");
-  await writeReport(rootOf(context, args), atMostOne(args), textOf(args, "output") ?? "-", context.print);
+  const history = await historyAt(context, args);
+  const page = await history.page(await history.find(atMostOne(args)));
+  const output = textOf(args, "output") ?? "-";
+  if (output === "-") await context.print(page);
+  else await (await import("../build/result.ts")).writeWhole(output, page);
   return 0;
 };
 
@@ -160,16 +185,10 @@ const remove: Command = async (context) => {
   const isAll = isOn(args, "all");
   if (isAll === args.positionals.length > 0)
     throw new BuildError("USAGE", "builds rm needs the builds to forget, or --all", { hint: "tsbuild builds ls" });
-  const { forgetBuilds } = await import("../../../builder/builds.ts");
-  const gone = await forgetBuilds(rootOf(context, args), isAll ? "all" : args.positionals);
+  const gone = await (await historyAt(context, args)).forget(isAll ? "all" : args.positionals);
   await context.print(gone.map((id) => `${id}\n`).join(""));
   return 0;
 };
-
-async function recordOf(context: CommandContext, args: Arguments, name: string | undefined): Promise<BuildRecord> {
-  const { rememberedBuild } = await import("../../../builder/builds.ts");
-  return rememberedBuild(rootOf(context, args), name);
-}
 
 function atMostOne({ positionals }: Arguments): string | undefined {
   if (positionals.length > 1) throw new BuildError("USAGE", "one build at a time");

@@ -1,7 +1,7 @@
 // `tsbuild builds ls`: one line a build, with the filters and formats of `docker buildx history ls`.
 
 import { BuildError } from "../../../builder/core/errors.ts";
-import type { BuildRecord } from "../../../builder/builds.ts";
+import type { ListedBuild } from "../../../builder/builds.ts";
 import type { FilteredBuild } from "../../cli/values/build-filter.ts";
 import { parseBuildFilter } from "../../cli/values/build-filter.ts";
 import { BUILDS_LIST_FLAGS } from "../../cli/flags/builds-flags.ts";
@@ -12,10 +12,11 @@ import { humanAge, humanTook } from "../../cli/human.ts";
 import { printable } from "../../cli/printable.ts";
 import { cut } from "../../progress/terminal-text.ts";
 import type { Command } from "../command.ts";
-import { exactly, readArguments, rootOf } from "../command.ts";
+import { exactly, readArguments } from "../command.ts";
 import { formatTable } from "../table.ts";
+import { historyAt } from "./history-at.ts";
 
-const STATUS = { completed: "Completed", error: "Error", canceled: "Canceled" } as const;
+const STATUS = { running: "Running", completed: "Completed", error: "Error", canceled: "Canceled" } as const;
 /** As buildx's. */
 const HEADINGS: Readonly<Record<string, string>> = {
   Ref: "BUILD ID",
@@ -42,10 +43,8 @@ export const listBuilds: Command = async (context) => {
   exactly(args, 0, "builds ls", "none");
   const now = Date.now();
   const filters = listOf(args, "filter").map((text) => parseBuildFilter(text, now));
-  const { rememberedBuilds } = await import("../../../builder/builds.ts");
-  const found = rememberedBuilds(rootOf(context, args)).filter((record) =>
-    filters.every((filter) => filter(filteredBuild(record))),
-  );
+  const history = await historyAt(context, args);
+  const found = (await history.list()).filter((build) => filters.every((filter) => filter(filteredBuild(build, now))));
   const look = { now, isQuiet: isOn(args, "quiet"), isWhole: isOn(args, "no-trunc") };
   await context.print(text(found, isOn(args, "json") ? "json" : textOf(args, "format"), look));
   return 0;
@@ -57,10 +56,10 @@ interface Look {
   readonly isWhole: boolean;
 }
 
-function text(records: readonly BuildRecord[], format: string | undefined, look: Look): string {
-  if (look.isQuiet) return records.map(({ id }) => `${id}\n`).join("");
-  if (format === "json") return records.map((record) => `${JSON.stringify(jsonOf(record))}\n`).join("");
-  const rows = records.map((record) => fieldsOf(record, look));
+function text(builds: readonly ListedBuild[], format: string | undefined, look: Look): string {
+  if (look.isQuiet) return builds.map(({ id }) => `${id}\n`).join("");
+  if (format === "json") return builds.map((build) => `${JSON.stringify(jsonOf(build))}\n`).join("");
+  const rows = builds.map((build) => fieldsOf(build, look));
   if (format === undefined || format === "table") return table(rows, TABLE);
   const columns = /^table\s+(.*)$/s.exec(format)?.[1];
   if (columns === undefined) {
@@ -81,40 +80,52 @@ function table(rows: readonly TemplateFields[], names: readonly string[]): strin
   return formatTable([names.map((name) => HEADINGS[name] ?? name), ...cells]);
 }
 
-function fieldsOf(record: BuildRecord, { now, isWhole }: Look): TemplateFields {
-  const { id, what, startedMs, endedMs, status, failure, timeline } = record;
+function fieldsOf(build: ListedBuild, { now, isWhole }: Look): TemplateFields {
+  const { id, what, startedMs, endedMs, status, steps, cached, error } = build;
   const name = printable(what);
   return {
     Ref: id,
     Name: isWhole ? name : cut(name, NAME_COLUMNS),
     Status: STATUS[status],
     CreatedAt: humanAge(new Date(startedMs).toISOString(), now),
-    CompletedAt: humanAge(new Date(endedMs).toISOString(), now),
-    Duration: humanTook(endedMs - startedMs),
-    Steps: timeline.steps.length,
-    Cached: timeline.steps.filter(({ cached }) => cached === true).length,
-    Error: failure === undefined ? "" : printable(failure.message),
+    CompletedAt: endedMs === undefined ? "" : humanAge(new Date(endedMs).toISOString(), now),
+    Duration: humanTook((endedMs ?? now) - startedMs),
+    Steps: steps,
+    Cached: cached,
+    Error: error === undefined ? "" : printable(error),
   };
 }
 
 /** With the keys of buildx's. */
-function jsonOf({ id, what, startedMs, endedMs, status, failure, timeline, result }: BuildRecord): object {
+function jsonOf({
+  id,
+  what,
+  startedMs,
+  endedMs,
+  status,
+  steps,
+  completed,
+  cached,
+  error,
+  digest,
+}: ListedBuild): object {
+  const end =
+    endedMs === undefined ? {} : { completed_at: new Date(endedMs).toISOString(), duration_ms: endedMs - startedMs };
   return {
     ref: id,
     name: what,
     status: STATUS[status],
     created_at: new Date(startedMs).toISOString(),
-    completed_at: new Date(endedMs).toISOString(),
-    duration_ms: endedMs - startedMs,
-    total_steps: timeline.steps.length,
-    completed_steps: timeline.steps.filter(({ completedMs, error }) => completedMs !== undefined && error === undefined)
-      .length,
-    cached_steps: timeline.steps.filter(({ cached }) => cached === true).length,
-    ...(failure === undefined ? {} : { error: failure.message }),
-    ...(result?.digest === undefined ? {} : { digest: result.digest }),
+    ...end,
+    total_steps: steps,
+    completed_steps: completed,
+    cached_steps: cached,
+    ...(error === undefined ? {} : { error }),
+    ...(digest === undefined ? {} : { digest }),
   };
 }
 
-function filteredBuild({ id, what, startedMs, endedMs, status }: BuildRecord): FilteredBuild {
-  return { ref: id, name: what, status, startedAt: startedMs, completedAt: endedMs, duration: endedMs - startedMs };
+function filteredBuild({ id, what, startedMs, endedMs = Infinity, status }: ListedBuild, now: number): FilteredBuild {
+  const duration = Math.min(endedMs, now) - startedMs;
+  return { ref: id, name: what, status, startedAt: startedMs, completedAt: endedMs, duration };
 }

@@ -56,7 +56,7 @@ function isOver({ outcome }: EndedJob): boolean {
 }
 
 function eventOf({ ref, outcome, isPinned }: EndedJob): Uint8Array {
-  const { attrs, frontend, createdMs, completedMs, error, response } = outcome;
+  const { attrs, frontend, exporters, createdMs, completedMs, error, response } = outcome;
   const steps = [...outcome.steps.values()];
   return HistoryEvent.encode({
     type: completedMs === undefined ? STARTED : COMPLETE,
@@ -64,6 +64,7 @@ function eventOf({ ref, outcome, isPinned }: EndedJob): Uint8Array {
       ref,
       frontend,
       frontendAttrs: attrs,
+      exporters,
       error,
       createdAt: createdMs,
       completedAt: completedMs,

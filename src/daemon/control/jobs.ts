@@ -8,6 +8,7 @@ import type { Digest } from "../../../builder/core/digest.ts";
 import type { ResolvedRef } from "../../../builder/request.ts";
 import type { Status } from "../../api/grpc/status.ts";
 import { CODE, RpcError } from "../../api/grpc/status.ts";
+import type { Exporter } from "../../api/proto/control.ts";
 import type { ClientSession } from "../session/client-session.ts";
 import type { ObservedBuild } from "../watch/observer.ts";
 import { Gateway } from "./gateway.ts";
@@ -27,6 +28,7 @@ export interface JobOutcome {
   attrs: ReadonlyMap<string, string>;
   /** Whose attributes they are; "" for a graph that the client sent. */
   frontend: string;
+  exporters: readonly Exporter[];
   /** A build, and not a question about what the daemon can do. */
   isBuild: boolean;
   readonly createdMs: number;
@@ -95,6 +97,7 @@ export class Jobs {
     const outcome: JobOutcome = {
       attrs: new Map(),
       frontend: "",
+      exporters: [],
       isBuild: false,
       createdMs: Date.now(),
       completedMs: undefined,

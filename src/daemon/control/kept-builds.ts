@@ -17,6 +17,7 @@ const Kept = v.object({
   isPinned: v.boolean(),
   frontend: v.string(),
   attrs: v.array(v.tuple([v.string(), v.string()])),
+  exporters: v.optional(v.array(v.object({ type: v.string(), attrs: v.array(v.tuple([v.string(), v.string()])) })), []),
   createdMs: v.number(),
   completedMs: v.number(),
   error: v.optional(v.object({ code: v.number(), message: v.string() })),
@@ -92,12 +93,13 @@ export class KeptBuilds {
 
   /** The record comes last: what has one is whole. */
   #write({ ref, isPinned, outcome }: EndedJob): void {
-    const { frontend, attrs, createdMs, completedMs = createdMs, error, response, steps } = outcome;
+    const { frontend, attrs, exporters, createdMs, completedMs = createdMs, error, response, steps } = outcome;
     const record: v.InferInput<typeof Kept> = {
       ref,
       isPinned,
       frontend,
       attrs: [...attrs].filter(([key]) => !key.startsWith("build-arg:")),
+      exporters: exporters.map(({ type, attrs: of }) => ({ type, attrs: [...of] })),
       createdMs,
       completedMs,
       ...(error === undefined ? {} : { error: { code: error.code, message: error.message } }),
@@ -124,7 +126,7 @@ export class KeptBuilds {
 
 function read(base: string): EndedJob {
   const kept = v.parse(Kept, JSON.parse(readFileSync(`${base}${RECORD}`, "utf8")));
-  const { ref, isPinned, frontend, attrs, createdMs, completedMs, error, response, steps } = kept;
+  const { ref, isPinned, frontend, attrs, exporters, createdMs, completedMs, error, response, steps } = kept;
   return {
     ref,
     isPinned,
@@ -132,6 +134,7 @@ function read(base: string): EndedJob {
     outcome: {
       attrs: new Map(attrs),
       frontend,
+      exporters: exporters.map(({ type, attrs: of }) => ({ type, attrs: new Map(of) })),
       isBuild: true,
       createdMs,
       completedMs,

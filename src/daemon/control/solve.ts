@@ -64,7 +64,7 @@ export async function solve(
       return new Map();
     }
     const { wanted, exporters } = configured(asked, exportersOf(request));
-    [job.outcome.attrs, job.outcome.isBuild] = [wanted.attrs, true];
+    [job.outcome.attrs, job.outcome.isBuild, job.outcome.exporters] = [wanted.attrs, true, exporters];
     job.outcome.frontend = wanted.definition === undefined ? "dockerfile.v0" : "";
     job.observed = world.observer.begin(job.ref, metadata.get("traceparent"));
     const { entitlements, cache } = request;
