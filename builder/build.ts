@@ -1,44 +1,33 @@
 // Request to result, in eight stages. Read this file first: it is the only place that
 // knows them all. Each stage has its folder; what is between them is plain data.
 
-import type { Digest } from "./core/digest.ts";
-import type { EventSink } from "./core/events.ts";
 import { BuildError } from "./core/errors.ts";
-import type { SolvedGraph } from "./engine/recording/build-recording.ts";
 import { BuildRecording } from "./engine/recording/build-recording.ts";
-import { NamespaceNeeded } from "./core/namespace.ts";
 import { convert } from "./dockerfile/convert/convert.ts";
 import type { Plan } from "./dockerfile/convert/plan.ts";
 import type { LintFinding } from "./dockerfile/instruction.ts";
 import { readDockerfile } from "./dockerfile/instructions.ts";
 import { type Engine, type OnFault, openEngine } from "./engine.ts";
 import { namespaceNotes } from "./executor/rights.ts";
-import { FailedRuns } from "./engine/recording/failed-runs.ts";
 import { findingEvent } from "./engine/finding-events.ts";
 import type { Vertex } from "./graph/vertex.ts";
 import { checkStackHeight } from "./graph/stack-height.ts";
-import { topological } from "./graph/vertex.ts";
 import { InputLoader } from "./engine/contexts/inputs.ts";
 import type { BuildLock } from "./engine/contexts/lock.ts";
 import { PackAhead } from "./engine/pack-ahead.ts";
 import { readersOf } from "./ops/context-files.ts";
 import type { OpResult } from "./ops/result.ts";
-import { refOperator } from "./ops/operator.ts";
 import { requireKnownBytes } from "./engine/compressor-check.ts";
 import { checkOf, convertOptions } from "./engine/convert-options.ts";
 import type { Outcome } from "./engine/outputs/outputs.ts";
 import { exportAll } from "./engine/outputs/outputs.ts";
-import { directoryWanters, imageVertices, makesImage, runWanters } from "./engine/demand.ts";
+import { makesImage } from "./engine/demand.ts";
 import type { BuildRequest, BuildResult } from "./request.ts";
 import { BuildRecorder } from "./records/recorder.ts";
 import type { RemoteCaches } from "./engine/caches/remote-caches.ts";
-import { RecordedResults } from "./engine/caches/recorded-results.ts";
-import { sandboxOf } from "./engine/sandbox.ts";
-import { withheldOf } from "./engine/secrets/secret-values.ts";
+import { dryRun, enterNamespaceIfNeeded, solve, type SolveParts } from "./engine/solving.ts";
 import { SecretWatch } from "./engine/secrets/secret-watch.ts";
-import type { BlobOptions, Ref } from "./snapshot/ref.ts";
-import { Solver } from "./solver/solver.ts";
-import { KeyFilesByVertex } from "./engine/recording/step-files.ts";
+import type { Ref } from "./snapshot/ref.ts";
 
 /** Builds what is asked for. Throws BuildError; `NamespaceNeeded` when the same request must be made again inside a user namespace. */
 export async function build(asked: BuildRequest, signal: AbortSignal): Promise<BuildResult> {
@@ -164,27 +153,6 @@ async function finishStages(
   return result;
 }
 
-/** What stages 4 and 5 work with. */
-interface SolveParts {
-  readonly engine: Engine;
-  readonly request: BuildRequest;
-  readonly secrets: SecretWatch;
-  readonly inputs: InputLoader;
-  readonly targets: readonly Vertex[];
-  readonly blobs: BlobOptions;
-  /** Caches elsewhere, if any were named. */
-  readonly caches: RemoteCaches | undefined;
-  readonly signal: AbortSignal;
-}
-
-async function dryRun(parts: SolveParts): Promise<BuildResult> {
-  const { planOf } = await import("./engine/caches/dry-run.ts");
-  const files = new KeyFilesByVertex();
-  const solver = solverOf(parts, () => {}, { files });
-  const plan = await planOf({ ...parts, solver, files });
-  return { images: [], digest: undefined, descriptor: undefined, names: [], warnings: 0, plan };
-}
-
 async function openCaches(
   engine: Engine,
   request: BuildRequest,
@@ -247,97 +215,6 @@ async function exportGuarded(
     attestations: (outcome.attestations ?? []).map((attestation) => guard.attested(attestation)),
   }));
   return await exportAll({ ...engine, store: guard.guarded(engine.store) }, request, attested, signal);
-}
-
-/** What a failed RUN left is kept, and looked at while its inputs are there. */
-async function solve(
-  parts: SolveParts,
-  ahead: PackAhead,
-  recording: BuildRecording,
-): Promise<{
-  readonly results: readonly OpResult[];
-  readonly known: (vertex: Vertex) => Promise<OpResult | undefined>;
-}> {
-  const { targets, inputs } = parts;
-  const failedRuns = new FailedRuns();
-  const files = new KeyFilesByVertex();
-  const solver = solverOf(parts, parts.request.events, { ahead, failedRuns, files });
-  const solved = async (): Promise<SolvedGraph> => {
-    return { targets, keys: await solver.knownKeys(), sources: inputs.loader(), failedRuns, files };
-  };
-  try {
-    const results = await solver.solve(targets);
-    recording.solved = await solved();
-    // Layers are compressed meanwhile. A cache elsewhere may have the steps begin anew.
-    inputs.saveDigests();
-    if (parts.caches === undefined) recording.rememberSteps();
-    return { results, known: (vertex) => solver.known(vertex) };
-  } catch (error) {
-    if (parts.caches?.hasBroken === true) throw error;
-    recording.solved = await solved();
-    throw await recording.failed(parts.secrets.error(error));
-  } finally {
-    recording.solved ??= await solved();
-  }
-}
-
-function solverOf(
-  { engine, request, inputs, targets, blobs, caches, signal }: SolveParts,
-  events: EventSink,
-  { ahead, failedRuns, files }: { ahead?: PackAhead; failedRuns?: FailedRuns; files?: KeyFilesByVertex } = {},
-): Solver<OpResult> {
-  const { records, layers, locksDirectory } = engine;
-  let withheld: ReturnType<typeof withheldOf> | undefined;
-  const cache = new RecordedResults({
-    records,
-    layers,
-    locksDirectory,
-    now: request.now,
-    scrubbed: async (text) => (await (withheld ??= withheldOf(request))).scrub(text),
-    imported: caches?.imported,
-    maxAgeMs: request.cacheRules?.maxAgeMs,
-  });
-  const inImage = imageVertices(request, targets);
-  const forRun = runWanters(targets);
-  const wanted = directoryWanters(request, targets);
-  const operator = refOperator({
-    layers,
-    ...sandboxOf(engine, events),
-    sources: inputs.loader(),
-    cacheMounts: caches?.mounts ?? engine.cacheMounts,
-    facts: records,
-    readers: readersOf(targets),
-    session: request.session,
-    failedRuns,
-    onKeyFiles: files?.take,
-    events,
-    now: request.now,
-    blobOptions: blobs,
-    isForRun: (vertex: Digest) => forRun.has(vertex),
-    wantsDirectory: (vertex: Digest) => wanted.has(vertex),
-  });
-  return new Solver({
-    operator,
-    cache,
-    events: inputs.withoutTold(caches?.withOrigins(events) ?? events),
-    now: request.now,
-    jobs: request.jobs,
-    turns: request.turns,
-    signal,
-    // An image wants the blob: compressing starts while later steps run.
-    onResult: (vertex, result) => {
-      if (inImage.has(vertex.digest)) ahead?.start(result);
-    },
-  });
-}
-
-/** An ordinary user runs steps inside a user namespace; what is known already, or runs nothing, needs none. What a namespace lacks is said in it. */
-async function enterNamespaceIfNeeded(parts: SolveParts): Promise<void> {
-  const { engine, targets, caches } = parts;
-  if (engine.privileged || !topological(targets).some((vertex) => vertex.op.kind === "exec")) return;
-  if (caches?.readsMounts(targets) === true) throw new NamespaceNeeded("reading a cache mount");
-  const peek = solverOf(parts, () => {});
-  if (!(await peek.isKnown(targets))) throw new NamespaceNeeded("running a step");
 }
 
 async function refsOf(

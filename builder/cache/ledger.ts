@@ -6,13 +6,11 @@
 // the lowest number of all living leases and leave alone what has that number or a higher one. So nothing depends on a
 // clock or on a pid, and a lease ends with its process, however that ends.
 
-import { readdirSync, renameSync, rmSync } from "node:fs";
-import { join } from "node:path";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { BuildError } from "../core/errors.ts";
 import type { ItemName } from "../core/space.ts";
 import { isUnwritable, transaction } from "./database.ts";
-import { type KernelLock, lockless, tryLock } from "./kernel-lock.ts";
+import { type Lease, LeaseFiles } from "./lease-files.ts";
 
 /** What is known of an item. Times in ms since the epoch. */
 export interface LedgerItem {
@@ -35,16 +33,16 @@ export type LeaseFloor = number | "all";
 /** The ledger of one store. */
 export class Ledger {
   readonly #database: DatabaseSync;
-  readonly #leases: string;
+  readonly #leases: LeaseFiles;
   readonly #now: () => number;
   readonly #held = new Set<ItemName>();
   readonly #hold: StatementSync;
-  #lease: { readonly number: number; readonly lock: KernelLock; isAll: boolean } | undefined;
+  #lease: Lease | undefined;
 
   /** `leases` is the folder of their files, which is there. */
   constructor(database: DatabaseSync, leases: string, now: () => number) {
     this.#database = database;
-    this.#leases = leases;
+    this.#leases = new LeaseFiles(leases);
     this.#now = now;
     this.#hold = database.prepare(
       `INSERT INTO items (name, lease, created, used, uses) SELECT value, ?1, ?2, ?2, 1 FROM json_each(?3) WHERE true
@@ -57,10 +55,10 @@ export class Ledger {
     return transaction(this.#database, () => {
       const dead = this.#dropDead();
       const number = this.counter("lease") + 1;
-      const lock = this.#lockOf(number);
+      const lease = this.#leases.take(number);
       // Before the number counts: who sees it sees the lock.
       this.setCounter("lease", number);
-      this.#lease = { number, lock, isAll: false };
+      this.#lease = lease;
       return { someoneDied: dead > 0 };
     });
   }
@@ -75,8 +73,7 @@ export class Ledger {
     } catch (error) {
       if (!isUnwritable(error)) throw error; // it counts for nothing once the lock is gone
     }
-    rmSync(this.#leaseFile(lease.number, lease.isAll), { force: true });
-    lease.lock[Symbol.dispose]();
+    this.#leases.end(lease);
   }
 
   /** Marks items as used by this process; call before looking for them. */
@@ -164,7 +161,7 @@ export class Ledger {
   floor(): LeaseFloor {
     return transaction(this.#database, () => {
       this.#dropDead();
-      const living = this.#leaseFiles().filter(({ number }) => number !== this.#lease?.number);
+      const living = this.#leases.list().filter(({ number }) => number !== this.#lease?.number);
       if (living.some(({ isAll }) => isAll)) return "all";
       return Math.min(this.counter("lease") + 1, ...living.map(({ number }) => number));
     });
@@ -172,7 +169,7 @@ export class Ledger {
 
   /** Whether another process has a lease. */
   isUsed(): boolean {
-    return this.#leaseFiles().some(({ number }) => number !== this.#lease?.number);
+    return this.#leases.list().some(({ number }) => number !== this.#lease?.number);
   }
 
   /**
@@ -248,7 +245,7 @@ export class Ledger {
            ON CONFLICT (name) DO UPDATE SET bytes = excluded.bytes, measured = 1`,
         );
         for (const [name, { bytes, changedMs }] of items) put.run(name, bytes, Math.round(changedMs));
-        const lowest = Math.min(this.counter("lease") + 1, ...this.#leaseFiles().map(({ number }) => number));
+        const lowest = Math.min(this.counter("lease") + 1, ...this.#leases.list().map(({ number }) => number));
         const gone = [...this.items().values()].filter(({ name, lease }) => !items.has(name) && lease < lowest);
         const drop = this.#database.prepare("DELETE FROM items WHERE name = ?");
         for (const { name } of gone) drop.run(name);
@@ -263,34 +260,15 @@ export class Ledger {
   /** A process that cannot write down what it uses has all of it: the name of a file can change on a full disk. */
   #holdAll(): void {
     const lease = this.#lease;
-    if (lease === undefined || lease.isAll) return;
-    renameSync(this.#leaseFile(lease.number, false), this.#leaseFile(lease.number, true));
-    lease.isAll = true;
-  }
-
-  #lockOf(number: number): KernelLock {
-    const path = this.#leaseFile(number, false);
-    try {
-      const lock = tryLock(path);
-      if (lock !== undefined) return lock;
-    } catch (error) {
-      rmSync(path, { force: true });
-      throw error;
-    }
-    // A new file that nobody else knows: who says "busy" has no locks at all (fcntl(2), ENOLCK).
-    throw lockless(this.#leases);
+    if (lease !== undefined) this.#leases.setAll(lease);
   }
 
   /** Takes away what dead processes left; how many there were. */
   #dropDead(): number {
     let dead = 0;
-    for (const { number, file } of this.#leaseFiles()) {
-      if (number === this.#lease?.number) continue;
-      const path = join(this.#leases, file);
-      const lock = tryLock(path);
-      if (lock === undefined) continue;
-      rmSync(path, { force: true });
-      lock[Symbol.dispose]();
+    for (const lease of this.#leases.list()) {
+      const { number } = lease;
+      if (number === this.#lease?.number || !this.#leases.endIfDead(lease)) continue;
       this.#unlessFull(() => {
         this.#database.prepare("DELETE FROM reserved WHERE lease = ?").run(number);
         this.#database.prepare("UPDATE items SET measured = 0 WHERE lease = ?").run(number);
@@ -299,17 +277,6 @@ export class Ledger {
       dead++;
     }
     return dead;
-  }
-
-  #leaseFiles(): { readonly number: number; readonly isAll: boolean; readonly file: string }[] {
-    return readdirSync(this.#leases).flatMap((file) => {
-      const match = /^(\d+)(\.all)?$/.exec(file);
-      return match === null ? [] : [{ number: Number(match[1]), isAll: match[2] !== undefined, file }];
-    });
-  }
-
-  #leaseFile(number: number, isAll: boolean): string {
-    return join(this.#leases, isAll ? `${number}.all` : `${number}`);
   }
 
   #sum(query: string): number {

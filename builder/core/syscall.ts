@@ -1,12 +1,7 @@
-// System calls that Node lacks, through koffi: the only file that knows it. It loads on
-// the first call (9 ms, 8 MB), so that a program which needs none does not pay.
-// Paths are byte paths. Failures are errors like Node's own, with the errno's name in `code`.
+// System calls that Node lacks. Paths are byte paths. Failures are errors like Node's own, with the errno's name in `code`.
 
-import { createRequire } from "node:module";
-import { getSystemErrorMap } from "node:util";
-import type * as Koffi from "koffi";
 import type { BytePath } from "./byte-path.ts";
-import { displayPath } from "./byte-path.ts";
+import { attempt, check, cString, cText, errnoName, glibc, library, systemError } from "./libc.ts";
 
 /** The value of an extended attribute of the file itself (links are not followed); undefined when it has none or the file system keeps none. */
 export function lgetxattr(path: BytePath, name: string): Uint8Array | undefined {
@@ -202,24 +197,6 @@ const TERMIOS_BYTES = 256;
 const OUTPUT_FLAGS_AT = 4;
 const OPOST = 1;
 
-function glibc(name: string, types: readonly string[], values: readonly number[]): void {
-  const { libc, extras } = library();
-  if (!extras.has(name)) extras.set(name, findExtra(libc, name, types));
-  extras.get(name)?.(...values);
-}
-
-function findExtra(
-  libc: Koffi.LibraryHandle,
-  name: string,
-  types: readonly string[],
-): ((...values: readonly number[]) => unknown) | undefined {
-  try {
-    return libc.func(name, "int", [...types]);
-  } catch {
-    return undefined; // no glibc
-  }
-}
-
 const IN_OPEN = 0x20;
 const IN_ISDIR = 0x4000_0000;
 const IN_NONBLOCK = 0o4000;
@@ -235,120 +212,7 @@ const UTIME_OMIT = (1n << 30n) - 2n;
 const MNT_DETACH = 2;
 const MAX_XATTR = 1 << 20;
 
-type Bytes = Uint8Array;
-
-interface Calls {
-  lgetxattr(path: Bytes, name: Bytes, value: Bytes, size: number): number;
-  llistxattr(path: Bytes, list: Bytes, size: number): number;
-  lsetxattr(path: Bytes, name: Bytes, value: Bytes, size: number, flags: number): number;
-  utimensat(directory: number, path: Bytes, times: Bytes, flags: number): number;
-  futimens(fd: number, times: Bytes): number;
-  mknodat(call: number, directory: number, path: Bytes, mode: number, device: number): number;
-  mount(source: Bytes, target: Bytes, type: Bytes, flags: number, data: Bytes): number;
-  umount2(target: Bytes, flags: number): number;
-  flock(fd: number, operation: number): number;
-  dup(fd: number): number;
-  dup2(from: number, to: number): number;
-  close(fd: number): number;
-  lseek(fd: number, offset: number, whence: number): number;
-  tcgetattr(fd: number, attributes: Bytes): number;
-  tcsetattr(fd: number, when: number, attributes: Bytes): number;
-  inotify_init1(flags: number): number;
-  inotify_add_watch(fd: number, path: Bytes, mask: number): number;
-  read(fd: number, bytes: Bytes, size: number): number;
-  prctl(option: number, a: number, b: number, c: number, d: number): number;
-}
-
 let scratch = Buffer.allocUnsafeSlow(4096);
-let errors: ReturnType<typeof getSystemErrorMap> | undefined;
-let loaded: Library | undefined;
-
-interface Library {
-  readonly koffi: typeof Koffi;
-  readonly libc: Koffi.LibraryHandle;
-  readonly calls: Calls;
-  /** Calls that not every C library has. */
-  readonly extras: Map<string, ((...values: readonly number[]) => unknown) | undefined>;
-}
-
-function library(): Library {
-  if (loaded !== undefined) return loaded;
-  // createRequire, because an import() would make every caller asynchronous.
-  const koffi = createRequire(import.meta.url)("koffi") as typeof Koffi;
-  const libc = koffi.load(null);
-  const p = "const void *";
-  const calls: Calls = {
-    lgetxattr: libc.func("lgetxattr", "long", [p, p, "void *", "ulong"]),
-    llistxattr: libc.func("llistxattr", "long", [p, "void *", "ulong"]),
-    lsetxattr: libc.func("lsetxattr", "int", [p, p, p, "ulong", "int"]),
-    utimensat: libc.func("utimensat", "int", ["int", p, p, "int"]),
-    futimens: libc.func("futimens", "int", ["int", p]),
-    mknodat: libc.func("syscall", "long", ["long", "int", p, "uint", "uint"]),
-    mount: libc.func("mount", "int", [p, p, p, "ulong", p]),
-    umount2: libc.func("umount2", "int", [p, "int"]),
-    flock: libc.func("flock", "int", ["int", "int"]),
-    dup: libc.func("dup", "int", ["int"]),
-    dup2: libc.func("dup2", "int", ["int", "int"]),
-    close: libc.func("close", "int", ["int"]),
-    lseek: libc.func("lseek", "long", ["int", "long", "int"]),
-    tcgetattr: libc.func("tcgetattr", "int", ["int", "void *"]),
-    tcsetattr: libc.func("tcsetattr", "int", ["int", "int", p]),
-    inotify_init1: libc.func("inotify_init1", "int", ["int"]),
-    inotify_add_watch: libc.func("inotify_add_watch", "int", ["int", p, "uint"]),
-    read: libc.func("read", "long", ["int", "void *", "ulong"]),
-    prctl: libc.func("prctl", "int", ["int", "ulong", "ulong", "ulong", "ulong"]),
-  };
-  loaded = { koffi, libc, calls, extras: new Map() };
-  return loaded;
-}
-
-function cString(path: BytePath): Buffer {
-  return Buffer.from(`${path}\0`, "latin1");
-}
-
-function cText(text: string): Buffer {
-  return Buffer.from(`${text}\0`, "utf8");
-}
-
-function check(call: () => number, name: string, path: BytePath, detail?: string): number {
-  const { result, code } = attempt(call);
-  if (code !== undefined) throw systemError(name, code, path, detail);
-  return result;
-}
-
-/**
- * Makes a call. Between one that fails and the look at errno the engine may make calls of its own on this thread (its
- * garbage collector waits on locks), and errno is theirs: a failure that only they can have is asked for again.
- */
-function attempt(call: () => number): { readonly result: number; readonly code?: string } {
-  for (let tries = 0; ; tries++) {
-    const result = call();
-    if (result >= 0) return { result };
-    const code = errnoName();
-    if (tries === MOST_TRIES || !FOREIGN.has(code)) return { result, code };
-  }
-}
-
-const FOREIGN: ReadonlySet<string> = new Set(["EAGAIN", "EINTR", "ENOMEM", "ETIMEDOUT", "E0"]);
-const MOST_TRIES = 100;
-
-function errnoName(): string {
-  const number = library().koffi.errno();
-  return errorMap().get(-number)?.[0] ?? `E${number}`;
-}
-
-/** Node makes this map anew on every call; what it has no use for (errno(3)) is added. */
-function errorMap(): ReturnType<typeof getSystemErrorMap> {
-  return (errors ??= new Map([...getSystemErrorMap(), [-37, ["ENOLCK", "no locks available"]]]));
-}
-
-function systemError(call: string, code: string, path: BytePath, detail?: string): Error {
-  const why = [...errorMap().values()].find(([name]) => name === code)?.[1] ?? "unknown error";
-  const what = detail === undefined ? "" : ` (${detail})`;
-  const error = new Error(`${code}: ${why}, ${call} '${displayPath(path)}'${what}`);
-  return Object.assign(error, { code, syscall: call, path: displayPath(path) });
-}
-
 function floorDiv(a: bigint, b: bigint): bigint {
   const quotient = a / b;
   return a % b !== 0n && a < 0n ? quotient - 1n : quotient;

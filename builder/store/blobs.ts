@@ -1,7 +1,7 @@
 // The blobs of a layout on disk. A blob appears by rename, whole and verified.
 
 import { closeSync, constants, fstatSync, openSync, readFileSync, statSync } from "node:fs";
-import { open, rename, rm, stat } from "node:fs/promises";
+import { open, rename, rm } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import type { Descriptor } from "../core/descriptor.ts";
@@ -11,7 +11,7 @@ import type { ErrorCode } from "../core/errors.ts";
 import { BuildError, isErrno } from "../core/errors.ts";
 import type { ItemName, StoreSpace } from "../core/space.ts";
 import { FREE_SPACE, onDisk } from "../core/space.ts";
-import { HashedFile } from "./hashed-file.ts";
+import { type BlobPlace, DiskWriter } from "./blob-writer.ts";
 import { explain, explained } from "./layout.ts";
 import type { BlobDownload, BlobStore, BlobWriter } from "./store.ts";
 import { temporaryPath } from "./temporary.ts";
@@ -32,7 +32,7 @@ export interface BlobPlaces {
 }
 
 /** Blobs of the layout in `layoutPath`; temporary files go to `temporaryDirectory` of the same file system. */
-export class DiskBlobs implements BlobStore {
+export class DiskBlobs implements BlobStore, BlobPlace {
   readonly layoutPath: string;
   readonly #temporary: string;
   readonly #partial: string;
@@ -61,7 +61,7 @@ export class DiskBlobs implements BlobStore {
   }
 
   async sizeOf(digest: Digest): Promise<number | undefined> {
-    return await this.#explained(async () => {
+    return await this.explained(async () => {
       this.#space.hold(this.#item(digest));
       try {
         const found = statSync(this.#path(digest));
@@ -74,7 +74,7 @@ export class DiskBlobs implements BlobStore {
   }
 
   async read(digest: Digest, maxBytes = SMALL_BYTES): Promise<Uint8Array> {
-    const bytes = await this.#explained(async () => this.#readSmall(digest, maxBytes));
+    const bytes = await this.explained(async () => this.#readSmall(digest, maxBytes));
     const found = digestOf(bytes);
     if (found !== digest) throw this.#damaged(digest, `its bytes have ${found}`);
     return bytes;
@@ -102,7 +102,7 @@ export class DiskBlobs implements BlobStore {
   async writer(signal: AbortSignal): Promise<BlobWriter> {
     signal.throwIfAborted();
     const path = temporaryPath(this.#temporary);
-    return await this.#explained(async () => {
+    return await this.explained(async () => {
       const file = await open(path, "wx", 0o644);
       return new DiskWriter(path, file, this, signal);
     });
@@ -123,7 +123,7 @@ export class DiskBlobs implements BlobStore {
         isThere: async () => (await this.sizeOf(digest)) === size,
         appear: (path) => this.appearAs(path, digest, size),
         reserve: (bytes) => this.#space.reserve(bytes),
-        explained: (body) => this.#explained(body),
+        explained: (body) => this.explained(body),
       },
       signal,
     });
@@ -134,7 +134,7 @@ export class DiskBlobs implements BlobStore {
     if ((await this.sizeOf(digest)) === bytes.length) {
       if (await this.#holds(digest)) return { digest, size: bytes.length };
       // Damaged: it is written anew.
-      await this.#explained(() => rm(this.#path(digest), { force: true }));
+      await this.explained(() => rm(this.#path(digest), { force: true }));
     }
     using _space = await this.#space.reserve(bytes.length);
     await using writer = await this.writer(new AbortController().signal);
@@ -153,18 +153,16 @@ export class DiskBlobs implements BlobStore {
     }
   }
 
-  /** Moves a finished, synced file of so many bytes to its place; for DiskWriter. */
   async appearAs(path: string, digest: Digest, size: number): Promise<void> {
-    await this.#explained(async () => {
+    await this.explained(async () => {
       this.#space.hold(this.#item(digest));
       await rename(path, this.#path(digest));
       this.#space.landed(this.#item(digest), onDisk(size));
     });
   }
 
-  /** System errors as this store's errors; for DiskWriter. */
   async explained<T>(body: () => Promise<T>): Promise<T> {
-    return await this.#explained(body);
+    return await explained(this.layoutPath, this.#code, body);
   }
 
   async #openFile(digest: Digest): Promise<FileHandle> {
@@ -214,10 +212,6 @@ export class DiskBlobs implements BlobStore {
     return join(this.#directory, hexOf(digest));
   }
 
-  #explained<T>(body: () => Promise<T>): Promise<T> {
-    return explained(this.layoutPath, this.#code, body);
-  }
-
   #missing(digest: Digest): BuildError {
     return new BuildError(this.#code, `blob ${digest} is not in "${this.layoutPath}"`);
   }
@@ -226,84 +220,5 @@ export class DiskBlobs implements BlobStore {
     return new BuildError(this.#code, `blob ${digest} in "${this.layoutPath}" is damaged: ${why}`, {
       hint: "remove the file; it is then fetched or made again",
     });
-  }
-}
-
-// Hashes what passes through. A worker that writes the file itself uses `path` and `adopt`.
-class DiskWriter implements BlobWriter {
-  readonly path: string;
-  readonly #file: FileHandle;
-  readonly #blobs: DiskBlobs;
-  readonly #signal: AbortSignal;
-  readonly #content: HashedFile;
-  #state: "open" | "closed" | "done" = "open";
-
-  constructor(path: string, file: FileHandle, blobs: DiskBlobs, signal: AbortSignal) {
-    this.path = path;
-    this.#file = file;
-    this.#content = new HashedFile(file);
-    this.#blobs = blobs;
-    this.#signal = signal;
-  }
-
-  async write(chunk: Uint8Array): Promise<void> {
-    this.#signal.throwIfAborted();
-    await this.#blobs.explained(() => this.#content.write(chunk));
-  }
-
-  async commit(
-    expected: { readonly digest?: Digest; readonly size?: number } = {},
-  ): Promise<{ readonly digest: Digest; readonly size: number }> {
-    const { digest, size } = await this.#blobs.explained(() => this.#content.end());
-    if (expected.size !== undefined && expected.size !== size) {
-      throw new BuildError(
-        "DIGEST_INVALID",
-        `a blob of ${expected.size} bytes was expected, ${size} came (${expected.digest ?? digest})`,
-      );
-    }
-    if (expected.digest !== undefined && expected.digest !== digest) {
-      throw new BuildError("DIGEST_INVALID", `blob ${expected.digest} was expected, ${digest} came`);
-    }
-    await this.#finish(digest, size);
-    return { digest, size };
-  }
-
-  async adopt(found: { readonly digest: Digest; readonly size: number }): Promise<void> {
-    const { size } = await this.#blobs.explained(() => stat(this.path));
-    if (size !== found.size) {
-      throw new BuildError(
-        "DIGEST_INVALID",
-        `a file of ${found.size} bytes was to become blob ${found.digest}, it has ${size}`,
-      );
-    }
-    await this.#finish(found.digest, size);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#content.settle();
-    if (this.#state === "open") await this.#file.close();
-    if (this.#state !== "done") await rm(this.path, { force: true });
-    this.#state = "done";
-  }
-
-  async #finish(digest: Digest, size: number): Promise<void> {
-    this.#signal.throwIfAborted();
-    const isThere = (await this.#blobs.sizeOf(digest)) === size;
-    if (!isThere) await this.#blobs.explained(() => this.#sync());
-    this.#state = "closed";
-    await this.#file.close();
-    if (isThere) await rm(this.path, { force: true });
-    else await this.#blobs.appearAs(this.path, digest, size);
-    this.#state = "done";
-  }
-
-  // A worker may have written a new file under the name: sync what lies there now.
-  async #sync(): Promise<void> {
-    const file = await open(this.path, "r");
-    try {
-      await file.datasync();
-    } finally {
-      await file.close();
-    }
   }
 }

@@ -1,55 +1,26 @@
 // Base images: a name and a platform to a config at once, and to layers when somebody
-// wants them. Where an image is looked for: a named context, a layout or archive named
-// in FROM, the local store, a registry.
+// wants them. Where an image is looked for stands in base-image-sources.ts.
 
 import type { Digest } from "../../core/digest.ts";
 import { digestOf } from "../../core/digest.ts";
 import { BuildError } from "../../core/errors.ts";
-import type { ImageLocation } from "../../core/image-location.ts";
 import { formatLocation } from "../../core/image-location.ts";
 import type { Platform } from "../../core/platform.ts";
 import { formatPlatform } from "../../core/platform.ts";
-import type { ExpandName, Reference } from "../../core/reference.ts";
-import { formatReference, parseReference } from "../../core/reference.ts";
+import type { Reference } from "../../core/reference.ts";
+import { formatReference } from "../../core/reference.ts";
 import type { ResolvedImage } from "../../dockerfile/convert/plan.ts";
-import type { Engine } from "../../engine.ts";
 import { layersOf } from "./image-layers.ts";
-import type { StepClock } from "../internal-steps.ts";
-import type { UnpackLimits } from "../../layer/unpack-limits.ts";
-import { DEFAULT_LIMITS } from "../../layer/unpack-limits.ts";
-import type { LocationAccess } from "./locations.ts";
+import { type BaseImageOptions, openLocation, openNamed, referenceOf } from "./base-image-sources.ts";
 import { PullProgress } from "./pull-progress.ts";
 import type { ContextSpec } from "../../request.ts";
 import type { Ref, StoredLayer } from "../../snapshot/ref.ts";
-import { storeSource } from "../../transport/local-store.ts";
 import type { PulledImage } from "../../transport/pull.ts";
 import { pullImage } from "../../transport/pull.ts";
-import type { RegistryOptions } from "../../transport/registry/client.ts";
 import type { ImageSource } from "../../transport/source.ts";
-import { openStore } from "../../store/open.ts";
-import type { WarmedFolder } from "./warmed-images.ts";
-import { holdsPlatform } from "./whole-images.ts";
 
 /** A context that names an image. */
 export type ImageContext = Extract<ContextSpec, { kind: "image" | "location" | "client-image" }>;
-
-export interface BaseImagesOptions {
-  readonly engine: Engine;
-  /** Ask the registry even for names that are in the store. */
-  readonly pull: boolean;
-  readonly registry: RegistryOptions;
-  readonly daemon: LocationAccess["daemon"];
-  /** Of archives that images are in. */
-  readonly limits?: UnpackLimits | undefined;
-  /** Who is told of layers that come. */
-  readonly clock?: StepClock | undefined;
-  /** What a name that is not in the store stands for; undefined: what docker makes of it. */
-  readonly expandName?: ExpandName | undefined;
-  /** Roots of other stores, whose names count where this one has none. */
-  readonly otherRoots?: readonly string[];
-  /** A folder of images that were warmed. */
-  readonly warmed?: WarmedFolder | undefined;
-}
 
 /** What a name must stand for, where a lock file says so. */
 export interface ImagePin {
@@ -98,13 +69,13 @@ interface Loaded {
 
 /** The base images of one build, each opened once; disposing it closes their sources. */
 export class BaseImages implements AsyncDisposable {
-  readonly #options: BaseImagesOptions;
+  readonly #options: BaseImageOptions;
   readonly #loaded = new Map<string, Promise<Loaded>>();
   readonly #byId = new Map<string, Loaded>();
   readonly #bases: ResolvedBase[] = [];
   #pin: PinImage | undefined;
 
-  constructor(options: BaseImagesOptions) {
+  constructor(options: BaseImageOptions) {
     this.#options = options;
   }
 
@@ -125,59 +96,13 @@ export class BaseImages implements AsyncDisposable {
     signal: AbortSignal,
     isPulled = this.#options.pull,
   ): Promise<ResolvedImage> {
-    const reference = await this.#referenceOf(name);
+    const reference = await referenceOf(this.#options, name);
     const full = formatReference(reference);
     const pin = reference.digest === undefined ? this.#pin?.(reference, platform) : undefined;
-    const open = (): Promise<ImageSource> => this.#openNamed(reference, platform, pin?.digest, isPulled, signal);
+    const open = (): Promise<ImageSource> =>
+      openNamed(this.#options, reference, platform, pin?.digest, isPulled, signal);
     return (await this.#load({ key: isPulled ? `${full} pulled` : full, name: full, platform, open, pin }, signal))
       .resolved;
-  }
-
-  /** Where a name leads: this store, another one, a folder of warmed images, its registry. */
-  async #openNamed(
-    reference: Reference,
-    platform: Platform,
-    pinned: Digest | undefined,
-    isPulled: boolean,
-    signal: AbortSignal,
-  ): Promise<ImageSource> {
-    const { engine, registry, warmed, clock } = this.#options;
-    let digest = pinned ?? reference.digest;
-    const name = formatReference(reference);
-    for (const store of isPulled ? [] : [engine.store, ...(await this.#otherStores())]) {
-      const found = await store.names.resolve(name);
-      if (found === undefined || (pinned !== undefined && found.digest !== pinned)) continue;
-      if (await holdsPlatform(store, found, platform)) return storeSource(store, name);
-      // Other platforms of it were pulled: this one comes from where those did.
-      digest ??= found.digest;
-    }
-    const wanted = digest === undefined ? reference : { ...reference, digest };
-    // HTTP is loaded when something is fetched: it costs more than a build of which everything is known.
-    if (warmed !== undefined && clock !== undefined) {
-      const { warmedImage } = await import("./warmed-images.ts");
-      const lookup = { folder: warmed, platform, now: clock.now, signal };
-      const found = await warmedImage(wanted, registry, lookup, clock.events);
-      if (found !== undefined) return found;
-    }
-    const { openRegistry } = await import("../../transport/registry/source.ts");
-    return await openRegistry(wanted, registry);
-  }
-
-  async #openLocation(location: ImageLocation, signal: AbortSignal): Promise<ImageSource> {
-    const { engine, registry, daemon, limits = DEFAULT_LIMITS } = this.#options;
-    const { openSource } = await import("./locations.ts");
-    return await openSource(location, {
-      registry,
-      daemon,
-      store: async () => engine.store,
-      temporaryDirectory: async () => engine.layers.place.workDirectory,
-      limits,
-      signal,
-    });
-  }
-
-  async #otherStores(): Promise<readonly Engine["store"][]> {
-    return await Promise.all((this.#options.otherRoots ?? []).map((root) => openStore(root)));
   }
 
   /** An image that `--build-context` names. */
@@ -192,7 +117,7 @@ export class BaseImages implements AsyncDisposable {
         return await this.byName(context.reference, platform, signal);
       case "location": {
         const { location } = context;
-        const open = (): Promise<ImageSource> => this.#openLocation(location, signal);
+        const open = (): Promise<ImageSource> => openLocation(this.#options, location, signal);
         return (await this.#load({ key: formatLocation(location), name, platform, open, isLocal: true }, signal))
           .resolved;
       }
@@ -235,15 +160,6 @@ export class BaseImages implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const loaded of this.#byId.values()) await loaded.source[Symbol.asyncDispose]();
-  }
-
-  /** What is in the store under docker's reading of a name comes before any other one. */
-  async #referenceOf(name: string): Promise<Reference> {
-    const { expandName, engine } = this.#options;
-    const reference = parseReference(name);
-    if (expandName === undefined || (await engine.store.names.resolve(formatReference(reference))) !== undefined)
-      return reference;
-    return parseReference(await expandName(name));
   }
 
   #get(id: string): Loaded {

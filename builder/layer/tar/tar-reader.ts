@@ -3,12 +3,12 @@
 // read it refuses by name. Names are handed on as they are: apply.ts makes them safe.
 
 import { invalidArchive, paddingOf, TAR_BLOCK } from "./tar-format.ts";
-import type { TarHeader, TarType } from "./tar-format.ts";
-import type { BuildError } from "../../core/errors.ts";
+import type { TarHeader } from "./tar-format.ts";
 import type { PaxRecords } from "./pax.ts";
 import { parsePax } from "./pax.ts";
 import type { ReadHeader } from "./tar-fields.ts";
-import { cString, mergePax, number, verifyChecksum } from "./tar-fields.ts";
+import { cString, number, verifyChecksum } from "./tar-fields.ts";
+import { readMemberHeader, typeflagOf, unknownType } from "./tar-header.ts";
 import type { SparsePiece } from "./tar-sparse.ts";
 import { checkPieces, oldGnuPieces, SparseMapReader } from "./tar-sparse.ts";
 
@@ -120,7 +120,7 @@ export class TarReader {
     }
     if (this.#sawEmptyBlock) throw invalidArchive("a member follows an empty block");
     verifyChecksum(block);
-    const typeflag = block.toString("latin1", 156, 157);
+    const typeflag = typeflagOf(block);
     if (this.#refused.includes(typeflag)) {
       this.hasRefused = true;
       throw unknownType(typeflag, cString(block, 0, 100));
@@ -149,32 +149,10 @@ export class TarReader {
   }
 
   #takeMember(block: Buffer, typeflag: string): void {
-    const magic = block.toString("latin1", 257, 265);
-    const isGnu = magic === "ustar  \0";
-    const isUstar = !isGnu && magic.startsWith("ustar");
     const pax = this.#globalPax.length === 0 ? this.#pax : [...this.#globalPax, ...this.#pax];
-    const isDevice = typeflag === "3" || typeflag === "4";
-    const prefix = isUstar ? cString(block, 345, 155) : "";
-    const short = cString(block, 0, 100);
-    const found: ReadHeader = {
-      name: this.#longName ?? (prefix === "" ? short : `${prefix}/${short}`),
-      type: "file",
-      mode: number(block, 100, 8) & 0o7777,
-      uid: number(block, 108, 8),
-      gid: number(block, 116, 8),
-      size: number(block, 124, 12),
-      mtimeNs: BigInt(number(block, 136, 12)) * 1_000_000_000n,
-      link: this.#longLink ?? cString(block, 157, 100),
-      major: isDevice ? number(block, 329, 8) : 0,
-      minor: isDevice ? number(block, 337, 8) : 0,
-    };
-    if (pax.length > 0) mergePax(found, pax);
-    found.type = typeOf(typeflag, found.name);
+    const found = readMemberHeader(block, { pax, longName: this.#longName, longLink: this.#longLink });
     this.#longName = this.#longLink = undefined;
     this.#pax = [];
-    if (found.uid < 0 || found.gid < 0 || found.size < 0)
-      throw invalidArchive("a header holds a negative number", found.name);
-    if (found.type !== "symlink" && found.type !== "hardlink") found.link = "";
     if (found.type !== "file") {
       // Go's reader and GNU tar's agree: links and directories have no data, whatever the size field says.
       found.size = 0;
@@ -299,34 +277,3 @@ export class TarReader {
 }
 
 const EMPTY_BLOCK = Buffer.alloc(TAR_BLOCK);
-
-function typeOf(typeflag: string, name: string): TarType {
-  switch (typeflag) {
-    case "0":
-    case "\0": // v7
-    case "7": // contiguous file
-      return name.endsWith("/") ? "dir" : "file";
-    case "S":
-      return "file";
-    case "1":
-      return "hardlink";
-    case "2":
-      return "symlink";
-    case "3":
-      return "char";
-    case "4":
-      return "block";
-    case "5":
-      return "dir";
-    case "6":
-      return "fifo";
-    case "M":
-      throw invalidArchive("archives in several volumes cannot be read", name);
-    default:
-      throw unknownType(typeflag, name);
-  }
-}
-
-function unknownType(typeflag: string, name: string): BuildError {
-  return invalidArchive(`its type ${JSON.stringify(typeflag)} is not known`, name);
-}
