@@ -38,7 +38,9 @@ export type ContextSpec =
   | { readonly kind: "image"; readonly reference: string }
   | { readonly kind: "location"; readonly location: ImageLocation }
   /** An image in the store of a remote client; only for named contexts. */
-  | { readonly kind: "client-image"; readonly digest: Digest; readonly store: ClientStore };
+  | { readonly kind: "client-image"; readonly digest: Digest; readonly store: ClientStore }
+  /** What a client's graph gives. */
+  | { readonly kind: "definition"; readonly definition: DefinitionRequest };
 
 /** What came from elsewhere is to be a client's folder: its ignore file counts, owners do not. */
 export interface Unpack {

@@ -7,7 +7,9 @@ import type { Vertex } from "../graph/vertex.ts";
 import { standsOn } from "../graph/op.ts";
 import { parseDraft, platformOf } from "../image/read.ts";
 import { convertDefinition } from "../llb/convert.ts";
+import type { SourceImage, SourceWorld } from "../llb/sources.ts";
 import type { BuildRequest } from "../request.ts";
+import { sourcesOf } from "./contexts/definition-sources.ts";
 import type { InputLoader } from "./contexts/inputs.ts";
 
 /** What BuildKit gives an image of which nothing is said (exporter/containerimage/writer.go). */
@@ -26,29 +28,16 @@ export async function planOfDefinition(
   const { graph, abilities, config: configBytes } = definition;
   const config = configBytes === undefined ? undefined : parseDraft(configBytes, "the config that the client gave");
   const platform = config === undefined ? (request.platforms[0] ?? request.hostPlatform) : platformOf(config);
-  const folders = new Map<string, string>();
   const layers = new Map<string, number>();
-  const remembered = <Image extends { readonly id: string; readonly layers: number }>(image: Image): Image => {
+  const remembered = (image: SourceImage): SourceImage => {
     layers.set(image.id, image.layers);
     return image;
   };
-  const world: Parameters<typeof convertDefinition>[2] = {
-    image: async (name, of, isPulled) => remembered(await inputs.resolveImage(name, of, isPulled || request.pull)),
-    layoutImage: async ({ name, digest, store: storeName, session }, of) => {
-      const spec = { kind: "client-image", digest, store: await definition.store(storeName, session) } as const;
-      return remembered(await inputs.resolveGiven(spec, name, of));
-    },
-    local: async (source) => {
-      const key = JSON.stringify([source.name, source.session, source.sharedKeyHint]);
-      let name = folders.get(key);
-      if (name === undefined) {
-        // People see it: it is the client's word for the folder, unless it has that for several.
-        const isTaken = [...folders.values()].includes(source.name);
-        folders.set(key, (name = isTaken ? `${source.name} (${folders.size})` : source.name));
-        inputs.addFolder(name, await definition.folder(source));
-      }
-      return name;
-    },
+  const sources = sourcesOf(definition, request, inputs);
+  const world: SourceWorld = {
+    ...sources,
+    image: async (...asked) => remembered(await sources.image(...asked)),
+    layoutImage: async (...asked) => remembered(await sources.layoutImage(...asked)),
   };
   const options = { platform, allow: request.allow, abilities, noCache: request.noCache === true };
   const result = await convertDefinition(graph, options, world, signal);

@@ -104,6 +104,7 @@ function mainContext({ context }: BuildRequest, { attrs, folders, uploads }: Dra
     case "image":
     case "location":
     case "client-image":
+    case "definition":
       throw new BuildError("UNSUPPORTED", "this build context cannot be sent to a daemon");
   }
 }
@@ -177,6 +178,7 @@ async function namedContext(name: string, context: ContextSpec, request: BuildRe
     case "stream":
     case "client":
     case "client-image":
+    case "definition":
       throw new BuildError("UNSUPPORTED", `the named context "${name}" cannot be sent to a daemon`);
   }
 }

@@ -7,9 +7,12 @@ import type { PromiseWithChild } from "node:child_process";
 import { readFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import type { TestContext, TestOptions } from "node:test";
 import { SolveRequest, SolveResponse } from "../../src/api/proto/control.ts";
 import { connectTo, offerOf, openSession } from "../support/build-client.ts";
+import { serveSmart } from "../source/git-servers.ts";
 import { dockerPlugin } from "../support/docker-clients.ts";
+import { isWhole } from "../support/sample.ts";
 import { Graph, mount } from "../support/graph.ts";
 import type { ChildDaemon, Said } from "./child-daemon.ts";
 import { childrenOf, contextOf, failureOf, pause, runClient, startDaemon, whyNoDaemon } from "./child-daemon.ts";
@@ -101,6 +104,41 @@ test("a target of buildx's bake is built on another one", { skip }, async () => 
   assert.equal(await readFile(join(context, "linked/from-1"), "utf8"), "base\n");
 });
 
+testWhole("buildx's bake builds a project that lies in a repository", { skip }, async (t) => {
+  const project = await contextOf(daemon.folder, "project", {
+    "docker-bake.hcl":
+      'target "base" {\n  dockerfile = "lower/Dockerfile"\n}\n' +
+      'target "default" {\n  context = "sub"\n  contexts = { on = "target:base" }\n  output = ["baked"]\n}\n',
+    "lower/Dockerfile": "FROM fixture:busybox\nCOPY *.hcl /base\n",
+    "sub/Dockerfile": "FROM on\nCOPY a /\nRUN grep -q target /base && mv a b\n",
+    "sub/a": "from git",
+  });
+  const git = (...args: readonly string[]): PromiseWithChild<Said> =>
+    runClient("git", ["-C", project, "-c", "user.name=a", "-c", "user.email=a@b", ...args], {});
+  for (const args of [
+    ["init", "-q"],
+    ["add", "-A"],
+    ["commit", "-qm", "one"],
+  ])
+    await git(...args);
+  await git("clone", "-q", "--bare", ".", join(daemon.folder, "served/project.git"));
+  const server = await serveSmart(t, join(daemon.folder, "served"));
+  const own = { BUILDX_CONFIG: join(daemon.folder, "buildx"), BUILDX_BUILDER: "tsbuild" };
+  const args = ["bake", "--progress", "rawjson", `${server.url}/project.git`];
+  const { stderr } = await runClient(
+    "sh",
+    ["-c", 'cd "$1" && shift && exec "$@"', "sh", project, buildx ?? "", ...args],
+    own,
+  );
+  assert.equal(await readFile(join(project, "baked/b"), "utf8"), "from git");
+  // However often the client looks into it.
+  assert.equal(
+    stderr.match(/"name":"\[internal\] load git source [^"]*","started":"[^"]*","completed"/g)?.length,
+    1,
+    stderr,
+  );
+});
+
 test("buildx takes the context on standard input", { skip }, async () => {
   const context = await contextOf(daemon.folder, "stdin", { Dockerfile: "FROM scratch\nCOPY a /\n", a: "piped" });
   const out = join(daemon.folder, "piped");
@@ -170,4 +208,8 @@ function client(args: readonly string[]): PromiseWithChild<Said> {
   const { folder } = daemon;
   const own = { BUILDX_CONFIG: join(folder, "buildx"), BUILDX_BUILDER: "tsbuild", BUILDKIT_PROGRESS: "plain" };
   return runClient(buildx ?? "", args, own);
+}
+
+function testWhole(name: string, options: TestOptions, body: (t: TestContext) => Promise<void>): void {
+  if (isWhole) void test(name, options, body);
 }

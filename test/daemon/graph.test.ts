@@ -121,6 +121,38 @@ test("a folder of the client's comes as far as the graph wants it", async () => 
   assert.ok(!offer.requested.includes("other"));
 });
 
+test("graphs are the contexts of a Dockerfile, and one has the Dockerfile", async () => {
+  const graph = new Graph();
+  const text = "FROM scratch\nCOPY --from=more /m /\nCOPY . /here/\n";
+  const project = graph.file([mkdir("/sub"), mkfile("/sub/dockerfile", text)]);
+  const folder = graph.file([copy("/", "/", 0, { dirContentsOnly: true })], [graph.source("local://context")]);
+  const more = graph.file([mkfile("/m", "m", 0o600)]);
+  const offer = offerOf({ a: "A", ".dockerignore": "a\n" });
+  const session = "graphs as contexts";
+  await using _session = openSession(client, session, offer);
+  const request = {
+    session,
+    frontend: "dockerfile.v0",
+    frontendInputs: new Map([
+      ["dockerfile", graph.closed(project)],
+      ["context", graph.closed(folder)],
+      ["graph of more", graph.closed(more)],
+    ]),
+    exporters: [{ type: "tar", attrs: new Map<string, string>() }],
+  };
+  const attrs = { filename: "sub/Dockerfile", "context:more": "input:graph of more" };
+  await solve({ ref: session, ...request, frontendAttrs: new Map(Object.entries(attrs)) });
+  assert.deepEqual(await listed(offer.outputs[0] ?? Buffer.alloc(0)), {
+    "here/": "755 0:0 ",
+    "here/.dockerignore": "644 0:0 a\n",
+    "here/a": "644 0:0 A",
+    m: "600 0:0 m",
+  });
+  const missing = new Map(Object.entries({ ...attrs, filename: "other" }));
+  const refused = solve({ ref: "no Dockerfile", ...request, frontendAttrs: missing });
+  await assert.rejects(refused, /failed to read dockerfile: open other: no such file/);
+});
+
 test("a client looks into a result before it goes on, and never out of it", async () => {
   const graph = new Graph();
   const to = (oldPath: string, newPath: string): object => ({ symlink: { owner: undefined, timestamp: -1n, oldPath, newPath } }); // prettier-ignore

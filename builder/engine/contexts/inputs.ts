@@ -11,7 +11,7 @@ import type { ConvertWorld, NamedContext, ResolvedImage } from "../../dockerfile
 import type { Engine } from "../../engine.ts";
 import type { Vertex } from "../../graph/vertex.ts";
 import { told } from "../internal-steps.ts";
-import type { DockerfileSource, MainContext } from "./main-context.ts";
+import type { ContextWorld, DockerfileSource, GivenContext, MainContext } from "./main-context.ts";
 import { openMainContext } from "./main-context.ts";
 import { fullName, NamedContexts } from "./named-contexts.ts";
 import type { Reader } from "../../ops/context-files.ts";
@@ -31,6 +31,7 @@ export class InputLoader implements ConvertWorld, AsyncDisposable {
   readonly #signal: AbortSignal;
   readonly #images: BaseImages;
   readonly #trees: SourceTrees;
+  readonly #world: ContextWorld;
   readonly #named: NamedContexts;
   #main: Promise<MainContext> | undefined;
   #files: Promise<NamedContext> | undefined;
@@ -51,7 +52,9 @@ export class InputLoader implements ConvertWorld, AsyncDisposable {
       limits: request.limits,
     });
     this.#trees = new SourceTrees(engine, request, signal);
-    this.#named = new NamedContexts({ engine, request, trees: this.#trees, signal }, this.#images);
+    const given: ContextWorld["given"] = async (spec, name) => await this.#given(spec, name);
+    this.#world = { engine, request, trees: this.#trees, signal, given };
+    this.#named = new NamedContexts(this.#world, this.#images);
   }
 
   /** Finds and reads the Dockerfile. Throws `INPUT_MISSING` with where it was looked for. */
@@ -166,12 +169,14 @@ export class InputLoader implements ConvertWorld, AsyncDisposable {
   }
 
   #context(): Promise<MainContext> {
-    return (this.#main ??= openMainContext({
-      engine: this.#engine,
-      request: this.#request,
-      trees: this.#trees,
-      signal: this.#signal,
-    }));
+    return (this.#main ??= openMainContext(this.#world));
+  }
+
+  async #given(spec: GivenContext, name: string): Promise<NamedContext> {
+    const { hostPlatform } = this.#request;
+    if (spec.kind === "location") return { kind: "image", image: await this.resolveGiven(spec, name, hostPlatform) };
+    const { contextOfDefinition } = await import("./definition-sources.ts");
+    return await contextOfDefinition(spec.definition, name, this.#request, this, this.#signal);
   }
 }
 

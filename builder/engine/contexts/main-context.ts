@@ -20,7 +20,7 @@ import { gitVertex, httpContextVertex } from "./remote-contexts.ts";
 import { told } from "../internal-steps.ts";
 import type { FileTree } from "../../layer/tree/file-tree.ts";
 import { readTreeFile } from "../../layer/tree/read-tree-file.ts";
-import type { BuildRequest, DockerfileSpec, Unpack } from "../../request.ts";
+import type { BuildRequest, ContextSpec, DockerfileSpec, Unpack } from "../../request.ts";
 import {
   existingDirectory,
   noDockerfile,
@@ -53,12 +53,17 @@ export interface MainContext {
   files(): Promise<NamedContext>;
 }
 
+/** A context that somebody made beforehand, or says how to make. */
+export type GivenContext = Extract<ContextSpec, { kind: "location" | "definition" }>;
+
 /** What opening a context works with. */
 export interface ContextWorld {
   readonly engine: Engine;
   readonly request: BuildRequest;
   readonly trees: SourceTrees;
   readonly signal: AbortSignal;
+  /** A context that is no folder, opened under a name. */
+  readonly given: (spec: GivenContext, name: string) => Promise<NamedContext>;
   /** The Dockerfile of a client, once it was read. */
   clientDockerfile?: ClientDockerfile;
 }
@@ -79,8 +84,10 @@ export async function openMainContext(world: ContextWorld): Promise<MainContext>
       return await unpacked(world, context, new RemoteContext(world, gitVertex(context.url, world.request)));
     case "http":
       return await unpacked(world, context, await openUrl(world, context.url));
-    case "image":
     case "location":
+    case "definition":
+      return new ElsewhereContext(world, context);
+    case "image":
     case "client-image":
       throw new BuildError("USAGE", "an image cannot be the build context", { hint: "images are for --build-context" });
   }
@@ -174,6 +181,28 @@ export class RemoteContext implements MainContext {
     const { source } = op;
     const open = (): Promise<FileTree> => this.#world.trees.tree(source, digest);
     return this.#only === undefined ? await this.#world.trees.toldEarly(digest, options.name, open) : await open();
+  }
+}
+
+/** Files that are given, with a Dockerfile that lies elsewhere. No ignore file counts in them. */
+class ElsewhereContext implements MainContext {
+  readonly #world: ContextWorld;
+  readonly #spec: GivenContext;
+
+  constructor(world: ContextWorld, spec: GivenContext) {
+    this.#world = world;
+    this.#spec = spec;
+  }
+
+  async dockerfile(): Promise<DockerfileSource> {
+    const { dockerfile } = this.#world.request;
+    const found = await dockerfileElsewhere(this.#world, dockerfile);
+    if (found !== undefined) return found;
+    throw new BuildError("USAGE", "a build context that is an image or a graph needs a Dockerfile of its own");
+  }
+
+  files(): Promise<NamedContext> {
+    return this.#world.given(this.#spec, MAIN);
   }
 }
 

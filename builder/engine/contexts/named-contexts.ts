@@ -88,6 +88,8 @@ export class NamedContexts {
           vertex: httpContextVertex(spec.url, `[context ${key}] ${redact(spec.url)}`),
           subdir: "",
         };
+      case "definition":
+        return await this.#world.given(spec, key);
       case "stream":
         throw new BuildError("USAGE", `the context "${key}" cannot be standard input`);
     }

@@ -51,6 +51,8 @@ function contextText(name: string, context: ContextSpec): string {
       return `docker-image://${context.reference}`;
     case "location":
       return locationText(name, context.location);
+    case "definition":
+      return `input:${name}`;
     case "client-image":
       return `oci-layout://${name}@${context.digest}`;
   }

@@ -52,6 +52,8 @@ export function contextText(context: ContextSpec): string {
       return "-";
     case "client":
       return "a client's folder";
+    case "definition":
+      return GRAPH;
     case "client-image":
       return `a client's image ${context.digest}`;
     case "git":

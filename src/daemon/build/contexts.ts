@@ -11,6 +11,8 @@ import type { ClientSession } from "../session/client-session.ts";
 import { clientStore } from "../session/client-store.ts";
 import { SessionFolder } from "../session/client-folder.ts";
 import type { ClientFolders } from "../../../builder/client-folders.ts";
+import type { AskedDefinition } from "./definition.ts";
+import { readDefinition } from "./definition.ts";
 import { uploaded } from "../session/remote-session.ts";
 
 const UPLOAD_URL = "http://buildkit-session/";
@@ -25,10 +27,15 @@ export interface ContextsWorld {
   readonly signal: AbortSignal;
 }
 
-type NamedWorld = ContextsWorld & {
-  /** Images of the store that named contexts may be, by name. */
-  readonly inputs?: ReadonlyMap<string, Digest> | undefined;
+/** What contexts may be beside what the session has: an image that was made in the store, or a graph. */
+export type FrontendInput = (
+  { readonly kind: "image"; readonly digest: Digest } | { readonly kind: "graph"; readonly definition: AskedDefinition }
+) & {
+  /** A file in it; undefined when there is none of that path. Throws what building it throws. */
+  readonly file: (path: string) => Promise<Uint8Array | undefined>;
 };
+
+type InputsWorld = ContextsWorld & { readonly inputs?: ReadonlyMap<string, FrontendInput> | undefined };
 
 export interface Contexts {
   readonly context: ContextSpec;
@@ -37,13 +44,16 @@ export interface Contexts {
 }
 
 /** The contexts that frontend attributes name (BuildKit, frontend/dockerui/config.go). Throws `USAGE`, `UNSUPPORTED`. */
-export async function readContexts(attrs: ReadonlyMap<string, string>, world: NamedWorld): Promise<Contexts> {
+export async function readContexts(attrs: ReadonlyMap<string, string>, world: InputsWorld): Promise<Contexts> {
   const asked = attrs.get("context") ?? "";
   const path = insideFolder(attrs.get("filename") ?? "");
   const context = await mainContext(asked, attrs, world);
   const dockerfileKey = attrs.get("dockerfilekey");
+  const input = dockerfileKey === undefined && !isRemote(context) ? world.inputs?.get("dockerfile") : undefined;
   let dockerfile: DockerfileSpec;
-  if (context.kind === "client" || dockerfileKey !== undefined) {
+  if (input !== undefined) {
+    dockerfile = { kind: "stream", open: () => dockerfileIn(input, path || "Dockerfile") };
+  } else if (!isRemote(context) || dockerfileKey !== undefined) {
     const folder = await folderOf(dockerfileKey ?? "dockerfile", attrs, world);
     dockerfile = { kind: "client", folder, ...(path === "" ? {} : { path }) };
   } else {
@@ -58,11 +68,35 @@ export async function readContexts(attrs: ReadonlyMap<string, string>, world: Na
   return { context, dockerfile, namedContexts };
 }
 
+/** What has its Dockerfile in itself. */
+function isRemote({ kind }: ContextSpec): boolean {
+  return kind === "git" || kind === "http" || kind === "stream";
+}
+
+async function* dockerfileIn({ file }: FrontendInput, path: string): AsyncGenerator<Uint8Array, void, void> {
+  const lower = posix.basename(path) === "Dockerfile" ? [posix.join(posix.dirname(path), "dockerfile")] : [];
+  for (const name of [path, ...lower]) {
+    const bytes = await file(name);
+    if (bytes === undefined) continue;
+    yield bytes;
+    return;
+  }
+  throw new BuildError("INPUT_MISSING", `failed to read dockerfile: open ${path}: no such file or directory`);
+}
+
+function contextOf(input: FrontendInput, world: ContextsWorld): ContextSpec {
+  return input.kind === "image"
+    ? { kind: "location", location: { transport: "store", image: input.digest } }
+    : { kind: "definition", definition: readDefinition(input.definition, world) };
+}
+
 async function mainContext(
   asked: string,
   attrs: ReadonlyMap<string, string>,
-  world: ContextsWorld,
+  { inputs, ...world }: InputsWorld,
 ): Promise<ContextSpec> {
+  const input = remoteContext(asked) === undefined ? inputs?.get("context") : undefined;
+  if (input !== undefined) return contextOf(input, world);
   if (asked.startsWith(UPLOAD_URL)) {
     const session = needed(world.session, "a context that is piped in");
     return { kind: "stream", open: () => uploaded(session, asked.slice(UPLOAD_URL.length - 1), world.signal) };
@@ -80,7 +114,7 @@ async function namedContext(
   name: string,
   value: string,
   attrs: ReadonlyMap<string, string>,
-  { inputs, ...world }: NamedWorld,
+  { inputs, ...world }: InputsWorld,
 ): Promise<ContextSpec> {
   const [, scheme = "", rest = ""] = /^([\w-]+):(?:\/\/)?(.*)$/s.exec(value) ?? [];
   switch (scheme) {
@@ -101,10 +135,10 @@ async function namedContext(
       };
     }
     case "input": {
-      const image = inputs?.get(rest);
-      if (image === undefined)
+      const input = inputs?.get(rest);
+      if (input === undefined)
         throw new BuildError("USAGE", `the named context "${name}": there is no input "${rest}"`);
-      return { kind: "location", location: { transport: "store", image } };
+      return contextOf(input, world);
     }
   }
   const remote = remoteContext(value);

@@ -21,7 +21,7 @@ import type { Exporter } from "../../api/proto/control.ts";
 import { remoteSession } from "../session/remote-session.ts";
 import type { AskedCaches } from "./caches.ts";
 import { cachesOf } from "./caches.ts";
-import type { Contexts, ContextsWorld } from "./contexts.ts";
+import type { Contexts, ContextsWorld, FrontendInput } from "./contexts.ts";
 import { readContexts } from "./contexts.ts";
 import type { AskedDefinition } from "./definition.ts";
 import { NO_CONTEXTS, readDefinition } from "./definition.ts";
@@ -40,8 +40,8 @@ export interface Asked {
   readonly given?: Given;
   /** A graph in the place of a Dockerfile. */
   readonly definition?: AskedDefinition | undefined;
-  /** Images of the store that named contexts may be ("input:…"). */
-  readonly inputs?: ReadonlyMap<string, Digest>;
+  /** What contexts may be ("input:…"). */
+  readonly inputs?: ReadonlyMap<string, FrontendInput>;
 }
 
 /** What came with the request itself, in place of what a session has. */

@@ -3,8 +3,6 @@
 
 import type { CallResult } from "../../../builder/call.ts";
 import type { BytePath } from "../../../builder/core/byte-path.ts";
-import type { OutgoingFile } from "../../../builder/core/client-file.ts";
-import { BuildError } from "../../../builder/core/errors.ts";
 import { unary } from "../../api/grpc/methods.ts";
 import type { Handler, ServerCall } from "../../api/grpc/server.ts";
 import { CODE, RpcError } from "../../api/grpc/status.ts";
@@ -28,11 +26,14 @@ import { Empty } from "../../api/proto/control.ts";
 import type { Of } from "../../api/proto/message.ts";
 import { FRONTEND_CAPS, LLB_CAPS, workerRecord } from "./capabilities.ts";
 import { rpcErrorOf } from "./errors.ts";
+import { frontendInputs } from "./frontend-inputs.ts";
 import type { Job } from "./jobs.ts";
-import { ResultFiles } from "./result-files.ts";
+import { lookInto } from "./look.ts";
+import type { ResultFiles } from "./result-files.ts";
 import { graphOfResult } from "./result-graph.ts";
-import type { SolveWorld } from "./solve.ts";
-import { answerFor, buildFor, builtInputs, NOTHING_KEPT, questionOf } from "./solve.ts";
+import type { SolveWorld } from "./job-build.ts";
+import { answerFor, buildFor, NOTHING_KEPT } from "./job-build.ts";
+import { questionOf } from "./solve.ts";
 
 const SERVICE = "/moby.buildkit.v1.frontend.LLBBridge";
 const BUILD_ID = "buildkit-controlapi-buildid";
@@ -114,10 +115,10 @@ async function bridgeSolve(
   const none = { oldRef: "", ref: undefined, refs: undefined, metadata: new Map<string, Uint8Array>() };
   const isEmpty = request.frontend === "" && (request.definition?.ops.length ?? 0) === 0;
   if (isEmpty) return none;
-  const { frontend, frontendOpt: attrs, definition, frontendInputs } = request;
+  const { frontend, frontendOpt: attrs, definition, frontendInputs: inputs } = request;
   let id: string;
   try {
-    id = job.gateway.keep({ frontend, attrs, definition, inputs: await builtInputs(world, job, frontendInputs) });
+    id = job.gateway.keep({ frontend, attrs, definition, inputs: await frontendInputs(world, job, inputs) });
     const question = frontend === "" ? undefined : questionOf(request.frontendOpt);
     if (question !== undefined) {
       const answer = await answerFor(world, job, job.gateway.find(id), question);
@@ -149,17 +150,7 @@ async function look<T>(
   ask: (files: ResultFiles) => T | Promise<T>,
 ): Promise<Awaited<T>> {
   try {
-    const asked = { ...NOTHING_KEPT, ...job.gateway.find(ref) };
-    const answers: PromiseSettledResult<Awaited<T>>[] = [];
-    // What is not there is the answer, and no failure of the build.
-    const look = async (files: readonly OutgoingFile[]): Promise<void> => {
-      const asking = async (): Promise<T> => await ask(new ResultFiles(files));
-      answers.push(...(await Promise.allSettled([asking()])));
-    };
-    await buildFor(world, job, asked, [{ type: "look", look }]);
-    const [answer] = answers;
-    if (answer?.status === "fulfilled") return answer.value;
-    throw answer?.reason ?? new BuildError("INTERNAL", "a build ended without showing its files");
+    return await lookInto(world, job, job.gateway.find(ref), ask);
   } catch (error) {
     throw rpcErrorOf(error);
   }

@@ -3,13 +3,13 @@
 // what was asked for, under a name.
 
 import { randomUUID } from "node:crypto";
-import type { Digest } from "../../../builder/core/digest.ts";
 import { CODE, RpcError } from "../../api/grpc/status.ts";
 import type { Status } from "../../api/grpc/status.ts";
 import type { ReturnRequest } from "../../api/proto/bridge.ts";
 import type { Exporter } from "../../api/proto/control.ts";
 import type { Definition } from "../../api/proto/llb.ts";
 import type { Of } from "../../api/proto/message.ts";
+import type { FrontendInput } from "../build/contexts.ts";
 import type { AskedDefinition } from "../build/definition.ts";
 import { ABILITIES } from "./capabilities.ts";
 
@@ -20,8 +20,8 @@ export type Attrs = ReadonlyMap<string, string>;
 export interface Wanted {
   readonly attrs: Attrs;
   readonly definition?: AskedDefinition;
-  /** Images of the store, by the names of the frontend's inputs. */
-  readonly inputs?: ReadonlyMap<string, Digest>;
+  /** Of the frontend, by name. */
+  readonly inputs?: ReadonlyMap<string, FrontendInput>;
 }
 
 const MOST_REFS = 10_000;
@@ -101,7 +101,7 @@ export interface Asking {
   readonly frontend: string;
   readonly attrs: Attrs;
   readonly definition: Of<typeof Definition> | undefined;
-  readonly inputs: ReadonlyMap<string, Digest>;
+  readonly inputs: ReadonlyMap<string, FrontendInput>;
 }
 
 /** What is to be built. Throws `RpcError` for frontends that are not offered. */

@@ -43,6 +43,12 @@ export class ResultFiles {
     return buffer.subarray(0, bytesRead);
   }
 
+  /** Whether there is anything. */
+  has(asked: BytePath): boolean {
+    const path = this.#resolve(asked);
+    return path === "" || this.#whole(path) !== undefined;
+  }
+
   /** What lies in a directory, by names; those that a pattern of .dockerignore's kind matches. */
   list(asked: BytePath, includePattern: string): readonly StatMessage[] {
     const directory = this.#resolve(asked);

@@ -22,9 +22,7 @@ export function graphOfResult(id: string): Graph {
 
 /** The result that a graph stands for; undefined for one that is a graph indeed. Throws `MalformedMessage`. */
 export function resultInGraph({ ops }: Graph): string | undefined {
-  for (const bytes of ops) {
-    const identifier = OpMessage.decode(bytes).source?.identifier ?? "";
-    if (identifier.startsWith(SCHEME)) return identifier.slice(SCHEME.length);
-  }
-  return undefined;
+  const [source] = ops.length === 2 ? ops : [];
+  const identifier = source === undefined ? "" : (OpMessage.decode(source).source?.identifier ?? "");
+  return identifier.startsWith(SCHEME) ? identifier.slice(SCHEME.length) : undefined;
 }

@@ -18,7 +18,7 @@ import { bridgeHandlers } from "./bridge.ts";
 import { VERSION_RECORD, workerRecord } from "./capabilities.ts";
 import { diskHandlers } from "./disk.ts";
 import { historyHandlers } from "./history.ts";
-import type { SolveWorld } from "./solve.ts";
+import type { SolveWorld } from "./job-build.ts";
 import { solve } from "./solve.ts";
 
 const SERVICE = "/moby.buildkit.v1.Control";

@@ -1,45 +1,21 @@
 // Control.Solve: a build from its request to what its exporters say. The client either names the frontend at once, or
 // calls it through the bridge and hands the result back.
 
-import { build } from "../../../builder/build.ts";
 import type { Descriptor } from "../../../builder/core/descriptor.ts";
-import type { Digest } from "../../../builder/core/digest.ts";
-import { parseDigest } from "../../../builder/core/digest.ts";
-import { call } from "../../../builder/call.ts";
-import type { CallResult, Question } from "../../../builder/call.ts";
-import type { BuildResult, ExportSpec } from "../../../builder/request.ts";
-import type { AskedCaches } from "../build/caches.ts";
-import type { Asked, Given } from "../build/request.ts";
-import { requestOf } from "../build/request.ts";
+import type { Question } from "../../../builder/call.ts";
+import type { BuildResult } from "../../../builder/request.ts";
+import type { Given } from "../build/request.ts";
 import { exportersOf } from "../build/exporters.ts";
 import type { ServerCall } from "../../api/grpc/server.ts";
 import { CODE, RpcError } from "../../api/grpc/status.ts";
 import type { SolveRequest } from "../../api/proto/control.ts";
-import type { Definition } from "../../api/proto/llb.ts";
-import type { Of } from "../../api/proto/message.ts";
-import type { ClientFolders } from "../../../builder/client-folders.ts";
-import type { Sessions } from "../session/sessions.ts";
-import type { DaemonSettings } from "../settings.ts";
-import type { FairTurns } from "../turns.ts";
-import type { Observer } from "../watch/observer.ts";
 import { rpcErrorOf } from "./errors.ts";
+import { frontendInputs } from "./frontend-inputs.ts";
 import type { Attrs, Wanted } from "./gateway.ts";
 import { configured, wantedOf } from "./gateway.ts";
-import type { Job, Jobs } from "./jobs.ts";
-import { resultInGraph } from "./result-graph.ts";
-
-/** What builds work with. */
-export interface SolveWorld {
-  readonly settings: DaemonSettings;
-  readonly jobs: Jobs;
-  readonly sessions: Sessions;
-  readonly places: ClientFolders;
-  /** Aborted when the daemon gives its builds up. */
-  readonly stopped: AbortSignal;
-  readonly observer: Observer;
-  /** Of all tenants together. */
-  readonly turns: FairTurns;
-}
+import type { SolveWorld } from "./job-build.ts";
+import { buildFor, NO_CACHES } from "./job-build.ts";
+import type { Job } from "./jobs.ts";
 
 /**
  * Builds; what is returned are the exporters' words. `given` is what does not come through a session. Nothing of the
@@ -86,67 +62,12 @@ export async function solve(
 async function whatToBuild(
   world: SolveWorld,
   job: Job,
-  { frontend, frontendAttrs: attrs, definition, frontendInputs }: SolveRequest,
+  { frontend, frontendAttrs: attrs, definition, frontendInputs: inputs }: SolveRequest,
 ): Promise<Wanted | undefined> {
   if (frontend !== "" || (definition !== undefined && definition.ops.length > 0))
-    return wantedOf({ frontend, attrs, definition, inputs: await builtInputs(world, job, frontendInputs) });
+    return wantedOf({ frontend, attrs, definition, inputs: await frontendInputs(world, job, inputs) });
   return await job.gateway.returned(job.signal);
 }
-
-/** One build on behalf of a job; `more` are outputs that no exporter asks for. */
-export async function buildFor(
-  world: SolveWorld,
-  job: Job,
-  asked: Asked,
-  more: readonly ExportSpec[] = [],
-): Promise<BuildResult> {
-  using held = new DisposableStack();
-  const request = await requestOf(asked, await requestWorld(world, job, held));
-  return await build({ ...request, exports: [...request.exports, ...more] }, job.signal);
-}
-
-/**
- * The inputs of a frontend, made now, as images of the store: the other builds of the client's whose results they are last
- * until this is done, and their files lie in the sessions of these. Throws `RpcError`.
- */
-export async function builtInputs(
-  world: SolveWorld,
-  job: Job,
-  inputs: ReadonlyMap<string, Of<typeof Definition>>,
-): Promise<ReadonlyMap<string, Digest>> {
-  const built = new Map<string, Digest>();
-  for (const [name, graph] of inputs) {
-    const result = resultInGraph(graph);
-    if (result === undefined)
-      throw new RpcError(
-        CODE.unimplemented,
-        `the input "${name}" of a frontend is a graph, which is not supported: it can be what another build made`,
-      );
-    const { gateway, session } = world.jobs.owning(result);
-    const wanted = gateway.find(result);
-    const attrs = new Map([...wanted.attrs].filter(([key]) => !key.startsWith("attest:")));
-    // Told of in the log of the build that needs it.
-    const { digest } = await buildFor(world, { ...job, session }, { ...NOTHING_KEPT, ...wanted, attrs }, [INPUT_IMAGE]);
-    built.set(name, parseDigest(digest ?? ""));
-  }
-  return built;
-}
-
-const INPUT_IMAGE: ExportSpec = {
-  type: "image",
-  image: { names: [], mediaTypes: "oci", compression: "gzip", forceCompression: false, annotations: [] },
-  push: false,
-  pushByDigest: false,
-  store: true,
-};
-
-const NO_CACHES: AskedCaches = { imports: [], exports: [] };
-/** Of a build that is only to be known, or asked about. */
-export const NOTHING_KEPT: Pick<Asked, "exporters" | "entitlements" | "caches"> = {
-  exporters: [],
-  entitlements: [],
-  caches: NO_CACHES,
-};
 
 const QUESTIONS: ReadonlyMap<string, Question> = new Map([
   ["frontend.lint", "check"],
@@ -166,39 +87,6 @@ export function questionOf(attrs: Attrs): Question | undefined {
     value: Buffer.from(JSON.stringify({ name })),
   };
   throw new RpcError(CODE.unimplemented, `unsupported request ${name}`, [detail]);
-}
-
-/** Answers a question about the Dockerfile. */
-export async function answerFor(world: SolveWorld, job: Job, wanted: Wanted, question: Question): Promise<CallResult> {
-  using held = new DisposableStack();
-  const request = await requestOf({ ...NOTHING_KEPT, ...wanted }, await requestWorld(world, job, held));
-  return await call(request, question, job.signal);
-}
-
-async function requestWorld(
-  { settings, places, sessions, turns }: SolveWorld,
-  job: Job,
-  held: DisposableStack,
-): Promise<Parameters<typeof requestOf>[1]> {
-  const { session, signal, log, outcome, gitRefs } = job;
-  return {
-    settings,
-    gitRefs,
-    turns: turns.of({ client: job.client, tenant: settings.tenant, most: settings.mostTurns }),
-    places,
-    held,
-    signal,
-    onClientCache: (manifest) => void (outcome.cacheManifest = manifest),
-    session: await session,
-    otherSession: (id) => sessions.find(id, signal),
-    events: (event) => {
-      log.add(event);
-      job.observed?.event(event);
-      if (event.kind !== "vertex") return;
-      const { vertex, cached, completed } = event;
-      outcome.steps.set(vertex, cached === true ? "cached" : completed === undefined ? "known" : "completed");
-    },
-  };
 }
 
 /** By the names that BuildKit's exporters use. */

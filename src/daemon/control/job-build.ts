@@ -1,0 +1,85 @@
+// One build, or one question, on behalf of a job: what is asked is made a request with all that the job has.
+
+import { build } from "../../../builder/build.ts";
+import { call } from "../../../builder/call.ts";
+import type { CallResult, Question } from "../../../builder/call.ts";
+import type { ClientFolders } from "../../../builder/client-folders.ts";
+import type { BuildResult, ExportSpec } from "../../../builder/request.ts";
+import type { AskedCaches } from "../build/caches.ts";
+import type { Asked } from "../build/request.ts";
+import { requestOf } from "../build/request.ts";
+import type { Sessions } from "../session/sessions.ts";
+import type { DaemonSettings } from "../settings.ts";
+import type { FairTurns } from "../turns.ts";
+import type { Observer } from "../watch/observer.ts";
+import type { Wanted } from "./gateway.ts";
+import type { Job, Jobs } from "./jobs.ts";
+
+/** What builds work with. */
+export interface SolveWorld {
+  readonly settings: DaemonSettings;
+  readonly jobs: Jobs;
+  readonly sessions: Sessions;
+  readonly places: ClientFolders;
+  /** Aborted when the daemon gives its builds up. */
+  readonly stopped: AbortSignal;
+  readonly observer: Observer;
+  /** Of all tenants together. */
+  readonly turns: FairTurns;
+}
+
+/** One build on behalf of a job; `more` are outputs that no exporter asks for. */
+export async function buildFor(
+  world: SolveWorld,
+  job: Job,
+  asked: Asked,
+  more: readonly ExportSpec[] = [],
+): Promise<BuildResult> {
+  using held = new DisposableStack();
+  const request = await requestOf(asked, await requestWorld(world, job, held));
+  return await build({ ...request, exports: [...request.exports, ...more] }, job.signal);
+}
+
+/** Answers a question about the Dockerfile. */
+export async function answerFor(world: SolveWorld, job: Job, wanted: Wanted, question: Question): Promise<CallResult> {
+  using held = new DisposableStack();
+  const request = await requestOf({ ...NOTHING_KEPT, ...wanted }, await requestWorld(world, job, held));
+  return await call(request, question, job.signal);
+}
+
+async function requestWorld(
+  { settings, places, sessions, turns }: SolveWorld,
+  job: Job,
+  held: DisposableStack,
+): Promise<Parameters<typeof requestOf>[1]> {
+  const { session, signal, log, outcome, gitRefs } = job;
+  // A client that looks into a result and then wants it has it built twice, and is told of each step once.
+  const earlier = new Set([...outcome.steps].flatMap(([vertex, state]) => (state === "known" ? [] : [vertex])));
+  return {
+    settings,
+    gitRefs,
+    turns: turns.of({ client: job.client, tenant: settings.tenant, most: settings.mostTurns }),
+    places,
+    held,
+    signal,
+    onClientCache: (manifest) => void (outcome.cacheManifest = manifest),
+    session: await session,
+    otherSession: (id) => sessions.find(id, signal),
+    events: (event) => {
+      if (event.kind === "vertex" && earlier.has(event.vertex)) return;
+      log.add(event);
+      job.observed?.event(event);
+      if (event.kind !== "vertex") return;
+      const { vertex, cached, completed } = event;
+      outcome.steps.set(vertex, cached === true ? "cached" : completed === undefined ? "known" : "completed");
+    },
+  };
+}
+
+export const NO_CACHES: AskedCaches = { imports: [], exports: [] };
+/** Of a build that is only to be known, or asked about. */
+export const NOTHING_KEPT: Pick<Asked, "exporters" | "entitlements" | "caches"> = {
+  exporters: [],
+  entitlements: [],
+  caches: NO_CACHES,
+};
