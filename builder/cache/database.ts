@@ -1,10 +1,11 @@
 // The one SQLite file of a store, shared by processes (WAL; a waiting writer blocks the event loop, so transactions are
 // short). Its version is that of the store: what lies beside it is only touched by those who can read it.
 
-import { existsSync, renameSync, rmSync } from "node:fs";
+import { accessSync, constants, existsSync, renameSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { BuildError } from "../core/errors.ts";
+import { explain } from "../store/layout.ts";
 import { refuseLockless, waitForLock } from "./kernel-lock.ts";
 
 /** Version of a store's files. Those of an older one are brought up to it, those of a newer one are refused. */
@@ -120,6 +121,14 @@ function asStoreError(file: string, error: unknown): BuildError {
       refuseLockless(dirname(file));
     } catch (refusal) {
       if (refusal instanceof BuildError) return refusal;
+    }
+  }
+  if (isUnwritable(error)) {
+    try {
+      accessSync(dirname(file), constants.W_OK);
+    } catch (refusal) {
+      const explained = explain(dirname(dirname(file)), "STORE", refusal);
+      if (explained instanceof BuildError) return explained;
     }
   }
   const message = error instanceof Error ? error.message : String(error);

@@ -16,7 +16,7 @@ import {
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { whyNoBusybox } from "../support/busybox.ts";
-import { isRoot, Workshop } from "./workshop.ts";
+import { isRoot, Running, Workshop } from "./workshop.ts";
 
 const OUTPUT = 73;
 const INPUT = 66;
@@ -119,6 +119,9 @@ suite(
       const made = await room.build(["--root", join(disk, "a/new/one")]);
       assert.equal(made.code, OUTPUT, made.stderr);
       assert.match(made.stderr, /read-only[^]*--root/);
+      const looked = await new Running(["--root", room.root, "du"], room.home).ended;
+      assert.equal(looked.code, OUTPUT, looked.stderr);
+      assert.match(looked.stderr, /read-only[^]*--root/);
     });
 
     test("a read-only output is refused by name, whatever its kind", async () => {
