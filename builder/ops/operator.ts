@@ -107,7 +107,7 @@ async function runFile(
   const trees: FileTree[] = await Promise.all(inputs.map((input) => input.tree(signal)));
   context.layers.place.jobs.expectJob();
   const { planFileOp } = await import("./file/run-file-op.ts");
-  await using scratch = context.layers.scratch();
+  await using scratch = context.layers.scratchPlace();
   const plan = await planFileOp(op, trees, {
     nowNs: BigInt(context.now()) * 1_000_000n,
     scratchDirectory: scratch.path,

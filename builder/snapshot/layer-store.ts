@@ -1,7 +1,8 @@
 // The layers of one store: finds them by id and makes new ones from a base image's
 // blob, from entries (COPY, ADD), or from the upper directory of a finished RUN.
 
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { bytePath } from "../core/byte-path.ts";
@@ -169,13 +170,18 @@ export class LayerStore {
 
   /** An empty folder of this process for somebody's files, on the layers' file system; gone when disposed. */
   scratch(): AsyncDisposable & { readonly path: string } {
+    const place = this.scratchPlace();
+    mkdirSync(place.path, { mode: 0o700 });
+    return place;
+  }
+
+  /** The same for one that few need: whoever does makes it, for nobody else but this user. */
+  scratchPlace(): AsyncDisposable & { readonly path: string } {
     const path = join(this.place.workDirectory, randomUUID());
-    mkdirSync(path, { mode: 0o700 });
     return {
       path,
-      [Symbol.asyncDispose]: () => {
-        rmSync(path, { recursive: true, force: true });
-        return Promise.resolve();
+      async [Symbol.asyncDispose]() {
+        if (existsSync(path)) await rm(path, { recursive: true, force: true });
       },
     };
   }

@@ -20,7 +20,7 @@ import { WorkTree } from "./work-tree.ts";
 export interface FileOpOptions {
   /** The build's time: mtime of what the op itself makes, unless the op says another. */
   readonly nowNs: bigint;
-  /** Receives the files of unpacked archives; must live until the entries' bytes were read. */
+  /** Made for the files of unpacked archives, where there are any; must live until the entries' bytes were read. */
   readonly scratchDirectory: string;
   readonly signal: AbortSignal;
 }
