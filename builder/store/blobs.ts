@@ -9,6 +9,7 @@ import type { Digest } from "../core/digest.ts";
 import { digestOf, hexOf } from "../core/digest.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import { BuildError, isErrno } from "../core/errors.ts";
+import { readChunk } from "../core/lent-chunks.ts";
 import type { ItemName, StoreSpace } from "../core/space.ts";
 import { FREE_SPACE, onDisk } from "../core/space.ts";
 import { type BlobPlace, DiskWriter } from "./blob-writer.ts";
@@ -16,7 +17,6 @@ import { explain, explained } from "./layout.ts";
 import type { BlobDownload, BlobStore, BlobWriter } from "./store.ts";
 import { temporaryPath } from "./temporary.ts";
 
-const CHUNK_BYTES = 1 << 20;
 const SMALL_BYTES = 16 << 20;
 const READING = constants.O_RDONLY | constants.O_NOFOLLOW;
 
@@ -87,12 +87,10 @@ export class DiskBlobs implements BlobStore, BlobPlace {
       let position = 0;
       while (position < size) {
         signal.throwIfAborted();
-        // A buffer a chunk: whoever got one may keep it.
-        const buffer = Buffer.allocUnsafeSlow(Math.min(CHUNK_BYTES, size - position));
-        const { bytesRead } = await file.read(buffer, 0, buffer.length, position);
-        if (bytesRead === 0) throw this.#damaged(digest, `it ends after ${position} of ${size} bytes`);
-        position += bytesRead;
-        yield bytesRead === buffer.length ? buffer : buffer.subarray(0, bytesRead);
+        const chunk = await readChunk(file, position, size - position);
+        if (chunk.length === 0) throw this.#damaged(digest, `it ends after ${position} of ${size} bytes`);
+        position += chunk.length;
+        yield chunk;
       }
     } catch (error) {
       throw explain(this.layoutPath, this.#code, error);

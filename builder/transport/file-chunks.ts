@@ -1,12 +1,11 @@
-// Bytes of open files, in chunks of 1 MiB that their reader may keep.
+// Bytes of open files, in chunks of 1 MiB that their reader may keep, or give back (core/lent-chunks.ts).
 
 import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { open, rm } from "node:fs/promises";
 import { BuildError } from "../core/errors.ts";
+import { readChunk } from "../core/lent-chunks.ts";
 import { temporaryPath } from "../store/temporary.ts";
-
-const CHUNK_BYTES = 1 << 20;
 
 /** A file's bytes from a place on, to its end or `length` of them; the handle's own position does not matter. */
 export async function* chunksOf(
@@ -16,21 +15,19 @@ export async function* chunksOf(
 ): AsyncGenerator<Uint8Array> {
   for (let done = 0; done < length;) {
     signal?.throwIfAborted();
-    const buffer = Buffer.allocUnsafeSlow(Math.min(CHUNK_BYTES, length - done));
-    const { bytesRead } = await file.read(buffer, 0, buffer.length, start + done);
-    if (bytesRead === 0) return;
-    done += bytesRead;
-    yield buffer.subarray(0, bytesRead);
+    const chunk = await readChunk(file, start + done, length - done);
+    if (chunk.length === 0) return;
+    done += chunk.length;
+    yield chunk;
   }
 }
 
 /** What a pipe or a device gives, until it ends. */
 export async function* chunksInOrder(file: FileHandle): AsyncGenerator<Uint8Array> {
   for (;;) {
-    const buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES);
-    const { bytesRead } = await file.read(buffer, 0, buffer.length, null);
-    if (bytesRead === 0) return;
-    yield buffer.subarray(0, bytesRead);
+    const chunk = await readChunk(file, null);
+    if (chunk.length === 0) return;
+    yield chunk;
   }
 }
 

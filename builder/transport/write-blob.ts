@@ -3,6 +3,7 @@
 import type { Descriptor } from "../core/descriptor.ts";
 import { Digester } from "../core/digest.ts";
 import { BuildError } from "../core/errors.ts";
+import { giveBack } from "../core/lent-chunks.ts";
 import type { BlobStore } from "../store/store.ts";
 
 /** Writes a blob into a store, which takes it only when digest and size are right; a failure leaves nothing. */
@@ -18,6 +19,7 @@ export async function writeBlob(
     current += chunk.length;
     if (current > size) throw tooLong(digest, size);
     await writer.write(chunk);
+    giveBack(chunk);
   }
   await writer.commit({ digest, size });
 }

@@ -2,7 +2,6 @@
 // (docker/docker-credential-helpers, "Development"). A secret is never an argument, and what a helper says is shown
 // only where no secret can be in it.
 
-import { execa } from "execa";
 import { BuildError } from "../../builder/core/errors.ts";
 import type { Credentials } from "../../builder/core/session.ts";
 import type { Environment } from "./environment.ts";
@@ -65,6 +64,7 @@ export class CredentialHelper {
     input: string,
   ): Promise<{ readonly failed: boolean; readonly stdout: string }> {
     const program = `docker-credential-${this.name}`;
+    const { execa } = await import("execa");
     const result = await execa(program, [action], {
       input,
       env: this.#environment as Record<string, string>,

@@ -5,6 +5,7 @@ import type { Descriptor } from "../../core/descriptor.ts";
 import { compressionOf, layerMediaType } from "../../core/descriptor.ts";
 import type { Digest } from "../../core/digest.ts";
 import { BuildError } from "../../core/errors.ts";
+import { isLent } from "../../core/lent-chunks.ts";
 import { notePassed } from "../../core/passed-bytes.ts";
 import { formatPlatform } from "../../core/platform.ts";
 import { configMediaType, convertManifest, familyOf, isImageManifest } from "../../image/convert.ts";
@@ -173,8 +174,9 @@ async function send(
     for await (const chunk of chunks) {
       current += chunk.length;
       status(current, false);
+      const isGarbage = !isLent(chunk);
       yield chunk;
-      notePassed(chunk.length);
+      if (isGarbage) notePassed(chunk.length);
     }
   };
   if (!(await sink.has(blob, signal))) {

@@ -6,6 +6,7 @@ import type { Descriptor } from "../../core/descriptor.ts";
 import type { Digest } from "../../core/digest.ts";
 import { Digester } from "../../core/digest.ts";
 import { BuildError } from "../../core/errors.ts";
+import { keepChunk } from "../../core/lent-chunks.ts";
 import { notePassed } from "../../core/passed-bytes.ts";
 import { decompress } from "../../layer/compression/decompress.ts";
 import type { UnpackLimits } from "../../layer/unpack-limits.ts";
@@ -37,6 +38,7 @@ export async function* unpackedBeside(
     for await (const chunk of chunks) {
       if (failure !== undefined) throw failure;
       // What follows the end of the compressed data is nobody's.
+      keepChunk(chunk);
       if (!isDone && !aside.write(chunk)) await Promise.race([unpacking, drained(aside)]);
       if (held !== undefined) yield held;
       held = chunk;

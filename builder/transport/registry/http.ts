@@ -5,6 +5,7 @@ import * as http from "node:http";
 import * as https from "node:https";
 import { setTimeout as sleep } from "node:timers/promises";
 import { BuildError, isSystemError } from "../../core/errors.ts";
+import { giveBack } from "../../core/lent-chunks.ts";
 import type { ConnectionOptions } from "./connections.ts";
 import { Connections } from "./connections.ts";
 import type { RetryPolicy } from "./retry.ts";
@@ -203,8 +204,10 @@ async function writeBody(
     try {
       for await (const chunk of body()) {
         if (early) return false;
-        if (!outgoing.write(chunk))
-          await Promise.race([new Promise((resolve) => outgoing.once("drain", resolve)), settled]);
+        const isTaken = outgoing.write(chunk, (error) => {
+          if (error === null || error === undefined) giveBack(chunk);
+        });
+        if (!isTaken) await Promise.race([new Promise((resolve) => outgoing.once("drain", resolve)), settled]);
       }
     } catch (error) {
       outgoing.destroy();
