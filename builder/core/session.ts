@@ -56,15 +56,23 @@ export interface FolderSelection {
   readonly paths: readonly string[];
 }
 
+/** A client's folder as it was brought. */
+export interface BroughtFolder {
+  /** Absolute. */
+  readonly directory: string;
+  /** What the kernel says of all that is in it, for whoever knows what that is (source/tree-scan.ts). */
+  readonly scan: object | undefined;
+}
+
 /** A folder that lies with a remote client. */
 export interface ClientFolder {
   /** Small files by their paths; those that are not there are left out. Throws `CONTEXT`. */
   read(paths: readonly string[]): Promise<ReadonlyMap<string, Uint8Array>>;
   /**
    * Brings the files here; `progress` is told of the bytes that came, `space` is asked for what they take. The folder
-   * returned (an absolute path) stays as it is until the session ends. Throws `CONTEXT`, `STORE`.
+   * stays as it is until the session ends, and nobody changes it but who brings it. Throws `CONTEXT`, `STORE`.
    */
-  bring(selection: FolderSelection, progress: (bytes: number) => void, space: StoreSpace): Promise<string>;
+  bring(selection: FolderSelection, progress: (bytes: number) => void, space: StoreSpace): Promise<BroughtFolder>;
 }
 
 /** Blobs and documents that lie with a remote client, by their digests. Nothing that it gives is verified. */

@@ -8,19 +8,29 @@ import type { Entry } from "../layer/entry.ts";
 import type { Fingerprint } from "./fingerprint.ts";
 import { fingerprintOf } from "./fingerprint.ts";
 
-/** One file. */
-export interface FileStat {
+/** What a file is compared by. */
+export interface FileLook {
   /** With the type's bits. */
   readonly mode: number;
   readonly size: number;
   readonly mtimeNs: bigint;
+  readonly links: number;
+}
+
+/** One file. */
+export interface FileStat extends Omit<FileLook, "links"> {
   readonly rdev: bigint;
   /** Device and inode of a file that has other names, else undefined. */
   readonly inode: string | undefined;
   readonly fingerprint: Fingerprint;
 }
 
-/** The same of what Node gives. */
+/** What Node gives, as it is compared. */
+export function lookOf({ mode, size, mtimeNs, nlink }: BigIntStats): FileLook {
+  return { mode: Number(mode), size: Number(size), mtimeNs, links: Number(nlink) };
+}
+
+/** What Node gives, as it is kept. */
 export function statOf(stat: BigIntStats): FileStat {
   const { dev, ino, mode, nlink, size, mtimeNs, rdev } = stat;
   return {

@@ -3,42 +3,57 @@
 // written through what is there: neither a symlink nor another name of a file. Digests are made of the bytes as they come,
 // so that a build need not read them again.
 
-import type { Hash } from "node:crypto";
-import { createHash, hash } from "node:crypto";
 import * as fs from "node:fs";
 import type { BytePath } from "../core/byte-path.ts";
 import { bytePath, displayPath, fsPath, joinBytes, parentOf } from "../core/byte-path.ts";
 import type { ClientFile, FileReceiver } from "../core/client-file.ts";
 import type { Digest } from "../core/digest.ts";
 import { asBuildError, BuildError, isErrno } from "../core/errors.ts";
-import type { Reservation, StoreSpace } from "../core/space.ts";
+import type { StoreSpace } from "../core/space.ts";
 import { fileOnDisk } from "../core/space.ts";
-import { mknod, S_IF, setMtimeNs, setOpenMtimeNs } from "../core/syscall.ts";
+import { mknod, S_IF, setMtimeNs } from "../core/syscall.ts";
 import { removeTree } from "../layer/tree/remove-tree.ts";
+import type { FileLook } from "./file-stat.ts";
+import { lookOf } from "./file-stat.ts";
 import type { Fingerprint } from "./fingerprint.ts";
 import { fingerprintOf } from "./fingerprint.ts";
+import { ReceivedFile } from "./received-file.ts";
+import { RoomAhead } from "./room-ahead.ts";
+import type { TreeScan } from "./tree-scan.ts";
+import { scanTree } from "./tree-scan.ts";
 
-/** Room is asked for in such pieces: the account is on disk. */
-const AHEAD_BYTES = 4 << 20;
-const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = fs.constants;
+const { S_IFMT, S_IFREG, S_IFDIR, S_IFLNK, S_IFIFO, S_IFCHR, S_IFBLK } = fs.constants;
+const KINDS: Readonly<Record<ClientFile["type"], number>> = {
+  ...{ file: S_IFREG, hardlink: S_IFREG, dir: S_IFDIR, symlink: S_IFLNK },
+  ...{ fifo: S_IFIFO, char: S_IFCHR, block: S_IFBLK },
+};
 
-/** A file whose bytes are wanted, and what of it is there already, to be written over. */
-interface WantedFile {
-  readonly told: ClientFile;
-  readonly there: fs.BigIntStats | undefined;
+/** What is there of a path, before anything happened to it, and its record in the scan. */
+interface There extends FileLook {
+  readonly record: number | undefined;
 }
 
-interface OpenFile extends WantedFile {
-  readonly fd: number;
-  written: number;
-  /** Of what was written; a file that came in one piece has its digest at once. */
-  hash: Hash | Digest | undefined;
+/** A file whose bytes are wanted. */
+interface WantedFile {
+  readonly told: ClientFile;
+  /** What is written over. */
+  readonly there: There | undefined;
+  /** Once the first bytes have come. */
+  open?: ReceivedFile;
 }
 
 /** Keeps digests of files that nobody else changes. */
 export interface KnownDigests {
   vouch(path: BytePath, fingerprint: Fingerprint, digest: Digest): void;
   save(): void;
+}
+
+/** What has been brought. */
+export interface BroughtFiles {
+  /** What they take of the disk, about. */
+  readonly bytes: number;
+  /** What the folder is now; undefined where it would have to be looked at again. */
+  readonly scan: TreeScan | undefined;
 }
 
 /** What a folder is brought with. */
@@ -54,39 +69,44 @@ export interface KeptFolderWorld {
 export class KeptFolder implements FileReceiver, Disposable {
   readonly #root: BytePath;
   readonly #world: KeptFolderWorld;
-  readonly #told = new Map<BytePath, ClientFile>();
+  readonly #told = new Map<BytePath, ClientFile["type"]>();
+  readonly #directories: ClientFile[] = [];
   readonly #wanted = new Map<BytePath, WantedFile>();
-  readonly #open = new Map<BytePath, OpenFile>();
   readonly #links: ClientFile[] = [];
   readonly #digests = new Map<BytePath, { readonly digest: Digest; readonly fingerprint: Fingerprint }>();
   /** Directories that were not there: nothing is in them but what was told of. */
   readonly #fresh = new Set<BytePath>();
-  readonly #reserved: Reservation[] = [];
-  /** Bytes that have come, those that are wanted and have no room yet, and room that nobody wants yet. */
+  /** What was there, and is kept true until names come or go; undefined where it could not be looked at. */
+  readonly #scan: TreeScan | undefined;
+  #hasOtherNames = false;
+  /** Of its names, how many were told of. */
+  #met = 0;
+  readonly #room: RoomAhead;
   #bytes = 0;
-  #unreserved = 0;
-  #ahead = 0;
+  #diskBytes = 0;
 
   /** `root` is there already. */
   constructor(root: string, world: KeptFolderWorld) {
     this.#root = bytePath(root);
     this.#world = world;
+    this.#room = new RoomAhead(world.space);
+    // In one go, and for whoever reads the folder when all has come as well: asking for each file takes as long as the rest.
+    this.#scan = scanTree(this.#root, "", () => false);
+    if (this.#scan?.count === 0) this.#fresh.add("");
   }
 
   entry(file: ClientFile): boolean {
     return this.#explained(file.path, () => {
-      this.#told.set(file.path, file);
-      const there = this.#fresh.has(parentOf(file.path)) ? undefined : this.#lstat(file.path);
-      const known = there !== undefined && isSameKind(there, file.type) ? there : undefined;
+      this.#told.set(file.path, file.type);
+      this.#diskBytes += fileOnDisk(file.size);
+      const there = this.#fresh.has(parentOf(file.path)) ? undefined : this.#look(file.path);
+      if (there?.record !== undefined) this.#met++;
+      const known = there !== undefined && (there.mode & S_IFMT) === KINDS[file.type] ? there : undefined;
       if (there !== undefined && known === undefined) this.#clear(file.path, there);
+      if (known === undefined) this.#hasOtherNames = true;
       switch (file.type) {
         case "dir":
-          if (known === undefined) {
-            fs.mkdirSync(this.#at(file.path), 0o700);
-            this.#fresh.add(file.path);
-          }
-          // What is written into it must be possible; its own mode comes at the end.
-          else if ((known.mode & 0o700n) !== 0o700n) fs.chmodSync(this.#at(file.path), 0o700);
+          this.#directory(file, known);
           return false;
         case "symlink":
           this.#symlink(file, known);
@@ -104,28 +124,19 @@ export class KeptFolder implements FileReceiver, Disposable {
           if (known !== undefined) fs.unlinkSync(this.#at(file.path));
           mknod(this.#onDisk(file.path), S_IF[file.type] | 0o600, file.major ?? 0, file.minor ?? 0);
           this.#complete(file);
+          this.#hasOtherNames = true;
           return false;
       }
     });
   }
 
-  async room(): Promise<void> {
-    if (this.#unreserved > this.#ahead) {
-      const bytes = this.#unreserved - this.#ahead + AHEAD_BYTES;
-      this.#reserved.push(await this.#world.space.reserve(bytes));
-      this.#ahead += bytes;
-    }
-    this.#ahead -= this.#unreserved;
-    this.#unreserved = 0;
+  room(): Promise<void> {
+    return this.#room.reserve();
   }
 
   data(path: BytePath, bytes: Uint8Array): void {
     this.#explained(path, () => {
-      const open = this.#opened(path);
-      if (open.written + bytes.length > open.told.size) throw changed(path);
-      for (let at = 0; at < bytes.length;) at += fs.writeSync(open.fd, bytes, at);
-      if (this.#world.known !== undefined) addTo(open, bytes);
-      open.written += bytes.length;
+      this.#opened(path).write(bytes);
       this.#bytes += bytes.length;
       this.#world.progress(this.#bytes);
     });
@@ -133,87 +144,97 @@ export class KeptFolder implements FileReceiver, Disposable {
 
   done(path: BytePath): void {
     this.#explained(path, () => {
-      const { fd, told, there, written, hash } = this.#opened(path);
-      try {
-        // What vanished while it was sent arrives as an empty file.
-        if (written !== told.size) throw changed(path);
-        if (there !== undefined && there.size > told.size) fs.ftruncateSync(fd, told.size);
-        setOpenMtimeNs(fd, told.mtimeNs, path);
-        const fingerprint = fingerprintOf(withMode(fd, told.mode));
-        if (hash === undefined) return;
-        const digest: Digest = typeof hash === "string" ? hash : `sha256:${hash.digest("hex")}`;
-        this.#digests.set(path, { digest, fingerprint });
-      } finally {
-        this.#open.delete(path);
-        this.#wanted.delete(path);
-        fs.closeSync(fd);
-      }
+      const { there } = this.#wanted.get(path) ?? {};
+      using open = this.#opened(path);
+      this.#wanted.delete(path);
+      const { stat, digest } = open.finish();
+      if (there?.record !== undefined) this.#scan?.changeFile(there.record, stat);
+      if (digest !== undefined) this.#digests.set(path, { digest, fingerprint: fingerprintOf(stat) });
     });
   }
 
-  /** Makes the links, takes away what the client does not have, gives directories their modes; what is there takes so many bytes, about. */
-  finish(): number {
+  /** Makes the links, takes away what the client does not have, gives directories their modes. */
+  finish(): BroughtFiles {
     for (const link of this.#links) this.#explained(link.path, () => this.#link(link));
-    this.#removeOthers("");
-    for (const file of [...this.#told.values()].toReversed())
-      if (file.type === "dir") this.#explained(file.path, () => this.#complete(file));
+    if (this.#scan === undefined || this.#met < this.#scan.count) this.#removeOthers("");
+    for (const file of this.#directories.toReversed()) this.#explained(file.path, () => this.#completeDirectory(file));
     if (this.#digests.size > 0) this.#explained("", () => this.#vouch());
-    return [...this.#told.values()].reduce((sum, { size }) => sum + fileOnDisk(size), 0);
+    return { bytes: this.#diskBytes, scan: this.#hasOtherNames ? undefined : this.#scan };
   }
 
   [Symbol.dispose](): void {
-    for (const { fd } of this.#open.values()) fs.closeSync(fd);
-    this.#open.clear();
-    for (const reserved of this.#reserved) reserved[Symbol.dispose]();
+    for (const { open } of this.#wanted.values()) open?.[Symbol.dispose]();
+    this.#wanted.clear();
+    this.#room[Symbol.dispose]();
   }
 
-  #symlink({ path, link = "", mtimeNs }: ClientFile, known: fs.BigIntStats | undefined): void {
+  #directory(file: ClientFile, known: There | undefined): void {
+    this.#directories.push(file);
+    if (known === undefined) {
+      fs.mkdirSync(this.#at(file.path), 0o700);
+      this.#fresh.add(file.path);
+    }
+    // What is written into it must be possible; its own mode comes at the end.
+    else if ((known.mode & 0o700) !== 0o700) fs.chmodSync(this.#at(file.path), 0o700);
+  }
+
+  #symlink({ path, link = "", mtimeNs }: ClientFile, known: There | undefined): void {
     if (known !== undefined && known.mtimeNs === mtimeNs && readLink(this.#at(path)) === link) return;
+    this.#hasOtherNames = true;
     if (known !== undefined) fs.unlinkSync(this.#at(path));
     fs.symlinkSync(fsPath(link), this.#at(path));
     setMtimeNs(this.#onDisk(path), mtimeNs);
   }
 
-  #file(file: ClientFile, known: fs.BigIntStats | undefined): boolean {
+  #file(file: ClientFile, known: There | undefined): boolean {
     const isSame =
       known !== undefined &&
-      known.size === BigInt(file.size) &&
+      known.size === file.size &&
       known.mtimeNs === file.mtimeNs &&
-      Number(known.mode & 0o7777n) === file.mode;
+      (known.mode & 0o7777) === file.mode;
     if (isSame) return false;
     // What has one name is nobody else's: it is written over, for half of what another file in its place would cost.
-    const there = known !== undefined && known.nlink === 1n && (known.mode & 0o200n) !== 0n ? known : undefined;
-    if (known !== undefined && there === undefined) fs.unlinkSync(this.#at(file.path));
+    const there = known !== undefined && known.links === 1 && (known.mode & 0o200) !== 0 ? known : undefined;
+    if (known !== undefined && there === undefined) {
+      fs.unlinkSync(this.#at(file.path));
+      this.#hasOtherNames = true;
+    }
     this.#wanted.set(file.path, { told: file, there });
-    this.#unreserved += fileOnDisk(file.size);
+    this.#room.want(fileOnDisk(file.size));
     if (file.size > 0) return true;
     this.done(file.path);
     return false;
   }
 
-  #opened(path: BytePath): OpenFile {
-    const open = this.#open.get(path);
-    if (open !== undefined) return open;
+  #opened(path: BytePath): ReceivedFile {
     const wanted = this.#wanted.get(path);
     if (wanted === undefined) throw new BuildError("INTERNAL", `"${displayPath(path)}" was not wanted`);
     const { told, there } = wanted;
-    const flags = there === undefined ? O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW : O_WRONLY | O_NOFOLLOW;
-    const fd = fs.openSync(this.#at(path), flags, told.mode & 0o777);
-    const opened: OpenFile = { told, there, fd, written: 0, hash: undefined };
-    this.#open.set(path, opened);
-    return opened;
+    const isHashed = this.#world.known !== undefined;
+    return (wanted.open ??= new ReceivedFile(this.#onDisk(path), told, { overBytes: there?.size, isHashed }));
   }
 
   #link({ path, link = "" }: ClientFile): void {
     const [target, there] = [this.#lstat(link), this.#lstat(path)];
     if (target !== undefined && target.ino === there?.ino) return;
-    if (there !== undefined) this.#clear(path, there);
+    this.#hasOtherNames = true;
+    if (there !== undefined) this.#clear(path, lookOf(there));
     fs.linkSync(this.#at(link), this.#at(path));
   }
 
   #complete({ path, mode, mtimeNs }: ClientFile): void {
     fs.chmodSync(this.#at(path), mode);
     setMtimeNs(this.#onDisk(path), mtimeNs);
+  }
+
+  #completeDirectory(file: ClientFile): void {
+    const { path, mode, mtimeNs } = file;
+    const record = this.#hasOtherNames ? undefined : this.#scan?.find(path);
+    const isSame = record !== undefined && ((this.#scan?.look(record).mode ?? 0) & 0o7777) === mode;
+    // It had to be writable meanwhile.
+    if (isSame && (mode & 0o700) === 0o700 && this.#scan?.directory(path)?.mtimeNs === mtimeNs) return;
+    this.#complete(file);
+    this.#scan?.changeDirectory(path, mode, mtimeNs);
   }
 
   #vouch(): void {
@@ -232,16 +253,27 @@ export class KeptFolder implements FileReceiver, Disposable {
     for (const name of fs.readdirSync(this.#at(directory), { encoding: "latin1" })) {
       const path = joinBytes(directory, name);
       const told = this.#told.get(path);
-      if (told?.type === "dir") this.#removeOthers(path);
+      if (told === "dir") this.#removeOthers(path);
       if (told !== undefined) continue;
       const there = this.#lstat(path);
-      if (there !== undefined) this.#clear(path, there);
+      if (there === undefined) continue;
+      this.#hasOtherNames = true;
+      this.#clear(path, lookOf(there));
     }
   }
 
-  #clear(path: BytePath, there: fs.BigIntStats): void {
-    if (there.isDirectory()) removeTree(this.#onDisk(path));
+  #clear(path: BytePath, { mode }: FileLook): void {
+    if ((mode & S_IFMT) === S_IFDIR) removeTree(this.#onDisk(path));
     else fs.unlinkSync(this.#at(path));
+  }
+
+  #look(path: BytePath): There | undefined {
+    if (this.#scan !== undefined) {
+      const record = this.#scan.find(path);
+      return record === undefined ? undefined : { ...this.#scan.look(record), record };
+    }
+    const there = this.#lstat(path);
+    return there === undefined ? undefined : { ...lookOf(there), record: undefined };
   }
 
   #lstat(path: BytePath): fs.BigIntStats | undefined {
@@ -270,44 +302,6 @@ export class KeptFolder implements FileReceiver, Disposable {
   }
 }
 
-/** Gives an open file its mode where it has another, and says what it is then. */
-function withMode(fd: number, mode: number): fs.BigIntStats {
-  const stat = fs.fstatSync(fd, { bigint: true });
-  if (Number(stat.mode & 0o7777n) === mode) return stat;
-  fs.fchmodSync(fd, mode);
-  return fs.fstatSync(fd, { bigint: true });
-}
-
-function addTo(open: OpenFile, bytes: Uint8Array): void {
-  if (bytes.length === open.told.size) open.hash = `sha256:${hash("sha256", bytes, "hex")}`;
-  else if (open.hash === undefined) open.hash = createHash("sha256").update(bytes);
-  else if (typeof open.hash !== "string") open.hash.update(bytes);
-}
-
-function isSameKind(there: fs.BigIntStats, type: ClientFile["type"]): boolean {
-  switch (type) {
-    case "dir":
-      return there.isDirectory();
-    case "symlink":
-      return there.isSymbolicLink();
-    case "file":
-    case "hardlink":
-      return there.isFile();
-    case "fifo":
-      return there.isFIFO();
-    case "char":
-      return there.isCharacterDevice();
-    case "block":
-      return there.isBlockDevice();
-  }
-}
-
 function readLink(path: string | Buffer): BytePath {
   return fs.readlinkSync(path, { encoding: "latin1" });
-}
-
-function changed(path: BytePath): BuildError {
-  return new BuildError("CONTEXT", `"${displayPath(path)}" changed while it was sent`, {
-    hint: "let whatever writes to it finish, and build again",
-  });
 }

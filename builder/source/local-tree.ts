@@ -33,6 +33,8 @@ export interface LocalTreeOptions {
   /** The ignore file, for messages: its name, and the line of each pattern. */
   readonly ignoreFile?: { readonly name: string; readonly lines?: readonly number[] };
   readonly digestCache?: DigestCache;
+  /** Where nobody changes the directory but who brings it, which no build sees: what it is now, if that is known. */
+  readonly kept?: { readonly scan: TreeScan | undefined };
 }
 
 /** What is known of a path that exists: its entry if it is seen, and how its children are judged. */
@@ -66,6 +68,7 @@ export class LocalTree implements FileTree {
     this.#options = options;
     const excludes = options.excludes ?? [];
     this.#patterns = excludes.length === 0 ? undefined : compilePatterns(excludes);
+    if (options.kept?.scan !== undefined) this.#scans.set("", options.kept.scan);
   }
 
   lstat(path: BytePath): Entry | undefined {
@@ -165,16 +168,22 @@ export class LocalTree implements FileTree {
     const known = this.#look(path);
     const { entry } = known ?? {};
     const isPlainPath = path === "" || this.#isPlainDirectory(parentOf(path));
-    const { digestCache } = this.#options;
-    if (entry === undefined || !isPlainPath || digestCache === undefined) return undefined;
+    if (entry === undefined || !isPlainPath || this.#options.digestCache === undefined) return undefined;
     if (entry.type !== "dir") {
       const { fingerprint } = known ?? {};
-      if (fingerprint === undefined || !digestCache.isSettled(settlingOf(fingerprint))) return undefined;
+      if (fingerprint === undefined || !this.#hasSettled(() => [settlingOf(fingerprint)])) return undefined;
       return `file ${entry.mode} ${fingerprint}`;
     }
     const scan = this.#scan(path);
-    if (scan?.settlings.every((settling) => digestCache.isSettled(settling)) !== true) return undefined;
+    if (scan === undefined || !this.#hasSettled(() => scan.settlings())) return undefined;
     return `dir ${entry.mode} ${scan.state()}`;
+  }
+
+  #hasSettled(settlings: () => readonly Settling[]): boolean {
+    const { digestCache, kept } = this.#options;
+    return (
+      kept !== undefined || (digestCache !== undefined && settlings().every((each) => digestCache.isSettled(each)))
+    );
   }
 
   /** Whether directories alone lead to a directory, all of them seen. */
@@ -186,7 +195,7 @@ export class LocalTree implements FileTree {
     if (!this.#scans.has(top)) {
       const walk = top === "" ? this.#patterns?.walk() : this.#walkAt(top);
       const isSkipped = (directory: BytePath): boolean => walk?.visit(directory, true) === "excluded-tree";
-      this.#scans.set(top, scanTree(this.root, top, isSkipped));
+      this.#scans.set(top, this.#options.kept?.scan?.below(top) ?? scanTree(this.root, top, isSkipped));
     }
     return this.#scans.get(top);
   }

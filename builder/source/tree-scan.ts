@@ -1,20 +1,20 @@
 // What the kernel says of everything below a directory, in one go: names, and 56 bytes a name instead of an object. That is
 // enough to know whether anything can have changed since another build, and every later question about a file is answered
-// from it.
+// from it. Who changes files of a folder that is nobody else's keeps its scan true.
 
 import { hash } from "node:crypto";
 import type { BigIntStats } from "node:fs";
 import { constants, lstatSync, readdirSync } from "node:fs";
 import type { BytePath } from "../core/byte-path.ts";
-import { fsPath, joinBytes } from "../core/byte-path.ts";
+import { baseOf, fsPath, joinBytes, parentOf } from "../core/byte-path.ts";
 import { isSystemError } from "../core/errors.ts";
-import type { FileStat } from "./file-stat.ts";
+import type { FileLook, FileStat } from "./file-stat.ts";
 import type { Settling } from "./fingerprint.ts";
 import { FINGERPRINT_WORDS, settledNs, writeFingerprint } from "./fingerprint.ts";
 
 /** A fingerprint, then mode (file type included), links and device number. Of a directory only device and mode are kept. */
 const WORDS = FINGERPRINT_WORDS + 2;
-const [SIZE, MTIME, MODE, RDEV] = [2, 3, FINGERPRINT_WORDS, FINGERPRINT_WORDS + 1];
+const [SIZE, MTIME, CTIME, MODE, RDEV] = [2, 3, 4, FINGERPRINT_WORDS, FINGERPRINT_WORDS + 1];
 const LINKS_SHIFT = 32n;
 
 /** A directory of a scan. */
@@ -28,17 +28,21 @@ export interface ScannedDirectory {
 
 /** Everything below a directory at one time. */
 export class TreeScan {
-  readonly #directories: ReadonlyMap<BytePath, ScannedDirectory>;
-  readonly #settled: ReadonlyMap<bigint, bigint>;
+  readonly #directories: Map<BytePath, ScannedDirectory>;
   readonly #words: BigInt64Array;
   readonly #bytes: Buffer;
   #state: string | undefined;
 
-  constructor(directories: ReadonlyMap<BytePath, ScannedDirectory>, { words, settled }: Records) {
+  /** `directories` have each one before those in it, and `words` their names' records in that order. */
+  constructor(directories: Map<BytePath, ScannedDirectory>, words: BigInt64Array) {
     this.#directories = directories;
-    this.#settled = settled;
     this.#words = words;
     this.#bytes = Buffer.from(words.buffer, words.byteOffset, words.byteLength);
+  }
+
+  /** How many names there are. */
+  get count(): number {
+    return this.#words.length / WORDS;
   }
 
   /** A directory that was looked into, by its path in the tree. */
@@ -46,22 +50,79 @@ export class TreeScan {
     return this.#directories.get(path);
   }
 
+  /** The record of a path; undefined where there is none. */
+  find(path: BytePath): number | undefined {
+    const directory = this.#directories.get(parentOf(path));
+    if (directory === undefined) return undefined;
+    const { names, first } = directory;
+    const name = baseOf(path);
+    let [low, high] = [0, names.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((names[middle] ?? "") < name) low = middle + 1;
+      else high = middle;
+    }
+    return names[low] === name ? first + low : undefined;
+  }
+
+  /** What a record says of its file; of a directory size and time are 0. */
+  look(record: number): FileLook {
+    const at = record * WORDS;
+    const modeAndLinks = this.#words[at + MODE] ?? 0n;
+    return {
+      mode: Number(modeAndLinks & 0xffff_ffffn),
+      size: Number(this.#words[at + SIZE] ?? 0n),
+      mtimeNs: this.#words[at + MTIME] ?? 0n,
+      links: Number(modeAndLinks >> LINKS_SHIFT),
+    };
+  }
+
   /** What a name of a directory is; `path` is where that is. Undefined of a directory that was not looked into. */
   stat({ first }: ScannedDirectory, number: number, path: BytePath): FileStat | undefined {
-    const at = (first + number) * WORDS;
-    const modeAndLinks = this.#words[at + MODE] ?? 0n;
-    const mode = Number(modeAndLinks & 0xffff_ffffn);
+    const { mode, size, mtimeNs, links } = this.look(first + number);
     const isDirectory = (mode & constants.S_IFMT) === constants.S_IFDIR;
     const directory = isDirectory ? this.#directories.get(path) : undefined;
     if (isDirectory && directory === undefined) return undefined;
+    const at = (first + number) * WORDS;
     return {
       mode,
-      size: Number(this.#words[at + SIZE] ?? 0n),
-      mtimeNs: directory?.mtimeNs ?? this.#words[at + MTIME] ?? 0n,
+      size,
+      mtimeNs: directory?.mtimeNs ?? mtimeNs,
       rdev: this.#words[at + RDEV] ?? 0n,
-      inode: modeAndLinks >> LINKS_SHIFT > 1n ? `${this.#words[at]}:${this.#words[at + 1]}` : undefined,
+      inode: links > 1 ? `${this.#words[at]}:${this.#words[at + 1]}` : undefined,
       fingerprint: this.#bytes.toString("latin1", at * 8, (at + FINGERPRINT_WORDS) * 8),
     };
+  }
+
+  /** Says what a file is now that whoever keeps the folder has changed it. */
+  changeFile(record: number, stat: BigIntStats): void {
+    writeRecord(stat, this.#words, record * WORDS);
+    this.#state = undefined;
+  }
+
+  /** Says what a directory that was looked into is now; `mode` is without the type's bits. */
+  changeDirectory(path: BytePath, mode: number, mtimeNs: bigint): void {
+    const record = this.find(path);
+    const directory = this.#directories.get(path);
+    if (record === undefined || directory === undefined) return;
+    this.#directories.set(path, { ...directory, mtimeNs });
+    this.#words[record * WORDS + MODE] = BigInt(constants.S_IFDIR | mode);
+    this.#state = undefined;
+  }
+
+  /** The scan of a directory in it: undefined where that was not looked into. */
+  below(top: BytePath): TreeScan | undefined {
+    if (top === "") return this;
+    const { first } = this.#directories.get(top) ?? {};
+    if (first === undefined) return undefined;
+    const directories = new Map<BytePath, ScannedDirectory>();
+    let end = first;
+    for (const [path, directory] of this.#directories) {
+      if (path !== top && !path.startsWith(`${top}/`)) continue;
+      directories.set(path, { ...directory, first: directory.first - first });
+      end = directory.first + directory.names.length;
+    }
+    return new TreeScan(directories, this.#words.subarray(first * WORDS, end * WORDS));
   }
 
   /** Stands for all names and records, but not for times of directories: they say nothing of files. */
@@ -77,8 +138,15 @@ export class TreeScan {
   }
 
   /** When its files have settled, for each device the last. */
-  get settlings(): readonly Settling[] {
-    return [...this.#settled].map(([device, settledNs]) => ({ device, settledNs }));
+  settlings(): Settling[] {
+    const settled = new Map<bigint, bigint>();
+    for (let at = 0; at < this.#words.length; at += WORDS) {
+      const device = this.#words[at] ?? 0n;
+      const ctimeNs = this.#words[at + CTIME] ?? 0n;
+      const ns = ctimeNs === 0n ? 0n : settledNs(this.#words[at + MTIME] ?? 0n, ctimeNs); // a directory has no times here
+      if (ns >= (settled.get(device) ?? 0n)) settled.set(device, ns);
+    }
+    return [...settled].map(([device, ns]) => ({ device, settledNs: ns }));
   }
 }
 
@@ -113,7 +181,7 @@ export function scanTree(
     if (isSystemError(error)) return undefined;
     throw error;
   }
-  return new TreeScan(directories, records);
+  return new TreeScan(directories, records.words);
 }
 
 interface Directory {
@@ -125,8 +193,6 @@ interface Directory {
 class Records {
   #words = new BigInt64Array(WORDS * 256);
   count = 0;
-  /** By device, when the last of its files has settled. */
-  readonly settled = new Map<bigint, bigint>();
 
   get words(): BigInt64Array {
     return this.#words.subarray(0, this.count * WORDS);
@@ -139,12 +205,14 @@ class Records {
       larger.set(this.#words);
       this.#words = larger;
     }
-    const isDirectory = stat.isDirectory();
-    const settled = isDirectory ? 0n : settledNs(stat.mtimeNs, stat.ctimeNs);
-    if (settled >= (this.settled.get(stat.dev) ?? 0n)) this.settled.set(stat.dev, settled);
-    if (isDirectory) this.#words[at] = stat.dev;
-    else writeFingerprint(stat, this.#words, at);
-    this.#words[at + MODE] = stat.mode | (isDirectory ? 0n : stat.nlink << LINKS_SHIFT);
-    this.#words[at + RDEV] = isDirectory ? 0n : stat.rdev;
+    writeRecord(stat, this.#words, at);
   }
+}
+
+function writeRecord(stat: BigIntStats, words: BigInt64Array, at: number): void {
+  const isDirectory = stat.isDirectory();
+  if (isDirectory) words[at] = stat.dev;
+  else writeFingerprint(stat, words, at);
+  words[at + MODE] = stat.mode | (isDirectory ? 0n : stat.nlink << LINKS_SHIFT);
+  words[at + RDEV] = isDirectory ? 0n : stat.rdev;
 }

@@ -14,11 +14,13 @@ import type { Reader } from "../../ops/context-files.ts";
 import { followedPaths } from "../../ops/followed-paths.ts";
 import type { BuildRequest } from "../../request.ts";
 import type { IgnoreLine } from "../../dockerfile/dockerignore.ts";
+import type { LocalTreeOptions } from "../../source/local-tree.ts";
 import { LocalTree } from "../../source/local-tree.ts";
 import type { HttpFile } from "../../source/http-file.ts";
 import type { GitSource, HttpSource, RemoteOptions, ResolvedRef } from "../../source/remote.ts";
 import { redact } from "../../source/redact.ts";
 import { StatCache } from "../../source/stat-cache.ts";
+import { TreeScan } from "../../source/tree-scan.ts";
 
 /** A source op that is no image. */
 export type TreeSource = Exclude<SourceOp["source"], { type: "image" }>;
@@ -197,8 +199,10 @@ export class SourceTrees {
   async #openLocal(place: LocalPlace, source: LocalSource, vertex: Digest): Promise<FileTree> {
     const { ignoreFile } = place;
     const { excludes } = source;
-    const directory =
-      typeof place.directory === "string" ? place.directory : await this.#bring(place.directory, source, vertex);
+    const { directory, kept } =
+      typeof place.directory === "string"
+        ? { directory: place.directory, kept: undefined }
+        : await this.#bring(place.directory, source, vertex);
     const digestCache = this.#statCache(directory);
     return new LocalTree(bytePath(directory), {
       excludes,
@@ -206,10 +210,15 @@ export class SourceTrees {
         ? {}
         : { ignoreFile: { name: ignoreFile.name, lines: ignoreFile.lines.map(({ line }) => line) } }),
       ...(digestCache === undefined ? {} : { digestCache }),
+      ...(kept === undefined ? {} : { kept }),
     });
   }
 
-  async #bring(folder: ClientFolder, { excludes, includes, follows }: LocalSource, vertex: Digest): Promise<string> {
+  async #bring(
+    folder: ClientFolder,
+    { excludes, includes, follows }: LocalSource,
+    vertex: Digest,
+  ): Promise<{ readonly directory: string; readonly kept: NonNullable<LocalTreeOptions["kept"]> }> {
     const report = reportTo(this.#request, vertex);
     let bytes = 0;
     const isChosen = includes !== undefined || follows !== undefined;
@@ -219,9 +228,9 @@ export class SourceTrees {
       bytes = sum;
       report.progress("transferring context:", bytes, 0, false);
     };
-    const directory = await folder.bring(selection, progress, this.#engine.space);
+    const { directory, scan } = await folder.bring(selection, progress, this.#engine.space);
     report.progress("transferring context:", bytes, 0, true);
-    return directory;
+    return { directory, kept: { scan: scan instanceof TreeScan ? scan : undefined } };
   }
 
   #statCache(directory: string): StatCache | undefined {

@@ -1,6 +1,6 @@
 // A folder of a client, over its session (BuildKit, session/filesync).
 
-import type { ClientFolder, FolderSelection } from "../../../builder/core/session.ts";
+import type { BroughtFolder, ClientFolder, FolderSelection } from "../../../builder/core/session.ts";
 import type { StoreSpace } from "../../../builder/core/space.ts";
 import type { ClientFolders } from "../../../builder/client-folders.ts";
 import { bytePath } from "../../../builder/core/byte-path.ts";
@@ -49,31 +49,32 @@ export class SessionFolder implements ClientFolder {
     { excludes, includes = [], paths }: FolderSelection,
     progress: (bytes: number) => void,
     space: StoreSpace,
-  ): Promise<string> {
+  ): Promise<BroughtFolder> {
     const { session, name, sharedKeyHint, places, held } = this.#world;
     // Without a key of the client's nothing says that a later folder is this one.
     const key = session.sharedKey === "" && sharedKeyHint === "" ? session.id : `${sharedKeyHint}:${session.sharedKey}`;
     const place = held.use(places.take(`${name}:${key}`));
     const lists = { "include-patterns": includes, "exclude-patterns": excludes, followpaths: paths };
-    await this.#transfer(lists, async (call) => {
+    return await this.#transfer(lists, async (call) => {
       using folder = place.receive(progress, space);
       await receiveFiles(call, folder, PEER);
-      place.measured(folder.finish());
+      const { bytes, scan } = folder.finish();
+      place.measured(bytes);
+      return { directory: place.directory, scan };
     });
-    return place.directory;
   }
 
-  async #transfer(
+  async #transfer<T>(
     lists: Readonly<Record<string, readonly string[]>>,
-    receive: (call: ReturnType<ClientSession["client"]["call"]>) => Promise<void>,
-  ): Promise<void> {
+    receive: (call: ReturnType<ClientSession["client"]["call"]>) => Promise<T>,
+  ): Promise<T> {
     const { session, name, signal } = this.#world;
     const metadata: Record<string, string | readonly string[]> = {};
     for (const [key, values] of Object.entries({ "dir-name": [name], ...lists }))
       Object.assign(metadata, encoded(key, values));
     try {
       await using call = session.client.call(DIFF_COPY, metadata, signal);
-      await receive(call);
+      return await receive(call);
     } catch (error) {
       throw explainSession(error, `the client's folder "${name}" cannot be read`, "CONTEXT", signal);
     }
