@@ -38,6 +38,9 @@ export interface Entry {
   readonly digest?: Digest;
 }
 
+/** One that is being put together. */
+export type MutableEntry = { -readonly [Key in keyof Entry]: Entry[Key] };
+
 /** Where the bytes of one regular file are. Paths are absolute byte paths on this machine. */
 export type ContentSource =
   { readonly kind: "path"; readonly path: BytePath } | { readonly kind: "bytes"; readonly bytes: Uint8Array };

@@ -2,11 +2,9 @@
 // except for the few that would break a line. Quick to read: 20,000 entries in some 30 ms.
 
 import { crc32 } from "node:zlib";
-import type { BytePath } from "../core/byte-path.ts";
-import type { Digest } from "../core/digest.ts";
 import { BuildError } from "../core/errors.ts";
 import { hexOf, isDigest } from "../core/digest.ts";
-import type { Entry, EntryType } from "./entry.ts";
+import type { Entry, EntryType, MutableEntry } from "./entry.ts";
 
 /**
  * A layer's index as its file has it, read into entries when somebody asks for them: most layers are only passed on,
@@ -208,10 +206,6 @@ function withExtras(entry: MutableEntry, fields: readonly string[]): Entry | und
   }
   return entry;
 }
-
-type MutableEntry = {
-  -readonly [Key in keyof Entry]: Entry[Key];
-} & { digest?: Digest; link?: BytePath; lowerNames?: readonly BytePath[] };
 
 function escape(bytes: string): string {
   return /[\t\n\\]/.test(bytes) ? bytes.replace(/[\t\n\\]/g, (byte) => ESCAPES[byte] ?? byte) : bytes;

@@ -18,10 +18,10 @@ export interface ListingEntry {
   readonly path: BytePath;
   readonly type: string;
   readonly mode: number;
-  readonly owner?: string;
-  readonly link?: string;
-  readonly capability?: string;
-  readonly digest?: string;
+  readonly owner?: string | undefined;
+  readonly link?: string | undefined;
+  readonly capability?: string | undefined;
+  readonly digest?: string | undefined;
 }
 
 /** The lists of one store. */
@@ -45,19 +45,7 @@ export class Listings {
     const list = await entries();
     if (list.length > MOST_ENTRIES) return false;
     // No field is empty, and none has a NUL.
-    const text = list
-      .map(({ path, type, mode, owner = "-", link = "-", capability = "-", digest: content = "-" }) =>
-        [
-          path === "" ? "." : path,
-          type,
-          mode.toString(8).padStart(4, "0"),
-          owner,
-          link || "-",
-          capability,
-          content,
-        ].join("\0"),
-      )
-      .join("\0\0");
+    const text = list.map(lineOf).join("\0\0");
     const options = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
     await this.#folder.write(name, await promisify(zstdCompress)(Buffer.from(text, "latin1"), options));
     return true;
@@ -74,6 +62,11 @@ export class Listings {
       return undefined;
     }
   }
+}
+
+function lineOf({ path, type, mode, owner = "-", link = "-", capability = "-", digest = "-" }: ListingEntry): string {
+  const octal = mode.toString(8).padStart(4, "0");
+  return `${path === "" ? "." : path}\0${type}\0${octal}\0${owner}\0${link || "-"}\0${capability}\0${digest}`;
 }
 
 function entryOf(line: string): [string, FileState] {

@@ -46,10 +46,9 @@ export function statOf(stat: BigIntStats): FileStat {
 /** The entry of a client's file: its owner means nothing. */
 export function entryOf(path: BytePath, stat: FileStat): Entry {
   const type = typeOf(stat);
-  const common = { path, type, mode: type === "symlink" ? 0o777 : stat.mode & 0o7777, uid: 0, gid: 0 };
-  const size = type === "file" ? stat.size : 0;
-  const devices = type === "char" || type === "block" ? deviceNumbers(stat.rdev) : {};
-  return { ...common, size, mtimeNs: stat.mtimeNs, ...devices };
+  const mode = type === "symlink" ? 0o777 : stat.mode & 0o7777;
+  const entry = { path, type, mode, uid: 0, gid: 0, size: type === "file" ? stat.size : 0, mtimeNs: stat.mtimeNs };
+  return type === "char" || type === "block" ? { ...entry, ...deviceNumbers(stat.rdev) } : entry;
 }
 
 const { S_IFMT, S_IFDIR, S_IFLNK, S_IFIFO, S_IFCHR, S_IFBLK, S_IFSOCK } = constants;

@@ -155,13 +155,13 @@ export class LocalTree implements FileTree {
   }
 
   #sources(paths: readonly BytePath[]): Map<BytePath, ContentSource> {
-    return new Map(
-      paths.map((path): [BytePath, ContentSource] => {
-        // A socket is an empty file to BuildKit: there are no bytes to read.
-        if (this.#look(path)?.isSocket) return [path, { kind: "bytes", bytes: new Uint8Array() }];
-        return [path, { kind: "path", path: this.#onDisk(path) }];
-      }),
-    );
+    const sources = new Map<BytePath, ContentSource>();
+    for (const path of paths) {
+      // A socket is an empty file to BuildKit: there are no bytes to read.
+      if (this.#look(path)?.isSocket) sources.set(path, { kind: "bytes", bytes: new Uint8Array() });
+      else sources.set(path, { kind: "path", path: this.#onDisk(path) });
+    }
+    return sources;
   }
 
   #stateOf(path: BytePath): string | undefined {
@@ -229,7 +229,7 @@ export class LocalTree implements FileTree {
     if (stat === undefined || typeOf(stat) !== "dir")
       throw new BuildError("CONTEXT", `the build context "${displayPath(this.root)}" is not a directory`);
     // A client's root directory does not travel with its files: it is a plain one.
-    return { ...this.#facts(stat), entry: { ...entryOf("", stat), mode: 0o755 }, walk: this.#patterns?.walk() };
+    return knownOf(stat, { ...entryOf("", stat), mode: 0o755 }, this.#patterns?.walk());
   }
 
   #lookBelow(path: BytePath): Known | undefined {
@@ -240,26 +240,16 @@ export class LocalTree implements FileTree {
   }
 
   #judged(path: BytePath, parent: Known, stat: FileStat): Known {
-    const facts = this.#facts(stat);
-    const { isDirectory } = facts;
+    const isDirectory = typeOf(stat) === "dir";
     const verdict = parent.walk?.visit(path, isDirectory) ?? "kept";
-    const known = { ...facts, walk: isDirectory ? this.#walkAt(path) : undefined };
-    if (verdict === "kept") return { ...known, entry: this.#entry(path, stat) };
-    if (!isDirectory || verdict === "excluded-tree") return { ...known, entry: undefined };
+    const walk = isDirectory ? this.#walkAt(path) : undefined;
+    if (verdict === "kept") return knownOf(stat, this.#entry(path, stat), walk);
+    const unseen = knownOf(stat, undefined, walk);
+    if (!isDirectory || verdict === "excluded-tree") return unseen;
     // An excluded directory is seen as the parent of what a "!" pattern takes back.
-    this.#known.set(path, { ...known, entry: undefined });
+    this.#known.set(path, unseen);
     const isParent = this.#read(path).some((name) => this.#look(joinBytes(path, name))?.entry !== undefined);
-    return { ...known, entry: isParent ? this.#entry(path, stat) : undefined };
-  }
-
-  #facts(stat: FileStat): Omit<Known, "entry" | "walk"> {
-    const { inode, fingerprint } = stat;
-    return {
-      isDirectory: typeOf(stat) === "dir",
-      isSocket: isSocket(stat),
-      inode,
-      fingerprint: isSocket(stat) || typeOf(stat) !== "file" ? undefined : fingerprint,
-    };
+    return isParent ? knownOf(stat, this.#entry(path, stat), walk) : unseen;
   }
 
   /** The patterns as they are after the directories down to this one: a walk keeps only the branch it is on. */
@@ -321,4 +311,11 @@ export class LocalTree implements FileTree {
       hint: `make it readable, or leave it out with a line "${name}" in ".dockerignore"`,
     });
   }
+}
+
+function knownOf(stat: FileStat, entry: Entry | undefined, walk: PatternWalk | undefined): Known {
+  const type = typeOf(stat);
+  const socket = isSocket(stat);
+  const fingerprint = type === "file" && !socket ? stat.fingerprint : undefined;
+  return { entry, isDirectory: type === "dir", isSocket: socket, inode: stat.inode, fingerprint, walk };
 }

@@ -47,13 +47,14 @@ class ChangeWalk {
 
   /** Compares the names of a directory with those below, at the same path. */
   directory(node: WorkNode, path: BytePath): void {
+    const isBelow = this.#tree.base.lstat(path)?.type === "dir";
     for (const [name, child] of node.names) {
       const childPath = joinBytes(path, name);
-      const below = this.#tree.base.lstat(childPath);
+      const below = isBelow ? this.#tree.base.lstat(childPath) : undefined;
       if (child !== undefined) this.#name(child, childPath, below);
       else if (below !== undefined) this.#gone(childPath);
     }
-    if (node.base !== undefined || this.#tree.base.lstat(path)?.type !== "dir") return;
+    if (node.base !== undefined || !isBelow) return;
     for (const name of this.#tree.base.list(path)) {
       if (!node.names.has(name)) this.#gone(joinBytes(path, name));
     }
@@ -143,7 +144,7 @@ function byTree<Item extends { readonly inode: Inode | undefined }>(
 }
 
 function withParents(tree: WorkTree, changes: readonly Change[]): Change[] {
-  const listed = new Set(changes.map(({ entry }) => entry.path));
+  const listed = new Set(changes.flatMap(({ entry }) => (entry.type === "dir" ? [entry.path] : [])));
   const parents: Change[] = [];
   for (const { entry } of changes) {
     for (let slash = entry.path.lastIndexOf("/"); slash > 0; slash = entry.path.lastIndexOf("/", slash - 1)) {
@@ -173,29 +174,36 @@ function withHardLinks(changes: readonly Change[]): Change[] {
 }
 
 async function withSources(changes: readonly Change[], signal: AbortSignal): Promise<SourcedEntry[]> {
-  const files = changes.filter(({ entry, inode }) => entry.type === "file" && inode?.content?.kind === "tree");
-  const sources = new Map<Inode, ContentSource>();
-  for (const [tree, group] of byTree(files)) {
-    const paths = [...new Set(group.map(({ contentPath }) => contentPath))];
-    const found = await tree?.sources(paths, signal);
-    // A client may write to its files meanwhile: what is taken must be what the key says.
-    const digests = tree?.origin === "client" ? await tree.digests(paths, signal) : undefined;
-    for (const { item, contentPath } of group) {
-      const source = found?.get(contentPath);
-      if (source === undefined || item.inode === undefined)
-        throw new BuildError("INTERNAL", `the content of "${displayPath(contentPath)}" is not to be found`);
-      sources.set(item.inode, source);
-      item.inode.digest ??= digests?.get(contentPath);
-    }
+  const taken = new Map<FileTree, BytePath[]>();
+  for (const { entry, inode } of changes) {
+    if (entry.type !== "file" || inode?.content?.kind !== "tree") continue;
+    const { tree, path } = inode.content;
+    const paths = taken.get(tree);
+    if (paths === undefined) taken.set(tree, [path]);
+    else paths.push(path);
   }
-  return changes.map((change) => {
-    const { inode } = change;
-    const { digest } = inode ?? {};
-    const entry = digest === undefined || change.entry.digest === digest ? change.entry : { ...change.entry, digest };
-    if (entry.type !== "file" || inode === undefined) return { entry: change.entry };
-    const source = sources.get(inode) ?? (inode.content?.kind === "source" ? inode.content.source : NO_BYTES);
-    return { entry, source };
+  const known = new Map<FileTree, KnownContent>();
+  for (const [tree, paths] of taken) {
+    const sources = await tree.sources(paths, signal);
+    // A client may write to its files meanwhile: what is taken must be what the key says.
+    known.set(tree, { sources, digests: tree.origin === "client" ? await tree.digests(paths, signal) : undefined });
+  }
+  return changes.map(({ entry, inode }): SourcedEntry => {
+    if (entry.type !== "file" || inode === undefined) return { entry };
+    const { content } = inode;
+    if (content?.kind !== "tree") return { entry, source: content?.source ?? NO_BYTES };
+    const { sources, digests } = known.get(content.tree) ?? {};
+    const source = sources?.get(content.path);
+    if (source === undefined)
+      throw new BuildError("INTERNAL", `the content of "${displayPath(content.path)}" is not to be found`);
+    const digest = inode.digest ?? digests?.get(content.path);
+    return { entry: digest === undefined || entry.digest === digest ? entry : { ...entry, digest }, source };
   });
+}
+
+interface KnownContent {
+  readonly sources: ReadonlyMap<BytePath, ContentSource>;
+  readonly digests: ReadonlyMap<BytePath, Digest> | undefined;
 }
 
 const NO_BYTES: ContentSource = { kind: "bytes", bytes: new Uint8Array() };

@@ -19,12 +19,12 @@ export interface ListedEntry {
   readonly type: Entry["type"];
   readonly mode: number;
   /** Only where owners count. */
-  readonly owner?: string;
+  readonly owner?: string | undefined;
   /** A symlink's target, a device's numbers. */
-  readonly link?: string;
-  readonly capability?: string;
+  readonly link?: string | undefined;
+  readonly capability?: string | undefined;
   /** Of a file's content. */
-  readonly digest?: string;
+  readonly digest?: string | undefined;
 }
 
 /** A digest with what it was made of. */
@@ -90,7 +90,9 @@ export async function treeListed(tree: FileTree, path: BytePath, signal: AbortSi
 class Listing {
   readonly #tree: FileTree;
   readonly #withOwners: boolean;
-  readonly #lines: { text: string; file: BytePath | undefined }[] = [];
+  readonly #lines: string[] = [];
+  /** For each line the file of which the digest belongs to it. */
+  readonly #files: (BytePath | undefined)[] = [];
   readonly #listed: { readonly path: BytePath; readonly entry: Entry }[] = [];
   #digests: ReadonlyMap<BytePath, Digest> = new Map();
   readonly #inodes = new Map<string, number>();
@@ -102,18 +104,17 @@ class Listing {
 
   /** Starts another source: names and hard links count from here. */
   begin(name: BytePath): void {
-    this.#lines.push({ text: `source\0${name}`, file: undefined });
+    this.#addLine(`source\0${name}`, undefined);
     this.#inodes.clear();
   }
 
   add(name: BytePath, path: BytePath, entry: Entry, isParentOnly: boolean): void {
-    const fields: (string | number)[] = [isParentOnly ? "parent" : entry.type, name];
-    if (entry.type === "symlink") fields.push(entry.link ?? "");
-    else fields.push(entry.mode);
-    if (this.#withOwners) fields.push(entry.uid, entry.gid);
-    if (entry.type === "char" || entry.type === "block") fields.push(entry.major ?? 0, entry.minor ?? 0);
+    let line = `${isParentOnly ? "parent" : entry.type}\0${name}\0`;
+    line += entry.type === "symlink" ? (entry.link ?? "") : entry.mode;
+    if (this.#withOwners) line += `\0${entry.uid}\0${entry.gid}`;
+    if (entry.type === "char" || entry.type === "block") line += `\0${entry.major ?? 0}\0${entry.minor ?? 0}`;
     const capability = entry.xattrs?.["security.capability"];
-    if (capability !== undefined) fields.push(Buffer.from(capability).toString("hex"));
+    if (capability !== undefined) line += `\0${Buffer.from(capability).toString("hex")}`;
     let file: BytePath | undefined;
     if (entry.type === "file") {
       const inode = this.#tree.inode(path);
@@ -121,45 +122,51 @@ class Listing {
       if (earlier === undefined) {
         file = path;
         this.#inodes.set(inode, this.#lines.length);
-      } else fields.push(`=${earlier}`);
+      } else line += `\0=${earlier}`;
     }
-    this.#lines.push({ text: fields.join("\0"), file });
+    this.#addLine(line, file);
     this.#listed.push({ path, entry });
+  }
+
+  #addLine(line: string, file: BytePath | undefined): void {
+    this.#lines.push(line);
+    this.#files.push(file);
   }
 
   /** After `digest`. */
   entries(): ListedEntry[] {
     return this.#listed.map(({ path, entry }) => {
       const { type, mode } = entry;
-      const digest = this.#digests.get(path);
       const capability = entry.xattrs?.["security.capability"];
       const isDevice = type === "char" || type === "block";
-      const link = type === "symlink" ? entry.link : isDevice ? `${entry.major ?? 0}:${entry.minor ?? 0}` : undefined;
       return {
         path,
         type,
         mode,
-        ...(this.#withOwners ? { owner: `${entry.uid}:${entry.gid}` } : {}),
-        ...(link === undefined ? {} : { link }),
-        ...(capability === undefined ? {} : { capability: Buffer.from(capability).toString("hex") }),
-        ...(digest === undefined ? {} : { digest }),
+        owner: this.#withOwners ? `${entry.uid}:${entry.gid}` : undefined,
+        link: type === "symlink" ? entry.link : isDevice ? `${entry.major ?? 0}:${entry.minor ?? 0}` : undefined,
+        capability: capability && Buffer.from(capability).toString("hex"),
+        digest: this.#digests.get(path),
       };
     });
   }
 
   async digest(signal: AbortSignal): Promise<Digest> {
-    const files = this.#lines.flatMap(({ file }) => (file === undefined ? [] : [file]));
+    const files = this.#files.filter((file) => file !== undefined);
     const digests = await this.#tree.digests(files, signal);
     this.#digests = digests;
     const digester = new Digester();
-    for (let at = 0; at < this.#lines.length; at += LINES_AT_ONCE) {
-      const lines = this.#lines
-        .slice(at, at + LINES_AT_ONCE)
-        .map(({ text, file }) => `${text}\0${file === undefined ? "" : digests.get(file)}\0\0`);
-      digester.update(Buffer.from(lines.join(""), "latin1"));
+    let text = "";
+    for (const [number, line] of this.#lines.entries()) {
+      const file = this.#files[number];
+      text += `${line}\0${file === undefined ? "" : digests.get(file)}\0\0`;
+      if (text.length < CHARS_AT_ONCE) continue;
+      digester.update(Buffer.from(text, "latin1"));
+      text = "";
     }
+    digester.update(Buffer.from(text, "latin1"));
     return digester.digest();
   }
 }
 
-const LINES_AT_ONCE = 2000;
+const CHARS_AT_ONCE = 256 << 10;

@@ -171,7 +171,7 @@ class Placement {
   #copied({ entry }: SelectedItem): Inode {
     const inode = inodeOfEntry(entry);
     const { owner, mode } = this.#metadata;
-    if (this.#action.resetOwner) Object.assign(inode, { uid: 0, gid: 0 });
+    if (this.#action.resetOwner) inode.uid = inode.gid = 0;
     if (owner !== undefined) Object.assign(inode, owner);
     if (mode !== undefined && entry.type !== "symlink") inode.mode = mode(entry.mode, entry.type === "dir");
     if (this.#metadata.mtimeNs !== undefined) inode.mtimeNs = this.#metadata.mtimeNs;

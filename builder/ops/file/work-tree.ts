@@ -5,7 +5,7 @@ import type { BytePath } from "../../core/byte-path.ts";
 import { baseOf, displayPath, joinBytes, parentOf } from "../../core/byte-path.ts";
 import type { Digest } from "../../core/digest.ts";
 import { BuildError } from "../../core/errors.ts";
-import type { ContentSource, Entry, EntryType } from "../../layer/entry.ts";
+import type { ContentSource, Entry, EntryType, MutableEntry } from "../../layer/entry.ts";
 import type { FileTree } from "../../layer/tree/file-tree.ts";
 
 /** Where the bytes of a file of the work tree are. */
@@ -192,18 +192,12 @@ export function inodeOfEntry(entry: Entry): Inode {
 
 /** An inode as the entry of one of its names. */
 export function entryOf(inode: Inode, path: BytePath): Entry {
-  const { type, mode, uid, gid, mtimeNs } = inode;
-  return {
-    path,
-    type,
-    mode: type === "symlink" ? 0o777 : mode,
-    uid,
-    gid,
-    size: type === "file" ? inode.size : 0,
-    mtimeNs,
-    ...(type === "symlink" && inode.link !== undefined ? { link: inode.link } : {}),
-    ...(type === "char" || type === "block" ? { major: inode.major ?? 0, minor: inode.minor ?? 0 } : {}),
-    ...(inode.xattrs === undefined ? {} : { xattrs: inode.xattrs }),
-    ...(type === "file" && inode.digest !== undefined ? { digest: inode.digest } : {}),
-  };
+  const { type, uid, gid, mtimeNs, xattrs } = inode;
+  const mode = type === "symlink" ? 0o777 : inode.mode;
+  const entry: MutableEntry = { path, type, mode, uid, gid, size: type === "file" ? inode.size : 0, mtimeNs };
+  if (type === "symlink" && inode.link !== undefined) entry.link = inode.link;
+  if (type === "char" || type === "block") Object.assign(entry, { major: inode.major ?? 0, minor: inode.minor ?? 0 });
+  if (xattrs !== undefined) entry.xattrs = xattrs;
+  if (type === "file" && inode.digest !== undefined) entry.digest = inode.digest;
+  return entry;
 }
