@@ -1,6 +1,7 @@
 // What a sandbox driver takes and gives: mounts and a process, in the words of the
 // OCI runtime-spec, and an exit status. It knows no image, no layer, no Dockerfile.
 
+import { BuildError } from "../core/errors.ts";
 import type { Capability } from "./sandbox-policy.ts";
 
 /** A stack of directories in overlay form (whiteouts are 0:0 character devices), topmost first. */
@@ -101,6 +102,8 @@ export interface StepSpec {
   /** Lines for /etc/hosts beside localhost's. */
   readonly extraHosts: readonly { readonly host: string; readonly ip: string }[];
   readonly dns?: DnsSettings;
+  /** Its caller can run it again in a fresh root: a driver may give it a sandbox that is nearer to the others, and throw `NewPrivilegesNeeded`. */
+  readonly isRepeatable?: boolean;
   /** Size of /dev/shm in bytes. */
   readonly shmSizeBytes: number;
   readonly cgroupParent?: string;
@@ -115,6 +118,16 @@ export interface StepSpec {
   readonly output: "inherit" | "terminal" | ((stream: 1 | 2, chunk: Uint8Array) => void);
   /** Passed on to the process. One that it neither handles nor ignores ends it, though it is pid 1, to which the kernel delivers no such signal. */
   readonly signals?: SignalSource;
+}
+
+/**
+ * A step runs a program that gets its owner's rights, and had a sandbox where none may: its caller runs it again, in a fresh
+ * root, not as `isRepeatable`.
+ */
+export class NewPrivilegesNeeded extends BuildError {
+  constructor(program: string) {
+    super("SANDBOX", `a step runs ${program}, which gets other rights than its caller's`);
+  }
 }
 
 /** How a step ended. `signal` is set when the process died of one (exit code then 128 + number). */

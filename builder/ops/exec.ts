@@ -4,6 +4,7 @@
 import { bytePath } from "../core/byte-path.ts";
 import { BuildError } from "../core/errors.ts";
 import type { Executor, StepResult } from "../executor/executor.ts";
+import { NewPrivilegesNeeded } from "../executor/executor.ts";
 import type { ExecOp } from "../graph/op.ts";
 import type { Vertex } from "../graph/vertex.ts";
 import type { StoredLayer } from "../snapshot/ref.ts";
@@ -37,12 +38,26 @@ export async function runExec(
     hiddenEnv: vertex.options.hiddenEnv ?? [],
     id: vertex.digest.slice("sha256:".length, "sha256:".length + 25),
   };
+  const warn = (message: string): void => context.events({ kind: "warning", message });
+  return await runAgain(warn, { ...plan, isRepeatable: true }, (it) => runOnce(context, vertex, it, signal));
+}
+
+/** Runs a step, and once more for each of the two things that show only while it runs. */
+async function runAgain<T>(
+  warn: (message: string) => void,
+  plan: StepPlan,
+  run: (plan: StepPlan) => Promise<T>,
+): Promise<T> {
   try {
-    return await runOnce(context, vertex, plan, signal);
+    return await run(plan);
   } catch (error) {
-    if (!(error instanceof SharedFileChanged)) throw error;
-    context.events({ kind: "warning", message: `${error.message}: the step is run again with a file for each` });
-    return await runOnce(context, vertex, { ...plan, apart: error.names }, signal);
+    if (error instanceof NewPrivilegesNeeded && plan.isRepeatable === true) {
+      warn(`${error.message}: the step is run again where it may`);
+      return await runAgain(warn, { ...plan, isRepeatable: false }, run);
+    }
+    if (!(error instanceof SharedFileChanged) || plan.apart !== undefined) throw error;
+    warn(`${error.message}: the step is run again with a file for each`);
+    return await runAgain(warn, { ...plan, apart: error.names }, run);
   }
 }
 

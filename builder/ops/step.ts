@@ -32,6 +32,8 @@ export interface StepPlan {
   readonly id: string;
   /** Names of files in the rootfs that share none, see `Snapshotter.prepare`. */
   readonly apart?: readonly BytePath[];
+  /** See `StepSpec`. */
+  readonly isRepeatable?: boolean;
 }
 
 /** A step that could run now; disposing it takes everything away that was made for it. */
@@ -47,7 +49,7 @@ export interface PreparedStep extends AsyncDisposable {
 /** Prepares a step. Throws what unpacking, a secret that is missing or an unknown user throw. */
 export async function prepareStep(
   context: StepContext,
-  { op, inputs, below, hiddenEnv, id, apart }: StepPlan,
+  { op, inputs, below, hiddenEnv, id, apart, isRepeatable = false }: StepPlan,
   signal: AbortSignal,
 ): Promise<PreparedStep> {
   const snapshotter = await context.snapshotter();
@@ -85,6 +87,7 @@ export async function prepareStep(
       network: op.network,
       hostname: op.hostname || HOST_NAME,
       needsHostname: op.hostname !== "",
+      isRepeatable,
       extraHosts: op.extraHosts,
       shmSizeBytes: op.shmSizeBytes,
       ...(op.cgroupParent === "" ? {} : { cgroupParent: op.cgroupParent }),

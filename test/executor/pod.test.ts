@@ -25,6 +25,7 @@ RUN --mount=type=bind,from=first,source=/d,target=/link/../mnt cp /mnt/f /copied
 RUN --mount=type=secret,id=s,target=/run/secrets/s [ "$(wc -c </run/secrets/s)" = 15 ]
 RUN --mount=type=tmpfs,target=/scratch echo x >/scratch/x
 RUN echo own >>/etc/hosts; echo out >/dev/null && [ -c /dev/zero ] && head -c 3 /dev/zero >/zeros && rm -rf /etc/more && touch /dev/y /dev/shm/z && grep -q processor /proc/cpuinfo
+RUN mkdir /l && ln -s /pod/secret /l/x && cd /l && exec 3<. && ! cat /proc/self/fd/3/x && ! cat /proc/self/cwd/x && ! cat /proc/self/root/pod/secret && ! cat /proc/$PPID/environ && rm -r /l
 FROM base
 USER 33:44
 WORKDIR /home/of/user
@@ -35,7 +36,7 @@ RUN id -u >user && touch /forbidden || echo not allowed >>user
 const SAMPLE = [
   [
     "default",
-    "{diff-write-{dev-proc-sys,to-hardlink-of-base},heredoc-many,mount-nested-readonly-parent,run-{hostname-arg,proc-masked,shm-size}}",
+    "{diff-write-{dev-proc-sys,to-hardlink-of-base},heredoc-many,mount-{nested-readonly-parent,rw-from-stage},run-{hostname-arg,pid-namespace,proc-masked,shm-size}}",
   ],
   ["namespaces", "history-every-instruction"],
 ] as const;
@@ -78,7 +79,7 @@ suite("a pod", { skip: whyNoPod() || (whyNoBusybox() ?? false) }, () => {
     assert.match(doctor.stdout, /sandbox launcher: not usable/);
     assert.match(
       doctor.stdout,
-      /sandbox chroot: usable, and the one that is used\n.*have no \/sys and little of \/proc/,
+      /sandbox chroot: usable, and the one that is used\n.*have no \/sys, and one that changes its root \(chroot\) fails/,
     );
     assert.match(doctor.stdout, /hostUsers: false/);
     const { rung, sandbox, missing } = await diagnosis(pod, "--require-sandbox", "chroot");
@@ -93,8 +94,12 @@ suite("a pod", { skip: whyNoPod() || (whyNoBusybox() ?? false) }, () => {
     mkdirSync(join(pod.work, "context"));
     execFileSync("cp", [busybox(), join(pod.work, "context/busybox")]);
     const refused = [
-      ['RUN --network=none ["/busybox", "true"]', /--network=none is not possible where nothing may be mounted/],
-      ['RUN --mount=type=cache,ro,target=/c ["/busybox", "true"]', /"\/c" cannot be read-only/],
+      ['RUN --network=none ["/busybox", "nc", "127.0.0.1", "1"]', /a step without network asked for a socket/],
+      ['RUN ["/busybox", "chroot", "/", "/busybox", "true"]', /a step changed its root \(chroot\)/],
+      [
+        'RUN --mount=type=tmpfs,size=64k,target=/t ["/busybox", "dd", "if=/dev/zero", "of=/t/f", "bs=1k", "count=65"]',
+        /wrote more to "\/t" than the 65536 bytes/,
+      ],
     ] as const;
     for (const [instruction, says] of refused) {
       writeFileSync(join(pod.work, "context/Dockerfile"), `FROM scratch\nCOPY busybox /\n${instruction}\n`);
@@ -102,6 +107,17 @@ suite("a pod", { skip: whyNoPod() || (whyNoBusybox() ?? false) }, () => {
       assert.equal(ended.code, 77, ended.stderr);
       assert.match(ended.stderr, says);
     }
+    const owners = 'USER 7\nRUN ["/owners/busybox", "true"]';
+    writeFileSync(
+      join(pod.work, "context/Dockerfile"),
+      `FROM scratch\nCOPY busybox /\nCOPY --chmod=4755 busybox /owners/\nRUN --network=none ["/busybox", "true"]\n${owners}\n`,
+    );
+    const again = await pod.tsbuild("--root", "/pod/store", "build", "--progress=plain", "/pod/context");
+    assert.equal(again.code, 0, again.stderr);
+    assert.match(
+      again.stderr,
+      /a step runs \/owners\/busybox, which gets other rights .*: the step is run again where it may/,
+    );
     const left = `${Date.now() % 100_000}.5`;
     const leaves = `RUN ["/busybox", "sh", "-c", "/busybox sleep ${left} & (/busybox sleep ${left} &) ; true"]`;
     writeFileSync(join(pod.work, "context/Dockerfile"), `FROM scratch\nCOPY busybox /\n${leaves}\n`);
@@ -109,12 +125,11 @@ suite("a pod", { skip: whyNoPod() || (whyNoBusybox() ?? false) }, () => {
     const words = [process.execPath, TSBUILD, "--root", "/pod/store", "build", "/pod/context"];
     const ended = await pod.run("/bin/sh", "-c", script, ...words);
     assert.equal(ended.code, 0, ended.stderr);
-    // One that kills what looks after it, and goes on below a mount that is moved away then.
-    const escapes = `RUN --mount=type=cache,target=/c ["/busybox", "sh", "-c", "cd /c; (/busybox sleep ${left} &); kill -9 $PPID; /busybox sleep ${left}"]`;
+    // One that would kill what looks after it, and go on below a mount that is moved away then.
+    const escapes = `RUN --mount=type=cache,target=/c ["/busybox", "sh", "-c", "cd /c; (/busybox sleep ${left} &); kill -9 -1; kill -9 $PPID; /busybox sleep ${left}"]`;
     writeFileSync(join(pod.work, "context/Dockerfile"), `FROM scratch\nCOPY busybox /\n${escapes}\n`);
     const escaped = await pod.run("/bin/sh", "-c", script.replace("&&", "; echo $?;"), ...words);
-    assert.deepEqual([escaped.code, escaped.stdout], [0, "77\n"], escaped.stderr);
-    assert.match(escaped.stderr, /the launcher was killed/);
+    assert.deepEqual([escaped.code, escaped.stdout], [0, "137\n"], escaped.stderr);
     const job = await pod.tsbuild("executor", "-c", "/pod/context", "--no-push", "--require-sandbox=namespaces");
     assert.equal(job.code, 1);
     assert.match(job.stderr, /RUN has chroot here, not namespaces/);

@@ -8,28 +8,29 @@ import { bytePath, fsPath, joinBytes } from "../../core/byte-path.ts";
 import { BuildError, isErrno } from "../../core/errors.ts";
 import type { MountSpec, StepSpec } from "../executor.ts";
 import { writeHostFiles } from "../host-files.ts";
+import type { WatchedPlace } from "../launcher/spec.ts";
 import { distinctMounts } from "../launcher/step-plan.ts";
+import { MOUNTS_HINT } from "../launcher/step-result.ts";
+import { DEFAULT_SHM_BYTES } from "../sandbox-policy.ts";
 import type { KernelTraps } from "./chroot-kernel.ts";
 import { furnishKernel } from "./chroot-kernel.ts";
 
 const MOST_LINKS = 40;
 
-/** What a container must have for all that is not possible here. */
-export const MOUNTS_HINT =
-  "allow the container user namespaces, or give it CAP_SYS_ADMIN in one of its own (hostUsers: false); tsbuild doctor tells more";
-
 /** A root with everything in its place. Disposing it clears the root. */
 export interface Furnished extends Disposable {
+  /** What is read-only or of limited size, and all else that a mount would be if anything is; paths in the root. */
+  readonly places: readonly WatchedPlace[];
   /** Throws `SANDBOX` when something could not be put back where it belongs. */
   check(): void;
 }
 
 /** Puts everything into the root at `root`. Nothing of the step, or of an earlier one, runs by now. Throws `SANDBOX`. */
-export function furnish(root: string, step: StepSpec): Furnished {
-  const furniture = new Furniture(root, join(step.scratch, "aside"));
+export function furnish(root: string, step: StepSpec, isWatched: boolean): Furnished {
+  const furniture = new Furniture(root, join(step.scratch, "aside"), isWatched);
   try {
     const files = writeHostFiles(step);
-    furniture.kernel();
+    furniture.kernel(step.shmSizeBytes);
     furniture.file(files.resolvConf, "/etc/resolv.conf");
     furniture.file(files.hosts, "/etc/hosts");
     for (const mount of distinctMounts(step.mounts)) furniture.mount(mount);
@@ -57,9 +58,13 @@ class Furniture implements Furnished {
   /** What `#unwritable` was like when all was in its place. */
   #before = new Map<string, string>();
   #aways = 0;
+  readonly #places: WatchedPlace[] = [];
+  /** A supervisor answers the step's system calls. */
+  readonly #isWatched: boolean;
 
-  constructor(root: string, aside: string) {
+  constructor(root: string, aside: string, isWatched: boolean) {
     this.#root = root;
+    this.#isWatched = isWatched;
     this.#aside = aside;
     fs.mkdirSync(aside, { recursive: true, mode: 0o700 });
   }
@@ -73,6 +78,10 @@ class Furniture implements Furnished {
         if (!isErrno(error, "ENOENT", "ENOTDIR")) this.#failures.push(String(error));
       }
     }
+  }
+
+  get places(): readonly WatchedPlace[] {
+    return this.#places.some(({ readonly, sizeBytes }) => readonly || sizeBytes > 0) ? this.#places : [];
   }
 
   check(): void {
@@ -91,14 +100,16 @@ class Furniture implements Furnished {
   }
 
   /** /proc, /dev and /sys. */
-  kernel(): void {
+  kernel(shmSizeBytes: number): void {
     const [dev = "", proc = "", sys = ""] = ["/dev", "/proc", "/sys"].map((target) => this.#kernelFolder(target));
-    const traps = furnishKernel(dev, proc);
+    const traps = furnishKernel(dev, proc, this.#isWatched);
     this.#traps = traps;
     this.#undo.push(() => traps[Symbol.dispose]());
     // Nobody could keep root from writing to a folder: it is none.
     fs.rmdirSync(sys);
     fs.symlinkSync("/dev/null", sys);
+    if (shmSizeBytes !== DEFAULT_SHM_BYTES)
+      this.#places.push({ path: join(dev, "shm").slice(this.#root.length), readonly: false, sizeBytes: shmSizeBytes });
   }
 
   /** The image's own lies aside meanwhile; where it has none an empty one stays, as with every driver. */
@@ -143,6 +154,13 @@ class Furniture implements Furnished {
   }
 
   mount(mount: MountSpec): void {
+    this.#put(mount);
+    const path = this.#place(mount.target).slice(this.#root.length);
+    const sizeBytes = (mount.kind === "tmpfs" ? mount.sizeBytes : undefined) ?? 0;
+    this.#places.push({ path, readonly: mount.readonly === true, sizeBytes });
+  }
+
+  #put(mount: MountSpec): void {
     switch (mount.kind) {
       case "tmpfs":
         return this.tree(mount.target, mount.mode ?? 0o1777, mount.uid, mount.gid);
@@ -154,7 +172,7 @@ class Furniture implements Furnished {
           if (mount.readonly) this.#unwritable.set(this.#place(mount.target), mount.target);
           return;
         }
-        if (mount.readonly && mount.isStepsOwn !== true)
+        if (mount.readonly && mount.isStepsOwn !== true && !this.#isWatched)
           throw new BuildError("SANDBOX", `"${mount.target}" cannot be read-only where nothing may be mounted`, {
             hint: "leave readonly out of the mount",
           });

@@ -1,8 +1,9 @@
 // What stands in for /proc, /dev and /sys in a step's root where nothing can be mounted: devices, a few files of /proc as
 // they are at that moment, and traps. A process's open files cannot be had there by name (/dev/fd/3, /dev/stdout,
-// /proc/self/fd/1), nor what is mounted: a step that opens one would go on with something else, so it fails.
+// /proc/self/fd/1), nor what is mounted: a step that opens one would go on with something else, so it fails. Where a
+// supervisor answers, it opens these files for the step, and only what escapes it finds the traps.
 
-import { chmodSync, linkSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, linkSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { bytePath } from "../../core/byte-path.ts";
 import { isErrno } from "../../core/errors.ts";
@@ -29,7 +30,7 @@ export interface KernelTraps extends Disposable {
 }
 
 /** Fills the empty folders of a root; `dev`, `proc` are their real paths. */
-export function furnishKernel(dev: string, proc: string): KernelTraps {
+export function furnishKernel(dev: string, proc: string, isWatched: boolean): KernelTraps {
   for (const { name, major, minor } of DEVICES) {
     const path = join(dev, name);
     mknod(bytePath(path), S_IF.char | 0o666, major, minor);
@@ -41,31 +42,47 @@ export function furnishKernel(dev: string, proc: string): KernelTraps {
   }
   mkdirSync(join(dev, "pts"));
   for (const [name, text] of LINKS) symlinkSync(text, join(dev, name));
-  // What is printed there is for people: it is better lost than the build.
-  writeFileSync(join(dev, "stderr"), "", { mode: 0o666 });
-  chmodSync(join(dev, "stderr"), 0o666);
+  if (isWatched) symlinkSync("/proc/self/fd/2", join(dev, "stderr"));
+  else {
+    // What is printed there is for people: it is better lost than the build.
+    writeFileSync(join(dev, "stderr"), "", { mode: 0o666 });
+    chmodSync(join(dev, "stderr"), 0o666);
+  }
   for (const name of PROC_COPIES) copyIfThere(`/proc/${name}`, join(proc, name));
   symlinkSync("self/mounts", join(proc, "mounts"));
-  const traps = setTraps(proc);
+  const traps = setTraps(proc, isWatched ? ownNames("file") : ["mounts"]);
+  if (isWatched) {
+    symlinkSync("self/net", join(proc, "net"));
+    symlinkSync("/", join(proc, "self/root"));
+    for (const name of ownNames("directory").filter((it) => it !== "fd")) mkdirSync(join(proc, "self", name));
+    mkdirSync(join(proc, "thread-self"));
+  }
   for (const path of [proc, join(proc, "self"), join(proc, "self/fd")]) chmodSync(path, 0o555);
   return traps;
 }
 
-function setTraps(proc: string): KernelTraps {
+/** What a process finds of itself in /proc. */
+function ownNames(kind: "file" | "directory"): string[] {
+  return readdirSync("/proc/self", { withFileTypes: true })
+    .filter((entry) => entry.name !== "root" && entry.isDirectory() === (kind === "directory"))
+    .map(({ name }) => name);
+}
+
+function setTraps(proc: string, names: readonly string[]): KernelTraps {
   using undo = new DisposableStack();
   const traps: [folder: string, files: OpenedFiles][] = [];
-  const set = (folder: string, names: readonly string[]): void => {
+  const set = (folder: string, files: readonly string[]): void => {
     const path = join(proc, folder);
     mkdirSync(path, { recursive: true, mode: 0o755 });
-    const files = watchOpened(bytePath(path));
+    const opened = watchOpened(bytePath(path));
     // Without a watch nothing may be found there: what is opened has to fail.
-    if (files === undefined) return;
-    undo.use(files);
-    makeEmpty(path, names);
-    files.names();
-    traps.push([`/proc/${folder}`, files]);
+    if (opened === undefined) return;
+    undo.use(opened);
+    makeEmpty(path, files);
+    opened.names();
+    traps.push([`/proc/${folder}`, opened]);
   };
-  set("self", ["mounts"]);
+  set("self", names);
   set(
     "self/fd",
     Array.from({ length: DESCRIPTORS }, (_, fd) => String(fd)),

@@ -1,19 +1,34 @@
-// A step without namespaces and mounts as the launcher's records: a root, and the process.
+// A step without namespaces and mounts as the launcher's records: a root, what its supervisor answers, and the process.
 
 import type { StepSpec } from "../executor.ts";
 import type { HostFacts } from "../host-facts.ts";
 import type { Capability } from "../sandbox-policy.ts";
-import { SpecWriter, STEP_FLAG } from "./spec.ts";
+import { mountTable } from "./mount-table.ts";
+import type { WatchedPlace } from "./spec.ts";
+import { SpecWriter, STEP_FLAG, WATCH_FLAG } from "./spec.ts";
 import { addCredentials, checkIds } from "./step-plan.ts";
 
-/** The spec's bytes. A filter of system calls is the container's: loading one takes rights that it does not have. */
-export function planChroot(step: StepSpec, root: string, host: HostFacts, capabilities: readonly Capability[]): Buffer {
+export interface ChrootPlan {
+  readonly root: string;
+  readonly capabilities: readonly Capability[];
+  /** What lies where mounts would be, if a supervisor answers the step's system calls; undefined if none does. */
+  readonly places: readonly WatchedPlace[] | undefined;
+  /** It is shown the capability to change its root, which it has not. */
+  readonly showsChroot: boolean;
+}
+
+/** The spec's bytes. What a step must not call is the container's filter's to say: loading one takes rights that it does not have. */
+export function planChroot(step: StepSpec, plan: ChrootPlan, host: HostFacts): Buffer {
   checkIds(step, host);
   const spec = new SpecWriter();
   spec.flags(0, typeof step.output === "function" ? STEP_FLAG.pipes : 0);
-  spec.rootDirectory(root);
+  spec.rootDirectory(plan.root);
   spec.cwd(step.process.cwd);
-  addCredentials(spec, step, host, capabilities);
+  if (plan.places !== undefined) {
+    const flags = (step.network === "none" ? WATCH_FLAG.noNetwork : 0) | (plan.showsChroot ? WATCH_FLAG.showChroot : 0);
+    spec.watch(step.hostname, mountTable(step), flags, plan.places);
+  }
+  addCredentials(spec, step, host, plan.capabilities);
   spec.env(step.process.env);
   spec.args(step.process.args);
   return spec.finish();

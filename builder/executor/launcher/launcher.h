@@ -95,6 +95,7 @@ enum op {
 	OP_ARGS,          /* u32 n, n x str */
 	OP_CGROUP,        /* str directory whose cgroup.procs this process joins first */
 	OP_ROOT_DIRECTORY, /* str directory: the root as it is, where nothing can be mounted */
+	OP_WATCH,         /* str host name, str what /proc/mounts says, u32 enum watch_flag, u32 n, n x (str path, u32 read-only, u64 size or 0) */
 	/* stack: str options, u32 n, n x str lowers (topmost first), str upper or "", str work or "" */
 };
 
@@ -108,6 +109,16 @@ enum mount_flag {
 struct reader { const unsigned char *at, *end; };
 struct stack { const char *options; char **lowers; const char *upper, *work; };
 
+enum watch_flag { WATCH_NO_NETWORK = 1, WATCH_SHOW_CHROOT = 2 /* CAP_SYS_CHROOT, which no step has there */ };
+/* What lies where a mount would be. */
+struct place { const char *path; uint32_t readonly; uint64_t size; };
+/* What a step is told by its supervisor instead of the kernel, where nothing can be mounted. */
+struct watch {
+	const char *hostname, *mounts;
+	uint32_t flags, count;
+	struct place *places;
+};
+
 /* The parts of the spec that supervisor and step both need. */
 struct process {
 	const char *cwd, *hostname;
@@ -120,6 +131,8 @@ struct process {
 	const char *clean_base; /* where remove_made works: upper, or root directory */
 	const char *cgroups[16]; /* with version 1 one a hierarchy */
 	uint32_t cgroup_count;
+	const char *root_directory;
+	struct watch *watch; /* NULL: nobody answers the step's system calls but the kernel */
 };
 
 /* What had to be made in the root, shared with the supervisor, which takes it away again. */
@@ -161,8 +174,26 @@ void enter_root(const struct process *p);
 
 /* process.c: from root of everything to the program */
 void loopback_up(void);
-void drop_privileges(const struct process *p);
-void execute(char **args, char **env) __attribute__((noreturn));
+void drop_privileges(const struct process *p, int channel);
+void execute(const struct process *p) __attribute__((noreturn));
+
+/* filter.c: which system calls of a step its supervisor answers */
+int install_filter(const struct watch *watch);
+void send_listener(int channel, int listener);
+int receive_listener(int channel);
+
+/* answer.c: the answers. Both return 0 when the step may go on, else it has to be ended: `refusal` says why. */
+struct refusal { int again; char text[600]; };
+extern struct refusal refusal;
+void watch_begin(const struct process *p, pid_t first);
+int watch_answer(int listener);
+int watch_end(void);
+
+/* streams.c */
+struct stream { int pipe[2], to, blocked; };
+void open_stream(struct stream *s, int to);
+void close_stream(struct stream *s);
+void pump(struct stream *s);
 
 /* step.c, userns.c, probe.c: the three modes */
 int run_step(const char *spec_path, const char *report_path);

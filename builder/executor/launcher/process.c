@@ -57,12 +57,27 @@ static uint64_t permitted_caps(void)
 	return data[0].permitted | (uint64_t)data[1].permitted << 32;
 }
 
+/* Has the supervisor answer from here on, and looks whether it does: it is process 1 then. */
+static void be_watched(const struct watch *watch, int channel)
+{
+	char text[4] = "";
+	int listener = install_filter(watch);
+	if (listener < 0) die("load the filter that asks the supervisor");
+	send_listener(channel, listener);
+	close(listener);
+	close(channel);
+	int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || read(fd, text, 2) != 2 || strcmp(text, "1 ")) die("have the supervisor answer");
+	close(fd);
+}
+
 /*
  * Groups, seccomp, ids, capabilities, in the one order that works: the filter without no_new_privs needs CAP_SYS_ADMIN, and
  * a changed uid loses everything. A user that is not root keeps no capability but the bounding set, as with runc.
  */
-void drop_privileges(const struct process *p)
+void drop_privileges(const struct process *p, int channel)
 {
+	if (p->watch) be_watched(p->watch, channel);
 	uint64_t all = permitted_caps(), caps = p->caps & all;
 	for (int cap = 0; cap < 64; cap++) {
 		if (p->caps >> cap & 1) continue;
@@ -107,8 +122,9 @@ static void __attribute__((noreturn)) refuse_program(const char *name, int error
  * Runs args[0], looked up in the PATH of its own environment as runc does. Links out of /proc are not followed: through
  * /proc/self/exe a step would get at this program's file.
  */
-void execute(char **args, char **env)
+void execute(const struct process *p)
 {
+	char **args = p->args, **env = p->env;
 	char path[PATH_MAX];
 	const char *program = args[0];
 	if (!strchr(program, '/')) {
@@ -131,6 +147,11 @@ void execute(char **args, char **env)
 	}
 	if (S_ISDIR(st.st_mode)) refuse_program(args[0], EISDIR, "%s", "is a directory");
 	close(fd);
+	/* Where the supervisor cannot look yet, as this process has just become another user. */
+	if (p->watch && (st.st_mode & S_ISUID || (st.st_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP)) && p->uid != 0) {
+		report('R', 1, program);
+		_exit(125);
+	}
 	execve(program, args, env);
 	int error = errno;
 	refuse_program(args[0], error, "%s", strerror(error));

@@ -69,6 +69,23 @@ struct stack take_stack(struct reader *r)
 	return s;
 }
 
+static struct watch *take_watch(struct reader *r)
+{
+	struct watch *w = calloc(1, sizeof *w);
+	if (!w) die("read the spec");
+	w->hostname = take_str(r);
+	w->mounts = take_str(r);
+	w->flags = take_u32(r);
+	w->count = take_u32(r);
+	if (w->count > 65536 || !(w->places = calloc(w->count + 1, sizeof *w->places))) { errno = EPROTO; die("read the spec"); }
+	for (uint32_t i = 0; i < w->count; i++) {
+		w->places[i].path = take_str(r);
+		w->places[i].readonly = take_u32(r);
+		w->places[i].size = take_u64(r);
+	}
+	return w;
+}
+
 /* The parts of the spec that both processes need. */
 struct process read_process(struct reader r)
 {
@@ -79,7 +96,8 @@ struct process read_process(struct reader r)
 		case OP_FLAGS: p.namespaces = take_u32(&r); p.flags = take_u32(&r); break;
 		case OP_HOSTNAME: p.hostname = take_str(&r); break;
 		case OP_STUB: take_str(&r); take_str(&r); take_u32(&r); break;
-		case OP_ROOT_DIRECTORY: take_str(&r); break;
+		case OP_ROOT_DIRECTORY: p.root_directory = take_str(&r); break;
+		case OP_WATCH: p.watch = take_watch(&r); break;
 		case OP_ROOT_BIND: p.clean_base = take_str(&r); take_str(&r); break;
 		case OP_ROOT_OVERLAY: p.clean_base = take_stack(&r).upper; take_str(&r); break;
 		case OP_BIND: take_str(&r); take_str(&r); take_u64(&r); take_u32(&r); break;

@@ -27,6 +27,7 @@ const OP = {
   args: 20,
   cgroup: 21,
   rootDirectory: 22,
+  watch: 23,
 } as const;
 
 /** Namespaces of a step (linux/sched.h). */
@@ -40,6 +41,16 @@ export const NAMESPACE = {
 } as const;
 
 export const STEP_FLAG = { loopback: 1, terminal: 2, noNewPrivileges: 4, pipes: 8 } as const;
+
+export const WATCH_FLAG = { noNetwork: 1, showChroot: 2 } as const;
+
+/** What lies in a root where a mount would be, by its real path there. */
+export interface WatchedPlace {
+  readonly path: string;
+  readonly readonly: boolean;
+  /** 0 where nobody said. */
+  readonly sizeBytes: number;
+}
 
 /** How a mount record treats failure: optional ones may fail, an "else" runs only when the one before failed. `keep`: a mount point made for it stays. */
 export const MOUNT_FLAG = { optional: 1, otherwise: 2, keep: 4 } as const;
@@ -186,6 +197,18 @@ export class SpecWriter {
     for (const entry of list) this.#string(entry);
   }
 
+  watch(hostname: string, mounts: string, flags: number, places: readonly WatchedPlace[]): void {
+    this.#numbers(OP.watch);
+    this.#string(hostname);
+    this.#string(mounts);
+    this.#numbers(flags, places.length);
+    for (const { path, readonly, sizeBytes } of places) {
+      this.#string(path);
+      this.#numbers(readonly ? 1 : 0);
+      this.#long(sizeBytes);
+    }
+  }
+
   cgroup(directory: string): void {
     this.#numbers(OP.cgroup);
     this.#string(directory);
@@ -235,13 +258,20 @@ function u32(value: number): Buffer {
   return bytes;
 }
 
-/** What the launcher says: set-up failed, the program cannot be started, or how it ended (wait status). */
+/** What the launcher says: set-up failed, the program cannot be started, it may not go on, or how it ended (wait status). */
 export interface Report {
-  readonly kind: "setup" | "program" | "exit";
-  /** errno, or the wait status for "exit". */
+  readonly kind: "setup" | "program" | "refused" | "exit";
+  /** errno, the wait status for "exit"; 1 for "refused" where it may run without a supervisor that answers. */
   readonly value: number;
   readonly text: string;
 }
+
+const KINDS = new Map<string, Report["kind"]>([
+  ["E", "setup"],
+  ["N", "program"],
+  ["R", "refused"],
+  ["X", "exit"],
+]);
 
 /** Reads the reports; a cut-off one at the end (the launcher was killed) is left out. */
 export function readReports(bytes: Buffer): Report[] {
@@ -250,7 +280,7 @@ export function readReports(bytes: Buffer): Report[] {
     const read = (offset: number) => (BIG_ENDIAN ? bytes.readUInt32BE(offset) : bytes.readUInt32LE(offset));
     const letter = String.fromCharCode(bytes[at] ?? 0);
     const length = read(at + 5);
-    const kind = letter === "E" ? "setup" : letter === "N" ? "program" : letter === "X" ? "exit" : undefined;
+    const kind = KINDS.get(letter);
     if (kind === undefined || at + 9 + length > bytes.length) break;
     reports.push({ kind, value: read(at + 1), text: bytes.toString("utf8", at + 9, at + 9 + length) });
     at += 9 + length;

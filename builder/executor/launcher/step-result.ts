@@ -4,7 +4,12 @@ import { constants as osConstants } from "node:os";
 import { getSystemErrorMessage } from "node:util";
 import { BuildError } from "../../core/errors.ts";
 import type { StepResult, StepSpec } from "../executor.ts";
+import { NewPrivilegesNeeded } from "../executor.ts";
 import type { Report } from "./spec.ts";
+
+/** What a container must have for all that is not possible where nothing may be mounted. */
+export const MOUNTS_HINT =
+  "allow the container user namespaces, or give it CAP_SYS_ADMIN in one of its own (hostUsers: false); tsbuild doctor tells more";
 
 /** What the reports say: a result, or an error of the sandbox or of the program's start. */
 export function resultOf(step: StepSpec, reports: readonly Report[]): StepResult {
@@ -12,6 +17,9 @@ export function resultOf(step: StepSpec, reports: readonly Report[]): StepResult
   if (setup !== undefined) {
     throw new BuildError("SANDBOX", `step ${step.id}: ${setup.text}: ${errnoText(setup.value)}`);
   }
+  const refused = reports.find((report) => report.kind === "refused");
+  if (refused?.value === 1) throw new NewPrivilegesNeeded(refused.text);
+  if (refused !== undefined) throw new BuildError("SANDBOX", refused.text, { hint: MOUNTS_HINT });
   const program = reports.find((report) => report.kind === "program");
   if (program !== undefined) {
     throw new BuildError("RUN_FAILED", lowerReason(program.text), {

@@ -15,7 +15,7 @@ static void give_streams(const struct process *p)
 }
 
 /* Pid 1 of the step: mounts, enters, drops, becomes the program. Never returns. */
-static void run_child(struct process *p, struct reader records, int parent_gone)
+static void run_child(struct process *p, struct reader records, int parent_gone, int channel)
 {
 	int failed = 0;
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
@@ -135,6 +135,10 @@ static void run_child(struct process *p, struct reader records, int parent_gone)
 			if (setrlimit((int)resource, &limit) < 0) die("set the ulimit \"%s\"", name);
 			break;
 		}
+		case OP_WATCH:
+			take_str(&records); take_str(&records); take_u32(&records);
+			for (uint32_t n = take_u32(&records); n > 0; n--) { take_str(&records); take_u32(&records); take_u64(&records); }
+			break;
 		case OP_USER: take_u32(&records); take_u32(&records); for (uint32_t n = take_u32(&records); n > 0; n--) take_u32(&records); break;
 		case OP_CAPS: take_u64(&records); take_u32(&records); break;
 		case OP_SECCOMP: case OP_CGROUP: take_str(&records); break;
@@ -155,7 +159,8 @@ static void run_child(struct process *p, struct reader records, int parent_gone)
 	/* From here on no descriptor leads out of the root but the report's, which is no file. */
 	close(root_fd);
 	if (report_fd != 3) { if (dup3(report_fd, 3, O_CLOEXEC) < 0) die("keep the report"); report_fd = 3; }
-	syscall(SYS_close_range, 4, ~0U, 0);
+	if (p->watch) { if (dup3(channel, 4, O_CLOEXEC) < 0 && channel != 4) die("keep the channel"); channel = 4; }
+	syscall(SYS_close_range, p->watch ? 5 : 4, ~0U, 0);
 	if (fcntl(report_fd, F_SETFD, FD_CLOEXEC) < 0) die("keep the report");
 	setsid();
 	if (p->flags & STEP_TERMINAL && ioctl(0, TIOCSCTTY, 0) < 0) die("take the terminal");
@@ -163,47 +168,10 @@ static void run_child(struct process *p, struct reader records, int parent_gone)
 	if (cwd < 0 || fchdir(cwd) < 0) die("enter the working directory \"%s\"", p->cwd);
 	close(cwd);
 	give_streams(p);
-	drop_privileges(p);
+	drop_privileges(p, channel);
 	umask(0022);
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); /* the change of user cleared it */
-	execute(p->args, p->env);
-}
-
-/*
- * Output of a step. Node's "pipes" are sockets, and a socket cannot be opened again as /dev/stdout; so the step gets true
- * pipes, and this program moves their bytes on.
- */
-struct stream { int pipe[2], to, blocked; };
-
-static void open_stream(struct stream *s, int to)
-{
-	if (pipe2(s->pipe, O_CLOEXEC) < 0) die("make a pipe");
-	s->to = fcntl(to, F_DUPFD_CLOEXEC, 4);
-	if (s->to < 0 || fcntl(s->to, F_SETFL, O_NONBLOCK) < 0 || fcntl(s->pipe[0], F_SETFL, O_NONBLOCK) < 0) die("make a pipe");
-	s->blocked = 0;
-}
-
-static void close_stream(struct stream *s)
-{
-	close(s->pipe[0]);
-	s->pipe[0] = -1;
-}
-
-/* Moves what there is; at the end of the pipe, or when nobody listens any more, closes it. */
-static void pump(struct stream *s)
-{
-	for (;;) {
-		ssize_t moved = splice(s->pipe[0], NULL, s->to, NULL, 1 << 20, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-		if (moved > 0 || (moved < 0 && errno == EINTR)) continue;
-		if (moved < 0 && errno == EAGAIN) {
-			/* Either side may be the reason: with bytes waiting it is the receiver. */
-			int waiting = 0;
-			s->blocked = ioctl(s->pipe[0], FIONREAD, &waiting) == 0 && waiting > 0;
-			return;
-		}
-		close_stream(s);
-		return;
-	}
+	execute(p);
 }
 
 static void join_cgroup(const char *directory)
@@ -229,6 +197,19 @@ static void kill_descendants(void)
 		for (long pid; pid = strtol(at, &end, 10), end != at; at = end) if (pid > 0) kill((pid_t)pid, SIGKILL);
 		if (waitpid(-1, NULL, 0) < 0 && errno == ECHILD) return;
 	}
+}
+
+/* What came over the channel, the listener first; ends the step when it may not go on. */
+static int watch_on(int *channel, int listener, pid_t child)
+{
+	if (listener >= 0) {
+		if (watch_answer(listener) < 0) kill(child, SIGKILL);
+		return listener;
+	}
+	listener = receive_listener(channel[0]);
+	close(channel[0]);
+	channel[0] = -1;
+	return listener;
 }
 
 /* Starts the step and stays beside it: kills it when the parent goes or says so, tidies up, and reports how it ended. */
@@ -259,7 +240,8 @@ int run_step(const char *spec_path, const char *report_path)
 	int signal_fd = signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK);
 	struct stream streams[2] = { { .pipe = { -1, -1 } }, { .pipe = { -1, -1 } } };
 	if (p.flags & STEP_PIPES) for (int i = 0; i < 2; i++) open_stream(&streams[i], i + 1);
-	int alone = !(p.namespaces & CLONE_NEWPID);
+	int alone = !(p.namespaces & CLONE_NEWPID), channel[2] = { -1, -1 }, listener = -1;
+	if (p.watch && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel) < 0) die("make a channel");
 	if (alone && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0) die("look after the processes of the step");
 	pid_t child = (pid_t)syscall(SYS_clone, (unsigned long)p.namespaces | SIGCHLD, 0, 0, 0, 0);
 	if (child < 0) die("create the namespaces");
@@ -269,17 +251,23 @@ int run_step(const char *spec_path, const char *report_path)
 		sigprocmask(SIG_SETMASK, &old, NULL);
 		close(lifeline[1]);
 		if (p.flags & STEP_PIPES) for (int i = 0; i < 2; i++) if (dup2(streams[i].pipe[1], i + 1) < 0) die("hand over the output");
-		run_child(&p, records, lifeline[0]);
+		run_child(&p, records, lifeline[0], channel[1]);
 	}
 	close(lifeline[0]);
+	if (p.watch) {
+		close(channel[1]);
+		watch_begin(&p, child);
+	}
 	if (p.flags & STEP_PIPES) for (int i = 0; i < 2; i++) close(streams[i].pipe[1]);
 	for (int running = 1; running || streams[0].pipe[0] >= 0 || streams[1].pipe[0] >= 0;) {
-		struct pollfd fds[4] = { { .fd = signal_fd, .events = POLLIN }, { .fd = spec_path || stopped ? -1 : spec_fd, .events = POLLIN } };
+		struct pollfd fds[5] = { { .fd = signal_fd, .events = POLLIN }, { .fd = spec_path || stopped ? -1 : spec_fd, .events = POLLIN } };
 		for (int i = 0; i < 2; i++) {
 			int blocked = streams[i].pipe[0] >= 0 && streams[i].blocked;
 			fds[2 + i] = (struct pollfd){ .fd = blocked ? streams[i].to : streams[i].pipe[0], .events = blocked ? POLLOUT : POLLIN };
 		}
-		if (poll(fds, 4, -1) < 0 && errno != EINTR) break;
+		fds[4] = (struct pollfd){ .fd = running && !*refusal.text ? listener < 0 ? channel[0] : listener : -1, .events = POLLIN };
+		if (poll(fds, 5, -1) < 0 && errno != EINTR) break;
+		if (fds[4].revents) listener = watch_on(channel, listener, child);
 		struct signalfd_siginfo info;
 		while (read(signal_fd, &info, sizeof info) == sizeof info) {
 			if (info.ssi_signo == SIGCHLD || (info.ssi_signo == SIGHUP && p.flags & STEP_TERMINAL)) continue;
@@ -297,6 +285,8 @@ int run_step(const char *spec_path, const char *report_path)
 			if (alone) kill_descendants();
 		}
 	}
+	if (p.watch && !*refusal.text) watch_end();
+	if (*refusal.text) report('R', (uint32_t)refusal.again, refusal.text);
 	if (*p.clean_base) remove_made(p.clean_base);
 	report('X', (uint32_t)status, "");
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
