@@ -73,6 +73,13 @@ export class BuildError extends Error {
   }
 }
 
+/** A push was stopped; the image has its names in the store by then. */
+export class PushStopped extends BuildError {
+  constructor(reason: unknown) {
+    super("CANCELLED", reason instanceof Error ? reason.message : String(reason), { cause: reason });
+  }
+}
+
 /** The same error with a place in a Dockerfile, unless it has one already. Anything else becomes `INTERNAL`. */
 export function withLocation(error: unknown, location: SourceLocation): BuildError {
   const known = asBuildError(error);

@@ -2,7 +2,7 @@
 // store, a push. The image is assembled once in the store, whatever the output.
 
 import type { Descriptor } from "../core/descriptor.ts";
-import { BuildError } from "../core/errors.ts";
+import { BuildError, PushStopped } from "../core/errors.ts";
 import type { TellPart } from "../core/events.ts";
 import { formatReference, parseReference } from "../core/reference.ts";
 import type { ValidImage } from "../image/validate.ts";
@@ -196,7 +196,7 @@ async function exportNames(
       await using sink = await context.openSink(repository);
       await send(assembled, sink, tags, context);
     } catch (error) {
-      context.signal.throwIfAborted();
+      if (context.signal.aborted) throw spec.store ? new PushStopped(context.signal.reason) : context.signal.reason;
       const { isImmutableTag } = await import("../transport/registry/failure.ts");
       if (spec.keepImmutableTags === true && isImmutableTag(error))
         await tell(`${repository}: the tag is there already and cannot be changed`, () => Promise.resolve());

@@ -103,10 +103,11 @@ suite("a job that pushes", { skip: whyNoBusybox() ?? false }, () => {
     };
     const pushing = start(join(folder, "app/Dockerfile"));
     await Promise.race([reached.promise, pushing.ended]);
-    for (const ended of await Promise.all([running.kill("SIGTERM"), pushing.kill("SIGTERM")])) {
-      assert.equal(ended.code, 143, ended.stderr);
-      assert.match(ended.stderr.trim().split("\n").at(-1) ?? "", /stopped by SIGTERM$/);
-    }
+    const lasts = await Promise.all([running.kill("SIGTERM"), pushing.kill("SIGTERM")]);
+    for (const { code, stderr } of lasts) assert.equal(code, 143, stderr);
+    const [ran = "", pushed = ""] = lasts.map(({ stderr }) => stderr.trim().split("\n").at(-1) ?? "");
+    assert.match(ran, /stopped by SIGTERM$/);
+    assert.match(pushed, /stopped by SIGTERM \(the image is kept: `tsbuild .* executor push --resume \S+\/ends/);
     assert.equal(registry.manifests.get("ends"), undefined);
     assert.ok(!existsSync(join(folder, "ends")));
   });

@@ -1,7 +1,7 @@
 // `tsbuild executor`: kaniko's command line for a job in a pod. Its flags become those of a build, its files and
 // its exit codes are those that pipelines read.
 
-import { asBuildError, BuildError } from "../../../builder/core/errors.ts";
+import { asBuildError, BuildError, PushStopped } from "../../../builder/core/errors.ts";
 import { NamespaceNeeded } from "../../../builder/core/namespace.ts";
 import type { BuildRequest } from "../../../builder/request.ts";
 import { EXECUTOR_FLAGS } from "../../cli/flags/executor-flags.ts";
@@ -91,12 +91,14 @@ async function runJob(context: CommandContext, args: Arguments): Promise<number>
     events.release();
     // Whatever broke off when the pod was told to end, that is why.
     const cause: unknown = context.signal.aborted ? context.signal.reason : error;
-    const failure = withNextStep(asBuildError(cause), () =>
-      resumeCommand(args, outputs.destinations, rootOfJob(context, args)),
-    );
-    log.fail(failure);
+    const failure = asBuildError(cause);
+    const isKept = failure.code === "PUSH" || error instanceof PushStopped;
+    const told = isKept
+      ? withNextStep(failure, resumeCommand(args, outputs.destinations, rootOfJob(context, args)))
+      : failure;
+    log.fail(told);
     context.outcome.told = true;
-    return failure;
+    return told;
   };
   try {
     if (!isInsideNamespace(environment)) {
@@ -191,9 +193,8 @@ function targets(args: Arguments): readonly string[] {
 }
 
 /** What was built and not pushed is in the store: it need not be built again. */
-function withNextStep(failure: BuildError, again: () => string): BuildError {
-  if (failure.code !== "PUSH") return failure;
-  const kept = `the image is kept: \`${again()}\` sends what is missing`;
+function withNextStep(failure: BuildError, again: string): BuildError {
+  const kept = `the image is kept: \`${again}\` sends what is missing`;
   return failure.with({ hint: failure.hint === undefined ? kept : `${failure.hint}; ${kept}` });
 }
 
