@@ -29,7 +29,7 @@ import { resumeCommand } from "./resume-command.ts";
 const USAGE = `Usage:  tsbuild executor --context URL --destination NAME [OPTIONS]
         tsbuild executor push PATH --destination NAME [OPTIONS]
         tsbuild executor push --resume NAME... [OPTIONS]
-        tsbuild executor login | version
+        tsbuild executor login | version | completion SHELL
 
 Builds an image in a pod and pushes it, with the arguments of kaniko's executor.`;
 
@@ -52,6 +52,10 @@ export const executor: Command = async (context) => {
     if (word === "login") {
       const { login } = await import("../transfer/login.ts");
       return await login({ ...context, args: rest });
+    }
+    if (word === "completion") {
+      const { executorCompletion } = await import("./completion.ts");
+      return await executorCompletion({ ...context, args: rest });
     }
     if (word === "push") {
       const { executorPush } = await import("./push.ts");
