@@ -12,7 +12,7 @@ import { replay } from "./records/replay.ts";
 
 export type { BuildRecord, RecordedOutput, StepRecord } from "./records/build-record.ts";
 export type { TimelineStep } from "./records/timeline.ts";
-export { RECORD_FORMAT } from "./records/build-record.ts";
+export { bracketsOf, RECORD_FORMAT } from "./records/build-record.ts";
 export { TimelineFold } from "./records/timeline.ts";
 
 /** A build as one of many, also one that is under way. */

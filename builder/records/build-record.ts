@@ -129,7 +129,7 @@ export function findStep(record: BuildRecord, text: string): number {
     if (step === undefined) return false;
     const isVertex =
       /^(?:sha256:)?[0-9a-f]{6,64}$/.test(text) && step.vertex.startsWith(`sha256:${text.replace(/^sha256:/, "")}`);
-    return isVertex || /^\[(.*?)\]/.exec(step.name)?.[1] === text;
+    return isVertex || bracketsOf(step.name) === text;
   });
   const [only] = named;
   if (only !== undefined && named.length === 1) return only;
@@ -137,6 +137,11 @@ export function findStep(record: BuildRecord, text: string): number {
   throw new BuildError("USAGE", `the build ${record.id} ${why}`, {
     hint: `tsbuild shell --list ${record.id} lists its steps`,
   });
+}
+
+/** What stands in the brackets of a step's name, as `2/3` or `build 2/3`. */
+export function bracketsOf(name: string): string | undefined {
+  return /^\[(.*?)\]/.exec(name)?.[1];
 }
 
 /** The places of the steps that have files of their own to look at: all but contexts and downloads. */

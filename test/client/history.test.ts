@@ -27,7 +27,7 @@ test("builds of a daemon are listed, shown, told again, exported and forgotten",
   assert.match(await said("report", "1st-build"), /<title>[\s\S]*COPY \. \//);
   const [record = ""] = (await said("export", "1st-build")).split("\n");
   assert.equal((JSON.parse(record) as { readonly id: string }).id, "1st-build");
-  await assert.rejects(said("logs", "1st-build:99"), { code: "USAGE", message: /has no step 99/ });
+  await assert.rejects(said("logs", "1st-build:99"), { code: "USAGE", message: /has no step "99"/ });
   assert.equal(await said("rm", "2nd"), "2nd-build\n");
   await assert.rejects(said("show", "2nd"), { code: "USAGE", message: /remembers no build "2nd"/ });
   assert.equal(await said("rm", "--all"), "1st-build\n");

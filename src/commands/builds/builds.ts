@@ -79,7 +79,7 @@ const logs: Command = async (context) => {
   const args = await readArguments(
     context,
     BUILDS_LOGS_FLAGS,
-    "Usage:  tsbuild builds logs [OPTIONS] [BUILD[:STEP]]\n\nPrints what the steps of a build printed. STEP is its number in `builds show`.",
+    "Usage:  tsbuild builds logs [OPTIONS] [BUILD[:STEP]]\n\nPrints what the steps of a build printed. STEP is its number in `builds show`, or what\nstands in the brackets of its name.",
   );
   if (args === undefined) return 0;
   const [, build, step] = /^([^:]*)(?::(.*))?$/s.exec(atMostOne(args) ?? "") ?? [];
@@ -111,18 +111,20 @@ const logs: Command = async (context) => {
   return 0;
 };
 
-/** What one step printed, and nothing else. */
+/** What one step printed, and nothing else. Steps are all told of before one of them prints. */
 async function printStep(context: CommandContext, { id }: ListedBuild, step: string, events: Events): Promise<void> {
-  const { TimelineFold } = await import("../../../builder/builds.ts");
+  const { bracketsOf, TimelineFold } = await import("../../../builder/builds.ts");
   const fold = new TimelineFold();
-  let count = 0;
+  const named = new Set<number>();
   for await (const event of events) {
-    const number = (fold.take(event) ?? -1) + 1;
-    count = Math.max(count, number);
-    if (event.kind === "log" && String(number) === step) await context.print(event.data);
+    const number = fold.take(event);
+    if (number === undefined) continue;
+    if (event.kind === "vertex" && (String(number + 1) === step || bracketsOf(event.name) === step)) named.add(number);
+    if (event.kind === "log" && named.has(number) && named.size === 1) await context.print(event.data);
   }
-  if (/^[1-9]\d*$/.test(step) && Number(step) <= count) return;
-  throw new BuildError("USAGE", `the build ${id} has no step ${step}`, { hint: `tsbuild builds show ${id}` });
+  if (named.size === 1) return;
+  const why = named.size === 0 ? `has no step "${step}"` : `has ${named.size} steps "${step}"`;
+  throw new BuildError("USAGE", `the build ${id} ${why}`, { hint: `tsbuild builds show ${id} has their numbers` });
 }
 
 type Events = Awaited<ReturnType<History["events"]>>;
