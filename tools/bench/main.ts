@@ -1,6 +1,6 @@
 // `make bench`: every workload, every builder this machine has, interleaved; then transfers, and contexts through buildx. Prints
-// seconds, peak memory and the ratio to tsbuild. Only ratios of one run count.
-// BENCH_BUILDKITD (the address of one that runs), BENCH_ROUNDS (3), BENCH_ONLY (a part of a workload's name) and BENCH_STATE (a folder on a journaled file system or tmpfs).
+// seconds, peak memory, the ratio to tsbuild and a daemon's processor time. Only ratios of one run count.
+// BENCH_BUILDKITD (the address of one that runs) and BENCH_BUILDKITD_PID (its process), BENCH_ROUNDS (3), BENCH_ONLY (a part of a workload's name) and BENCH_STATE (a folder on a journaled file system or tmpfs).
 
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";

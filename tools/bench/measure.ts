@@ -4,10 +4,16 @@
 import { spawn } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 
+/** utime, stime, cutime and cstime in proc_pid_stat(5), after the name; a tick is the same everywhere Node runs. */
+const PROCESSOR_TIMES = 11;
+const TICKS_A_SECOND = 100;
+
 export interface Measured {
   readonly seconds: number;
   /** Peak resident set of the largest process, MB. */
   readonly peakMb: number;
+  /** Processor time of the daemon that the command used, where there is one. */
+  readonly daemonSeconds?: number;
 }
 
 /** Runs a command to its end; throws with its last output when it fails. */
@@ -51,6 +57,15 @@ function treeOf(root: number): number[] {
 /** Peak resident set of a process until now, MB; 0 when it is gone. */
 export function peakOf(pid: number): number {
   return Number(/VmHWM:\s+(\d+)/.exec(read(`/proc/${pid}/status`))?.[1] ?? 0) / 1024;
+}
+
+/** Processor time that a process and its children have taken until now. */
+export function processorSecondsOf(pid: number): number {
+  const ticks = treeOf(pid).flatMap((each) => {
+    const fields = read(`/proc/${each}/stat`).split(") ").pop()?.split(" ") ?? [];
+    return fields.slice(PROCESSOR_TIMES, PROCESSOR_TIMES + 4).map(Number);
+  });
+  return ticks.reduce((sum, each) => sum + each, 0) / TICKS_A_SECOND;
 }
 
 function read(path: string): string {

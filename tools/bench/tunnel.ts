@@ -1,15 +1,25 @@
-// Contexts that travel: docker buildx sends a folder to a daemon, to tsbuild's and to BuildKit's. Every file has another
-// time in each round, so all of them are sent; what is measured is the client's whole build, without any output. The peak
-// is that of the client, or of the daemon where that is larger.
+// Contexts that travel: docker buildx sends a folder to a daemon, to tsbuild's and to BuildKit's; what is measured is the
+// client's whole build, without any output, and what it takes of the daemon's processor time. The peak is that of the
+// client, or of the daemon where that is larger.
 
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, globSync, lutimesSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  globSync,
+  lutimesSync,
+  mkdirSync,
+  openSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { randomBytes } from "node:crypto";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Measured } from "./measure.ts";
-import { measure, peakOf } from "./measure.ts";
+import { measure, peakOf, processorSecondsOf } from "./measure.ts";
 import { tableRows } from "./table.ts";
 
 const TSBUILD = [process.execPath, resolve(import.meta.dirname, "../../bin/tsbuild.js")];
@@ -21,13 +31,21 @@ const BUILDX = [
 
 const CONTEXTS = [
   { name: "200 MB of context through buildx", folders: 1, filesEach: 4, fileBytes: 50 << 20 },
+  { name: "200 files of 1 MB of context through buildx", folders: 4, filesEach: 50, fileBytes: 1 << 20 },
   { name: "20,000 files of context through buildx", folders: 200, filesEach: 100, fileBytes: 5000 },
+] as const;
+
+/** What happens to a context before each build that is measured. */
+const CHANGES = [
+  { name: "all sent", change: touch },
+  { name: "one file changed", change: changeOne },
+  { name: "nothing changed", change: () => undefined },
 ] as const;
 
 interface Daemon extends AsyncDisposable {
   readonly name: string;
   readonly address: string;
-  /** Undefined where somebody else started it. */
+  /** Undefined where somebody else started it and nobody said it. */
   readonly pid: number | undefined;
 }
 
@@ -47,18 +65,24 @@ export async function benchTunnel(state: string, rounds: number, only: string): 
   for (const context of wanted) {
     const folder = join(state, "context");
     write(folder, context);
-    const results = new Map<string, readonly Measured[]>();
-    for (let round = 0; round < rounds; round++) {
-      for (const { name, pid } of daemons) {
-        touch(folder);
-        spawnSync("sync");
-        const command = [BUILDX, "build", "--builder", name, "-q", "-o", "type=cacheonly", folder];
-        const { seconds, peakMb } = await measure(command, environment);
-        const peak = Math.max(peakMb, pid === undefined ? 0 : peakOf(pid));
-        results.set(name, [...(results.get(name) ?? []), { seconds, peakMb: peak }]);
+    const build = async ({ name, pid }: Daemon): Promise<Measured> => {
+      spawnSync("sync");
+      const before = pid === undefined ? 0 : processorSecondsOf(pid);
+      const command = [BUILDX, "build", "--builder", name, "-q", "-o", "type=cacheonly", folder];
+      const { seconds, peakMb } = await measure(command, environment);
+      if (pid === undefined) return { seconds, peakMb };
+      return { seconds, peakMb: Math.max(peakMb, peakOf(pid)), daemonSeconds: processorSecondsOf(pid) - before };
+    };
+    for (const daemon of daemons) await build(daemon);
+    for (const { name: start, change } of CHANGES) {
+      const results = new Map<string, readonly Measured[]>();
+      for (let round = 0; round < rounds; round++) {
+        change(folder);
+        for (const daemon of daemons)
+          results.set(daemon.name, [...(results.get(daemon.name) ?? []), await build(daemon)]);
       }
+      process.stdout.write(tableRows(`${context.name}, ${start}`, results));
     }
-    process.stdout.write(tableRows(context.name, results));
     rmSync(folder, { recursive: true });
   }
 }
@@ -72,11 +96,17 @@ async function startTsbuild(state: string): Promise<Daemon> {
   ]);
 }
 
-/** The one whose address BENCH_BUILDKITD says, else one of this machine's program. */
+/** The one whose address BENCH_BUILDKITD says, and BENCH_BUILDKITD_PID its process, else one of this machine's program. */
 async function findBuildkitd(state: string): Promise<Daemon | undefined> {
   const address = process.env["BENCH_BUILDKITD"];
+  const pid = process.env["BENCH_BUILDKITD_PID"];
   if (address !== undefined)
-    return { name: "buildkitd", address, pid: undefined, [Symbol.asyncDispose]: () => Promise.resolve() };
+    return {
+      name: "buildkitd",
+      address,
+      pid: pid === undefined ? undefined : Number(pid),
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    };
   if (spawnSync("buildkitd", ["--version"]).status !== 0) return undefined;
   const socket = join(state, "buildkitd.sock");
   return await start("buildkitd", `unix://${socket}`, socket, [
@@ -116,4 +146,11 @@ function write(folder: string, { folders, filesEach, fileBytes }: (typeof CONTEX
 function touch(folder: string): void {
   const now = new Date();
   for (const path of globSync("*/*", { cwd: folder })) lutimesSync(join(folder, path), now, now);
+}
+
+function changeOne(folder: string): void {
+  const [path = ""] = globSync("*/*", { cwd: folder });
+  const file = openSync(join(folder, path), "r+");
+  writeSync(file, randomBytes(1000), 0, 1000, 0);
+  closeSync(file);
 }
