@@ -17,8 +17,8 @@ export interface IndexChange {
   readonly added: readonly SourcedEntry[];
   /** All entries of the layer that comes out, in order. */
   readonly entries: readonly SourcedEntry[];
-  /** Their lines in an index. */
-  readonly lines: readonly string[];
+  /** What an index of them is made of, in order: bytes of lines that stay, and entries of which the line is another one. */
+  readonly parts: readonly (Uint8Array | Entry)[];
 }
 
 /**
@@ -31,21 +31,25 @@ export function indexChange(
   mostEntries: number,
 ): IndexChange | undefined {
   const sorted = sortEntries(entries);
-  const lines = sorted.map(({ entry }) => encodeEntry(entry));
   const before = new Map<BytePath, Entry>();
   const others: SourcedEntry[] = [];
   const linked = new Set<BytePath>();
+  const parts: (Uint8Array | Entry)[] = [];
   const old = new OldLines(index);
-  for (const [number, item] of sorted.entries()) {
+  for (const item of sorted) {
     const { entry } = item;
-    const line = lines[number] ?? "";
+    // Most lines are of no more use at once: it costs less to throw them away than to keep them.
+    const line = isKnown(entry) ? encodeEntry(entry) : undefined;
     if (entry.type === "hardlink") linked.add(entry.link ?? "");
-    if (isKnown(entry) && old.skip(line)) continue;
+    if (line !== undefined && old.skip(line)) continue;
+    parts.push(old.skipped());
     for (const gone of old.takeBefore(entry.path)) before.set(gone.path, gone);
-    if (isKnown(entry) && old.skip(line)) continue;
+    if (line !== undefined && old.skip(line)) continue;
     others.push(item);
+    parts.push(entry);
     if (others.length > mostEntries || before.size > mostEntries) return undefined;
   }
+  parts.push(old.skipped());
   for (const gone of old.takeBefore(undefined)) before.set(gone.path, gone);
   if (before.size > mostEntries || old.isDamaged) return undefined;
   const touched = [...before.values(), ...others.map(({ entry }) => entry)];
@@ -61,19 +65,24 @@ export function indexChange(
     directories,
     added,
     entries: sorted,
-    lines,
+    parts,
   };
 }
 
 /** The lines of an index, of which those are read that are not as they should be. One in another order changes nothing but how much is. */
 class OldLines {
+  readonly #bytes: Uint8Array;
   readonly #text: string;
   #at: number;
+  /** Where the lines begin that were skipped last. */
+  #from: number;
   isDamaged = false;
 
   constructor(index: Uint8Array) {
+    this.#bytes = index;
     this.#text = Buffer.from(index.buffer, index.byteOffset, index.length).toString("latin1");
     this.#at = bodyOf(index)?.start ?? this.#text.length;
+    this.#from = this.#at;
   }
 
   /** Goes past the next line if it is this one. */
@@ -83,6 +92,13 @@ class OldLines {
     return true;
   }
 
+  /** The lines that were skipped since the last call or the last that was taken. */
+  skipped(): Uint8Array {
+    const bytes = this.#bytes.subarray(this.#from, this.#at);
+    this.#from = this.#at;
+    return bytes;
+  }
+
   /** Goes past what has a path before the given one; without one, past all that is left. */
   *takeBefore(path: BytePath | undefined): Generator<Entry> {
     while (this.#at < this.#text.length) {
@@ -90,7 +106,7 @@ class OldLines {
       const entry = decodeEntry(this.#text.slice(this.#at, end < 0 ? undefined : end));
       this.isDamaged ||= entry === undefined;
       if (entry === undefined || (path !== undefined && comparePaths(entry.path, path) >= 0)) return;
-      this.#at = end + 1;
+      this.#at = this.#from = end + 1;
       yield entry;
     }
   }

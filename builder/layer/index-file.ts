@@ -35,16 +35,32 @@ export class LayerIndex {
 
 /** The index as bytes, in memory of their own: they can be handed to another thread. */
 export function encodeIndex(entries: readonly Entry[]): Uint8Array<ArrayBuffer> {
-  return indexOfLines(entries.map(encodeEntry));
+  const text = entries.map(encodeEntry).join("");
+  const first = firstLine(entries.length);
+  const bytes = Buffer.allocUnsafeSlow(first.length + text.length);
+  bytes.write(text, first.length, "latin1");
+  return withFirstLine(bytes, first);
 }
 
-/** The index of entries whose lines are at hand. */
-export function indexOfLines(lines: readonly string[]): Uint8Array<ArrayBuffer> {
-  const first = `${FIRST_LINE}${lines.length} ${NO_SUM}\n`;
-  const text = lines.join("");
-  const bytes = Buffer.allocUnsafeSlow(first.length + text.length);
+/** The index of so many entries whose lines are at hand, in memory that threads share: it goes to others without a copy. */
+export function indexOfLines(lines: readonly Uint8Array[], count: number): Uint8Array {
+  const first = firstLine(count);
+  const length = lines.reduce((sum, part) => sum + part.length, first.length);
+  const bytes = Buffer.from(new SharedArrayBuffer(length));
+  let at = first.length;
+  for (const part of lines) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return withFirstLine(bytes, first);
+}
+
+function firstLine(count: number): string {
+  return `${FIRST_LINE}${count} ${NO_SUM}\n`;
+}
+
+function withFirstLine<Bytes extends Buffer>(bytes: Bytes, first: string): Bytes {
   bytes.write(first, "latin1");
-  bytes.write(text, first.length, "latin1");
   bytes.write(sumOf(bytes.subarray(first.length)), first.length - 1 - NO_SUM.length, "latin1");
   return bytes;
 }

@@ -40,7 +40,7 @@ export interface KeyFiles {
   readonly target?: string;
   readonly digest: string;
   /** What the digest was made of. */
-  readonly entries: () => Promise<readonly ListedEntry[]>;
+  readonly entries: () => Promise<Iterable<ListedEntry>>;
 }
 
 /** A RUN that failed, as it would be prepared again. */

@@ -39,13 +39,16 @@ export class Listings {
   }
 
   /** Keeps a list, unless it is there; whether it is now. */
-  async keep(digest: string, entries: () => Promise<readonly ListingEntry[]>): Promise<boolean> {
+  async keep(digest: string, entries: () => Promise<Iterable<ListingEntry>>): Promise<boolean> {
     const name = nameOf(digest);
     if (this.#folder.has(name)) return true;
-    const list = await entries();
-    if (list.length > MOST_ENTRIES) return false;
     // No field is empty, and none has a NUL.
-    const text = list.map(lineOf).join("\0\0");
+    let text = "";
+    let count = 0;
+    for (const entry of await entries()) {
+      if (++count > MOST_ENTRIES) return false;
+      text += `${count === 1 ? "" : "\0\0"}${lineOf(entry)}`;
+    }
     const options = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
     await this.#folder.write(name, await promisify(zstdCompress)(Buffer.from(text, "latin1"), options));
     return true;

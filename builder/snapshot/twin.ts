@@ -55,13 +55,12 @@ export async function alterTwin(
   const altered = await jobs.alter({ change: { removed, directories, added }, directory, overlayXattrs }, signal);
   const written = new Map(altered.index.entries.map((entry) => [entry.path, entry]));
   const entries = change.entries.map(({ entry }): Entry => written.get(entry.path) ?? entry);
-  const lines = change.lines.map((line, number) => {
-    const entry = entries[number];
-    return entry === undefined || !written.has(entry.path) ? line : encodeEntry(entry);
-  });
+  const lines = change.parts.map((part) =>
+    part instanceof Uint8Array ? part : Buffer.from(encodeEntry(written.get(part.path) ?? part), "latin1"),
+  );
   const gone = removed.reduce((sum, { size }) => sum + fileOnDisk(size), 0);
   return {
-    index: new LayerIndex(indexOfLines(lines), entries),
+    index: new LayerIndex(indexOfLines(lines, entries.length), entries),
     ownBytes: Math.max(0, bytes - gone) + altered.ownBytes,
   };
 }

@@ -9,6 +9,7 @@ import { digestOf } from "../../builder/core/digest.ts";
 import { parentOf } from "../../builder/core/byte-path.ts";
 import type { SourcedEntry } from "../../builder/layer/entry.ts";
 import { indexChange } from "../../builder/layer/index-change.ts";
+import { encodeEntry, indexOfLines } from "../../builder/layer/index-file.ts";
 import { openLayerJobs } from "../../builder/layer/jobs/pool.ts";
 import { never, temporary, treeText } from "./support.ts";
 
@@ -72,6 +73,10 @@ test("a directory is altered into what would have been written", async (t) => {
         change.entries.map(({ entry }) => entry),
         want.entries,
       );
+      const lines = change.parts.map((part) =>
+        part instanceof Uint8Array ? part : Buffer.from(encodeEntry(part), "latin1"),
+      );
+      assert.deepEqual(Buffer.from(indexOfLines(lines, change.entries.length)), Buffer.from(want.bytes));
     }),
     { numRuns: 25 },
   );

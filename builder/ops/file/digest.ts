@@ -30,7 +30,7 @@ export interface ListedEntry {
 /** A digest with what it was made of. */
 export interface Listed {
   readonly digest: Digest;
-  readonly entries: () => readonly ListedEntry[];
+  readonly entries: () => Iterable<ListedEntry>;
 }
 
 /** What the copies of a file op take from their inputs. Throws when something they name is not there. */
@@ -61,7 +61,11 @@ export async function selectionListed(op: FileOp, trees: readonly FileTree[], si
     parts.push(await listing.digest(signal));
     listings.push(listing);
   }
-  return { digest: digestOf(parts.join("\n")), entries: () => listings.flatMap((listing) => listing.entries()) };
+  return { digest: digestOf(parts.join("\n")), entries: () => entriesOf(listings) };
+}
+
+function* entriesOf(listings: readonly Listing[]): Iterable<ListedEntry> {
+  for (const listing of listings) yield* listing.entries();
 }
 
 /** Everything at and below a path, links to it followed; the digest of nothing where nothing is. */
@@ -134,12 +138,12 @@ class Listing {
   }
 
   /** After `digest`. */
-  entries(): ListedEntry[] {
-    return this.#listed.map(({ path, entry }) => {
+  *entries(): Iterable<ListedEntry> {
+    for (const { path, entry } of this.#listed) {
       const { type, mode } = entry;
       const capability = entry.xattrs?.["security.capability"];
       const isDevice = type === "char" || type === "block";
-      return {
+      yield {
         path,
         type,
         mode,
@@ -148,7 +152,7 @@ class Listing {
         capability: capability && Buffer.from(capability).toString("hex"),
         digest: this.#digests.get(path),
       };
-    });
+    }
   }
 
   async digest(signal: AbortSignal): Promise<Digest> {
