@@ -43,7 +43,7 @@ const PARTS: readonly Part[] = [
       "builder/ops/exec.ts",
       "builder/executor/choose.ts",
       "builder/choose-snapshotter.ts",
-      "builder/layer/compression/compress.ts",
+      "builder/layer/compression/self-test.ts",
       "builder/engine/recording/step-memory.ts",
       "builder/disk/tree-size.ts",
       "builder/disk/collector.ts",

@@ -21,6 +21,6 @@ export async function warnOfForeignBytes(blobs: BlobOptions, events: EventSink):
 
 async function areKnown({ compression, encoder }: BlobOptions): Promise<boolean> {
   if (compression !== "gzip" || encoder === "portable") return true;
-  const { selfTestGzip } = await import("../layer/compression/compress.ts");
+  const { selfTestGzip } = await import("../layer/compression/self-test.ts");
   return selfTestGzip();
 }

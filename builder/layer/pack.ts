@@ -62,7 +62,7 @@ async function packOnce(request: PackRequest, check: () => void): Promise<Packed
     if (items.length === 0 || tar.isBegun) await tar.end();
     runs?.close(items.length, blob.blocks);
     search?.end();
-    const { digest, size, diffId, uncompressedSize } = await blob.finish(request.sync);
+    const { digest, size, diffId, uncompressedSize } = await blob.finish();
     stored?.save(digest);
     const found = search === undefined ? {} : { found: search.found };
     return { diffId, digest, size, uncompressedSize, entries: items.all(), ...found };

@@ -12,7 +12,7 @@ import { digestOf } from "../../builder/core/digest.ts";
 import type { MemberToWrite } from "../../builder/layer/tar/archive.ts";
 import { writeArchive } from "../../builder/layer/tar/archive.ts";
 import { BLOCK_FORMAT, endsBefore } from "../../builder/layer/compression/block-cutter.ts";
-import { selfTestGzip } from "../../builder/layer/compression/compress.ts";
+import { selfTestGzip } from "../../builder/layer/compression/self-test.ts";
 import type { Entry, EntryType, SourcedEntry } from "../../builder/layer/entry.ts";
 import { decodeIndex, encodeIndex } from "../../builder/layer/index-file.ts";
 import type { PackRequest } from "../../builder/layer/jobs/jobs.ts";

@@ -23,7 +23,7 @@ export async function recompress(
   request: Omit<TranscodeRequest, "blobFile" | "from">,
   check: () => void,
 ): Promise<CompressedBlob> {
-  const blob = await BlobWriter.create(request.to, request.outFile);
+  const blob = await BlobWriter.create({ ...request.to, sync: true }, request.outFile);
   const guard = new UnpackGuard(request.limits ?? DEFAULT_LIMITS);
   try {
     let [block, used] = [blob.buffer(BLOCK_BYTES), 0];
@@ -42,7 +42,7 @@ export async function recompress(
       }
     }
     if (used > 0) await blob.write(block, used);
-    const result = await blob.finish(true);
+    const result = await blob.finish();
     if (result.diffId === request.diffId) return result;
     throw new BuildError(
       "ARCHIVE_INVALID",
