@@ -106,6 +106,18 @@ export function flock(fd: number, kind: "exclusive" | "shared" | "unlock", optio
   }
 }
 
+/** The user id of who connected to a unix socket (unix(7), SO_PEERCRED), as this user namespace has it; undefined for other sockets. */
+export function peerUid(fd: number): number | undefined {
+  // struct ucred: pid, uid, gid
+  const credentials = Buffer.alloc(12);
+  const size = Buffer.alloc(4);
+  size.writeUInt32LE(credentials.length);
+  if (library().calls.getsockopt(fd, SOL_SOCKET, SO_PEERCRED, credentials, size) !== 0) return undefined;
+  const [pid, uid] = [credentials.readInt32LE(0), credentials.readUInt32LE(4)];
+  // What is no unix socket has nobody: 0 and -1.
+  return pid === 0 && uid === 0xffffffff ? undefined : uid;
+}
+
 /** Lets a file that Node would close when this process becomes another program stay open (dup(2) clears close-on-exec). */
 export function keepOpenOnExec(fd: number): void {
   const { calls } = library();
@@ -205,6 +217,8 @@ const IN_CLOEXEC = 0o2000000;
 const EVENT_HEAD = 16;
 const EVENTS_BYTES = 16 << 10;
 const M_ARENA_MAX = -8;
+const SOL_SOCKET = 1;
+const SO_PEERCRED = 17;
 const PR_SET_CHILD_SUBREAPER = 36;
 const AT_FDCWD = -100;
 const AT_SYMLINK_NOFOLLOW = 0x100;

@@ -14,6 +14,7 @@ import { HttpServer } from "./http/server.ts";
 import type { SessionWatch } from "./session/sessions.ts";
 import { Sessions } from "./session/sessions.ts";
 import type { DaemonSettings } from "./settings.ts";
+import { clientOf } from "./tenants.ts";
 import type { UiSettings } from "./ui/routes.ts";
 import { watchRoutes } from "./watch/routes.ts";
 
@@ -52,7 +53,7 @@ export async function openTenant(settings: DaemonSettings, shared: SharedWorld):
     shared.stopped,
   );
   const protocols = new Protocols({
-    http2: (connection) => server.accept(connection),
+    http2: (connection) => server.accept(connection, clientOf(connection)),
     http1: (connection) => http.accept(connection),
   });
   return {

@@ -1,8 +1,12 @@
 // Whose connection it is: tenants are told apart by the certificate that a client shows, or by the address on which it
-// comes in. Each has a store, builds and sessions of its own, so nothing that one has can be named by another.
+// comes in. Each has a store, builds and sessions of its own, so nothing that one has can be named by another. Within a
+// tenant clients are told apart so that each gets its share: one may open a connection for each build, as buildx does.
 
-import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { Socket } from "node:net";
+import type { PeerCertificate } from "node:tls";
 import { TLSSocket } from "node:tls";
+import { peerUid } from "../../builder/core/syscall.ts";
 
 /** How clients of a tenant are known. */
 export interface TenantRule {
@@ -23,9 +27,30 @@ export function tenantOf(connection: Socket, address: string, tenants: readonly 
   return (byName ?? tenants.find(({ addresses }) => addresses.includes(address)))?.name ?? NO_TENANT;
 }
 
-/** Of a certificate that was checked; others say nothing. */
+/**
+ * Who a client is, equal for all its connections: who its certificate is for, which user of this machine has connected to the
+ * unix socket, or from which address it came.
+ */
+export function clientOf(connection: Duplex): string {
+  if (!(connection instanceof Socket)) return "";
+  const subject = subjectOf(connection);
+  if (subject !== undefined) return `certificate ${JSON.stringify(subject)}`;
+  if (connection.remoteAddress !== undefined) return `address ${connection.remoteAddress}`;
+  return `user ${peerUid(descriptorOf(connection)) ?? ""}`;
+}
+
 function commonName(connection: Socket): string | undefined {
-  if (!(connection instanceof TLSSocket) || !connection.authorized) return undefined;
-  const name: unknown = connection.getPeerCertificate().subject?.CN;
+  const name: unknown = subjectOf(connection)?.CN;
   return typeof name === "string" && name !== "" ? name : undefined;
+}
+
+/** Of a certificate that was checked; others say nothing. */
+function subjectOf(connection: Socket): PeerCertificate["subject"] | undefined {
+  if (!(connection instanceof TLSSocket) || !connection.authorized) return undefined;
+  return connection.getPeerCertificate().subject;
+}
+
+/** Node has no other word for it; -1 where there is none. */
+function descriptorOf(connection: Socket): number {
+  return (connection as unknown as { readonly _handle?: { readonly fd?: number } })._handle?.fd ?? -1; // net.Socket
 }

@@ -1,5 +1,6 @@
 // Whose step runs next. All clients of a daemon share one number of turns: the one that has the fewest gets the next, so a
-// client with a hundred steps holds up no other client for longer than one step.
+// client with a hundred steps, or a hundred builds, holds up no other client for longer than one step. Of a client's builds
+// it is again the one that has the fewest.
 
 import type { Turns } from "../../builder/request.ts";
 
@@ -7,6 +8,8 @@ import type { Turns } from "../../builder/request.ts";
 export interface Share {
   /** Told apart from other clients. */
   readonly client: string;
+  /** Told apart from the client's other builds. */
+  readonly build: string;
   /** Clients of one tenant share what the tenant may have. */
   readonly tenant: string;
   /** Turns of the tenant at a time; undefined: all there are. */
@@ -20,9 +23,10 @@ interface Waiter extends Share {
 /** Hands out `count` turns. */
 export class FairTurns {
   #free: number;
+  #running = 0;
   readonly #waiting: Waiter[] = [];
-  readonly #ofClient = new Map<string, number>();
-  readonly #ofTenant = new Map<string, number>();
+  /** Turns that a tenant has, a client of it, a build of that: by `keysOf`. */
+  readonly #counts = new Map<string, number>();
 
   constructor(count: number) {
     this.#free = Math.max(1, count);
@@ -33,7 +37,7 @@ export class FairTurns {
   }
 
   get running(): number {
-    return [...this.#ofTenant.values()].reduce((sum, count) => sum + count, 0);
+    return this.#running;
   }
 
   /** The turns as one client has them. A waiter whose signal aborts gives up its place. */
@@ -84,31 +88,34 @@ export class FairTurns {
     }
   }
 
-  /** The tenant with the fewest turns, of it the client with the fewest, of that the one that came first. */
+  /** The tenant with the fewest turns, of it the client with the fewest, of that the build, of that the one that came first. */
   #next(): Waiter | undefined {
-    let best: { readonly waiter: Waiter; readonly tenant: number; readonly client: number } | undefined;
+    let best: { readonly waiter: Waiter; readonly counts: readonly number[] } | undefined;
     for (const waiter of this.#waiting) {
-      const tenant = this.#ofTenant.get(waiter.tenant) ?? 0;
-      if (waiter.most !== undefined && tenant >= waiter.most) continue;
-      const client = this.#ofClient.get(keyOf(waiter)) ?? 0;
-      if (best === undefined || tenant < best.tenant || (tenant === best.tenant && client < best.client))
-        best = { waiter, tenant, client };
+      const counts = keysOf(waiter).map((key) => this.#counts.get(key) ?? 0);
+      if (waiter.most !== undefined && (counts[0] ?? 0) >= waiter.most) continue;
+      if (best === undefined || isFewer(counts, best.counts)) best = { waiter, counts };
     }
     return best?.waiter;
   }
 
   #count(share: Share, by: number): void {
-    for (const [counts, key] of [
-      [this.#ofClient, keyOf(share)],
-      [this.#ofTenant, share.tenant],
-    ] as const) {
-      const count = (counts.get(key) ?? 0) + by;
-      if (count === 0) counts.delete(key);
-      else counts.set(key, count);
+    this.#running += by;
+    for (const key of keysOf(share)) {
+      const count = (this.#counts.get(key) ?? 0) + by;
+      if (count === 0) this.#counts.delete(key);
+      else this.#counts.set(key, count);
     }
   }
 }
 
-function keyOf({ tenant, client }: Share): string {
-  return `${tenant}\0${client}`;
+/** Whether the first that differs is smaller. */
+function isFewer(a: readonly number[], b: readonly number[]): boolean {
+  const at = a.findIndex((count, place) => count !== b[place]);
+  return at >= 0 && (a[at] ?? 0) < (b[at] ?? 0);
+}
+
+/** Of the tenant, the client, the build. */
+function keysOf({ tenant, client, build }: Share): readonly string[] {
+  return [[tenant], [tenant, client], [tenant, client, build]].map((names) => names.join("\0"));
 }

@@ -15,8 +15,8 @@ import { CODE, RpcError, statusOf, statusTrailers } from "./status.ts";
 /** One call of a client. */
 export interface ServerCall {
   readonly metadata: Metadata;
-  /** Equal for the calls of one connection. */
-  readonly connection: string;
+  /** Whose it is: equal for all calls of one client. */
+  readonly client: string;
   /** The client's messages, for one reader. */
   readonly messages: Messages;
   /** Aborted when the client has gone or the server stops. */
@@ -55,14 +55,13 @@ export class GrpcServer {
   readonly #handlers: ReadonlyMap<string, Handler>;
   readonly #sessions = new Set<ServerHttp2Session>();
   readonly #calls = new Set<Promise<void>>();
-  #accepted = 0;
 
   constructor(handlers: ReadonlyMap<string, Handler>) {
     this.#handlers = handlers;
   }
 
-  /** Speaks HTTP/2 on an accepted connection. */
-  accept(socket: Duplex): void {
+  /** Speaks HTTP/2 on an accepted connection of a client's. */
+  accept(socket: Duplex, client = ""): void {
     const session = http2.performServerHandshake(socket, CONNECTION_OPTIONS);
     this.#sessions.add(session);
     session.on("close", () => this.#sessions.delete(session));
@@ -70,9 +69,8 @@ export class GrpcServer {
     session.on("error", () => session.destroy());
     socket.on("error", () => session.destroy());
     widenWindow(session);
-    const connection = String(this.#accepted++);
     session.on("stream", (stream, headers, _flags, raw) => {
-      const call = this.#serve({ stream, headers, raw, connection }).finally(() => this.#calls.delete(call));
+      const call = this.#serve({ stream, headers, raw, client }).finally(() => this.#calls.delete(call));
       this.#calls.add(call);
     });
   }
@@ -93,7 +91,7 @@ export class GrpcServer {
     await this.idle();
   }
 
-  async #serve({ stream, headers, raw, connection }: Incoming): Promise<void> {
+  async #serve({ stream, headers, raw, client }: Incoming): Promise<void> {
     const gone = new AbortController();
     let isAnswered = false;
     stream.on("error", () => gone.abort());
@@ -106,7 +104,7 @@ export class GrpcServer {
       const handler = this.#handlerOf(headers);
       await handler({
         metadata: new Metadata(raw),
-        connection,
+        client,
         messages: readMessages(stream),
         signal: gone.signal,
         start: (more) => start(answer, more),
@@ -141,7 +139,7 @@ interface Incoming {
   readonly stream: ServerHttp2Stream;
   readonly headers: IncomingHttpHeaders;
   readonly raw: readonly string[];
-  readonly connection: string;
+  readonly client: string;
 }
 
 interface Answer {

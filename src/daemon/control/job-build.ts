@@ -58,7 +58,7 @@ async function requestWorld(
   return {
     settings,
     gitRefs,
-    turns: turns.of({ client: job.client, tenant: settings.tenant, most: settings.mostTurns }),
+    turns: turns.of({ client: job.client, build: job.ref, tenant: settings.tenant, most: settings.mostTurns }),
     places,
     held,
     signal,

@@ -24,14 +24,14 @@ import type { Job } from "./jobs.ts";
 export async function solve(
   world: SolveWorld,
   request: SolveRequest,
-  { signal: gone, metadata, connection }: Pick<ServerCall, "signal" | "metadata" | "connection">,
+  { signal: gone, metadata, client }: Pick<ServerCall, "signal" | "metadata" | "client">,
   given: Given = {},
 ): Promise<ReadonlyMap<string, string>> {
   const ended = new AbortController();
   const signal = AbortSignal.any([gone, world.stopped, ended.signal]);
   const session = request.session === "" ? Promise.resolve(undefined) : world.sessions.find(request.session, signal);
   session.catch(() => undefined); // asked for below
-  const job = world.jobs.begin(request.ref, connection, session, signal);
+  const job = world.jobs.begin(request.ref, client, session, signal);
   try {
     await session;
     const asked = await whatToBuild(world, job, request);

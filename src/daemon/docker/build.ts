@@ -50,7 +50,7 @@ function buildHandler(world: ControlWorld, running: Map<string, AbortController>
     if (id !== "" && running.has(id)) throw new HttpError(409, `a build "${id}" is under way`);
     if (id !== "") running.set(id, cancel);
     const signal = AbortSignal.any([request.signal, cancel.signal]);
-    const work = { asked, given, signal, metadata: new Metadata(request.rawHeaders) };
+    const work = { asked, given, signal, metadata: new Metadata(request.rawHeaders), client: request.client };
     try {
       await underStream(response, (stream) => buildAndTell(world, work, stream));
     } finally {
@@ -84,11 +84,12 @@ interface Work {
   readonly given: Given;
   readonly signal: AbortSignal;
   readonly metadata: Metadata;
+  readonly client: string;
 }
 
 async function buildAndTell(
   world: ControlWorld,
-  { asked, given, signal, metadata }: Work,
+  { asked, given, signal, metadata, client }: Work,
   stream: MessageStream,
 ): Promise<void> {
   const ref = randomUUID().replaceAll("-", "");
@@ -103,7 +104,7 @@ async function buildAndTell(
       exporters,
     }),
   );
-  const solving = solve(world, request, { signal, metadata, connection: ref }, given);
+  const solving = solve(world, request, { signal, metadata, client }, given);
   solving.catch(() => undefined); // awaited below
   const telling = tell(world, ref, asked, stream, signal);
   telling.catch(() => undefined);

@@ -14,9 +14,9 @@ export function upgradeRoutes(grpc: GrpcServer, sessions: Sessions): readonly Up
     {
       path: "/grpc",
       protocol: PROTOCOL,
-      handler: async (_, connection) => {
+      handler: async ({ client }, connection) => {
         switchProtocol(connection);
-        grpc.accept(connection);
+        grpc.accept(connection, client);
       },
     },
     {

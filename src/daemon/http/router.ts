@@ -8,6 +8,8 @@ import { HttpError } from "./answer.ts";
 export interface HttpRequest {
   /** In capitals. A HEAD comes to the route for GET: what it writes as a body is dropped. */
   readonly method: string;
+  /** Whose it is: equal for all requests of one client. */
+  readonly client: string;
   /** As it was sent, without its query and without a version of the API before it ("/v1.47"). */
   readonly path: string;
   /** What the route's pattern leaves open, decoded. */

@@ -7,6 +7,7 @@ import { createServer, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Socket } from "node:net";
 import { HttpError, httpErrorOf, sendJson } from "./answer.ts";
+import { clientOf } from "../tenants.ts";
 import type { HttpRequest, Route, UpgradeRoute } from "./router.ts";
 import { Router, withoutVersion } from "./router.ts";
 
@@ -114,6 +115,7 @@ function requestOf(message: IncomingMessage, signal: AbortSignal): HttpRequest {
   const question = url.includes("?") ? url.indexOf("?") : url.length;
   return {
     method,
+    client: clientOf(message.socket),
     path: withoutVersion(url.slice(0, question)),
     parameters: {},
     query: new URLSearchParams(url.slice(question)),
