@@ -16,6 +16,7 @@ import { tlsFailure } from "./tls-failure.ts";
 
 const INFO = "/moby.buildkit.v1.Control/Info";
 const CONNECT_MS = 30_000;
+const KEEP_ALIVE_MS = 30_000;
 /** How long a connection that has ended takes to say why. */
 const END_MS = 2000;
 
@@ -61,6 +62,8 @@ async function openSocket(
     tls === undefined
       ? connectSocket(address)
       : connectTls({ ...address, ...namedTls(tls), ALPNProtocols: ["h2"], minVersion: "TLSv1.2" });
+  // A daemon that was cut off is noticed while a build is quiet; of no effect on a unix socket.
+  socket.setKeepAlive(true, KEEP_ALIVE_MS);
   const ended = new Promise<unknown>((resolve) => {
     socket.on("error", resolve);
     socket.once("close", () => resolve(HUNG_UP));

@@ -34,6 +34,8 @@ export interface Listener extends AsyncDisposable {
 }
 
 const FIRST_SYSTEMD_FD = 3;
+/** A client that was cut off is noticed by the kernel, also while nothing is sent (tcp(7), TCP_KEEPIDLE). */
+const KEEP_ALIVE = { keepAlive: true, keepAliveInitialDelay: 30_000 };
 
 /** Opens an address. Throws `USAGE` for one that is none or may not be opened so, `CONFIG` for TLS files, `OUTPUT` when it is in use. */
 export async function listen(
@@ -129,7 +131,7 @@ async function listenTcp(hostPort: string, options: ListenOptions, take: TakeCon
       hint: "give --tlscert and --tlskey (and --tlscacert, so that clients must show a certificate), or say --insecure",
     });
   }
-  const server = options.tls === undefined ? createServer(take) : await tlsServer(options.tls, take);
+  const server = options.tls === undefined ? createServer(KEEP_ALIVE, take) : await tlsServer(options.tls, take);
   await opened(server, () => server.listen(port, host === "" ? "::" : host), `tcp://${hostPort}`);
   const bound = server.address();
   const actual = typeof bound === "object" && bound !== null ? bound.port : port;
@@ -151,6 +153,7 @@ async function tlsServer(files: TlsFiles, take: TakeConnection): Promise<Server>
   };
   try {
     const server = createTlsServer({
+      ...KEEP_ALIVE,
       cert: await read(files.certificate),
       key: await read(files.key),
       ...(files.ca === undefined ? {} : { ca: await read(files.ca), requestCert: true, rejectUnauthorized: true }),
@@ -181,7 +184,7 @@ async function listenInherited(which: string, options: ListenOptions, take: Take
   if (fds.length === 0) throw new BuildError("USAGE", `--addr: systemd handed no socket ${which} over`);
   return await Promise.all(
     fds.map(async (fd) => {
-      const server = createServer(take);
+      const server = createServer(KEEP_ALIVE, take);
       await opened(server, () => server.listen({ fd }), `fd://${fd}`);
       // The socket is systemd's: it stays.
       return { address: `fd://${fd}`, [Symbol.asyncDispose]: () => closed(server) };

@@ -5,9 +5,11 @@
 
 import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from "node:http2";
 import http2 from "node:http2";
+import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Messages } from "./framing.ts";
 import { readMessages, writeMessage, writeMessages } from "./framing.ts";
+import { endWhenDead, LOOK_MS } from "./keep-alive.ts";
 import { Metadata } from "./metadata.ts";
 import type { Status } from "./status.ts";
 import { CODE, RpcError, statusOf, statusTrailers } from "./status.ts";
@@ -55,9 +57,12 @@ export class GrpcServer {
   readonly #handlers: ReadonlyMap<string, Handler>;
   readonly #sessions = new Set<ServerHttp2Session>();
   readonly #calls = new Set<Promise<void>>();
+  readonly #lookMs: number;
 
-  constructor(handlers: ReadonlyMap<string, Handler>) {
+  /** `lookMs`: how often connections of a network are looked at whether they live. */
+  constructor(handlers: ReadonlyMap<string, Handler>, lookMs = LOOK_MS) {
     this.#handlers = handlers;
+    this.#lookMs = lookMs;
   }
 
   /** Speaks HTTP/2 on an accepted connection of a client's. */
@@ -69,6 +74,7 @@ export class GrpcServer {
     session.on("error", () => session.destroy());
     socket.on("error", () => session.destroy());
     widenWindow(session);
+    if (socket instanceof Socket) endWhenDead(session, socket, this.#lookMs);
     session.on("stream", (stream, headers, _flags, raw) => {
       const call = this.#serve({ stream, headers, raw, client }).finally(() => this.#calls.delete(call));
       this.#calls.add(call);
