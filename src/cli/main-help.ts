@@ -5,7 +5,8 @@ import { describeFlags } from "./help.ts";
 
 /** `tsbuild --help`. */
 export function mainHelp(commands: readonly { readonly name: string; readonly help: string }[]): string {
-  const rows = commands.map(({ name, help }) => `  ${name.padEnd(10)}${help}\n`).join("");
+  const width = Math.max(...commands.map(({ name }) => name.length)) + 2;
+  const rows = commands.map(({ name, help }) => `  ${name.padEnd(width)}${help}\n`).join("");
   return `Usage:  tsbuild [build] [OPTIONS] PATH | URL | -
         tsbuild COMMAND [OPTIONS]
 

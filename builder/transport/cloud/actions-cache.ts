@@ -8,7 +8,7 @@ import type { HttpClient, HttpRequest, HttpResponse } from "../registry/http.ts"
 import { discard } from "../registry/http.ts";
 import { startOf } from "../registry/failure.ts";
 import { collect } from "../source.ts";
-import { reasonIn } from "./answers.ts";
+import { parseAnswer, reasonIn } from "./answers.ts";
 import type { BlobBytes } from "./azure-blob.ts";
 import { AzureBlobs } from "./azure-blob.ts";
 import { pieces, sendPieces } from "./pieces.ts";
@@ -89,14 +89,14 @@ export class ActionsCache {
       const response = await this.#send({ method: "GET", url: this.#urlV1(`cache?${query.toString()}`) }, signal);
       const text = await this.#text(response, what, [200, 204, 404]);
       if (response.status !== 200 || text === "") return undefined;
-      const { cacheKey, archiveLocation } = parse(FoundV1, text, what);
+      const { cacheKey, archiveLocation } = parseAnswer(FoundV1, text, what);
       return { key: cacheKey, url: urlIn(archiveLocation, what) };
     }
     const asked = { key, restore_keys: [key], version: ENTRY_VERSION };
     const response = await this.#call("GetCacheEntryDownloadURL", asked, signal);
     const text = await this.#text(response, what, [200, 404]);
     if (response.status === 404) return undefined;
-    const found = parse(FoundV2, text, what);
+    const found = parseAnswer(FoundV2, text, what);
     return found.ok ? { key: found.matched_key, url: urlIn(found.signed_download_url, what) } : undefined;
   }
 
@@ -131,7 +131,7 @@ export class ActionsCache {
     );
     const text = await this.#text(asked, what, [200, 201, 409]);
     if (asked.status === 409) return false;
-    const url = this.#urlV1(`caches/${parse(ReservedV1, text, what)}`);
+    const url = this.#urlV1(`caches/${parseAnswer(ReservedV1, text, what)}`);
     await sendPieces(pieces(open(), CHUNK_BYTES), CHUNKS_AT_ONCE, async (piece, number) => {
       const from = number * CHUNK_BYTES;
       const headers = {
@@ -151,11 +151,11 @@ export class ActionsCache {
     const asked = await this.#call("CreateCacheEntry", { key, version: ENTRY_VERSION }, signal);
     const text = await this.#text(asked, what, [200, 409]);
     if (asked.status === 409) return false;
-    const reserved = parse(ReservedV2, text, what);
+    const reserved = parseAnswer(ReservedV2, text, what);
     if (!reserved.ok) return false;
     await this.#blobs.put(urlIn(reserved.signed_upload_url, what), bytes, { isNew: false }, signal);
     const end = { key, size_bytes: bytes.sizeBytes, version: ENTRY_VERSION };
-    const done = parse(
+    const done = parseAnswer(
       DoneV2,
       await this.#text(await this.#call("FinalizeCacheEntryUpload", end, signal), what, [200]),
       what,
@@ -232,22 +232,6 @@ function scopesIn(token: string): readonly ActionsScope[] {
       hint: `it holds from ${new Date(nbf * 1000).toISOString()} to ${new Date(exp * 1000).toISOString()}`,
     });
   return ac.map(({ Scope, Permission }) => ({ name: Scope, canWrite: (Permission & 2) !== 0 }));
-}
-
-function parse<const Schema extends v.GenericSchema>(
-  schema: Schema,
-  text: string,
-  what: string,
-): v.InferOutput<Schema> {
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch {
-    json = undefined;
-  }
-  const result = v.safeParse(schema, json);
-  if (result.success) return result.output;
-  throw new BuildError("REGISTRY", `${what}: the service answered with something else`);
 }
 
 function urlIn(text: string, what: string): URL {

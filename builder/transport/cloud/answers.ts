@@ -36,6 +36,16 @@ export async function jsonAnswer<const Schema extends v.GenericSchema>(
   signal: AbortSignal,
 ): Promise<v.InferOutput<Schema>> {
   const text = await textAnswer(http, request, what, signal);
+  return parseAnswer(schema, text, what, `"${request.url.host}"`);
+}
+
+/** The same of an answer that is here, given by `who`. */
+export function parseAnswer<const Schema extends v.GenericSchema>(
+  schema: Schema,
+  text: string,
+  what: string,
+  who = "the service",
+): v.InferOutput<Schema> {
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -44,7 +54,7 @@ export async function jsonAnswer<const Schema extends v.GenericSchema>(
   }
   const result = v.safeParse(schema, json);
   if (result.success) return result.output;
-  throw new BuildError("REGISTRY", `${what}: "${request.url.host}" answered with something else`);
+  throw new BuildError("REGISTRY", `${what}: ${who} answered with something else`);
 }
 
 /** A form as a POST's body. */
