@@ -115,6 +115,9 @@ suite("recipes", () => {
     assert.equal(images, 7);
     const { image } = (read("gitlab/gitlab-ci.yml") as { "build-image": { image: { name: string } } })["build-image"];
     assert.equal(image.name, "registry.example/tsbuild/debug:latest", "a runner needs its shell");
+    const { script } = (read("gitlab/gitlab-ci.yml") as { "build-image": { script: string[] } })["build-image"];
+    const login = script.find((line) => line.includes("PASSWORD")) ?? assert.fail("no login");
+    assert.doesNotMatch(login, /> *"?\$CI_PROJECT_DIR/, "the context would hold the password");
   });
 
   test("have a page, and every link of a page leads somewhere", () => {

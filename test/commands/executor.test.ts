@@ -80,6 +80,19 @@ suite("a job", { skip: whyNoBusybox() ?? false }, () => {
     },
   );
 
+  test("a file for the result that cannot be written is told before anything is built", async () => {
+    const dockerfile = join(folder, "app/Dockerfile");
+    for (const [path, why] of [
+      [join(dockerfile, "digest"), /--digest-file: cannot write ".*": ".*Dockerfile" is no folder/],
+      [folder, /--digest-file: cannot write ".*": it is a folder/],
+    ] as const) {
+      const ended = await job(["--no-push", "-c", join(folder, "app"), "--digest-file", path]);
+      assert.equal(ended.code, 1);
+      assert.match(ended.stderr, why);
+      assert.doesNotMatch(ended.stderr, /COPY|RUN/);
+    }
+  });
+
   test("a failing RUN's code is the job's, and its log says where", async () => {
     writeFileSync(join(folder, "fails"), "FROM fixture:busybox\nRUN echo out; echo err >&2; exit 42\n");
     const ended = await job(["--no-push", "-c", join(folder, "app"), "-f", join(folder, "fails"), "--log-format=json"]);

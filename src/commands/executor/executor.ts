@@ -17,7 +17,7 @@ import { openStdin } from "../stdin.ts";
 import { cacheArguments, cacheFolder, cacheMaxAgeMs, cacheRules } from "./cache.ts";
 import { cloudHelpers, withCloudLogins } from "./cloud-login.ts";
 import { jobContext } from "./context.ts";
-import { tellPod, writeResultFiles } from "./files.ts";
+import { checkResultFiles, tellPod, writeResultFiles } from "./files.ts";
 import { gitOptions, withGitLogin } from "./git-context.ts";
 import { rootOfJob, withOwnLogins } from "./kaniko-dir.ts";
 import { openJobLog } from "./log.ts";
@@ -69,7 +69,7 @@ export const executor: Command = async (context) => {
     if (args === undefined) return 0;
     return await runJob({ ...context, environment: withOwnLogins(args, context.environment) }, args);
   } catch (error) {
-    const failure = asBuildError(error);
+    const failure = context.outcome.told ? asBuildError(error) : inJobsWords(asBuildError(error));
     if (failure.code !== "PUSH") context.outcome.ownFailure = FAILURE;
     await tellPod(failure);
     if (!context.outcome.told) {
@@ -77,7 +77,7 @@ export const executor: Command = async (context) => {
       openJobLog(NO_ARGUMENTS, context).fail(failure);
       context.outcome.told = true;
     }
-    throw error;
+    throw failure;
   }
 };
 
@@ -91,11 +91,12 @@ async function runJob(context: CommandContext, args: Arguments): Promise<number>
   const events = new HeldEvents(log.sink, repeatable ? HOLD_MS : 0);
   for (const note of args.notes) log.say("warn", note);
   const outputs = jobOutputs(args, environment);
+  checkResultFiles(args);
   const failed = (error: unknown): unknown => {
     events.release();
     // Whatever broke off when the pod was told to end, that is why.
     const cause: unknown = context.signal.aborted ? context.signal.reason : error;
-    const failure = asBuildError(cause);
+    const failure = inJobsWords(asBuildError(cause));
     const isKept = failure.code === "PUSH" || error instanceof PushStopped;
     const told = isKept
       ? withNextStep(failure, resumeCommand(args, outputs.destinations, rootOfJob(context, args)))
@@ -194,6 +195,13 @@ async function jobRequest(
 /** Stages to build, each by itself or several in one. */
 function targets(args: Arguments): readonly string[] {
   return listOf(args, "target").flatMap((text) => text.split(","));
+}
+
+/** A job has --kaniko-dir where other commands have --root. */
+function inJobsWords(failure: BuildError): BuildError {
+  return failure.hint?.includes("--root") === true
+    ? failure.with({ hint: failure.hint.replaceAll("--root", "--kaniko-dir") })
+    : failure;
 }
 
 /** What was built and not pushed is in the store: it need not be built again. */

@@ -1,9 +1,9 @@
 // The small files by which other steps of a pipeline learn what a job made, and a pod what became of it.
 
-import { existsSync } from "node:fs";
+import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
-import type { BuildError } from "../../../builder/core/errors.ts";
+import { dirname, join, resolve } from "node:path";
+import { BuildError } from "../../../builder/core/errors.ts";
 import { parseReference } from "../../../builder/core/reference.ts";
 import type { Arguments } from "../../cli/flags.ts";
 import { textOf } from "../../cli/flags.ts";
@@ -17,6 +17,26 @@ const TERMINATION_LOG = "/dev/termination-log";
 /** Kubernetes keeps so much of it. */
 const LONGEST_MESSAGE_BYTES = 4096;
 const PRIVATE_FOLDER = 0o700;
+const IS_URL = /^https?:\/\//;
+
+/** Throws `OUTPUT` where a file that the flags ask for could not be written: better before the build than after the push. */
+export function checkResultFiles(args: Arguments): void {
+  for (const name of ["digest-file", "image-name-with-digest-file", "image-name-tag-with-digest-file"]) {
+    const path = textOf(args, name) ?? "";
+    if (path === "" || IS_URL.test(path)) continue;
+    const refuse = (why: string): BuildError => new BuildError("OUTPUT", `--${name}: cannot write "${path}": ${why}`);
+    if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) throw refuse("it is a folder");
+    const isInPlace = path.startsWith("/dev/") && existsSync(path);
+    let there = isInPlace ? path : resolve(dirname(path));
+    while (!existsSync(there)) there = dirname(there);
+    if (!isInPlace && !statSync(there).isDirectory()) throw refuse(`"${there}" is no folder`);
+    try {
+      accessSync(there, constants.W_OK);
+    } catch {
+      throw refuse(`"${there}" cannot be written to`);
+    }
+  }
+}
 
 /** Writes what the flags and BUILDER_OUTPUT ask for; everything is in its place by now. Throws `OUTPUT`. */
 export async function writeResultFiles(
@@ -35,7 +55,7 @@ export async function writeResultFiles(
       .join("");
   const named = lines((name) => `${name}@${digest}`);
   const digestFile = textOf(args, "digest-file") ?? "";
-  if (/^https?:\/\//.test(digestFile)) {
+  if (IS_URL.test(digestFile)) {
     const { putText } = await import("../../../builder/put-text.ts");
     await putText(new URL(digestFile), digest, definedOnly(environment), signal);
   } else await write(digestFile, digest);

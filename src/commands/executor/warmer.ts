@@ -59,9 +59,12 @@ async function runWarmer(context: CommandContext): Promise<number> {
       log.say("info", `${wasThere ? "Found" : "Warmed"} ${name}@${digest}`);
     return 0;
   } catch (error) {
-    log.fail(asBuildError(error));
+    const failure = asBuildError(error);
+    const isFolder = failure.hint === undefined && (failure.code === "OUTPUT" || failure.code === "STORE");
+    const told = isFolder ? failure.with({ hint: "--cache-dir names the folder to fill" }) : failure;
+    log.fail(told);
     context.outcome.told = true;
-    throw error;
+    throw told;
   }
 }
 
