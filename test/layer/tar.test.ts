@@ -267,19 +267,27 @@ test("what is no tar, cut or damaged is refused", () => {
     { name: "a", content: "x".repeat(1000) },
     { name: "b", content: "y" },
   ]);
-  const invalid = (bytes: Buffer): void =>
+  const invalid = (bytes: Buffer, why: RegExp): void =>
     assert.throws(
       () => readTar(bytes),
-      (error) => error instanceof BuildError && error.code === "ARCHIVE_INVALID",
+      (error) => error instanceof BuildError && error.code === "ARCHIVE_INVALID" && why.test(error.message),
     );
-  invalid(Buffer.from("this is a text file and no archive ".repeat(40)));
-  for (const length of [100, 511, 513, 1000, 2000]) invalid(whole.subarray(0, length));
+  invalid(
+    Buffer.from("this is a text file and no archive ".repeat(40)),
+    /it is no tar: it does not begin with a header/,
+  );
+  invalid(Buffer.from("this is a text file"), /it is no tar: it has 19 bytes, less than a header/);
+  for (const length of [100, 511]) invalid(whole.subarray(0, length), /no tar/);
+  for (const length of [513, 1000, 2000]) invalid(whole.subarray(0, length), /truncated/);
   const damaged = Buffer.from(whole);
   damaged[5] = 0x41;
-  invalid(damaged);
+  invalid(damaged, /no tar/);
+  const later = Buffer.from(whole);
+  later[1536 + 5] = 0x41;
+  invalid(later, /checksum is wrong/);
   const unknown = Buffer.from(tarOf([{ name: "a" }]));
   unknown.write("M", 156, "latin1");
-  invalid(unknown);
+  invalid(unknown, /no tar/);
   assert.deepEqual(readTar(Buffer.alloc(0)), []);
   assert.deepEqual(readTar(Buffer.alloc(1024)), []);
 });

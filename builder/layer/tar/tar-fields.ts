@@ -100,8 +100,16 @@ export function verifyChecksum(block: Buffer): void {
     signed += byte > 127 ? byte - 256 : byte;
   }
   const stored = number(block, 148, 8);
-  if (stored !== unsigned && stored !== signed)
-    throw invalidArchive("a header's checksum is wrong (no tar, or damaged)");
+  if (stored !== unsigned && stored !== signed) throw invalidArchive("a header's checksum is wrong (it is damaged)");
+}
+
+/** Throws unless an archive's first block is a header: what begins otherwise is something else. */
+export function verifyFirst(block: Buffer): void {
+  try {
+    verifyChecksum(block);
+  } catch (error) {
+    throw invalidArchive("it is no tar: it does not begin with a header", undefined, error);
+  }
 }
 
 /** Octal digits, or GNU's base-256 when the first bit is set. */

@@ -7,7 +7,7 @@ import type { TarHeader } from "./tar-format.ts";
 import type { PaxRecords } from "./pax.ts";
 import { parsePax } from "./pax.ts";
 import type { ReadHeader } from "./tar-fields.ts";
-import { cString, number, verifyChecksum } from "./tar-fields.ts";
+import { cString, number, verifyChecksum, verifyFirst } from "./tar-fields.ts";
 import { readMemberHeader, typeflagOf, unknownType } from "./tar-header.ts";
 import type { SparsePiece } from "./tar-sparse.ts";
 import { checkPieces, oldGnuPieces, SparseMapReader } from "./tar-sparse.ts";
@@ -48,6 +48,7 @@ export class TarReader {
   #offset = 0;
   #mapReader: SparseMapReader | undefined;
   #header: TarHeader | undefined;
+  #sawHeader = false;
   #sawEmptyBlock = false;
 
   /** `refused`: letters of types that are an error, though they could be read or left out. */
@@ -100,6 +101,8 @@ export class TarReader {
   /** The input is at its end. Throws `ARCHIVE_INVALID` when that is in the middle of a member. */
   end(): void {
     if (this.#state === "ended") return;
+    if (!this.#sawHeader && !this.#sawEmptyBlock && this.#carried > 0)
+      throw invalidArchive(`it is no tar: it has ${this.#carried} bytes, less than a header`);
     const isBetweenMembers = this.#state === "header" && this.#carried === 0 && this.#pax.length === 0;
     if (!isBetweenMembers || this.#longName !== undefined || this.#longLink !== undefined) {
       throw invalidArchive("it ends in the middle of a member (truncated)", this.#header?.name);
@@ -119,7 +122,9 @@ export class TarReader {
       return;
     }
     if (this.#sawEmptyBlock) throw invalidArchive("a member follows an empty block");
-    verifyChecksum(block);
+    if (this.#sawHeader) verifyChecksum(block);
+    else verifyFirst(block);
+    this.#sawHeader = true;
     const typeflag = typeflagOf(block);
     if (this.#refused.includes(typeflag)) {
       this.hasRefused = true;
