@@ -57,6 +57,7 @@ soak: build ## many builds at once, killed at random, checks the store; then lon
 	@node --test tools/soak/own-image.test.ts
 	@node --test tools/soak/pods.test.ts
 	@node --test tools/soak/memory.test.ts
+	@node --test tools/soak/transfer-memory.test.ts
 	@INTERRUPTIONS=100 node --test test/transport/registry-interrupt.test.ts
 
 image: build ## our own images (executor, debug, daemon) as OCI layouts in dist/images, made by tsbuild itself
