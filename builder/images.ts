@@ -27,6 +27,8 @@ export interface ListedImage {
   readonly created?: string;
   /** Compressed layers, config and manifest, in bytes. */
   readonly sizeBytes: number;
+  /** Bottom first. */
+  readonly layers: readonly Descriptor[];
   readonly labels: Readonly<Record<string, string>>;
 }
 
@@ -116,6 +118,7 @@ async function imagesOf(store: BlobStore, descriptor: Descriptor): Promise<Omit<
       digest: descriptor.digest,
       ...(parsed.created === undefined ? {} : { created: parsed.created }),
       sizeBytes: layers.reduce((sum, layer) => sum + layer.size, descriptor.size + config.size),
+      layers,
       labels: parsed.config?.Labels ?? {},
     },
   ];

@@ -159,6 +159,11 @@ test("a push goes to its registry with the client's login, and comes back", { sk
   assert.ok(digests.includes(there.Descriptor.digest), digests);
   await docker(["rmi", name]);
   assert.match((await docker(["pull", name])).stdout, /Status: Downloaded newer image/);
+  const all = await docker(["pull", "--all-tags", `${registry.host}/some/app`]);
+  assert.match(all.stdout, /^1: Pulling from some\/app\n[^]*^Status: Image is up to date for \S+\/some\/app$/m);
+  const { stderr } = await failureOf(docker(["pull", `${registry.host}/some/app:2`]));
+  assert.match(stderr, /manifest for \S+some\/app:2 not found: manifest unknown/);
+  assert.match((await docker(["inspect", "--format", "{{.RepoTags}}", name])).stdout, /some\/app:1/);
   assert.doesNotMatch(daemon.log(), /s3cret/);
 });
 

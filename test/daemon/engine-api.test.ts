@@ -12,6 +12,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { test } from "node:test";
+import type { Descriptor } from "../../builder/core/descriptor.ts";
+import type { ListedImage } from "../../builder/images.ts";
+import { summaries, totalBytes } from "../../src/daemon/docker/image-list.ts";
 import { StatusResponse } from "../../src/api/proto/control.ts";
 import { offerOf, openSession } from "../support/build-client.ts";
 import { client, DOCKERFILE, folder } from "./running-daemon.ts";
@@ -186,6 +189,71 @@ test("a name that is taken away twice, or was never there, is 404", async () => 
   assert.equal((await ask("DELETE", "/images/gone:1")).status, 404);
   assert.equal((await ask("GET", "/images/gone:1/get")).status, 404);
   assert.equal((await ask("POST", "/images/gone:1/tag?repo=x")).status, 404);
+});
+
+test("what is not there, or of another platform, is said in docker's words", async () => {
+  await ask("POST", "/build?t=here:1", {}, await tarOf({ Dockerfile: "FROM scratch\nLABEL here=1\n" }));
+  const platform = encodeURIComponent('{"os":"plan9","architecture":"mips"}');
+  const other = /image with reference here:1 was found but its platform \(\S+\) does not match .* \(plan9\/mips\)/;
+  const filtered = (filters: object): string => `/images/json?filters=${encodeURIComponent(JSON.stringify(filters))}`;
+  for (const [method, path, status, message] of [
+    ["GET", "/images/nope/json", 404, /^No such image: nope:latest$/],
+    ["GET", "/images/nope/get", 404, /^No such image: nope:latest$/],
+    ["GET", `/images/here:1/json?platform=${platform}`, 404, other],
+    ["GET", `/images/here:1/get?platform=${platform}`, 404, /no suitable export target found for platform plan9\/mips/],
+    ["GET", filtered({ before: ["nope"] }), 404, /^No such image: nope:latest$/],
+    ["GET", filtered({ some: ["x"] }), 400, /^invalid filter 'some'$/],
+    ["GET", filtered({ dangling: ["maybe"] }), 400, /^invalid filter 'dangling=\[maybe\]'$/],
+    ["GET", filtered({ until: ["soon"] }), 400, /^failed to parse value as time or duration: "soon"$/],
+    ["POST", filtered({ before: ["here:1"] }).replace("json", "prune"), 400, /^invalid filter 'before'$/],
+    ["GET", "/containers/here/json", 404, /^No such container: here$/],
+    ["GET", "/containers/json", 501, /it does not offer docker's containers$/],
+    ["GET", "/images/search?term=x", 501, /it does not offer docker's images search$/],
+    ["POST", "/commit?container=x", 501, /it does not offer docker's commit$/],
+  ] as const) {
+    const answer = await ask(method, path);
+    assert.equal(answer.status, status, `${path}: ${answer.body}`);
+    assert.match((JSON.parse(answer.body) as { message: string }).message, message, path);
+  }
+  for (const [path, error] of [
+    ["/images/here/push?tag=2", /^tag does not exist: here:2$/],
+    ["/images/nope/push", /^An image does not exist locally with the tag: nope$/],
+    [`/images/here/push?tag=1&platform=${platform}`, other],
+  ] as const)
+    assert.match(linesOf((await ask("POST", path)).body).at(-1)?.error ?? "", error);
+  assert.match((await ask("GET", filtered({ until: ["2000-01-01"] }))).body, /^\[\]$/m);
+});
+
+test("the newest image comes first, and what images share counts once", () => {
+  const layer = (letter: string, size: number): Descriptor => ({
+    mediaType: "x",
+    digest: `sha256:${letter.repeat(64)}`,
+    size,
+  });
+  const image = (letter: string, created: string, layers: readonly Descriptor[]): ListedImage => ({
+    name: `docker.io/library/${letter}:1`,
+    platform: "linux/amd64",
+    imageId: layer(letter, 0).digest,
+    digest: layer(letter, 0).digest,
+    created,
+    sizeBytes: 7 + layers.reduce((sum, { size }) => sum + size, 0),
+    layers,
+    labels: {},
+  });
+  const base = layer("0", 1000);
+  const images = [
+    image("a", "2026-01-01T00:00:00Z", [base]),
+    image("b", "2026-01-02T00:00:00Z", [base, layer("1", 20), layer("1", 20)]),
+  ];
+  const [newest, oldest] = summaries(images, true);
+  assert.partialDeepStrictEqual(newest, { RepoTags: ["b:1"], Size: 1047, SharedSize: 1000 });
+  assert.partialDeepStrictEqual(oldest, { RepoTags: ["a:1"], Size: 1007, SharedSize: 1000 });
+  assert.equal(totalBytes(images), 1000 + 20 + 7 + 7);
+});
+
+test("the stream of events ends when it was to", async () => {
+  const { status, body } = await ask("GET", `/events?until=${Date.now() / 1000 - 1}`);
+  assert.deepEqual([status, body], [200, ""]);
 });
 
 test("an image is not looked for anywhere but in the store", async () => {

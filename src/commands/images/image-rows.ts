@@ -6,6 +6,7 @@ import { BuildError } from "../../../builder/core/errors.ts";
 import { BadPattern, compileGlob } from "../../../builder/core/glob.ts";
 import { familiarReference, parseReference } from "../../../builder/core/reference.ts";
 import type { ListedImage } from "../../../builder/images.ts";
+import { parseMoment } from "../../cli/values/moment.ts";
 import { readBoolean } from "../../cli/values/booleans.ts";
 import { humanAge, humanSize } from "../../cli/human.ts";
 
@@ -70,7 +71,7 @@ export function filterImages(images: readonly ListedImage[], filters: readonly s
     const tests = own.map(({ value }) => testOf(key, value, images));
     // Labels must all be there; of the others one must fit.
     left = left.filter((image) =>
-      key === "label" ? tests.every((fits) => fits(image)) : tests.some((fits) => fits(image)),
+      key.startsWith("label") ? tests.every((fits) => fits(image)) : tests.some((fits) => fits(image)),
     );
   }
   return left;
@@ -84,9 +85,15 @@ function testOf(key: string, value: string, images: readonly ListedImage[]): Tes
       const wanted = isDangling(value);
       return ({ name }) => (name === undefined) === wanted;
     }
-    case "label": {
+    case "label":
+    case "label!": {
       const [, label = value, text] = /^([^=]*)=(.*)$/s.exec(value) ?? [];
-      return ({ labels }) => label in labels && (text === undefined || labels[label] === text);
+      const wanted = key === "label";
+      return ({ labels }) => (label in labels && (text === undefined || labels[label] === text)) === wanted;
+    }
+    case "until": {
+      const at = parseMoment(value, Date.now(), "--filter:");
+      return (image) => created(image) < at;
     }
     case "reference":
       return ({ name }) => name !== undefined && fitsName(value, name);
@@ -97,7 +104,7 @@ function testOf(key: string, value: string, images: readonly ListedImage[]): Tes
     }
     default:
       throw new BuildError("USAGE", `--filter: invalid filter "${key}"`, {
-        hint: "filters are before, dangling, label, reference and since",
+        hint: "filters are before, dangling, label, label!, reference, since and until",
       });
   }
 }

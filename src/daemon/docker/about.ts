@@ -2,8 +2,10 @@
 
 import { availableParallelism, hostname, release, totalmem, type } from "node:os";
 import type { ServerResponse } from "node:http";
+import { readFile } from "node:fs/promises";
 import { hostPlatform } from "../../../builder/core/platform.ts";
 import { listImages } from "../../../builder/images.ts";
+import { parseMoment } from "../../cli/values/moment.ts";
 import { VERSION } from "../../version.ts";
 import { sendBytes, sendJson } from "../http/answer.ts";
 import type { Route } from "../http/router.ts";
@@ -27,7 +29,11 @@ export function aboutRoutes(settings: DaemonSettings): readonly Route[] {
       handler: async (_, response) => sendJson(response, 200, await info(settings)),
     },
     // Nothing happens here but builds, and those are told of in their own streams: it is open, and says nothing.
-    { method: "GET", pattern: "/events", handler: async ({ signal }, response) => silence(response, signal) },
+    {
+      method: "GET",
+      pattern: "/events",
+      handler: async ({ query, signal }, response) => silence(response, untilOf(query, signal)),
+    },
   ];
 }
 
@@ -52,7 +58,15 @@ function version(): object {
     Arch: architecture,
     KernelVersion: release(),
     Components: [
-      { Name: "tsbuild", Version: VERSION, Details: { ApiVersion: API_VERSION, Os: os, Arch: architecture } },
+      {
+        // Clients look for the daemon itself under this name.
+        Name: "Engine",
+        Version: VERSION,
+        Details: {
+          ...{ ApiVersion: API_VERSION, MinAPIVersion: MIN_API_VERSION, Os: os, Arch: architecture },
+          ...{ KernelVersion: release(), GoVersion: "none", GitCommit: "", BuildTime: "", Experimental: "false" },
+        },
+      },
     ],
   };
 }
@@ -64,7 +78,8 @@ async function info({ root }: DaemonSettings): Promise<object> {
     ServerVersion: VERSION,
     OSType: hostPlatform().os,
     Architecture: MACHINES.get(hostPlatform().architecture) ?? hostPlatform().architecture,
-    OperatingSystem: type(),
+    OperatingSystem: await systemName(),
+    SystemTime: new Date().toISOString(),
     KernelVersion: release(),
     NCPU: availableParallelism(),
     MemTotal: totalmem(),
@@ -72,7 +87,7 @@ async function info({ root }: DaemonSettings): Promise<object> {
     Driver: "tsbuild",
     // By this clients know that manifests are kept, and indexes, and offer what needs them.
     DriverStatus: [["driver-type", "io.containerd.snapshotter.v1"]],
-    Images: (await listImages(root)).length,
+    Images: new Set((await listImages(root)).map(({ digest }) => digest)).size,
     Containers: 0,
     ContainersRunning: 0,
     ContainersPaused: 0,
@@ -81,7 +96,8 @@ async function info({ root }: DaemonSettings): Promise<object> {
     IndexServerAddress: "https://index.docker.io/v1/",
     Swarm: { LocalNodeState: "inactive" },
     Plugins: {},
-    SecurityOptions: [],
+    SecurityOptions: ["name=seccomp,profile=builtin", ...(process.getuid?.() === 0 ? [] : ["name=rootless"])],
+    Labels: [],
     Warnings: [],
   };
 }
@@ -91,6 +107,23 @@ const MACHINES: ReadonlyMap<string, string> = new Map([
   ["amd64", "x86_64"],
   ["arm64", "aarch64"],
 ]);
+
+/** As os-release(5) has it. */
+async function systemName(): Promise<string> {
+  const text = await readFile("/etc/os-release", "utf8").catch(() => "");
+  return /^PRETTY_NAME="?([^"\n]*)/m.exec(text)?.[1] ?? type();
+}
+
+/** Ends when the client goes, or at the time that it named: seconds since the epoch, or how long ago. Throws `USAGE`. */
+function untilOf(query: URLSearchParams, signal: AbortSignal): AbortSignal {
+  const text = query.get("until") ?? "";
+  if (text === "") return signal;
+  const waitMs = parseMoment(text, Date.now(), "until:") - Date.now();
+  return AbortSignal.any([signal, AbortSignal.timeout(Math.min(Math.max(waitMs, 0), MOST_WAIT_MS))]);
+}
+
+/** What a timer of Node's holds. */
+const MOST_WAIT_MS = 2 ** 31 - 1;
 
 async function silence(response: ServerResponse, signal: AbortSignal): Promise<void> {
   response.writeHead(200, { "Content-Type": "application/json" });

@@ -6,7 +6,7 @@ import { listImages } from "../../../builder/images.ts";
 import { HttpError, sendJson } from "../http/answer.ts";
 import type { Route } from "../http/router.ts";
 import { filtersOf, isSet } from "./filters.ts";
-import { summaries } from "./images.ts";
+import { summaries, totalBytes } from "./image-list.ts";
 
 /** The routes about the disk of the store at `root`. */
 export function diskRoutes(root: string): readonly Route[] {
@@ -27,10 +27,9 @@ export function diskRoutes(root: string): readonly Route[] {
 async function usage(root: string): Promise<object> {
   const { items } = await diskUsage(root, []);
   const images = await listImages(root);
-  const sizes = new Map(images.map(({ imageId, sizeBytes }) => [imageId, sizeBytes]));
   return {
-    LayersSize: sizes.values().reduce((sum, size) => sum + size, 0),
-    Images: summaries(images),
+    LayersSize: totalBytes(images),
+    Images: summaries(images, true),
     Containers: [],
     Volumes: [],
     BuildCache: items.map(cacheRecord),
@@ -41,6 +40,8 @@ function cacheRecord(item: DiskItem): object {
   const { id, type, description, inUse, shared, bytes, createdMs, usedMs, uses, parents } = item;
   return {
     ID: id,
+    // Docker's own clients look for it under a name that begins with a space (api/types/build/cache.go).
+    " Parents": parents,
     Parents: parents,
     Type: type,
     Description: description,

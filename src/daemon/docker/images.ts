@@ -3,22 +3,23 @@
 import * as v from "valibot";
 import { BuildError } from "../../../builder/core/errors.ts";
 import type { ImageConfig } from "../../../builder/core/image-config.ts";
-import { formatPlatform, hostPlatform, parsePlatform } from "../../../builder/core/platform.ts";
+import { parsePlatform } from "../../../builder/core/platform.ts";
 import type { Platform } from "../../../builder/core/platform.ts";
 import type { Reference } from "../../../builder/core/reference.ts";
 import { formatReference } from "../../../builder/core/reference.ts";
 import type { Session } from "../../../builder/core/session.ts";
 import { imageHistory } from "../../../builder/history.ts";
-import type { ListedImage } from "../../../builder/images.ts";
-import { listImages, tagImage, untagImages } from "../../../builder/images.ts";
+import { tagImage, untagImages } from "../../../builder/images.ts";
 import { inspectImage } from "../../../builder/inspect.ts";
 import type { ImagePlaces, OpenedImage } from "../../../builder/open-image.ts";
 import { imageFor, openImage } from "../../../builder/open-image.ts";
-import { filterImages, partsOf, shortName } from "../../commands/images/image-rows.ts";
+import { shortName } from "../../commands/images/image-rows.ts";
 import { HttpError, sendJson } from "../http/answer.ts";
 import type { HttpRequest, Route } from "../http/router.ts";
 import type { DaemonSettings } from "../settings.ts";
 import { filtersOf, isSet, parsedJson } from "./filters.ts";
+import { filteredImages, namesOf, PRUNE_FILTERS, summaries, timeOf } from "./image-list.ts";
+import { isMissing, noSuchImage, otherPlatform } from "./not-there.ts";
 
 /** The routes about images that are there. */
 export function imageRoutes(settings: DaemonSettings): readonly Route[] {
@@ -31,7 +32,7 @@ export function imageRoutes(settings: DaemonSettings): readonly Route[] {
         // Older clients say a name beside the filters.
         const name = query.get("filter");
         const filters = [...filtersOf(query), ...(name ? [`reference=${name}`] : [])];
-        sendJson(response, 200, summaries(filterImages(await listImages(root), filters)));
+        sendJson(response, 200, summaries(await filteredImages(root, filters), isSet(query, "shared-size")));
       },
     },
     {
@@ -44,7 +45,7 @@ export function imageRoutes(settings: DaemonSettings): readonly Route[] {
       pattern: "/images/{name...}/json",
       handler: async (request, response) => {
         await using opened = await openStored(settings, request);
-        sendJson(response, 200, await inspected(opened, platformOf(request.query), request.signal));
+        sendJson(response, 200, await inspected(opened, request));
       },
     },
     {
@@ -61,7 +62,12 @@ export function imageRoutes(settings: DaemonSettings): readonly Route[] {
       handler: async ({ parameters, query }, response) => {
         const tag = query.get("tag") ?? "";
         const to = `${query.get("repo") ?? ""}${tag === "" ? "" : `:${tag}`}`;
-        await tagImage(root, parameters["name"] ?? "", to, settings.registries([]).expandName);
+        const from = parameters["name"] ?? "";
+        try {
+          await tagImage(root, from, to, settings.registries([]).expandName);
+        } catch (error) {
+          throw isMissing(error) ? noSuchImage(from) : error;
+        }
         response.writeHead(201).end();
       },
     },
@@ -74,46 +80,6 @@ export function imageRoutes(settings: DaemonSettings): readonly Route[] {
       },
     },
   ];
-}
-
-/** One row for each image, whatever it is called; of a multi-platform one that of this machine, else the first. */
-export function summaries(images: readonly ListedImage[]): readonly object[] {
-  const own = formatPlatform(hostPlatform());
-  return [...Map.groupBy(images, ({ digest }) => digest).values()].flatMap((rows) => {
-    const image = rows.find(({ platform }) => platform === own) ?? rows[0];
-    if (image === undefined) return [];
-    const { imageId, digest, created, labels } = image;
-    const names = [...new Set(rows.flatMap(({ name }) => (name === undefined ? [] : [name])))];
-    const bytes = new Map(rows.map((row) => [row.imageId, row.sizeBytes])).values();
-    return [
-      {
-        Id: imageId,
-        ParentId: "",
-        ...namesOf(names, digest),
-        Created: Math.floor(timeOf(created) / 1000),
-        Size: bytes.reduce((sum, size) => sum + size, 0),
-        SharedSize: -1,
-        Labels: labels,
-        Containers: -1,
-      },
-    ];
-  });
-}
-
-function namesOf(
-  names: readonly string[],
-  digest: string,
-): { readonly RepoTags: readonly string[]; readonly RepoDigests: readonly string[] } {
-  const repositories = names.map((name) => partsOf(name).repository);
-  return {
-    RepoTags: names.filter((name) => !name.includes("@")).map(shortName),
-    RepoDigests: [...new Set(repositories)].map((repository) => `${repository}@${digest}`),
-  };
-}
-
-function timeOf(created: string | undefined): number {
-  const at = Date.parse(created ?? "");
-  return Number.isNaN(at) ? 0 : at;
 }
 
 const AskedPlatform = v.object({ os: v.string(), architecture: v.string(), variant: v.nullish(v.string(), "") });
@@ -130,15 +96,29 @@ export function platformOf(query: URLSearchParams): Platform | undefined {
 }
 
 /** Only what the store has: nothing that a client says makes the daemon open a file of its machine. */
-async function openStored(settings: DaemonSettings, { parameters, signal }: HttpRequest): Promise<OpenedImage> {
+async function openStored(
+  settings: DaemonSettings,
+  { parameters, signal }: Pick<HttpRequest, "parameters" | "signal">,
+): Promise<OpenedImage> {
   const name = parameters["name"] ?? "";
   const nobody: Session["credentials"] = () => Promise.resolve(undefined);
   try {
     return await openImage(`store:${name}`, placesOf(settings, nobody), signal);
   } catch (error) {
-    const isMissing = error instanceof BuildError && error.code === "INPUT_MISSING";
-    throw isMissing ? new HttpError(404, `No such image: ${name}`) : error;
+    throw isMissing(error) ? noSuchImage(name) : error;
   }
+}
+
+/** What is said of an image of the store that has not the wanted platform; undefined of one that has. Throws `HttpError` 404 when there is no such image. */
+export async function otherThanStored(
+  settings: DaemonSettings,
+  name: string,
+  wanted: Platform | undefined,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  await using opened = await openStored(settings, { parameters: { name }, signal });
+  if (wanted === undefined) return undefined;
+  return otherPlatform(name, (await imageFor(opened, wanted, signal)).config?.config, wanted);
 }
 
 /** An image of a registry. */
@@ -151,7 +131,8 @@ export async function openElsewhere(
   return await openImage(`docker://${formatReference(reference)}`, placesOf(settings, credentials), signal);
 }
 
-function placesOf(settings: DaemonSettings, credentials: Session["credentials"]): ImagePlaces {
+/** Where images are looked for, with a client's logins. */
+export function placesOf(settings: DaemonSettings, credentials: Session["credentials"]): ImagePlaces {
   const { root, environment } = settings;
   const { router, expandName } = settings.registries([]);
   const daemon = (): Promise<never> => Promise.reject(new BuildError("UNSUPPORTED", "there is no docker daemon here"));
@@ -159,10 +140,13 @@ function placesOf(settings: DaemonSettings, credentials: Session["credentials"])
 }
 
 /** What `docker image inspect` shows. */
-async function inspected(opened: OpenedImage, platform: Platform | undefined, signal: AbortSignal): Promise<object> {
+async function inspected(opened: OpenedImage, { parameters, query, signal }: HttpRequest): Promise<object> {
+  const [platform, name] = [platformOf(query), parameters["name"] ?? ""];
   const { image } = await inspectImage(opened, platform, signal);
   if (image?.config === undefined) throw new HttpError(404, `${opened.name} is no image of this platform`);
   const { config, manifest, layers, sizeBytes } = image;
+  const other = otherPlatform(name, config, platform);
+  if (other !== undefined) throw new HttpError(404, other);
   const { descriptor } = opened.top;
   return {
     Id: manifest.manifest.config.digest,
@@ -213,17 +197,20 @@ async function remove(
     return [...names.map((name) => ({ Untagged: shortName(name) })), ...gone.map((id) => ({ Deleted: id }))];
   } catch (error) {
     if (!(error instanceof BuildError)) throw error;
-    if (error.code === "INPUT_MISSING") throw new HttpError(404, `No such image: ${images.join(", ")}`);
-    if (error.code === "USAGE") throw new HttpError(409, `conflict: ${error.message} (must be forced)`);
+    const [name = ""] = images;
+    if (error.code === "INPUT_MISSING") throw noSuchImage(name);
+    if (error.code === "USAGE") throw new HttpError(409, CONFLICT.replace("NAME", name));
     throw error;
   }
 }
+
+const CONFLICT = "conflict: unable to delete NAME (must be forced) - image is referenced in multiple repositories";
 
 /** Images without a name; with `dangling=false` all of them, since no container holds one. */
 async function pruneImages(root: string, filters: readonly string[]): Promise<object> {
   const isAll = filters.some((filter) => /^dangling=(?:false|0)$/.test(filter));
   const others = filters.filter((filter) => !filter.startsWith("dangling="));
-  const found = filterImages(await listImages(root), isAll ? others : [...others, "dangling=true"]);
+  const found = await filteredImages(root, isAll ? others : [...others, "dangling=true"], PRUNE_FILTERS);
   const names = found.map(({ name, digest }) => name ?? digest);
   const removed = await remove(root, [...new Set(names)], { force: true });
   const gone = new Set(removed.flatMap((one) => ("Deleted" in one ? [one.Deleted] : [])));

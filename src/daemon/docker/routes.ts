@@ -24,6 +24,7 @@ export function dockerRoutes(world: ControlWorld): readonly Route[] {
     loginRoute(settings),
     distributionRoute(settings),
     ...nothingToPrune(),
+    ...thereIsNone(),
     ...notOffered(),
   ];
 }
@@ -44,9 +45,26 @@ function nothingToPrune(): readonly Route[] {
 
 /** What docker has and a builder of images has not. */
 const ELSEWHERE = [
-  ...["containers", "networks", "volumes", "exec", "plugins"],
-  ...["swarm", "nodes", "services", "tasks", "secrets", "configs"],
+  ...["containers", "networks", "volumes", "exec", "plugins", "commit"],
+  ...["swarm", "nodes", "services", "tasks", "secrets", "configs", "images/search"],
 ];
+
+/** `docker inspect NAME` asks for all of these until one has it. */
+function thereIsNone(): readonly Route[] {
+  const places = {
+    "containers/{name...}/json": "container",
+    "networks/{name...}": "network",
+    "volumes/{name...}": "volume",
+    "plugins/{name...}/json": "plugin",
+    ...{ "services/{name...}": "service", "tasks/{name...}": "task", "nodes/{name...}": "node" },
+    ...{ "secrets/{name...}": "secret", "configs/{name...}": "config" },
+  };
+  return Object.entries(places).map(([path, what]) => ({
+    method: "GET",
+    pattern: `/${path}`,
+    handler: ({ parameters }) => Promise.reject(new HttpError(404, `No such ${what}: ${parameters["name"] ?? ""}`)),
+  }));
+}
 
 function notOffered(): readonly Route[] {
   return ELSEWHERE.flatMap((what) =>
@@ -54,7 +72,9 @@ function notOffered(): readonly Route[] {
       method: "*",
       pattern,
       handler: () =>
-        Promise.reject(new HttpError(501, `tsbuild builds and keeps images: it does not offer docker's ${what}`)),
+        Promise.reject(
+          new HttpError(501, `tsbuild builds and keeps images: it does not offer docker's ${what.replace("/", " ")}`),
+        ),
     })),
   );
 }

@@ -2,30 +2,30 @@
 
 import { BuildError } from "../../../builder/core/errors.ts";
 import type { EventSink } from "../../../builder/core/events.ts";
-import { hostPlatform } from "../../../builder/core/platform.ts";
-import { formatReference, parseReference } from "../../../builder/core/reference.ts";
+import type { Platform } from "../../../builder/core/platform.ts";
+import { formatPlatform, hostPlatform } from "../../../builder/core/platform.ts";
+import { familiarReference, formatReference, parseReference } from "../../../builder/core/reference.ts";
 import type { Reference } from "../../../builder/core/reference.ts";
-import type { TransferRequest } from "../../../builder/copy.ts";
+import { listImages } from "../../../builder/images.ts";
 import { load } from "../../../builder/load.ts";
-import { pull } from "../../../builder/pull.ts";
 import { push } from "../../../builder/push.ts";
-import type { RegistryAccess } from "../../../builder/registry-options.ts";
 import { save } from "../../../builder/save.ts";
-import { DEFAULT_LIMITS } from "../../cli/values/unpack-limits.ts";
 import { shortName } from "../../commands/images/image-rows.ts";
 import { HttpError, write } from "../http/answer.ts";
 import type { HttpHandler, HttpRequest, Route } from "../http/router.ts";
 import type { DaemonSettings } from "../settings.ts";
 import { isSet } from "./filters.ts";
-import { platformOf } from "./images.ts";
+import { otherThanStored, platformOf } from "./images.ts";
 import { transferEvents, underStream } from "./message-stream.ts";
-import { registryLogin, sessionOf } from "./registry-auth.ts";
+import { pullHandler } from "./pull.ts";
+import { registryLogin } from "./registry-auth.ts";
+import { accessOf, taggedReference, transferOf } from "./transfer-request.ts";
 
 /** The routes that move images. */
 export function transferRoutes(settings: DaemonSettings): readonly Route[] {
   return [
     { method: "POST", pattern: "/images/load", handler: loadImages(settings) },
-    { method: "POST", pattern: "/images/create", handler: pullImage(settings) },
+    { method: "POST", pattern: "/images/create", handler: pullHandler(settings) },
     { method: "GET", pattern: "/images/get", handler: saveImages(settings) },
     { method: "GET", pattern: "/images/{name...}/get", handler: saveImages(settings) },
     { method: "POST", pattern: "/images/{name...}/push", handler: pushImage(settings) },
@@ -62,50 +62,29 @@ function saveImages(settings: DaemonSettings): HttpHandler {
     const { name } = parameters;
     const images = name === undefined ? query.getAll("names").flatMap((text) => text.split(",")) : [name];
     if (images.length === 0) throw new HttpError(400, "no image is named");
-    try {
-      await save(
-        {
-          ...transferOf(settings, quiet),
-          images,
-          format: "oci-archive",
-          platform: platformOf(query),
-          hostPlatform: hostPlatform(),
-          destination: {
-            kind: "stream",
-            write: async (chunk) => {
-              if (!response.headersSent) response.writeHead(200, { "Content-Type": "application/x-tar" });
-              await write(response, chunk);
-            },
+    const platform = platformOf(query);
+    for (const image of images)
+      if ((await otherThanStored(settings, image, platform, signal)) !== undefined && platform !== undefined)
+        throw new HttpError(404, `no suitable export target found for platform ${formatPlatform(platform)}`);
+    await save(
+      {
+        ...transferOf(settings, quiet),
+        images,
+        format: "oci-archive",
+        platform,
+        hostPlatform: hostPlatform(),
+        destination: {
+          kind: "stream",
+          write: async (chunk) => {
+            if (!response.headersSent) response.writeHead(200, { "Content-Type": "application/x-tar" });
+            await write(response, chunk);
           },
         },
-        signal,
-      );
-    } catch (error) {
-      const isMissing = error instanceof BuildError && error.code === "INPUT_MISSING";
-      throw isMissing ? new HttpError(404, `No such image: ${error.message}`) : error;
-    }
+      },
+      signal,
+    );
     response.end();
   };
-}
-
-function pullImage(settings: DaemonSettings): HttpHandler {
-  return (request, response) =>
-    underStream(response, async (stream) => {
-      const { query, headers, signal } = request;
-      if (query.has("fromSrc"))
-        throw new HttpError(501, "tsbuild does not make images of file systems: use a Dockerfile with ADD");
-      const reference = taggedReference(query.get("fromImage") ?? "", query.get("tag") ?? "");
-      const access = accessOf(settings, registryLogin(headers, reference.registry));
-      const platform = platformOf(query) ?? hostPlatform();
-      const transfer = transferOf(settings, transferEvents(stream, "Downloading", "Download complete"));
-      const { name, before, top } = await pull(
-        { ...transfer, reference, access, platform, allPlatforms: false },
-        signal,
-      );
-      stream.send({ status: `Digest: ${top.digest}` });
-      const what = before === top.digest ? "Image is up to date for" : "Downloaded newer image for";
-      stream.send({ status: `Status: ${what} ${shortName(name)}` });
-    });
 }
 
 function pushImage(settings: DaemonSettings): HttpHandler {
@@ -113,12 +92,15 @@ function pushImage(settings: DaemonSettings): HttpHandler {
     underStream(response, async (stream) => {
       const { parameters, query, headers, signal } = request;
       const tag = query.get("tag") ?? "";
-      const reference = taggedReference(parameters["name"] ?? "", tag);
+      const { reference } = taggedReference(parameters["name"] ?? "", tag);
       const access = accessOf(settings, registryLogin(headers, reference.registry));
+      stream.send({ status: `The push refers to repository [${reference.registry}/${reference.repository}]` });
+      const [image, platform] = [formatReference(reference), platformOf(query)];
+      await requirePushed(settings, reference, { isOne: tag !== "", platform, signal });
       const transfer = transferOf(settings, transferEvents(stream, "Pushing", "Pushed"));
       const wishes = { targets: [], resume: true, family: undefined, compression: undefined };
-      const asked = { image: formatReference(reference), allTags: tag === "", platform: platformOf(query) };
-      for (const { names, top } of await push({ ...transfer, ...wishes, ...asked, access }, signal)) {
+      const asked = { image, allTags: tag === "", platform, access };
+      for (const { names, top } of await push({ ...transfer, ...wishes, ...asked }, signal)) {
         for (const one of names.map((name) => parseReference(name).tag ?? "")) {
           stream.send({ status: `${one}: digest: ${top.digest} size: ${top.size}` });
           stream.send({ progressDetail: {}, aux: { Tag: one, Digest: top.digest, Size: top.size } });
@@ -127,30 +109,24 @@ function pushImage(settings: DaemonSettings): HttpHandler {
     });
 }
 
-/** A name and the tag, or the digest, that stands beside it in the query. */
-function taggedReference(name: string, tag: string): Reference {
-  if (name === "") throw new HttpError(400, "no image is named");
-  return parseReference(tag === "" ? name : `${name}${tag.startsWith("sha256:") ? "@" : ":"}${tag}`);
+/** Throws `HttpError` 404 for what is not in the store, or of another platform. */
+async function requirePushed(
+  settings: DaemonSettings,
+  reference: Reference,
+  { isOne, platform, signal }: { isOne: boolean; platform: Platform | undefined; signal: AbortSignal },
+): Promise<void> {
+  const { registry, repository } = reference;
+  const names = (await listImages(settings.root)).map(({ name = "" }) => name);
+  if (!names.some((name) => name.startsWith(`${registry}/${repository}:`)))
+    throw new HttpError(
+      404,
+      `An image does not exist locally with the tag: ${familiarReference({ registry, repository })}`,
+    );
+  if (!isOne) return;
+  if (!names.includes(formatReference(reference)))
+    throw new HttpError(404, `tag does not exist: ${familiarReference(reference)}`);
+  const other = await otherThanStored(settings, formatReference(reference), platform, signal);
+  if (other !== undefined) throw new HttpError(404, other);
 }
 
 const quiet: EventSink = () => undefined;
-
-function transferOf(settings: DaemonSettings, events: EventSink): TransferRequest {
-  const { root, environment } = settings;
-  const { expandName } = settings.registries([]);
-  return {
-    root,
-    limits: DEFAULT_LIMITS,
-    checkLayers: undefined,
-    expandName,
-    retries: 0,
-    events,
-    now: Date.now,
-    environment,
-  };
-}
-
-function accessOf(settings: DaemonSettings, credentials: ReturnType<typeof registryLogin>): RegistryAccess {
-  const { router } = settings.registries([]);
-  return { router, session: sessionOf(credentials), environment: settings.environment };
-}
