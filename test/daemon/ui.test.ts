@@ -110,7 +110,9 @@ test("the output of a build under way comes as it is made", async () => {
     text += Buffer.from(chunk).toString("utf8");
     if (text.includes("load build definition")) hold.resolve();
   }
-  assert.match(text, /The build has ended\./);
+  assert.match(text, /load build definition from Dockerfile begins<\/b>\n/);
+  assert.match(text, /The build has ended\..*<\/body><\/html>\n$/);
+  assert.equal(text.indexOf("</body>"), text.lastIndexOf("</body>"));
   await building;
   await get(`/ui/running/nothing`, 404);
 });
@@ -137,6 +139,7 @@ test(
     for (const path of ["/ui", `/ui/builds/${id}/image?layer=1`]) {
       await using page = await Page.open(`${address}${path}`);
       assert.equal(await page.evaluate("document.documentElement.scrollWidth"), 390, path);
+      assert.equal(await page.evaluate("getComputedStyle(document.querySelector('tr:has(th)')).display"), "none");
       assert.notEqual(await page.evaluate("document.title"), "pwned");
       assert.equal(await page.evaluate("document.querySelectorAll('script, img').length"), 0);
       assert.ok(

@@ -9,13 +9,13 @@ import { asBuildError } from "../../../builder/core/errors.ts";
 import { StatusResponse } from "../../api/proto/control.ts";
 import { humanTook } from "../../cli/human.ts";
 import { buildPage } from "../../commands/build/report.ts";
-import { plainText } from "../../progress/terminal-text.ts";
+import { plainLines } from "../../progress/terminal-text.ts";
 import { html } from "../../report/html.ts";
 import type { Html } from "../../report/html.ts";
 import type { EndedJob, Jobs } from "../control/jobs.ts";
 import { HttpError, write } from "../http/answer.ts";
 import type { HttpRequest } from "../http/router.ts";
-import { beginPage, pageHead, sendMarkup, sendPage, tableOf } from "./page.ts";
+import { beginPage, momentText, pageHead, sendMarkup, sendPage, tableOf } from "./page.ts";
 
 const MOST_LISTED = 200;
 const REFRESH_SECONDS = 5;
@@ -28,7 +28,7 @@ export function listPage(root: string, jobs: Jobs, response: ServerResponse): vo
   const more =
     records.length > MOST_LISTED ? html`<p class="legend">${records.length - MOST_LISTED} older ones</p>` : [];
   const none = rows.length === 0 ? html`<p>Nothing was built yet.</p>` : [];
-  const body = html`${none}${rows.length === 0 ? [] : tableOf(["Build", "Status", "Started", "Took", "Cache"], rows)}${more}`;
+  const body = html`${none}${rows.length === 0 ? [] : tableOf(["Build", "Status", "Started", "Took", "Steps"], rows)}${more}`;
   sendPage(response, "Builds", body, running.length > 0 ? REFRESH_SECONDS : undefined);
 }
 
@@ -38,9 +38,9 @@ function runningRow({ ref, outcome }: EndedJob): readonly (string | Html)[] {
   return [
     html`<a href="/ui/running/${encodeURIComponent(ref)}">${ref.slice(0, 12)}</a>`,
     html`<span class="running">running, ${ended} of ${states.length} steps</span>`,
-    new Date(outcome.createdMs).toISOString(),
+    momentText(outcome.createdMs),
     humanTook(Date.now() - outcome.createdMs),
-    `${states.filter((state) => state === "cached").length}`,
+    `${states.filter((state) => state === "cached").length} from the cache`,
   ];
 }
 
@@ -59,15 +59,16 @@ function recordRow({
   return [
     html`<a href="/ui/builds/${id}">${result?.names[0] ?? what}</a>${files}`,
     html`<span class="${style}">${status}</span>`,
-    new Date(startedMs).toISOString(),
+    momentText(startedMs),
     humanTook(endedMs - startedMs),
-    `${cached} of ${timeline.steps.length}`,
+    `${cached} of ${timeline.steps.length} from the cache`,
   ];
 }
 
 /** A build that has ended. Throws `HttpError` 404. */
 export async function recordPage(root: string, id: string, response: ServerResponse): Promise<void> {
-  sendMarkup(response, await buildPage(root, recordOf(root, id)));
+  const page = await buildPage(root, recordOf(root, id));
+  sendMarkup(response, page.replace(/<body[^>]*>/, '$&<p><a href="/ui">Builds</a></p>'));
 }
 
 /** A build that is remembered, by its id. Throws `HttpError` 404. */
@@ -95,15 +96,15 @@ export async function livePage(jobs: Jobs, request: HttpRequest, response: Serve
       if (started === undefined) continue;
       const state = error !== "" ? `failed: ${error}` : cached ? "cached" : completed === undefined ? "begins" : "done";
       const line = `${name} ${state}`;
-      if (!told.has(`${digest} ${line}`)) parts.push(html`<b>${line}</b> `);
+      if (!told.has(`${digest} ${line}`)) parts.push(html`<b>${line}</b>${"\n"}`);
       told.add(`${digest} ${line}`);
     }
     for (const { vertex, data } of logs) {
       const decoder = decoders.get(vertex) ?? new StringDecoder("utf8");
       decoders.set(vertex, decoder);
-      parts.push(html`${plainText(decoder.write(Buffer.from(data)))}`);
+      parts.push(html`${plainLines(decoder.write(Buffer.from(data)))}`);
     }
-    for (const { short } of warnings) parts.push(html`warning: ${Buffer.from(short).toString("utf8")} `);
+    for (const { short } of warnings) parts.push(html`warning: ${Buffer.from(short).toString("utf8")}${"\n"}`);
     if (parts.length > 0) await write(response, parts.map(({ markup }) => markup).join(""));
   }
   const { error } = job.outcome;

@@ -8,7 +8,7 @@ import { humanSize } from "../../cli/human.ts";
 import { html } from "../../report/html.ts";
 import { HttpError } from "../http/answer.ts";
 import type { HttpRequest } from "../http/router.ts";
-import { sendPage, tableOf } from "./page.ts";
+import { momentText, sendPage, tableOf } from "./page.ts";
 
 const MOST_LISTED = 300;
 const LARGEST_FORM_BYTES = 64 << 10;
@@ -23,7 +23,7 @@ export async function diskPage(root: string, hasToken: boolean, response: Server
       description,
       type,
       humanSize(bytes),
-      new Date(usedMs).toISOString(),
+      momentText(usedMs),
       inUse ? "in use" : "",
     ]);
   const form = hasToken

@@ -11,6 +11,8 @@ nav { display: flex; gap: 1rem; margin-bottom: 1rem; flex-wrap: wrap; } table { 
   font-weight: normal; padding-right: .8rem; } tr { border-top: 1px solid var(--line); } a { color: var(--ran); }
 .completed { color: var(--cached); } .error-status { color: var(--failed); } .running { color: var(--path); }
 input, button { font: inherit; padding: .4rem .6rem; max-width: 100%; } pre.live { max-height: none; }
+@media (max-width: 40rem) { table, tbody, tr, td { display: block; } tr:has(th) { display: none; } tr { padding: .35rem 0; }
+  td { display: inline-block; padding: 0 .8rem 0 0; color: var(--soft); } td:first-child { display: block; color: inherit; } }
 `;
 
 /** Pages come from here alone, send nothing but their own forms, and stand in no page of somebody else's. */
@@ -25,7 +27,7 @@ const HEADERS = {
 
 /** The beginning of a page, up to its content. `refreshSeconds`: it is asked for again after so long. */
 export function pageHead(title: string, refreshSeconds?: number): Html {
-  return html`<!doctype html>
+  const whole = html`<!doctype html>
     <html lang="en">
       <head>
         <meta charset="utf-8" />
@@ -39,10 +41,14 @@ export function pageHead(title: string, refreshSeconds?: number): Html {
       <body>
         <nav><a href="/ui">Builds</a><a href="/ui/disk">Disk</a><a href="/metrics">Metrics</a></nav>
         <h1>${title}</h1>
+        ${raw(CONTENT)}
       </body>
     </html>`;
+  // The formatter of this file closes what is open: content comes before that.
+  return raw(whole.markup.slice(0, whole.markup.indexOf(CONTENT)));
 }
 
+const CONTENT = "<!-- content -->";
 const END = raw("</body></html>\n");
 
 /** Answers with a whole page. */
@@ -60,6 +66,11 @@ export function sendMarkup(response: ServerResponse, markup: string): void {
 /** Begins a page that comes as it is made. */
 export function beginPage(response: ServerResponse): void {
   response.writeHead(200, HEADERS);
+}
+
+/** A moment as people read it, in UTC. */
+export function momentText(ms: number): string {
+  return new Date(ms).toISOString().slice(0, "2026-11-26T19:13:33".length).replace("T", " ");
 }
 
 /** A table with its heading; a cell is text or markup. */
