@@ -131,8 +131,7 @@ export async function openElsewhere(
   return await openImage(`docker://${formatReference(reference)}`, placesOf(settings, credentials), signal);
 }
 
-/** Where images are looked for, with a client's logins. */
-export function placesOf(settings: DaemonSettings, credentials: Session["credentials"]): ImagePlaces {
+function placesOf(settings: DaemonSettings, credentials: Session["credentials"]): ImagePlaces {
   const { root, environment } = settings;
   const { router, expandName } = settings.registries([]);
   const daemon = (): Promise<never> => Promise.reject(new BuildError("UNSUPPORTED", "there is no docker daemon here"));
