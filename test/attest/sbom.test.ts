@@ -19,7 +19,9 @@ suite("systems", () => {
         "Package: bash\nStatus: install ok installed\nArchitecture: amd64\nVersion: 5.2.15-2+b13\nSource: bash (5.2.15-2)",
         "Maintainer: Some Body <some@body.example>\nHomepage: https://example.org/bash\nDescription: GNU shell\n long text\n .\n more\n",
         "\nPackage: gone\nStatus: deinstall ok config-files\nArchitecture: amd64\nVersion: 1\n",
-        "\nPackage: held\nStatus: hold ok installed\nArchitecture: all\nVersion: 1:2\n\n",
+        "\nPackage: half\nStatus: install reinstreq half-installed\nArchitecture: all\nVersion: 1\n",
+        "\nPackage: held\nStatus: hold ok installed\nArchitecture: all\nVersion: 1:2\n",
+        "\nPackage: waits\nStatus: install ok triggers-awaited\nArchitecture: all\nVersion: 3\n\n",
       ].join("\n"),
       "usr/share/doc/bash/copyright":
         "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\nFiles: *\nCopyright: x\nLicense: GPL-3+\n text\n\nFiles: a\nLicense: Expat\n",
@@ -27,6 +29,7 @@ suite("systems", () => {
     assert.deepEqual(purls(found), [
       "pkg:deb/debian/bash@5.2.15-2%2Bb13?arch=amd64&distro=debian-12&upstream=bash%405.2.15-2",
       "pkg:deb/debian/held@1:2?arch=all&distro=debian-12",
+      "pkg:deb/debian/waits@3?arch=all&distro=debian-12",
     ]);
     const [bash] = found.software;
     assert.equal(bash?.license, "GPL-3.0-or-later AND MIT");
@@ -313,8 +316,8 @@ test(
     assert.equal(listed.status, 0);
     const installed = listed.stdout
       .split("\n")
-      .filter((line) => line.startsWith("installed "))
-      .map((line) => line.slice("installed ".length));
+      .filter((line) => line !== "" && !/^(?:not-installed|config-files|half-installed) /.test(line))
+      .map((line) => line.slice(line.indexOf(" ") + 1));
     const ours = found.software.map(({ name, version, purl }) => `${name} ${version} ${/arch=(\w+)/.exec(purl)?.[1]}`);
     assert.ok(installed.length > 50);
     assert.deepEqual(ours.toSorted(), installed.toSorted());

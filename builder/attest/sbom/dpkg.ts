@@ -27,11 +27,14 @@ export const dpkg: Cataloger = {
   },
 };
 
+/** The states of packages whose files are all there, though they may not be set up (dpkg(1), "Package states"). */
+const UNPACKED = ["unpacked", "half-configured", "triggers-awaited", "triggers-pending", "installed"];
+
 /** `want ok installed`, or a file of status.d, which says nothing of it. */
 function isInstalled(fields: ReadonlyMap<string, string>): boolean {
   const status = fields.get("status");
   if (!fields.has("package") || !fields.has("version")) return false;
-  return status === undefined || status.endsWith(" installed");
+  return status === undefined || UNPACKED.includes(status.slice(status.lastIndexOf(" ") + 1));
 }
 
 function packageOf(
