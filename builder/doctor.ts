@@ -19,7 +19,7 @@ import type { Capability } from "./executor/sandbox-policy.ts";
 import { capabilitiesOf } from "./executor/sandbox-policy.ts";
 import { isInsideUserNamespace, planUserNamespace } from "./executor/user-namespace.ts";
 
-/** What RUN has: namespaces and mounts of its own; another root and no more; or it cannot run. */
+/** What RUN has: namespaces and mounts of its own; another root alone; or it cannot run. */
 export type Rung = "namespaces" | "chroot" | "none";
 
 /** How RUN gets its rights: as they are, or through a user namespace of one or many ids; or there are none to be had, and another root is all. */
@@ -147,7 +147,7 @@ export async function sandboxLine(environment: NodeJS.ProcessEnv, required?: Req
     case "single":
       return `RUN has namespaces of its own, in a user namespace with ${rights === "single" ? "one id" : "subordinate ids"}`;
     case "chroot":
-      return "RUN has another root and no more: a container's ordinary capabilities allow neither mounts nor namespaces";
+      return "RUN has another root: a container's ordinary capabilities allow neither mounts nor namespaces";
     case "impossible":
       return `RUN does not work here, builds without one do: ${notes.join("; ")}`;
   }

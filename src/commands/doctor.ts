@@ -31,7 +31,7 @@ const WAYS = {
 } as const;
 const RUNGS = {
   namespaces: "RUN: has namespaces and mounts of its own",
-  chroot: "RUN: has another root and no more",
+  chroot: "RUN: has another root, and neither mounts nor namespaces",
   none: "RUN: does not work here; builds without one do",
 } as const;
 const NOTHING_RUNS = 1;
