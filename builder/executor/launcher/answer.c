@@ -101,9 +101,7 @@ static int answer_signal(const struct call_data *call)
 	if (process >= 0) close(process);
 	if (!is_own && meant > 0) return fail(ESRCH);
 	if (meant == target && (call->nr != SYS_tgkill || call->args[1] != 1)) return go_on();
-	process = open_process((pid_t)notice.pid);
-	long own = process < 0 ? -1 : status_value(process, "Uid");
-	if (process >= 0) close(process);
+	long own = status_of((pid_t)notice.pid, "Uid");
 	if (own != 0 && own != uid) return fail(EPERM);
 	if (become(0, 0) < 0) return fail(EPERM);
 	pid_t thread = call->nr == SYS_tgkill && call->args[1] != 1 ? (pid_t)call->args[1] : first_pid;
@@ -120,9 +118,7 @@ static int answer_group(int call, pid_t target)
 
 static int answer_parent(void)
 {
-	int process = open_process((pid_t)notice.pid);
-	long parent = process < 0 ? -1 : status_value(process, "PPid");
-	if (process >= 0) close(process);
+	long parent = status_of((pid_t)notice.pid, "PPid");
 	return parent < 0 ? go_on() : give(shown_parent(group_of((pid_t)notice.pid), (pid_t)parent));
 }
 

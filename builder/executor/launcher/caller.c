@@ -50,18 +50,34 @@ int open_process(pid_t pid)
 	return openat(proc_fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
+/* A file below a directory of /proc; "" and -1 when it cannot be read. */
+int read_text(int process, const char *name, char *to, size_t size)
+{
+	int fd = openat(process, name, O_RDONLY | O_CLOEXEC);
+	ssize_t got = fd < 0 ? -1 : read(fd, to, size - 1);
+	if (fd >= 0) close(fd);
+	to[got < 0 ? 0 : got] = 0;
+	return got < 0 ? -1 : 0;
+}
+
 /* The first number of a line of /proc/PID/status; -1 without it. */
 long status_value(int process, const char *name)
 {
 	char text[4096];
-	int fd = openat(process, "status", O_RDONLY | O_CLOEXEC);
-	ssize_t size = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-	if (fd >= 0) close(fd);
-	text[size < 0 ? 0 : size] = 0;
+	read_text(process, "status", text, sizeof text);
 	size_t length = strlen(name);
 	for (char *line = text; *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : line + strlen(line))
 		if (!strncmp(line, name, length) && line[length] == ':') return strtol(line + length + 1, NULL, 10);
 	return -1;
+}
+
+/* The same of a process, or a thread, that may be gone. */
+long status_of(pid_t pid, const char *name)
+{
+	int process = open_process(pid);
+	long value = process < 0 ? -1 : status_value(process, name);
+	if (process >= 0) close(process);
+	return value;
 }
 
 static int open_memory(pid_t tid)
@@ -112,13 +128,11 @@ int read_path(const struct caller *c, uint64_t at, char *to)
 	return -1;
 }
 
-/* Where a path of the caller begins that is none from the root; -1 when that lies elsewhere or is gone. */
-static int start_of(const struct caller *c, int dir, char *to)
+/* Where a link of /proc leads, as a path of the root; -1 when that lies elsewhere or is gone. */
+static int link_in_root(const char *link, char *to)
 {
-	char name[48], target[PATH_MAX];
-	if (dir == AT_FDCWD) snprintf(name, sizeof name, "%d/cwd", (int)c->tid);
-	else snprintf(name, sizeof name, "%d/fd/%d", (int)c->tid, dir);
-	ssize_t size = readlinkat(proc_fd, name, target, sizeof target - 1);
+	char target[PATH_MAX];
+	ssize_t size = readlinkat(proc_fd, link, target, sizeof target - 1);
 	target[size < 0 ? 0 : size] = 0;
 	const char *in = size < 0 ? NULL : below_root(target);
 	if (!in) return -1;
@@ -126,16 +140,21 @@ static int start_of(const struct caller *c, int dir, char *to)
 	return 0;
 }
 
-static int name_of(int fd, char *to)
+/* Where a path of the caller begins that is none from the root; -1 when that lies elsewhere or is gone. */
+static int start_of(const struct caller *c, int dir, char *to)
 {
-	char name[32], target[PATH_MAX];
-	snprintf(name, sizeof name, "self/fd/%d", fd);
-	ssize_t size = readlinkat(proc_fd, name, target, sizeof target - 1);
-	target[size < 0 ? 0 : size] = 0;
-	const char *in = size < 0 ? NULL : below_root(target);
-	if (!in) return -1;
-	strcpy(to, in);
-	return 0;
+	char link[48];
+	if (dir == AT_FDCWD) snprintf(link, sizeof link, "%d/cwd", (int)c->tid);
+	else snprintf(link, sizeof link, "%d/fd/%d", (int)c->tid, dir);
+	return link_in_root(link, to);
+}
+
+/* The path in the root of what is open here; -1 when that lies elsewhere or is gone. */
+int name_of(int fd, char *to)
+{
+	char link[32];
+	snprintf(link, sizeof link, "self/fd/%d", fd);
+	return link_in_root(link, to);
 }
 
 /* Step by step, for what is not there: links are followed, and from the first missing name on there are none. */

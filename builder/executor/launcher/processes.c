@@ -17,9 +17,7 @@ pid_t shown_parent(pid_t pid, pid_t parent)
 /* The process of a thread. */
 pid_t group_of(pid_t tid)
 {
-	int process = tid == first_pid ? -1 : open_process(tid);
-	long pid = process < 0 ? tid : status_value(process, "Tgid");
-	if (process >= 0) close(process);
+	long pid = tid == first_pid ? tid : status_of(tid, "Tgid");
 	return (pid_t)(pid < 0 ? tid : pid);
 }
 
@@ -39,10 +37,7 @@ int is_of_step(int process)
 	long parent = status_value(process, "PPid");
 	for (int depth = 0; parent > 1 && depth < 4096; depth++) {
 		if (parent == getpid()) return 1;
-		int next = open_process((pid_t)parent);
-		if (next < 0) return 0;
-		parent = status_value(next, "PPid");
-		close(next);
+		parent = status_of((pid_t)parent, "PPid");
 	}
 	return 0;
 }
@@ -58,15 +53,6 @@ int text_file(const char *text)
 	int result = openat(proc_fd, name, O_RDONLY | O_CLOEXEC);
 	close(fd);
 	return result;
-}
-
-static int read_text(int process, const char *name, char *to, size_t size)
-{
-	int fd = openat(process, name, O_RDONLY | O_CLOEXEC);
-	ssize_t got = fd < 0 ? -1 : read(fd, to, size - 1);
-	if (fd >= 0) close(fd);
-	to[got < 0 ? 0 : got] = 0;
-	return got < 0 ? -1 : 0;
 }
 
 static uint64_t hex_line(const char *text, const char *name)

@@ -3,7 +3,7 @@
 
 int report_fd = 3;
 
-/* Kinds: 'E' set-up failed (errno, what was tried), 'N' program cannot be started (errno, message), 'X' ended (wait status). */
+/* Kinds: 'E' set-up failed (errno, what was tried), 'N' program cannot be started (errno, message), 'R' it may not go on (1 where it may without a supervisor, why), 'X' ended (wait status). */
 void report(char kind, uint32_t value, const char *text)
 {
 	char frame[1024];

@@ -54,10 +54,12 @@ int read_path(const struct caller *c, uint64_t at, char *to);
 int find_place(const struct caller *c, int dir, const char *path, int follow, struct place_found *found);
 void root_begin(const char *directory);
 const char *below_root(const char *path);
-long status_value(int process, const char *name);
-int open_process(pid_t pid);
-
+int name_of(int fd, char *to);
 int open_below_root(const char *path);
+int open_process(pid_t pid);
+int read_text(int process, const char *name, char *to, size_t size);
+long status_value(int process, const char *name);
+long status_of(pid_t pid, const char *name);
 
 /* kernel-files.c: /proc. What gives a descriptor or a size gives -1 with errno, or GO_ON_UNASKED: the kernel finds what lies in the root. */
 enum { GO_ON_UNASKED = -2 };
