@@ -12,6 +12,7 @@ import { replay } from "./records/replay.ts";
 
 export type { BuildRecord, RecordedOutput, StepRecord } from "./records/build-record.ts";
 export type { TimelineStep } from "./records/timeline.ts";
+export { idsNamed, numberOfNewer } from "./records/build-name.ts";
 export { bracketsOf, RECORD_FORMAT } from "./records/build-record.ts";
 export { TimelineFold } from "./records/timeline.ts";
 

@@ -22,6 +22,7 @@ import { BuildError, isErrno } from "../core/errors.ts";
 import { flock } from "../core/syscall.ts";
 import type { BuildRecord, KeptState } from "./build-record.ts";
 import { RECORD_FORMAT } from "./build-record.ts";
+import { idsNamed, numberOfNewer } from "./build-name.ts";
 import { openIfThere } from "../store/open-if-there.ts";
 
 /** Records that are remembered, and states of failed steps that are kept, at most. */
@@ -103,13 +104,11 @@ export class BuildRecords {
 
   /** The build of an id, or of the only one that begins so; `^0` is the last one, `^1` the one before. Throws `USAGE`. */
   find(text: string): BuildRecord {
-    const back = /^\^(\d{1,4})$/.exec(text)?.[1];
-    if (back !== undefined) {
-      const counted = this.list()[Number(back)];
-      if (counted !== undefined) return counted;
-    }
-    const names = this.#names(".json").map((name) => name.slice(0, -".json".length));
-    const found = names.includes(text) ? [text] : names.filter((id) => text !== "" && id.startsWith(text));
+    const newer = numberOfNewer(text);
+    const counted = newer === undefined ? undefined : this.list()[newer];
+    if (counted !== undefined) return counted;
+    const ids = this.#names(".json").map((name) => name.slice(0, -".json".length));
+    const found = idsNamed(text, ids);
     const [only] = found;
     const record = only !== undefined && found.length === 1 ? this.#read(`${only}.json`) : undefined;
     if (record !== undefined) return record;

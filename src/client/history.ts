@@ -1,7 +1,7 @@
 // Builds that a daemon remembers, ours or BuildKit's: listed, told again from their status, and forgotten.
 
 import type { BuildRecord, ListedBuild } from "../../builder/builds.ts";
-import { RECORD_FORMAT, TimelineFold } from "../../builder/builds.ts";
+import { idsNamed, numberOfNewer, RECORD_FORMAT, TimelineFold } from "../../builder/builds.ts";
 import { isDigest } from "../../builder/core/digest.ts";
 import { BuildError } from "../../builder/core/errors.ts";
 import type { BuildEvent } from "../../builder/core/events.ts";
@@ -43,6 +43,22 @@ export async function remoteBuilds(host: Host, signal: AbortSignal): Promise<rea
     }
   });
   return [...found.values()].toSorted((a, b) => b.startedMs - a.startedMs);
+}
+
+/** The one of an id, or of the only id that begins so, or `^N`; undefined: the last one. Throws `USAGE`, `INPUT_MISSING`. */
+export function remoteBuild(all: readonly RemoteBuild[], name: string | undefined, host: Host): RemoteBuild {
+  const newer = name === undefined ? 0 : numberOfNewer(name);
+  const counted = newer === undefined ? undefined : all[newer];
+  if (counted !== undefined) return counted;
+  if (name === undefined) throw new BuildError("INPUT_MISSING", `${host.name} remembers no build`);
+  const found = idsNamed(
+    name,
+    all.map(({ id }) => id),
+  );
+  const one = found.length === 1 ? all.find(({ id }) => id === found[0]) : undefined;
+  if (one !== undefined) return one;
+  const why = found.length > 1 ? `several builds begin with "${name}"` : `${host.name} remembers no build "${name}"`;
+  throw new BuildError("USAGE", why, { hint: "tsbuild builds ls lists the last ones" });
 }
 
 /** Everything that was told of a build; of one under way also what is still to be told. */

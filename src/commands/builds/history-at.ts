@@ -1,7 +1,6 @@
 // Where builds are remembered: in this machine's store, or by the daemon that --host names.
 
 import type { BuildRecord, ListedBuild } from "../../../builder/builds.ts";
-import { BuildError } from "../../../builder/core/errors.ts";
 import type { BuildEvent } from "../../../builder/core/events.ts";
 import type { Arguments } from "../../cli/flags.ts";
 import type { Host } from "../../client/host.ts";
@@ -47,13 +46,13 @@ async function historyHere(root: string): Promise<History> {
 async function historyThere(host: Host, signal: AbortSignal): Promise<History> {
   const client = await import("../../client/history.ts");
   const all = await client.remoteBuilds(host, signal);
-  const record = (build: ListedBuild): Promise<BuildRecord> =>
-    client.remoteRecord(host, named(all, build.id, host), signal);
+  const named = (name: string | undefined) => client.remoteBuild(all, name, host);
+  const record = (build: ListedBuild): Promise<BuildRecord> => client.remoteRecord(host, named(build.id), signal);
   const events = async (build: ListedBuild): Promise<AsyncIterable<BuildEvent>> =>
     client.remoteEvents(host, build.id, signal);
   return {
     list: async () => all,
-    find: async (name) => named(all, name, host),
+    find: async (name) => named(name),
     record,
     events,
     page: async (build) => {
@@ -66,21 +65,9 @@ async function historyThere(host: Host, signal: AbortSignal): Promise<History> {
     },
     forget: async (names) => {
       const ended = all.filter(({ status }) => status !== "running");
-      const ids = (names === "all" ? ended : names.map((name) => named(all, name, host))).map(({ id }) => id);
+      const ids = (names === "all" ? ended : names.map(named)).map(({ id }) => id);
       await client.forgetRemote(host, ids, signal);
       return ids;
     },
   };
-}
-
-function named<T extends ListedBuild>(all: readonly T[], name: string | undefined, host: Host): T {
-  const place = name === undefined ? 0 : Number(/^\^(\d{1,4})$/.exec(name)?.[1] ?? Number.NaN);
-  const exact = all.filter(({ id }) => id === name);
-  const found =
-    exact.length > 0 ? exact : all.filter(({ id }) => name !== undefined && name !== "" && id.startsWith(name));
-  const one = all[place] ?? (found.length === 1 ? found[0] : undefined);
-  if (one !== undefined) return one;
-  if (name === undefined) throw new BuildError("INPUT_MISSING", `${host.name} remembers no build`);
-  const why = found.length > 1 ? `several builds begin with "${name}"` : `${host.name} remembers no build "${name}"`;
-  throw new BuildError("USAGE", why, { hint: "tsbuild builds ls lists the last ones" });
 }
