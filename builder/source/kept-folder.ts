@@ -22,10 +22,9 @@ import { RoomAhead } from "./room-ahead.ts";
 import type { TreeScan } from "./tree-scan.ts";
 import { scanTree } from "./tree-scan.ts";
 
-const { S_IFMT, S_IFREG, S_IFDIR, S_IFLNK, S_IFIFO, S_IFCHR, S_IFBLK } = fs.constants;
+const { S_IFMT, S_IFREG, S_IFDIR, S_IFLNK } = fs.constants;
 const KINDS: Readonly<Record<ClientFile["type"], number>> = {
-  ...{ file: S_IFREG, hardlink: S_IFREG, dir: S_IFDIR, symlink: S_IFLNK },
-  ...{ fifo: S_IFIFO, char: S_IFCHR, block: S_IFBLK },
+  ...{ ...S_IF, file: S_IFREG, hardlink: S_IFREG, dir: S_IFDIR, symlink: S_IFLNK },
 };
 
 /** What is there of a path, before anything happened to it, and its record in the scan. */

@@ -9,6 +9,7 @@ import type { ClientFile } from "../core/client-file.ts";
 import type { Digest } from "../core/digest.ts";
 import { BuildError } from "../core/errors.ts";
 import { setOpenMtimeNs } from "../core/syscall.ts";
+import { writeAll } from "../core/write-all.ts";
 
 const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = fs.constants;
 
@@ -45,7 +46,7 @@ export class ReceivedFile implements Disposable {
   /** Throws `CONTEXT` when these are more than was told of. */
   write(bytes: Uint8Array): void {
     if (this.#written + bytes.length > this.#told.size) throw this.#changed();
-    for (let at = 0; at < bytes.length;) at += fs.writeSync(this.#fd, bytes, at);
+    writeAll(this.#fd, bytes);
     if (this.#isHashed) this.#addToHash(bytes);
     this.#written += bytes.length;
   }

@@ -7,6 +7,7 @@ import type { BytePath } from "../../builder/core/byte-path.ts";
 import { bytePath, fsPath, joinBytes } from "../../builder/core/byte-path.ts";
 import type { ClientFile, FileReceiver } from "../../builder/core/client-file.ts";
 import { BuildError } from "../../builder/core/errors.ts";
+import { writeAll } from "../../builder/core/write-all.ts";
 
 const NS_PER_S = 1e9;
 
@@ -55,7 +56,7 @@ export class FolderReceiver implements FileReceiver, Disposable {
 
   data(path: BytePath, bytes: Uint8Array): void {
     const open = this.#open.get(path);
-    for (let at = 0; open !== undefined && at < bytes.length;) at += fs.writeSync(open.fd, bytes, at);
+    if (open !== undefined) writeAll(open.fd, bytes);
   }
 
   done(path: BytePath): void {

@@ -1,19 +1,11 @@
 // Standard input as a build input. It can be read twice: once now, and once more by the same program inside a user
 // namespace, where a build may turn out to belong only after its context was read.
 
-import {
-  closeSync,
-  createReadStream,
-  fstatSync,
-  mkdtempSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, createReadStream, fstatSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { BuildError } from "../../builder/core/errors.ts";
+import { writeAll } from "../../builder/core/write-all.ts";
 
 const CHUNK_BYTES = 1024 * 1024;
 
@@ -51,7 +43,7 @@ async function* copying(input: AsyncIterable<unknown>): AsyncIterable<Uint8Array
   const file = openSync(path, "wx", 0o600);
   try {
     for await (const chunk of chunks(input)) {
-      for (let at = 0; at < chunk.length;) at += writeSync(file, chunk, at);
+      writeAll(file, chunk);
       yield chunk;
     }
   } finally {

@@ -1,9 +1,10 @@
 // The three forms of an RPM database, each as the package headers in it. All of them are read in parts, for they may be
 // far larger than what they tell of packages, and none of them is believed: each byte of a file is read once at most.
 
-import { existsSync, openSync, writeSync, closeSync } from "node:fs";
+import { closeSync, existsSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { writeAll } from "../../core/write-all.ts";
 
 /** A database's file. */
 export interface DatabaseFile {
@@ -42,7 +43,7 @@ function copyTo(path: string, file: DatabaseFile): void {
   try {
     for (let offset = 0; offset < file.size; offset += CHUNK_BYTES) {
       const chunk = file.read(offset, Math.min(CHUNK_BYTES, file.size - offset));
-      for (let done = 0; done < chunk.length;) done += writeSync(fd, chunk, done);
+      writeAll(fd, chunk);
     }
   } finally {
     closeSync(fd);

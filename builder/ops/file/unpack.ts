@@ -1,10 +1,11 @@
 // ADD of an archive: its members are applied in order on the destination, which is the
 // root for everything the archive names, as if the process had changed its root to it.
 
-import { closeSync, createReadStream, ftruncateSync, mkdirSync, openSync, writeSync } from "node:fs";
+import { closeSync, createReadStream, ftruncateSync, mkdirSync, openSync } from "node:fs";
 import type { BytePath } from "../../core/byte-path.ts";
 import { baseOf, displayPath, fsPath, joinBytes, parentOf } from "../../core/byte-path.ts";
 import { BuildError } from "../../core/errors.ts";
+import { writeAll } from "../../core/write-all.ts";
 import { decompress } from "../../layer/compression/decompress.ts";
 import type { ContentSource } from "../../layer/entry.ts";
 import type { Statable } from "../../layer/tree/resolve-path.ts";
@@ -128,7 +129,7 @@ class Unpacker implements TarSink {
   data(bytes: Buffer, offset: number): void {
     const file = this.#file;
     if (file === undefined) return;
-    for (let at = 0; at < bytes.length;) at += writeSync(file.fd, bytes, at, bytes.length - at, offset + at);
+    writeAll(file.fd, bytes, offset);
     file.written = offset + bytes.length;
   }
 

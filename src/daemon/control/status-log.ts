@@ -1,11 +1,12 @@
 // What happened in a build, for any number of readers at their own pace. It lies in a file without a name, so a reader
 // that stops reading costs nothing, and nothing of it outlives this process but what is copied.
 
-import { closeSync, fstatSync, mkdirSync, openSync, read, unlinkSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, mkdirSync, openSync, read, unlinkSync } from "node:fs";
 import { copyFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { promisify } from "node:util";
 import type { BuildEvent } from "../../../builder/core/events.ts";
+import { writeAll } from "../../../builder/core/write-all.ts";
 import { StatusResponse } from "../../api/proto/control.ts";
 import { statusMessages } from "./status-messages.ts";
 
@@ -124,7 +125,7 @@ export class StatusLog {
     record.writeUInt32BE(message.length, 0);
     record.set(message, LENGTH_BYTES);
     try {
-      for (let at = 0; at < record.length;) at += writeSync(this.#fd, record, at, record.length - at, this.#size + at);
+      writeAll(this.#fd, record, this.#size);
       this.#size += record.length;
     } catch {
       // The disk is full: whoever writes what matters says so. A log with a hole is better than no build.
