@@ -186,11 +186,13 @@ async function openWorkDirectory(root: string, layersDirectory: string): Promise
   const path = temporaryPath(parent, "engine");
   await explained(root, "STORE", async () => {
     await makeDirectories(parent);
-    await sweepTemporary(parent, (dead) => dropUnfinished(dead, layersDirectory)).catch((error: unknown) => {
+    try {
+      sweepTemporary(parent, (dead) => dropUnfinished(dead, layersDirectory));
+    } catch (error) {
       // Files of other ids can only be removed inside the namespace that has them, and a step whose process was just
       // killed may still be ending: a later run does it.
       if (!isErrno(error, "EACCES", "EPERM", "ENOTEMPTY", "EBUSY")) throw error;
-    });
+    }
     // Not "recursive": with that Node hides why it cannot be made.
     mkdirSync(path, { mode: 0o700 });
   });

@@ -12,7 +12,7 @@ import { compressionOf, MEDIA } from "./core/descriptor.ts";
 import type { Digest } from "./core/digest.ts";
 import { BuildError } from "./core/errors.ts";
 import type { EventSink } from "./core/events.ts";
-import { removeTree } from "./layer/tree/remove-tree.ts";
+import { removeTree } from "./core/remove-tree.ts";
 import type { ImagePlaces, OpenedImage } from "./open-image.ts";
 import { imageFor, openImage } from "./open-image.ts";
 import { daemonOf, registryOptions } from "./registry-options.ts";

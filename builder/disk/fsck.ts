@@ -4,7 +4,9 @@
 
 import { readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { bytePath } from "../core/byte-path.ts";
 import { isErrno } from "../core/errors.ts";
+import { removeAny } from "../core/remove-tree.ts";
 import type { ItemName } from "../core/space.ts";
 import { sweepTemporary, temporaryPath } from "../store/temporary.ts";
 import { checkBlobs } from "./fsck-blobs.ts";
@@ -88,10 +90,10 @@ async function checkTemporaries({ root, found }: Checking): Promise<void> {
     const path = join(root, "tsbuild", folder);
     const dead: string[] = [];
     // Told of each before it goes: here it stays, and is only counted.
-    await sweepTemporary(path, (each) => void dead.push(each), "keep").catch(() => undefined);
+    sweepTemporary(path, (each) => void dead.push(each), "keep");
     for (const each of dead) {
       await found("temporary", `"${each}" was left by a process that has ended`, "removed", () => {
-        rmSync(each, { recursive: true, force: true });
+        removeAny(bytePath(each));
         return true;
       });
     }
@@ -112,5 +114,5 @@ function isJson(path: string): boolean {
 function moveAway(path: string, work: string): void {
   const aside = temporaryPath(work, "fsck");
   renameSync(path, aside);
-  rmSync(aside, { recursive: true, force: true });
+  removeAny(bytePath(aside));
 }

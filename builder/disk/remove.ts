@@ -1,10 +1,12 @@
 // Takes one item out of a store: aside in a moment in which nobody can begin to use it, then away.
 
-import { closeSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import { closeSync, mkdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import type { LeaseFloor } from "../cache/ledger.ts";
 import { pruneResultsOf } from "../cache/pruned.ts";
+import { bytePath } from "../core/byte-path.ts";
 import { isErrno } from "../core/errors.ts";
+import { removeAny } from "../core/remove-tree.ts";
 import type { ItemName } from "../core/space.ts";
 import { flock } from "../core/syscall.ts";
 import { temporaryPath } from "../store/temporary.ts";
@@ -46,7 +48,7 @@ export class Remover {
           });
     if (!isGone) return undefined;
     for (const hex of item.blobs) this.#blobUsers.set(hex, (this.#blobUsers.get(hex) ?? 1) - 1);
-    rmSync(this.#trash, { recursive: true, force: true });
+    removeAny(bytePath(this.#trash));
     return item.bytes;
   }
 

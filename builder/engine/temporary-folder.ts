@@ -26,7 +26,7 @@ export async function temporaryFolder(environment: ReadonlyMap<string, string>):
         hint: "remove it, or set TMPDIR to another place",
       });
     }
-    await sweepTemporary(path);
+    sweepTemporary(path);
     return path;
   } catch (error) {
     if (error instanceof BuildError) throw error;

@@ -6,7 +6,7 @@ import { basename, dirname, join } from "node:path";
 import { bytePath } from "../core/byte-path.ts";
 import { BuildError, isErrno } from "../core/errors.ts";
 import { cannotWrite } from "../core/cannot-write.ts";
-import { removeTree } from "../layer/tree/remove-tree.ts";
+import { removeTree } from "../core/remove-tree.ts";
 import { isOwnerAlive, ownerName } from "../store/owner.ts";
 
 /** A path, or a stream that resolves once it can take more. */

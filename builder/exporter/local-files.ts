@@ -7,7 +7,7 @@ import { displayPath, fsPath } from "../core/byte-path.ts";
 import { BuildError, isErrno } from "../core/errors.ts";
 import { mknod, S_IF, setMtimeNs } from "../core/syscall.ts";
 import type { ContentSource, Entry, SourcedEntry } from "../layer/entry.ts";
-import { removeTree } from "../layer/tree/remove-tree.ts";
+import { removeTree } from "../core/remove-tree.ts";
 import { writeAll } from "../core/write-all.ts";
 
 /** How entries become files. */

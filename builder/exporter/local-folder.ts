@@ -7,7 +7,7 @@ import type { BytePath } from "../core/byte-path.ts";
 import { baseOf, bytePath, displayPath, fsPath, joinBytes, parentOf } from "../core/byte-path.ts";
 import { isErrno, isSystemError } from "../core/errors.ts";
 import type { SourcedEntry } from "../layer/entry.ts";
-import { removeTree } from "../layer/tree/remove-tree.ts";
+import { removeTree } from "../core/remove-tree.ts";
 import type { LocalLook } from "./local-files.ts";
 import { clear, finish, lstat, makeEntry } from "./local-files.ts";
 

@@ -6,7 +6,7 @@ import { dirname, extname } from "node:path";
 import { Worker } from "node:worker_threads";
 import { bytePath } from "../core/byte-path.ts";
 import { asBuildError, BuildError, isErrno } from "../core/errors.ts";
-import { removeTree } from "../layer/tree/remove-tree.ts";
+import { removeTree } from "../core/remove-tree.ts";
 import type { StatementFiles } from "./attestations.ts";
 import { explainOutput, temporaryBeside, temporaryIn } from "./file-sink.ts";
 import type { LocalAnswer, LocalRequest } from "./local-folder.ts";

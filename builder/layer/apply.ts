@@ -18,7 +18,7 @@ import type { TreeNode } from "./tar/layer-tree.ts";
 import { NoStore, OverlayStore, PlainStore } from "./tar/member-store.ts";
 import type { MemberStore } from "./tar/member-store.ts";
 import { readChunks } from "./tree/read-chunks.ts";
-import { removeTree } from "./tree/remove-tree.ts";
+import { removeTree } from "../core/remove-tree.ts";
 import { TarReader } from "./tar/tar-reader.ts";
 import type { UnpackLimits } from "./unpack-limits.ts";
 import { DEFAULT_LIMITS, UnpackGuard } from "./unpack-limits.ts";

@@ -12,7 +12,7 @@ import type { BytePath } from "../core/byte-path.ts";
 import { bytePath } from "../core/byte-path.ts";
 import { isErrno } from "../core/errors.ts";
 import type { StoreSpace } from "../core/space.ts";
-import { removeTree } from "../layer/tree/remove-tree.ts";
+import { removeTree } from "../core/remove-tree.ts";
 import type { Ref } from "../snapshot/ref.ts";
 import type { CacheMountRequest } from "./cache-mounts.ts";
 import { lockDirectory } from "./directory-lock.ts";

@@ -12,7 +12,7 @@ import { asBuildError, BuildError, isErrno } from "../core/errors.ts";
 import type { StoreSpace } from "../core/space.ts";
 import { fileOnDisk } from "../core/space.ts";
 import { mknod, S_IF, setMtimeNs } from "../core/syscall.ts";
-import { removeTree } from "../layer/tree/remove-tree.ts";
+import { removeTree } from "../core/remove-tree.ts";
 import type { FileLook } from "./file-stat.ts";
 import { lookOf } from "./file-stat.ts";
 import type { Fingerprint } from "./fingerprint.ts";

@@ -20,7 +20,7 @@ import { digestOf, hexOf } from "../core/digest.ts";
 import { BuildError, isErrno } from "../core/errors.ts";
 import type { StoreSpace } from "../core/space.ts";
 import { flock } from "../core/syscall.ts";
-import { removeTree } from "../layer/tree/remove-tree.ts";
+import { removeTree } from "../core/remove-tree.ts";
 import { KeptFolder } from "./kept-folder.ts";
 import type { StatCachePlace } from "./stat-cache.ts";
 import { StatCache } from "./stat-cache.ts";

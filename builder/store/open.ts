@@ -32,7 +32,7 @@ export async function openStore(
   const [temporary, partial] = [join(own, "tmp"), join(own, "partial")];
   await explained(root, "STORE", async () => {
     await makeDirectories(temporary);
-    await sweepTemporary(temporary);
+    sweepTemporary(temporary);
     await sweepOld(partial);
   });
   const names = new IndexNames(root, temporary);
@@ -62,7 +62,7 @@ export async function openLayoutForWriting(path: string): Promise<OpenLayout> {
   await prepareLayout(path, own, "OUTPUT");
   // Stays while another process has something in it.
   undo.defer(() => rmdir(own).catch(() => undefined));
-  await sweepTemporary(own);
+  sweepTemporary(own);
   const temporary = temporaryPath(own, "export");
   undo.defer(() => rm(temporary, { recursive: true, force: true }));
   const added = join(temporary, "added");

@@ -4,7 +4,9 @@
 import { readdirSync, statSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import { bytePath } from "../core/byte-path.ts";
 import { isErrno } from "../core/errors.ts";
+import { removeAny } from "../core/remove-tree.ts";
 import { isOwnerAlive, ownerName } from "./owner.ts";
 
 const UNJUDGED_MS = 24 * 3600 * 1000;
@@ -19,23 +21,30 @@ export function temporaryPath(directory: string, label = "blob"): string {
 
 /**
  * Removes what dead processes left in a directory of temporary files; what cannot be judged after a day. `before` is
- * told of each path that is about to go, or would go.
+ * told of each path that is about to go, or would go. What cannot be removed keeps nothing else from it; then the first
+ * error is thrown.
  */
-export async function sweepTemporary(
+export function sweepTemporary(
   directory: string,
   before: (path: string) => void = () => undefined,
   then: "remove" | "keep" = "remove",
-): Promise<number> {
+): number {
   let swept = 0;
-  for (const name of readdirSync(directory)) {
+  let failure: Error | undefined;
+  for (const name of namesIn(directory)) {
     const path = join(directory, name);
     const alive = isOwnerAlive(name.split(".")[0] ?? "");
     if (alive === true) continue;
     if (alive === undefined && !isOld(path)) continue;
     before(path);
-    if (then === "remove") await rm(path, { recursive: true, force: true });
-    swept++;
+    try {
+      if (then === "remove") removeAny(bytePath(path));
+      swept++;
+    } catch (error) {
+      failure ??= error instanceof Error ? error : new Error(String(error));
+    }
   }
+  if (failure !== undefined) throw failure;
   return swept;
 }
 

@@ -71,7 +71,7 @@ export async function openDirSink(path: string): Promise<ImageSink> {
   await explained(path, async () => {
     undo.use(await prepared(path, temporary));
     await mkdir(temporary, { recursive: true }); // whoever had the lock has taken it away
-    await sweepTemporary(temporary);
+    sweepTemporary(temporary);
   });
   const kept = new Set<string>([VERSION_FILE, MANIFEST_FILE, TEMPORARY]);
   let top: Uint8Array | undefined;

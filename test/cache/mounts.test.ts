@@ -32,7 +32,7 @@ import type { Digest } from "../../builder/core/digest.ts";
 import { digestOf } from "../../builder/core/digest.ts";
 import { BuildError } from "../../builder/core/errors.ts";
 import { lgetxattr, lsetxattr } from "../../builder/core/syscall.ts";
-import { removeTree } from "../../builder/layer/tree/remove-tree.ts";
+import { removeTree } from "../../builder/core/remove-tree.ts";
 import { DEFAULT_LIMITS } from "../../builder/layer/unpack-limits.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "tsbuild-mount-"));

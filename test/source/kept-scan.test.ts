@@ -9,7 +9,7 @@ import { suite, test } from "node:test";
 import { bytePath } from "../../builder/core/byte-path.ts";
 import type { ClientFile } from "../../builder/core/client-file.ts";
 import { FREE_SPACE } from "../../builder/core/space.ts";
-import { removeTree } from "../../builder/layer/tree/remove-tree.ts";
+import { removeTree } from "../../builder/core/remove-tree.ts";
 import type { FolderPlace } from "../../builder/source/kept-folders.ts";
 import { KeptFolders } from "../../builder/source/kept-folders.ts";
 import { LocalTree } from "../../builder/source/local-tree.ts";

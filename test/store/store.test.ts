@@ -10,6 +10,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -23,6 +24,8 @@ import { digestOf, hexOf } from "../../builder/core/digest.ts";
 import { BuildError } from "../../builder/core/errors.ts";
 import { refuseNetwork } from "../../builder/store/network-disk.ts";
 import { openStore } from "../../builder/store/open.ts";
+import { ownerName } from "../../builder/store/owner.ts";
+import { sweepTemporary } from "../../builder/store/temporary.ts";
 
 const temp = mkdtempSync(join(tmpdir(), "tsbuild-store-"));
 after(() => rmSync(temp, { recursive: true, force: true }));
@@ -158,6 +161,21 @@ suite("names", () => {
 });
 
 suite("a process that is killed", () => {
+  test("leaves folders of mode 000, which are swept, too", () => {
+    const root = fresh();
+    const namespace = /\d+/.exec(readlinkSync("/proc/self/ns/pid"))?.[0] ?? assert.fail("no namespace");
+    const closed = join(root, `999999-1-${namespace}.0.engine`);
+    // What the kernel's overlay has below its work folder while a step writes.
+    mkdirSync(join(closed, "work/work"), { recursive: true });
+    writeFileSync(join(closed, "work/work/#1"), "");
+    chmodSync(join(closed, "work/work"), 0);
+    writeFileSync(join(root, `999999-1-${namespace}.1.blob`), "");
+    mkdirSync(join(root, `${ownerName()}.0.engine`));
+    assert.equal(sweepTemporary(root), 2);
+    assert.deepEqual(readdirSync(root), [`${ownerName()}.0.engine`]);
+    assert.equal(sweepTemporary(join(root, "none")), 0);
+  });
+
   test("in the middle of a blob leaves a file that the next one to open the store sweeps", async () => {
     const root = fresh();
     const run = spawn(process.execPath, [child, "hang", root], { stdio: ["ignore", "pipe", "inherit"] });

@@ -9,7 +9,7 @@ import type { Entry } from "../entry.ts";
 import type { LayerTree, TreeNode } from "./layer-tree.ts";
 import type { Attributes } from "../tree/overlay-tree.ts";
 import { IMPLIED_DIRECTORY, OverlayTree } from "../tree/overlay-tree.ts";
-import { removeTree } from "../tree/remove-tree.ts";
+import { removeTree } from "../../core/remove-tree.ts";
 
 /** Takes what `apply.ts` decides. Paths are resolved: their parents are directories it has made. */
 export interface MemberStore {

@@ -26,7 +26,7 @@ import { bytePath, displayPath, fsPath, joinBytes } from "../../core/byte-path.t
 import { BuildError, isErrno } from "../../core/errors.ts";
 import { lsetxattr, mknod, S_IF, setMtimeNs } from "../../core/syscall.ts";
 import type { Entry } from "../entry.ts";
-import { removeTree } from "./remove-tree.ts";
+import { removeTree } from "../../core/remove-tree.ts";
 
 /** What an entry looks like besides its content. */
 export type Attributes = Pick<Entry, "mode" | "uid" | "gid" | "mtimeNs" | "xattrs">;

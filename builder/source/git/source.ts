@@ -15,7 +15,7 @@ import { FREE_SPACE } from "../../core/space.ts";
 import type { Entry } from "../../layer/entry.ts";
 import type { FileTree } from "../../layer/tree/file-tree.ts";
 import { decodeIndex, encodeIndex } from "../../layer/index-file.ts";
-import { removeTree } from "../../layer/tree/remove-tree.ts";
+import { removeTree } from "../../core/remove-tree.ts";
 import { takeLock } from "../../store/lock.ts";
 import { redact } from "../redact.ts";
 import type { GitSource, RemoteOptions, ResolvedRef } from "../remote.ts";
