@@ -137,7 +137,7 @@ static int answer_number(const struct call_data *call)
 	case SYS_prctl: return call->args[1] == CAP_CHROOT && watch->flags & WATCH_SHOW_CHROOT ? give(1) : go_on();
 	case SYS_chroot: return refuse("a step changed its root (chroot), which is not possible where nothing may be mounted");
 	case SYS_socket: case SYS_socketpair:
-		return call->args[0] == AF_UNIX ? go_on() : refuse("a step without network asked for a socket, and has none where nothing may be mounted");
+		return call->args[0] == AF_UNIX ? go_on() : call->nr == SYS_socket ? answer_socket(call->args) : fail(EOPNOTSUPP);
 	default: return GO_ON_UNASKED;
 	}
 }
@@ -160,6 +160,9 @@ static int answer_call(const struct caller *c, const struct call_data *call)
 	case SYS_statfs: return answer_statfs(c, args[0], args[1]);
 	case SYS_uname: return answer_uname(c, args[0]);
 	case SYS_capget: return answer_capget(c, args[0], args[1]);
+	case SYS_connect: case SYS_bind: case SYS_listen: case SYS_getsockname: case SYS_sendto: case SYS_sendmsg: case SYS_sendmmsg:
+	case SYS_recvfrom: case SYS_recvmsg: case SYS_recvmmsg: return answer_network(c, call);
+	case SYS_ioctl: return answer_settings(c, args);
 #if defined __x86_64__
 	case SYS_newfstatat: return answer_stat(c, (int)args[0], args[1], !(args[3] & AT_SYMLINK_NOFOLLOW), args[2]);
 	case SYS_open: return answer_open(c, AT_FDCWD, args[0], args[1]);

@@ -8,11 +8,13 @@
 struct instruction { uint16_t code; uint8_t yes, no; uint32_t k; };
 
 enum {
-	LOAD = 0x20, JUMP_EQUAL = 0x15, JUMP_NOT_LESS = 0x35, JUMP_ANY_BIT = 0x45, RETURN = 0x06,
+	LOAD = 0x20, AND = 0x54, JUMP_EQUAL = 0x15, JUMP_NOT_LESS = 0x35, JUMP_ANY_BIT = 0x45, RETURN = 0x06,
 	ALLOWED = 0x7fff0000, ASKED = 0x7fc00000, FAILED = 0x00050000,
 	NEW_LISTENER = 8, WAIT_KILLABLE = 32,
 	READ_BOUNDING_SET = 23, READ_NO_NEW_PRIVS = 39,
 	EMPTY_PATH = 0x1000,
+	/* How the filter itself is handed over, before anybody can answer; what means nothing when sending. */
+	HANDING_OVER = MSG_CMSG_CLOEXEC,
 };
 #define KILLED 0x80000000U
 
@@ -41,6 +43,12 @@ static const int ASKED_FOR_PLACES[] = {
 	SYS_mkdir, SYS_rmdir, SYS_unlink, SYS_rename, SYS_link, SYS_symlink, SYS_mknod, SYS_chmod, SYS_chown, SYS_lchown,
 	SYS_utime, SYS_utimes, SYS_futimesat,
 #endif
+};
+
+/* Asked where there is no network. Settings of a protocol (setsockopt) are taken there and mean nothing. */
+static const int ASKED_WITHOUT_NETWORK[] = {
+	SYS_socket, SYS_socketpair, SYS_connect, SYS_bind, SYS_listen, SYS_getsockname, SYS_sendto, SYS_sendmsg, SYS_sendmmsg,
+	SYS_recvfrom, SYS_recvmsg, SYS_recvmmsg,
 };
 
 /* Calls that go around those that are asked for; Docker's own filter allows none of them either. */
@@ -72,6 +80,23 @@ static void add_tested(int call, int number, uint16_t test, uint32_t k, uint32_t
 	add(LOAD, offsetof(struct call_data, nr), 0, 0);
 }
 
+static void add_without_network(void)
+{
+	add_tested(SYS_sendmsg, 2, JUMP_EQUAL, HANDING_OVER, ALLOWED);
+	add_calls(ASKED_WITHOUT_NETWORK, sizeof ASKED_WITHOUT_NETWORK / sizeof *ASKED_WITHOUT_NETWORK, ASKED);
+	add(JUMP_EQUAL, SYS_ioctl, 0, 5);
+	add(LOAD, offsetof(struct call_data, args) + 8, 0, 0);
+	add(AND, 0xff00, 0, 0);
+	add(JUMP_EQUAL, 0x8900, 0, 1); /* SIOC…: of a socket */
+	add(RETURN, ASKED, 0, 0);
+	add(RETURN, ALLOWED, 0, 0);
+	add(JUMP_EQUAL, SYS_setsockopt, 0, 4);
+	add(LOAD, offsetof(struct call_data, args) + 8, 0, 0);
+	add(JUMP_EQUAL, SOL_SOCKET, 0, 1);
+	add(RETURN, ALLOWED, 0, 0);
+	add(RETURN, FAILED, 0, 0);
+}
+
 /* Takes no_new_privs, loads the filter, gives the descriptor where its supervisor is asked; -1 with errno. */
 int install_filter(const struct watch *w)
 {
@@ -95,7 +120,7 @@ int install_filter(const struct watch *w)
 	add_calls(NOT_THERE, sizeof NOT_THERE / sizeof *NOT_THERE, FAILED | EPERM);
 	add_calls(ASKED_ALWAYS, sizeof ASKED_ALWAYS / sizeof *ASKED_ALWAYS, ASKED);
 	if (w->count > 0) add_calls(ASKED_FOR_PLACES, sizeof ASKED_FOR_PLACES / sizeof *ASKED_FOR_PLACES, ASKED);
-	if (w->flags & WATCH_NO_NETWORK) add_calls((const int[]){ SYS_socket, SYS_socketpair }, 2, ASKED);
+	if (w->flags & WATCH_NO_NETWORK) add_without_network();
 	add(RETURN, ALLOWED, 0, 0);
 	struct filter_program loaded = { length, program };
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) return -1;
@@ -115,7 +140,7 @@ void send_listener(int channel, int listener)
 	head->cmsg_type = SCM_RIGHTS;
 	head->cmsg_len = CMSG_LEN(sizeof listener);
 	memcpy(CMSG_DATA(head), &listener, sizeof listener);
-	if (sendmsg(channel, &message, 0) != 1) die("hand over the filter");
+	if (sendmsg(channel, &message, HANDING_OVER) != 1) die("hand over the filter");
 }
 
 /* What send_listener sent; -1 when the other side ended without. */

@@ -100,6 +100,7 @@ int open_kernel_file(pid_t tid, const char *path, int flags)
 		if (task >= 0) close(task);
 	} else if (!strcmp(rest, "stat")) fd = copy_stat(process);
 	else if (is_link) fd = openat(process, rest, flags | O_CLOEXEC);
+	else if (watch->flags & WATCH_NO_NETWORK && !strncmp(rest, "net/", 4) && (fd = network_file(process, rest + 4)) != GO_ON_UNASKED) ;
 	else if (*rest) fd = only_file(open_in(process, rest, (uint64_t)flags, BENEATH | NO_SYMLINKS));
 	else fd = GO_ON_UNASKED;
 	int saved = errno;

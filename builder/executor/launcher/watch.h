@@ -79,6 +79,21 @@ int copy_status(int process);
 int copy_stat(int process);
 int text_file(const char *text);
 
+/* What a step without network believes to be a socket. `end` is its own, also held here; what is written to `far` it reads. */
+struct stand_in { ino_t inode; int family, type, end, far; uint32_t port; };
+struct netlink_address { uint16_t family, pad; uint32_t port, groups; };
+/* The kernel's struct msghdr. */
+struct vector_message { uint64_t name; uint32_t name_size, pad; uint64_t parts, count, control, control_size; uint32_t flags, pad_flags; };
+
+/* network.c, links.c: a network with nothing but a loopback */
+int refuse_network(const char *what);
+int answer_socket(const uint64_t *args);
+int answer_network(const struct caller *c, const struct call_data *call);
+int network_file(int process, const char *name);
+int answer_settings(const struct caller *c, const uint64_t *args);
+uint32_t port_of(const struct stand_in *s, const struct caller *c);
+int ask_kernel(const struct stand_in *s, const struct caller *c, const unsigned char *question, size_t size);
+
 /* places.c: mounts that are none */
 const struct place *place_of(const char *path);
 uint64_t tree_bytes(const char *path);

@@ -20,16 +20,6 @@ function files(...names: readonly string[]): RegExp {
   return new RegExp(`^(?:rootfs|layers): amd64: (?:layer \\d+: )?(?:${names.join("|")}): `);
 }
 
-/** The whole outcome is a refusal that says so. */
-function refused(what: string): RegExp {
-  return new RegExp(`^outcome: .* ${what}`);
-}
-
-/** What cannot be had without mounts and namespaces (docs/manual.md, "The sandbox of RUN"): it is refused. */
-const WITHOUT_MOUNTS: ReadonlyMap<string, RegExp> = new Map([
-  ["run-network-none-flag", refused("a step without network asked for a socket")],
-]);
-
 /** Images that are not the same ones, as every build there is warned (docs/differences.md): nothing tells that a step looks. */
 const UNKNOWABLE: ReadonlyMap<string, RegExp> = new Map([["base-layers-content", files("listing")]]);
 
@@ -63,7 +53,7 @@ suite(`BuildKit's images in a pod, level ${level}`, () => {
       });
       if (isRefused) return assert.ok(mayRun(it), `refused, though nothing is run: ${noSandbox}`);
       const told = differences.map(([what, how]) => `${what}: ${how}`);
-      const known = level === "default" ? (WITHOUT_MOUNTS.get(it.name) ?? UNKNOWABLE.get(it.name)) : undefined;
+      const known = level === "default" ? UNKNOWABLE.get(it.name) : undefined;
       if (known === undefined) assert.deepEqual(told, []);
       else assert.ok(told.length > 0 && told.every((one) => known.test(one)), told.join("\n"));
     });
