@@ -21,6 +21,8 @@ export interface ExpandOptions {
   readonly skipQuotes?: boolean;
   /** A reference to a variable that is not set stays as it is. */
   readonly skipUnset?: boolean;
+  /** Gets the names that had no value, also where the word cannot be expanded. */
+  readonly unmatched?: Set<string>;
 }
 
 export interface Expansion {
@@ -56,7 +58,7 @@ interface Part {
 
 class ShellLexer {
   readonly matched = new Set<string>();
-  readonly unmatched = new Set<string>();
+  readonly unmatched: Set<string>;
   readonly #text: string;
   readonly #env: EnvLookup;
   readonly #escape: string;
@@ -73,6 +75,7 @@ class ShellLexer {
     this.#env = env;
     this.#escape = escape;
     this.#options = options;
+    this.unmatched = options.unmatched ?? new Set();
     this.#limit = options.skipQuotes === true ? DOCUMENT_LIMIT : WORD_LIMIT;
     this.#words = wantWords ? new WordBuffer() : undefined;
     this.#rawEscapes = options.rawEscapes === true;

@@ -102,4 +102,14 @@ suite("mistakes in one file", () => {
     await assert.rejects(convertText(text, { onFinding: ({ range }) => rules.push(String(range?.startLine)) }));
     assert.deepEqual(rules, ["2"]);
   });
+
+  test("a word that cannot be expanded still has its unknown variables told", async () => {
+    const found: string[] = [];
+    const text = "FROM plain\nENV A=$LOST${GONE:?}\n";
+    await assert.rejects(
+      convertText(text, { onFinding: ({ message }) => found.push(message) }),
+      /GONE: is not allowed/,
+    );
+    assert.deepEqual(found, ["Usage of undefined variable '$LOST'", "Usage of undefined variable '$GONE'"]);
+  });
 });

@@ -2,23 +2,35 @@
 
 import type { SourceRange } from "../../core/errors.ts";
 import { expandWord, expandWords } from "../expand.ts";
-import type { EnvLookup } from "../expand.ts";
+import type { EnvLookup, ExpandOptions } from "../expand.ts";
 import type { Conversion } from "./conversion.ts";
 import type { Stage } from "./stage.ts";
 import { NO_VARIABLES } from "./variables.ts";
 
 /** Replaces the variables of a word, and says which it did not know. */
 export function expandIn(conversion: Conversion, stage: Stage, range: SourceRange, word: string): string {
-  const { result, unmatched } = expandWord(word, stage.variables, conversion.dockerfile.directives.escape);
-  reportUnmatched(conversion, stage, range, unmatched);
-  return result;
+  return expandAndReport(conversion, stage, range, word, conversion.dockerfile.directives.escape);
 }
 
 /** As `expandIn`, for the content of a here-document: quotes stay. */
 export function expandContent(conversion: Conversion, stage: Stage, range: SourceRange, content: string): string {
-  const { result, unmatched } = expandWord(content, stage.variables, "\\", { skipQuotes: true });
-  reportUnmatched(conversion, stage, range, unmatched);
-  return result;
+  return expandAndReport(conversion, stage, range, content, "\\", { skipQuotes: true });
+}
+
+function expandAndReport(
+  conversion: Conversion,
+  stage: Stage,
+  range: SourceRange,
+  word: string,
+  escape: string,
+  options: ExpandOptions = {},
+): string {
+  const unmatched = new Set<string>();
+  try {
+    return expandWord(word, stage.variables, escape, { ...options, unmatched }).result;
+  } finally {
+    reportUnmatched(conversion, stage, range, unmatched);
+  }
 }
 
 /** Replaces variables and splits at spaces. */
