@@ -1,4 +1,7 @@
-// How a secret may be written where it does not belong: as it is, in base64, percent-encoded, in a JSON string.
+// How a secret may be written where it does not belong: as it is, in base64, in hexadecimal digits, percent-encoded, in a
+// JSON string.
+
+import { type EncodedText, encodedTexts, unbrokenParts } from "./encoded-forms.ts";
 
 /** Shorter values stand in many places by chance: they are neither withheld nor looked for. */
 const SHORTEST_VALUE = 6;
@@ -19,18 +22,45 @@ export function imageForms(value: Uint8Array): Uint8Array[] {
   if (!isLongEnough(whole)) return [];
   const texts = [whole, ...keyLines(whole), ...tokens(whole)];
   // Whatever a long value becomes, what its middle becomes is a part of that.
-  return unique([...texts.map(middleOf).flatMap(spellings), ...wrappedForms(whole)].map(middleOf));
+  const middles = texts.map(middleOf);
+  const encoded = middles.flatMap(encodedTexts).flatMap(({ text }) => unbrokenParts(text));
+  return unique([...middles.flatMap(spellings).map(middleOf), ...encoded]);
 }
 
 /** What to withhold in logs: also each line of the value by itself, since each is printed by itself. */
-export function logForms(value: Uint8Array): Uint8Array[] {
+export function logForms(value: Uint8Array): LogForms {
+  const texts = logTexts(value);
+  const lines = texts.flatMap(spellings).flatMap((text) => text.split("\n"));
+  return {
+    plain: unique(lines.map(trimmed).flatMap(piecesOf)),
+    encoded: texts.flatMap(encodedTexts).flatMap(encodedPieces),
+  };
+}
+
+/** What to withhold in logs. */
+export interface LogForms {
+  readonly plain: readonly Uint8Array[];
+  /** What may be broken into lines anywhere. */
+  readonly encoded: readonly EncodedForm[];
+}
+
+export interface EncodedForm extends Pick<EncodedText, "sharesFirst" | "sharesLast"> {
+  readonly bytes: Uint8Array;
+}
+
+function logTexts(value: Uint8Array): string[] {
   const whole = trimmed(latin1(value));
   if (!isLongEnough(whole)) return [];
-  const texts = [whole, ...keyLines(whole), ...tokens(whole), ...whole.split("\n")]
-    .map(trimmed)
-    .filter(({ length }) => length >= SHORTEST_VALUE);
-  const lines = [...texts.flatMap(spellings), ...wrappedForms(whole)].flatMap((text) => text.split("\n"));
-  return unique(lines.map(trimmed).flatMap(piecesOf));
+  const texts = [whole, ...keyLines(whole), ...tokens(whole), ...whole.split("\n")].map(trimmed);
+  return [...new Set(texts)].filter(({ length }) => length >= SHORTEST_VALUE);
+}
+
+function encodedPieces({ text, sharesFirst, sharesLast }: EncodedText): EncodedForm[] {
+  return piecesOf(text).map((piece, number, all) => ({
+    bytes: Buffer.from(piece, "latin1"),
+    sharesFirst: sharesFirst && number === 0,
+    sharesLast: sharesLast && number === all.length - 1,
+  }));
 }
 
 /** Without the end of the last line, which programs take away, and blanks around. */
@@ -72,34 +102,8 @@ const LONGEST_ESCAPED = 64 * 1024;
 /** One character a byte, in and out. */
 function spellings(text: string): string[] {
   // Of texts that are that long nobody makes a URL or a JSON string on one line of a log.
-  if (text.length > LONGEST_ESCAPED) return [text, ...base64Forms(text)];
-  return [text, ...base64Forms(text), ...urlForms(text), ...jsonForms(text)];
-}
-
-/**
- * As a part of something longer the value may begin at the first, second or third byte of a group of base64: then other
- * characters stand for it, and those at its borders depend on its neighbours.
- */
-function base64Forms(text: string): string[] {
-  const found: string[] = [];
-  for (let skipped = 0; skipped < 3; skipped++) {
-    const encoded = toBase64("\0".repeat(skipped) + text);
-    const first = Math.ceil((skipped * 8) / 6);
-    const end = Math.floor(((skipped + text.length) * 8) / 6);
-    found.push(encoded.slice(first, end));
-  }
-  return [...found, ...found.map((one) => one.replaceAll("+", "-").replaceAll("/", "_"))];
-}
-
-/** Base64 with the line ends of base64(1) and PEM, of the value alone. */
-function wrappedForms(text: string): string[] {
-  const encoded = toBase64(text);
-  const whole = encoded.slice(0, Math.floor((text.length * 8) / 6));
-  return [76, 64].filter((width) => whole.length > width).map((width) => linesOf(whole, width).join("\n"));
-}
-
-function linesOf(text: string, width: number): string[] {
-  return Array.from({ length: Math.ceil(text.length / width) }, (_, at) => text.slice(at * width, (at + 1) * width));
+  if (text.length > LONGEST_ESCAPED) return [text];
+  return [text, ...urlForms(text), ...jsonForms(text), ...shellForms(text)];
 }
 
 /** Characters that programs leave as they are, beside letters, digits and "-_.~": none, those of JavaScript, of a URL's user part, of a path. */
@@ -113,27 +117,35 @@ function urlForms(text: string): string[] {
   return [...both, ...both.map((one) => one.replaceAll("%20", "+"))];
 }
 
-/** As JavaScript, as Go (which also escapes what HTML may not hold), in ASCII as Python, and with "\/" as PHP writes it. */
+/**
+ * As JavaScript and Python (in ASCII) write it, as Go and Gson (without what HTML may not hold), .NET (with large digits), and
+ * with "\/" as PHP.
+ */
 function jsonForms(text: string): string[] {
   const known = Buffer.from(text, "latin1").toString("utf8");
   const plain = JSON.stringify(known).slice(1, -1);
-  const html = (form: string): string => form.replace(/[<>&\u2028\u2029]/g, unicode);
   const ascii = (form: string): string => form.replace(/[^\0-\x7f]/g, unicode);
-  const slash = (form: string): string => form.replaceAll("/", "\\/");
-  const forms = [plain, html(plain), ascii(plain), ascii(html(plain)), slash(plain), slash(ascii(plain))];
+  const html = plain.replace(/[<>&\u2028\u2029]/g, unicode);
+  const gson = plain.replace(/[<>&='\u2028\u2029]/g, unicode);
+  const net = plain.replace(/\\"/g, '"').replace(/["'`+<>&\x7f]|[^\0-\x7f]/g, (char) => unicode(char, true));
+  const slash = plain.replaceAll("/", "\\/");
+  const large = ascii(plain).replace(/(?<=\\u)[\da-f]{4}/g, (digits) => digits.toUpperCase());
+  const forms = [plain, html, gson, net, slash, large, ...[plain, html, gson, slash].map(ascii)];
   return forms.map((form) => Buffer.from(form, "utf8").toString("latin1"));
 }
 
-function unicode(char: string): string {
-  return `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`;
+function unicode(char: string, isLarge = false): string {
+  const digits = char.charCodeAt(0).toString(16).padStart(4, "0");
+  return `\\u${isLarge === true ? digits.toUpperCase() : digits}`;
+}
+
+/** With a "'" in it, as the traces of bash, busybox and dash quote it. */
+function shellForms(text: string): string[] {
+  return ["'\\''", `'"'"'`].map((quote) => text.replaceAll("'", quote));
 }
 
 function percent(byte: string): string {
   return `%${byte.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`;
-}
-
-function toBase64(text: string): string {
-  return Buffer.from(text, "latin1").toString("base64");
 }
 
 function latin1(bytes: Uint8Array): string {

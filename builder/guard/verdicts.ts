@@ -72,11 +72,12 @@ export class Verdicts {
     return known === undefined ? [] : (JSON.parse(known) as LayerFinding[]); // written by `keep`
   }
 
+  /** The number is another one whenever more spellings are looked for. */
   #question({ value }: KnownSecret): Digest {
     const mac = createHmac("sha256", (this.#key ??= this.#readKey()))
       .update(value)
       .digest("hex");
-    return digestOf(`secret guard 1 ${mac}`);
+    return digestOf(`secret guard 2 ${mac}`);
   }
 
   #readKey(): Buffer {

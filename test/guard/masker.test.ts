@@ -69,7 +69,7 @@ suite("Secrets in output", () => {
         fc.array(fc.nat(), { maxLength: 6 }),
         (words, whole, cuts) => {
           const masker = new Masker();
-          masker.add(words.map(bytes));
+          masker.add({ plain: words.map(bytes), encoded: [] });
           const stream = masker.stream();
           const passed = cut(bytes(whole), cuts).map((piece) => stream.push(piece));
           assert.equal(Buffer.concat([...passed, stream.end()]).toString("latin1"), slowlyMasked(whole, words));
@@ -82,7 +82,7 @@ suite("Secrets in output", () => {
 
   test("what cannot become a secret is passed on at once", () => {
     const masker = new Masker();
-    masker.add([bytes("secret")]);
+    masker.add({ plain: [bytes("secret")], encoded: [] });
     const stream = masker.stream();
     assert.equal(stream.push(bytes("name: ")).toString(), "name: ");
     assert.equal(stream.push(bytes("a sec")).toString(), "a ");
@@ -95,7 +95,7 @@ suite("Secrets in output", () => {
     const masker = new Masker();
     const stream = masker.stream();
     assert.equal(stream.push(bytes("token")).toString(), "token");
-    masker.add([bytes("token")]);
+    masker.add({ plain: [bytes("token")], encoded: [] });
     assert.equal(stream.push(bytes("token")).toString(), "<withheld>");
   });
 });

@@ -10,9 +10,11 @@ export async function secretValues(session: Session, ids: readonly string[] = []
   if (all.length === 0) return [];
   const { logForms } = await import("../../guard/forms.ts");
   const values = await Promise.all(all.map((id) => session.secret(id)));
-  return values.flatMap((bytes) =>
-    bytes === undefined ? [] : logForms(bytes).map((form) => Buffer.from(form).toString("utf8")),
-  );
+  return values.flatMap((bytes) => {
+    if (bytes === undefined) return [];
+    const { plain, encoded } = logForms(bytes);
+    return [...plain, ...encoded.map((form) => form.bytes)].map((form) => Buffer.from(form).toString("utf8"));
+  });
 }
 
 /** What must not be written down of a build: the values of its secrets, and of arguments whose names say that they are some. */
