@@ -3,6 +3,7 @@
 
 import { BuildError } from "../core/errors.ts";
 import type { DiskItem } from "./items.ts";
+import { ITEM_KINDS, ITEM_TYPES } from "./items.ts";
 
 type Test = (item: DiskItem) => boolean;
 
@@ -19,6 +20,19 @@ const FIELDS: Readonly<Record<string, (item: DiskItem) => string | boolean>> = {
   immutable: ({ mutable }) => !mutable,
   shared: ({ shared }) => shared,
   private: ({ shared }) => !shared,
+};
+
+const YES_NO = ["true", "false"];
+
+/** What a field can be, where it is one of few things: a rule with anything else would never take anything. */
+const VALUES: Readonly<Record<string, readonly string[]>> = {
+  type: ITEM_TYPES,
+  kind: ITEM_KINDS,
+  inuse: YES_NO,
+  mutable: YES_NO,
+  immutable: YES_NO,
+  shared: YES_NO,
+  private: YES_NO,
 };
 
 /** Whether an item passes one of the filters; all do where there are none. Throws `USAGE`. */
@@ -51,6 +65,12 @@ function compileTest(filter: string, name: string, operator: string | undefined,
   if (operator === "~=") {
     const pattern = compilePattern(filter, value);
     return (item) => pattern.test(`${field(item)}`);
+  }
+  const values = VALUES[name];
+  if (values !== undefined && !values.includes(value)) {
+    throw new BuildError("USAGE", `filter "${filter}": ${name} is never "${value}"`, {
+      hint: `it is one of ${values.join(", ")}`,
+    });
   }
   const isWanted = operator !== "!=";
   return (item) => (`${field(item)}` === value) === isWanted;

@@ -18,13 +18,26 @@ const Tenant = v.strictObject({
   "max-parallelism": v.exactOptional(v.pipe(v.number(), v.integer(), v.minValue(1))),
   "max-used-space": v.exactOptional(Space),
 });
-const Oci = v.looseObject({
-  "max-parallelism": v.exactOptional(v.number()),
-  "max-memory": v.exactOptional(Space),
-  defaultCgroupParent: v.exactOptional(v.string()),
+const Spaces = {
   maxUsedSpace: v.exactOptional(Space),
   reservedSpace: v.exactOptional(Space),
   minFreeSpace: v.exactOptional(Space),
+};
+const Policy = v.strictObject({
+  ...Spaces,
+  all: v.exactOptional(v.boolean()),
+  filters: v.exactOptional(v.array(v.string())),
+  keepDuration: v.exactOptional(Space),
+  keepBytes: v.exactOptional(Space),
+});
+const Oci = v.looseObject({
+  ...Spaces,
+  "max-parallelism": v.exactOptional(v.number()),
+  "max-memory": v.exactOptional(Space),
+  defaultCgroupParent: v.exactOptional(v.string()),
+  gc: v.exactOptional(v.boolean()),
+  gckeepstorage: v.exactOptional(Space),
+  gcpolicy: v.exactOptional(v.array(Policy)),
 });
 const File = v.looseObject({
   root: v.exactOptional(v.string()),
@@ -45,6 +58,18 @@ const File = v.looseObject({
 /** A part of the disk, as it was written. */
 type Amounts = { readonly [K in "max-used-space" | "reserved-space" | "min-free-space"]?: string | number };
 
+/** `[disk]` of tsbuild.toml, as it was written. */
+interface Disk extends Amounts {
+  readonly gc?: boolean;
+  readonly rule?: DiskRule[];
+}
+
+interface DiskRule extends Amounts {
+  readonly all?: boolean;
+  readonly filters?: string[];
+  readonly "keep-duration"?: string;
+}
+
 /** `[tenant.NAME]`. */
 export interface TenantTable {
   readonly certificates: readonly string[];
@@ -63,7 +88,7 @@ export interface DaemonFile {
   /** Of all steps together. */
   readonly maxMemory: string | number | undefined;
   readonly cgroupParent: string | undefined;
-  readonly disk: Amounts | undefined;
+  readonly disk: Disk | undefined;
   readonly tenants: ReadonlyMap<string, TenantTable>;
   /** Where traces go. */
   readonly otel: { readonly endpoint?: string; readonly headers?: Readonly<Record<string, string>> };
@@ -87,6 +112,9 @@ const KNOWN: Readonly<Record<string, readonly string[]>> = {
     "maxUsedSpace",
     "reservedSpace",
     "minFreeSpace",
+    "gc",
+    "gckeepstorage",
+    "gcpolicy",
   ],
 };
 
@@ -104,11 +132,7 @@ export async function readDaemonFile(path: string): Promise<DaemonFile> {
     maxParallelism: oci["max-parallelism"] || undefined,
     maxMemory: oci["max-memory"],
     cgroupParent: oci.defaultCgroupParent || undefined,
-    disk: amounts({
-      "max-used-space": oci.maxUsedSpace,
-      "reserved-space": oci.reservedSpace,
-      "min-free-space": oci.minFreeSpace,
-    }),
+    disk: diskOf(oci),
     tenants: new Map(
       Object.entries(file.tenant ?? {}).map(([name, table]) => [
         name,
@@ -116,7 +140,7 @@ export async function readDaemonFile(path: string): Promise<DaemonFile> {
           certificates: table.certificates,
           addresses: table.addresses,
           maxParallelism: table["max-parallelism"],
-          disk: amounts({ "max-used-space": table["max-used-space"] }),
+          disk: said(amountsOf({ maxUsedSpace: table["max-used-space"] }, undefined)),
         },
       ]),
     ),
@@ -130,9 +154,42 @@ export async function readDaemonFile(path: string): Promise<DaemonFile> {
 }
 
 /** Undefined where nothing is said. */
-function amounts(written: { readonly [K in keyof Amounts]: Amounts[K] | undefined }): Amounts | undefined {
-  const said = Object.entries(written).filter(([, value]) => value !== undefined);
-  return said.length === 0 ? undefined : Object.fromEntries(said);
+function diskOf({ gc, gckeepstorage, gcpolicy, ...spaces }: v.InferOutput<typeof Oci>): Disk | undefined {
+  const rule = gcpolicy?.map(({ keepBytes, keepDuration, all, filters, ...own }): DiskRule => ({
+    ...amountsOf(own, keepBytes),
+    ...(all === undefined ? {} : { all }),
+    ...(filters === undefined ? {} : { filters }),
+    ...(keepDuration === undefined ? {} : { "keep-duration": durationText(keepDuration) }),
+  }));
+  return said({
+    ...amountsOf(spaces, gckeepstorage),
+    ...(gc === undefined ? {} : { gc }),
+    ...(rule === undefined ? {} : { rule }),
+  });
+}
+
+/** `kept`: the old name of what is reserved, which counts where none of the new ones stands. */
+function amountsOf(
+  spaces: { readonly [K in keyof typeof Spaces]?: string | number | undefined },
+  kept: string | number | undefined,
+): Amounts {
+  const { maxUsedSpace, minFreeSpace, reservedSpace } = spaces;
+  const isOld = maxUsedSpace === undefined && minFreeSpace === undefined && reservedSpace === undefined;
+  const reserved = isOld ? kept : reservedSpace;
+  return {
+    ...(maxUsedSpace === undefined ? {} : { "max-used-space": maxUsedSpace }),
+    ...(reserved === undefined ? {} : { "reserved-space": reserved }),
+    ...(minFreeSpace === undefined ? {} : { "min-free-space": minFreeSpace }),
+  };
+}
+
+/** A number by itself is seconds. */
+function durationText(written: string | number): string {
+  return /^\d+$/.test(`${written}`) ? `${written}s` : `${written}`;
+}
+
+function said<T extends object>(table: T): T | undefined {
+  return Object.keys(table).length === 0 ? undefined : table;
 }
 
 function unknownKeys(table: string, content: Readonly<Record<string, unknown>>): string[] {

@@ -23,6 +23,7 @@ function expected(issue: v.BaseIssue<unknown>): string {
     boolean: "true or false",
     Array: "a list",
     Object: "a table",
+    never: "known here",
   };
   return known[wanted] ?? wanted;
 }

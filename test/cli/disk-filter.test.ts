@@ -78,6 +78,10 @@ suite("filters of du and prune", () => {
       ['id="a\\d"', /is not quoted as it should be/],
       ["until=soon", /invalid duration "soon"/],
       ["", /is no filter/],
+      ["type=exec.cachmount", /type is never "exec\.cachmount"/],
+      ["type!=layer", /type is never "layer"/],
+      ["kind=regular", /kind is never "regular"/],
+      ["mutable=yes", /mutable is never "yes"/],
     ] as const)
       assert.throws(
         () => passing(value),

@@ -11,6 +11,9 @@ import { connect as connectTls } from "node:tls";
 import { GrpcClient } from "../../src/api/grpc/client.ts";
 import { CODE } from "../../src/api/grpc/status.ts";
 import { DiskUsageRequest, DiskUsageResponse } from "../../src/api/proto/disk.ts";
+import { BuildError } from "../../builder/core/errors.ts";
+import type { DiskSettings } from "../../builder/disk-settings.ts";
+import { diskSettingsOf } from "../../src/commands/disk/settings.ts";
 import { readDaemonFile } from "../../src/config/daemon-file.ts";
 import { tenantsOf } from "../../src/commands/daemon/tenants.ts";
 import type { TenantSettings } from "../../src/daemon/daemon.ts";
@@ -120,6 +123,48 @@ test("a client that stops reading, or vanishes, does not keep others from buildi
   stuck[Symbol.dispose]();
   await assert.rejects(never);
   await told("build failed", "stuck");
+});
+
+test("rules of garbage collection are read from the daemon's file, and refused where they could never take anything", async () => {
+  const path = join(folder, "gc.toml");
+  const read = async (oci: string): Promise<DiskSettings> => {
+    await writeFile(path, `[worker.oci]\n${oci}`);
+    const { disk, ignored } = await readDaemonFile(path);
+    assert.deepEqual(ignored, []);
+    return diskSettingsOf(disk ?? {}, "[worker.oci]");
+  };
+  const { ceiling, rules } = await read(`maxUsedSpace = "50%"
+[[worker.oci.gcpolicy]]
+keepBytes = "512MB"
+keepDuration = "48h"
+filters = ["type==source.local", "type==exec.cachemount"]
+[[worker.oci.gcpolicy]]
+all = true
+keepDuration = 60
+keepBytes = 1
+reservedSpace = "10%"
+`);
+  assert.deepEqual(ceiling, { percent: 50 });
+  const told = rules.map(({ filter, ...rule }) => ({ ...rule, isFiltered: filter !== undefined }));
+  const none = { bytes: 0 };
+  assert.deepEqual(told, [
+    { all: false, keepMs: 48 * 3600e3, reserved: { bytes: 2 ** 29 }, maxUsed: none, minFree: none, isFiltered: true },
+    { all: true, keepMs: 60e3, reserved: { percent: 10 }, maxUsed: none, minFree: none, isFiltered: false },
+  ]);
+  assert.deepEqual((await read("gc = false")).rules, []);
+  const refused = [
+    ['filters = ["type==exec.cachmount"]', /\[worker\.oci\], rule 1: filter "type==exec\.cachmount": type is never/],
+    ['filters = ["typ==regular"]', /rule 1: .* there is no field "typ"/],
+    ['keepDuration = "soon"', /rule 1: .*invalid duration "soon"/],
+    ['maxUsedSpace = "much"', /rule 1: max-used-space: invalid size: "much"/],
+    ["keepDays = 3", /"worker\.oci\.gcpolicy\.0\.keepDays" is not known here/],
+  ] as const;
+  for (const [line, message] of refused)
+    await assert.rejects(
+      read(`[[worker.oci.gcpolicy]]\n${line}\n`),
+      (error) => error instanceof BuildError && error.code === "CONFIG" && message.test(error.message),
+      line,
+    );
 });
 
 test("tenants are read from the daemon's file, and refused where they could be two", async () => {

@@ -24,11 +24,12 @@ const Rule = v.strictObject({
   filters: v.exactOptional(v.array(v.string())),
   "keep-duration": v.exactOptional(v.string()),
 });
-const File = v.looseObject({
-  disk: v.exactOptional(
-    v.strictObject({ ...Amounts, gc: v.exactOptional(v.boolean()), rule: v.exactOptional(v.array(Rule)) }),
-  ),
+const Disk = v.strictObject({
+  ...Amounts,
+  gc: v.exactOptional(v.boolean()),
+  rule: v.exactOptional(v.array(Rule)),
 });
+const File = v.looseObject({ disk: v.exactOptional(Disk) });
 type Amounts = Pick<v.InferOutput<typeof Rule>, keyof typeof Amounts>;
 
 /** The settings; undefined where nobody says anything. Throws `CONFIG`. */
@@ -38,19 +39,15 @@ export async function readDiskSettings(environment: Environment): Promise<DiskSe
   for (const path of diskSettingFiles(environment)) {
     const written = await readToml(path);
     if (written === undefined) continue;
-    settings = settingsOf(checkShape(File, written, `"${path}"`).disk ?? {}, `"${path}", [disk]`);
+    settings = diskSettingsOf(checkShape(File, written, `"${path}"`).disk ?? {}, `"${path}", [disk]`);
     break;
   }
   if (variable === undefined || variable === "") return settings;
   return { ...(settings ?? DEFAULT_SETTINGS), ceiling: amountOf(variable, CEILING_VARIABLE) };
 }
 
-/** The settings where some amounts are said, each as in tsbuild.toml. Throws `CONFIG`. */
-export function diskSettingsOf(amounts: Amounts, where: string): DiskSettings {
-  return settingsOf(amounts, where);
-}
-
-function settingsOf(disk: NonNullable<v.InferOutput<typeof File>["disk"]>, where: string): DiskSettings {
+/** The settings that another file says, in the words of `[disk]` in tsbuild.toml. Throws `CONFIG`. */
+export function diskSettingsOf(disk: v.InferOutput<typeof Disk>, where: string): DiskSettings {
   const caps = amountsOf(disk, where);
   const ceiling = caps.maxUsed ?? DEFAULT_SETTINGS.ceiling;
   if (disk.gc === false) return { ceiling, rules: [] };
