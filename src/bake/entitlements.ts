@@ -2,9 +2,10 @@
 // permitted by --allow (buildx, bake/entitlements.go).
 
 import { realpathSync } from "node:fs";
-import { dirname, join, normalize, resolve, sep } from "node:path";
+import { dirname, isAbsolute, join, resolve, sep } from "node:path";
 import { BuildError } from "../../builder/core/errors.ts";
 import type { Environment } from "../config/environment.ts";
+import { dockerfilePath, localPath } from "./paths.ts";
 import type { Target } from "./target.ts";
 
 /** What `--allow` permits. */
@@ -19,9 +20,13 @@ export interface Entitlements {
 const NAMES = new Set(["network.host", "security.insecure"]);
 const EVERYWHERE = "*";
 
-/** Reads the flags. Throws `USAGE`. */
-export function parseEntitlements(values: readonly string[], environment: Environment): Entitlements {
-  const [names, read, write] = [new Set<string>(), [process.cwd()], [process.cwd()]];
+/** Reads the flags; what lies in `unpacked` came with the definition. Throws `USAGE`. */
+export function parseEntitlements(
+  values: readonly string[],
+  environment: Environment,
+  unpacked: readonly string[] = [],
+): Entitlements {
+  const [names, read, write] = [new Set<string>(), [process.cwd(), ...unpacked], [process.cwd()]];
   let ssh = false;
   for (const value of values.flatMap((text) => text.split(","))) {
     const [key = "", path] = value.split(/=(.*)/s);
@@ -58,8 +63,12 @@ export function requireEntitled(targets: ReadonlyMap<string, Target>, entitlemen
   });
 }
 
-function readPaths({ context = ".", contexts, secret, "cache-from": caches }: Target): readonly string[] {
+function readPaths(target: Target): readonly string[] {
+  const { context = ".", contexts, dockerfile = "Dockerfile", secret, "cache-from": caches } = target;
+  const folder = localPath(context);
   const folders = [context, ...(contexts?.values() ?? [])].flatMap((text) => localPath(text) ?? []);
+  const file = dockerfilePath(dockerfile, folder);
+  if (folder === undefined ? isAbsolute(file) : !isBelow(file, [folder])) folders.push(file);
   const files = (secret ?? []).map(({ src }) => src).filter((src) => src !== "");
   return [...folders, ...files, ...(caches ?? []).flatMap((cache) => cache.get("src") ?? [])];
 }
@@ -67,19 +76,6 @@ function readPaths({ context = ".", contexts, secret, "cache-from": caches }: Ta
 function writtenPaths({ output, "cache-to": caches }: Target): readonly string[] {
   const outputs = (output ?? []).flatMap((entry) => entry.get("dest") ?? []).filter((path) => path !== "-");
   return [...outputs, ...(caches ?? []).flatMap((cache) => cache.get("dest") ?? [])];
-}
-
-/** The folder that a context names; undefined for what is none. */
-export function localPath(text: string): string | undefined {
-  if (text.startsWith("cwd://")) return text.slice("cwd://".length) || ".";
-  if (/^[\w-]+:\/\//.test(text) || /^(?:target|service|input):/.test(text)) return undefined;
-  return /^[\w.-]+@[\w.-]+:/.test(text) || text.startsWith("github.com/") ? undefined : text;
-}
-
-/** A path as Go's filepath cleans it. */
-export function cleanPath(path: string): string {
-  const clean = normalize(path);
-  return clean === "/" ? clean : clean.replace(/\/$/, "");
 }
 
 function isBelow(path: string, folders: readonly string[]): boolean {

@@ -1,12 +1,14 @@
 // Which files a definition is read from, and reading them.
 
 import { readFile, stat } from "node:fs/promises";
+import { join, posix } from "node:path";
 import { BuildError, isErrno } from "../../builder/core/errors.ts";
 import type { Environment } from "../config/environment.ts";
 import type { SourceFile } from "./hcl/source.ts";
+import { HERE } from "./paths.ts";
 
 /** As buildx looks for them; all that are there count, in this order. */
-const DEFAULT_NAMES = [
+export const DEFAULT_NAMES = [
   "compose.yaml",
   "compose.yml",
   "docker-compose.yml",
@@ -19,15 +21,48 @@ const DEFAULT_NAMES = [
 /** More than any definition has. */
 const LARGEST_BYTES = 16 << 20;
 
-/** The files that `-f` names, else those of BUILDX_BAKE_FILE, else the usual ones. Throws `INPUT_MISSING`. */
+/** The files of these names (`-` is standard input), else the usual ones. Throws `INPUT_MISSING`. */
 export async function readDefinitions(
-  flags: readonly string[],
-  environment: Environment,
+  names: readonly string[],
   stdin: () => AsyncIterable<Uint8Array>,
 ): Promise<readonly SourceFile[]> {
-  const named = flags.length > 0 ? flags : namedByEnvironment(environment);
-  if (named.length > 0) return await Promise.all(named.map((name) => readOne(name.replace(/^cwd:\/\//, ""), stdin)));
-  const found = await Promise.all(DEFAULT_NAMES.map(readIfThere));
+  if (names.length === 0) return await readUsual((name) => name);
+  return await Promise.all(names.map((name) => readOne(hereName(name), stdin)));
+}
+
+function hereName(name: string): string {
+  return name.startsWith(HERE) ? name.slice(HERE.length) : name;
+}
+
+/** The names that `-f` gives, else those of BUILDX_BAKE_FILE; none: the usual ones. */
+export function definitionNames(flags: readonly string[], environment: Environment): readonly string[] {
+  return flags.length > 0 ? flags : namedByEnvironment(environment);
+}
+
+/** Where a definition lies elsewhere: the names that are to be found there, and those of this machine (`cwd://`). */
+export function namesBySide(names: readonly string[]): { readonly there: string[]; readonly here: string[] } {
+  const here = names.filter((name) => name.startsWith(HERE));
+  return { there: names.filter((name) => !name.startsWith(HERE)), here };
+}
+
+/** The files of these names in a folder, else the usual ones; their names stay as they are. Throws `INPUT_MISSING`. */
+export async function readFilesIn(folder: string, names: readonly string[]): Promise<readonly SourceFile[]> {
+  if (names.length === 0) return await readUsual((name) => join(folder, name));
+  return await Promise.all(
+    names.map(async (name) => {
+      try {
+        return await readPath(name, join(folder, posix.normalize(`/${name}`)));
+      } catch (error) {
+        if (isErrno(error, "ENOENT", "ENOTDIR"))
+          throw new BuildError("INPUT_MISSING", `there is no "${name}" where the definition lies`, { cause: error });
+        throw unreadable(name, error);
+      }
+    }),
+  );
+}
+
+async function readUsual(pathOf: (name: string) => string): Promise<readonly SourceFile[]> {
+  const found = await Promise.all(DEFAULT_NAMES.map((name) => readIfThere(name, pathOf(name))));
   const files = found.filter((file) => file !== undefined);
   if (files.length === 0)
     throw new BuildError("INPUT_MISSING", "couldn't find a bake definition", {
@@ -46,9 +81,9 @@ function namedByEnvironment(environment: Environment): readonly string[] {
     .filter((name) => name !== "");
 }
 
-async function readIfThere(name: string): Promise<SourceFile | undefined> {
+async function readIfThere(name: string, path: string): Promise<SourceFile | undefined> {
   try {
-    return await readPath(name);
+    return await readPath(name, path);
   } catch (error) {
     if (isErrno(error, "ENOENT")) return undefined;
     throw unreadable(name, error);
@@ -67,17 +102,17 @@ async function readOne(name: string, stdin: () => AsyncIterable<Uint8Array>): Pr
     return { name: "-", text: Buffer.concat(chunks).toString("utf8") };
   }
   try {
-    return await readPath(name);
+    return await readPath(name, name);
   } catch (error) {
     throw unreadable(name, error);
   }
 }
 
-async function readPath(name: string): Promise<SourceFile> {
-  const { size } = await stat(name);
+async function readPath(name: string, path: string): Promise<SourceFile> {
+  const { size } = await stat(path);
   if (size > LARGEST_BYTES)
     throw new BuildError("CONFIG", `the bake definition "${name}" is too large (${size} bytes)`);
-  return { name, text: await readFile(name, "utf8") };
+  return { name, text: await readFile(path, "utf8") };
 }
 
 function unreadable(name: string, error: unknown): unknown {

@@ -1,7 +1,7 @@
 // Which targets are to be built, with what they inherit and what --set says (buildx, bake/bake.go).
 
 import { BuildError } from "../../builder/core/errors.ts";
-import { cleanPath, localPath } from "./entitlements.ts";
+import { cleanPath, contextAt, localPath } from "./paths.ts";
 import { isPattern, matchesPattern } from "./glob.ts";
 import type { Overrides } from "./overrides.ts";
 import { applyOverrides } from "./overrides.ts";
@@ -19,14 +19,21 @@ export interface Selection {
   readonly linked: ReadonlySet<string>;
 }
 
+/** What else counts for targets than the definition. */
+export interface Places {
+  readonly overrides: Overrides;
+  /** Where folders of a definition lead that lies elsewhere. */
+  readonly at?: ((path: string) => string) | undefined;
+}
+
 /** The targets of these names, patterns and groups. Throws `USAGE`. */
-export function select(definition: Definition, asked: readonly string[], overrides: Overrides): Selection {
+export function select(definition: Definition, asked: readonly string[], places: Places): Selection {
   const names = [...new Set(asked.map(sanitizeName).flatMap((name) => matching(definition, name)))];
   const targets = new Map<string, Target>();
   const groups = new Map<string, Group>();
   for (const name of names) {
     const found = expand(definition, name);
-    for (const target of found.targets) targets.set(target, resolveTarget(definition, target, overrides));
+    for (const target of found.targets) targets.set(target, resolveTarget(definition, target, places));
     for (const group of found.groups) groups.set(group, definition.groups.get(group) ?? { targets: [] });
   }
   const others = names.filter((name) => name !== "default" || !groups.has("default"));
@@ -37,7 +44,7 @@ export function select(definition: Definition, asked: readonly string[], overrid
       targets: [...new Set([...(byDefault?.targets ?? []), ...others])].toSorted(),
     });
   const linked = new Set<string>();
-  for (const name of [...targets.keys()]) followLinks(definition, name, { targets, linked, overrides }, []);
+  for (const name of [...targets.keys()]) followLinks(definition, name, { targets, linked, places }, []);
   return { groups, targets, linked };
 }
 
@@ -70,8 +77,9 @@ function expand(
   };
 }
 
-function resolveTarget(definition: Definition, name: string, overrides: Overrides): Target {
-  const { inherits: _, context = ".", ...target } = inherited(definition, name, overrides, new Map());
+function resolveTarget(definition: Definition, name: string, { overrides, at }: Places): Target {
+  const { inherits: _, context: said = ".", ...target } = inherited(definition, name, overrides, new Map());
+  const context = at === undefined ? said : contextAt(said, at);
   const folder = localPath(context);
   const dockerfile = target.dockerfile || "Dockerfile";
   return { ...target, context: folder === undefined ? context : cleanPath(folder), dockerfile };
@@ -105,12 +113,12 @@ function unknownTarget({ targets, groups }: Definition, name: string): BuildErro
 interface Links {
   readonly targets: Map<string, Target>;
   readonly linked: Set<string>;
-  readonly overrides: Overrides;
+  readonly places: Places;
 }
 
 /** Contexts that are other targets: these are built too, and what they may do the target may. */
 function followLinks(definition: Definition, name: string, links: Links, path: readonly string[]): void {
-  const { targets, linked, overrides } = links;
+  const { targets, linked, places } = links;
   const here = [...path, name];
   for (const context of targets.get(name)?.contexts?.values() ?? []) {
     if (!context.startsWith(TARGET_PREFIX)) continue;
@@ -119,7 +127,7 @@ function followLinks(definition: Definition, name: string, links: Links, path: r
     if (here.includes(other)) throw new BuildError("USAGE", `infinite loop from "${name}" to "${other}"`);
     if (!targets.has(other)) {
       const output = [new Map([["type", "cacheonly"]])];
-      targets.set(other, { ...resolveTarget(definition, other, overrides), output });
+      targets.set(other, { ...resolveTarget(definition, other, places), output });
       linked.add(other);
     }
     followLinks(definition, other, links, here);

@@ -1,9 +1,8 @@
 // A target as the command line of `tsbuild build` that asks for the same.
 
-import { join, isAbsolute } from "node:path";
 import { BuildError } from "../../builder/core/errors.ts";
 import { entryText, secretText, sshText } from "./entries.ts";
-import { localPath } from "./entitlements.ts";
+import { dockerfilePath, localPath } from "./paths.ts";
 import type { Target } from "./target.ts";
 
 /** Where what one target gives to others lies, by its name. */
@@ -62,13 +61,6 @@ function pairs(
   text: (value: string) => string = (value) => value,
 ): string[] {
   return [...(map ?? [])].map(([key, value]) => `${key}=${text(value)}`);
-}
-
-/** A path in the context, unless that is somewhere else. */
-function dockerfilePath(text: string, folder: string | undefined): string {
-  const here = /^cwd:\/\/(.*)$/s.exec(text)?.[1];
-  if (here !== undefined) return here;
-  return folder === undefined || isAbsolute(text) || /^https?:\/\//.test(text) ? text : join(folder, text);
 }
 
 function contextText(text: string, linkPath: LinkPath): string {

@@ -2,7 +2,7 @@
 // (BuildKit, frontend/dockerui/config.go; buildx, build/opt.go).
 
 import { existsSync, realpathSync } from "node:fs";
-import { basename, dirname, join, resolve } from "node:path";
+import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import { BuildError } from "../../builder/core/errors.ts";
 import { formatPlatform } from "../../builder/core/platform.ts";
 import type { BuildRequest, ContextSpec } from "../../builder/request.ts";
@@ -122,7 +122,9 @@ async function dockerfile({ dockerfile: spec, context }: BuildRequest, { attrs, 
       if (local !== undefined) at(local, "Dockerfile");
       return;
     case "path": {
-      const places = [resolve(spec.path), ...(local === undefined ? [] : [join(local, spec.path)])];
+      // With a context elsewhere it lies there, unless its path says otherwise.
+      const here = local !== undefined || isAbsolute(spec.path) ? [resolve(spec.path)] : [];
+      const places = [...here, ...(local === undefined ? [] : [join(local, spec.path)])];
       const found = places.find((path) => existsSync(path));
       if (found !== undefined) at(dirname(found), basename(found));
       else if (local !== undefined)

@@ -1,6 +1,8 @@
 // Events of a build on standard error, as `--progress` says, for a command that may begin anew inside a user namespace.
 
-import type { BuildError } from "../../builder/core/errors.ts";
+import { asBuildError, type BuildError } from "../../builder/core/errors.ts";
+import type { EventSink } from "../../builder/core/events.ts";
+import { NamespaceNeeded } from "../../builder/core/namespace.ts";
 import { excerpt } from "../cli/error-text.ts";
 import type { Display, ProgressMode } from "../progress/display.ts";
 import { openDisplay } from "../progress/display.ts";
@@ -47,6 +49,29 @@ export async function showEvents(
 export function closeShown({ display, events }: ShownEvents, error?: BuildError): void {
   events.release();
   display.close(error);
+}
+
+/** Shows what is done before a command's own builds. Where that may begin anew, what was quick is shown when it does. */
+export async function showBefore(
+  context: CommandContext,
+  mode: ProgressMode,
+  work: (events: EventSink) => Promise<void>,
+): Promise<void> {
+  const shown = await showEvents(context, mode);
+  try {
+    await work(shown.events.sink);
+    if (shown.repeatable) shown.events.drop();
+    closeShown(shown);
+  } catch (error) {
+    if (error instanceof NamespaceNeeded) {
+      error.notes.push(...shown.events.drop());
+      throw error;
+    }
+    const failure = asBuildError(error);
+    closeShown(shown, failure);
+    context.outcome.told ||= shown.display.tellsErrors;
+    throw failure;
+  }
 }
 
 /** As BuildKit reads it: what is no number is not heeded. */

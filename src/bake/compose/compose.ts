@@ -6,7 +6,7 @@ import { readFile } from "node:fs/promises";
 import { BuildError, isErrno } from "../../../builder/core/errors.ts";
 import { parseSize } from "../../cli/values/sizes.ts";
 import type { Environment } from "../../config/environment.ts";
-import { cleanPath } from "../entitlements.ts";
+import { cleanPath } from "../paths.ts";
 import type { SshEntry } from "../entries.ts";
 import { parseAttests, parseCaches, parseExports, parseSecrets, parseSsh } from "../entries.ts";
 import type { SourceFile } from "../hcl/source.ts";

@@ -2,9 +2,11 @@
 
 import { hostPlatform, formatPlatform } from "../../../builder/core/platform.ts";
 import { parseVariables, readDefinition } from "../../bake/definition.ts";
-import { readDefinitions } from "../../bake/files.ts";
+import { definitionNames, namesBySide, readDefinitions } from "../../bake/files.ts";
 import { readOverrides } from "../../bake/overrides.ts";
 import { parseList, printed, targetList, variableList } from "../../bake/print.ts";
+import type { BakeWords } from "../../bake/remote.ts";
+import { atInput, bakeWords } from "../../bake/remote.ts";
 import { select } from "../../bake/resolve.ts";
 import type { Selection } from "../../bake/resolve.ts";
 import { BuildError } from "../../../builder/core/errors.ts";
@@ -14,8 +16,9 @@ import type { Arguments } from "../../cli/flags.ts";
 import { isOn, listOf, textOf } from "../../cli/flags.ts";
 import type { Command, CommandContext } from "../command.ts";
 import { readArguments } from "../command.ts";
+import type { FoundDefinition } from "./remote-files.ts";
 
-const USAGE = `Usage:  tsbuild bake [OPTIONS] [TARGET...]
+const USAGE = `Usage:  tsbuild bake [OPTIONS] [URL [CONTEXT-URL]] [TARGET...]
 
 Builds the targets of docker-bake.hcl, docker-bake.json or compose files, all at once.`;
 
@@ -27,22 +30,14 @@ export const bake: Command = async (context) => {
   if (list !== undefined && isOn(args, "print"))
     throw new BuildError("USAGE", "--print and --list are mutually exclusive");
   const listed = list === undefined ? undefined : parseList(list);
-  const remote = args.positionals.find(isRemote);
-  if (remote !== undefined)
-    throw new BuildError("UNSUPPORTED", `a definition at a URL is not supported yet: "${remote}"`, {
-      hint: "fetch it first, and run bake in its folder",
-    });
-  const { openStdin } = await import("../stdin.ts");
-  const files = await readDefinitions(
-    listOf(args, "file"),
-    context.environment,
-    openStdin("the bake definition", mayNeedNamespace()),
-  );
-  const read = await readDefinition(files, {
+  const words = bakeWords(args.positionals);
+  using found = await findDefinition(context, args, words);
+  const { input } = found;
+  const read = await readDefinition(found.files, {
     environment: context.environment,
     variables: parseVariables(listOf(args, "var")),
     builtins: new Map([
-      ["BAKE_CMD_CONTEXT", "cwd://"],
+      ["BAKE_CMD_CONTEXT", words.commandContext],
       ["BAKE_LOCAL_PLATFORM", formatPlatform(hostPlatform())],
     ]),
     now: Date.now,
@@ -54,19 +49,31 @@ export const bake: Command = async (context) => {
     await context.print(text);
     return 0;
   }
-  const asked = args.positionals.length === 0 ? ["default"] : args.positionals;
+  const asked = words.targets.length === 0 ? ["default"] : words.targets;
   const overrides = readOverrides(overridesOf(args), read.definition.targets.keys(), context.environment);
-  const selection = withEpoch(select(read.definition, asked, overrides), context);
+  const at = isOn(args, "print") ? input?.shownAt : input?.at;
+  const selection = withEpoch(select(read.definition, asked, { overrides, at }), context);
   if (isOn(args, "print")) {
     await context.print(printed(selection));
     return 0;
   }
   const { buildTargets } = await import("./build.ts");
-  return await buildTargets(context, args, selection);
+  return await buildTargets(context, args, input === undefined ? selection : atInput(selection, input), input?.folder);
 };
 
-function isRemote(text: string): boolean {
-  return /^(https?|git|ssh):\/\//.test(text) || /^[\w.-]+@[\w.-]+:/.test(text) || text.startsWith("github.com/");
+/** The files of the definition: here, or where a URL says, with those that are said to be here. */
+async function findDefinition(context: CommandContext, args: Arguments, { url }: BakeWords): Promise<FoundDefinition> {
+  const { openStdin } = await import("../stdin.ts");
+  const stdin = openStdin("the bake definition", mayNeedNamespace());
+  const { environment } = context;
+  const names = definitionNames(listOf(args, "file"), environment);
+  if (url === undefined)
+    return { files: await readDefinitions(names, stdin), input: undefined, [Symbol.dispose]: () => undefined };
+  const { fetchDefinition } = await import("./remote-files.ts");
+  const { there, here } = namesBySide(names);
+  const remote = await fetchDefinition(context, args, { url, names: there });
+  const files = here.length === 0 ? [] : await readDefinitions(here, stdin);
+  return { ...remote, files: [...remote.files, ...files] };
 }
 
 /** Flags that are about every target are overrides of all. */

@@ -23,10 +23,19 @@ import { progressMode } from "../build/build.ts";
 import type { CommandContext } from "../command.ts";
 import { closeShown, showEvents } from "../shown-events.ts";
 
-/** Builds, writes what is asked for and returns the exit code. Throws what the first target fails with. */
-export async function buildTargets(context: CommandContext, args: Arguments, selection: Selection): Promise<number> {
+/**
+ * Builds, writes what is asked for and returns the exit code. `unpacked` is a folder that came with the definition.
+ * Throws what the first target fails with.
+ */
+export async function buildTargets(
+  context: CommandContext,
+  args: Arguments,
+  selection: Selection,
+  unpacked?: string,
+): Promise<number> {
   const mode = progressMode(args, context.environment);
-  requireEntitled(selection.targets, parseEntitlements(listOf(args, "allow"), context.environment));
+  const own = unpacked === undefined ? [] : [unpacked];
+  requireEntitled(selection.targets, parseEntitlements(listOf(args, "allow"), context.environment, own));
   const builder = await builderAt(args, context.environment);
   const warnings: WarningEvent[] = [];
   const shown = await showEvents(context, mode, (event) => {
