@@ -34,9 +34,9 @@ export function compareText(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
 
-/** A number in full, without an exponent. */
+/** A number in full, without an exponent; what binary fractions add to decimal ones is left off (0.1 + 0.2 is 0.3). */
 export function formatNumber(number: number): string {
-  const text = String(number);
+  const text = String(Number.isInteger(number) ? number : Number(number.toPrecision(15)));
   const [, sign = "", whole = "", fraction = "", exponent = "0"] = /^(-?)(\d+)(?:\.(\d+))?e([+-]\d+)$/.exec(text) ?? [];
   if (whole === "") return text;
   const digits = whole + fraction;

@@ -13,8 +13,8 @@ export const TEXT_FUNCTIONS: Readonly<Record<string, HclFunction>> = {
   chomp: (text = null) => toText(text).replace(/[\r\n]+$/, ""),
   indent: (spaces = null, text = null) => toText(text).replaceAll("\n", `\n${" ".repeat(toNumber(spaces))}`),
   join: (separator = null, ...lists) => lists.flatMap((list) => toList(list).map(toText)).join(toText(separator)),
-  lower: (text = null) => toText(text).toLowerCase(),
-  upper: (text = null) => toText(text).toUpperCase(),
+  lower: (text = null) => eachLetter(toText(text), (letter) => letter.toLowerCase()),
+  upper: (text = null) => eachLetter(toText(text), (letter) => letter.toUpperCase()),
   title: (text = null) =>
     toText(text).replace(
       /(^|[^\p{L}\p{N}_'])(\p{L})/gu,
@@ -51,6 +51,14 @@ export const TEXT_FUNCTIONS: Readonly<Record<string, HclFunction>> = {
       : text,
   trimspace: (text = null) => toText(text).trim(),
 };
+
+/** As Go does it: a letter that would become several stays. */
+function eachLetter(text: string, change: (letter: string) => string): string {
+  return Array.from(text, (letter) => {
+    const changed = change(letter);
+    return [...changed].length === 1 ? changed : letter;
+  }).join("");
+}
 
 function charsOf(text: Value): readonly string[] {
   return [...graphemes.segment(toText(text))].map(({ segment }) => segment);
