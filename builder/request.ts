@@ -242,6 +242,8 @@ export interface BuildRequest {
   /** The environment that git, proxies and credential helpers may see. */
   readonly environment: ReadonlyMap<string, string>;
   readonly check: string | undefined;
+  /** Part of other work, which is what is remembered: this is only when it fails. */
+  readonly isInternal?: boolean | undefined;
   /** Only say which steps would run, and why: nothing is run, written or remembered. */
   readonly dryRun?: boolean | undefined;
   /** Told under which id the build is remembered, when it has ended. */

@@ -33,7 +33,7 @@ export async function remoteBuild(host: Host, request: BuildRequest, signal: Abo
   await using held = new AsyncDisposableStack();
   const asked = await askedOf(request, held, signal);
   const response = await withBuild(host, request, asked, signal, async ({ client, ref, session, stop }) => {
-    const solve = { ...asked.solve, ref, session, frontend: FRONTEND };
+    const solve = { ...asked.solve, ref, session, frontend: FRONTEND, internal: request.isInternal === true };
     const types = [SolveRequest, SolveResponse] as const;
     return (await client.unary(`${CONTROL}/Solve`, types, solve, stop)).exporterResponse;
   });

@@ -9,6 +9,7 @@ import process from "node:process";
 import { after, suite, test } from "node:test";
 import { execFileSync } from "node:child_process";
 
+import { rememberedBuilds } from "../../builder/builds.ts";
 import { bakeWords, folderOfRepository, gitLogin } from "../../src/bake/remote.ts";
 import { bake } from "../../src/commands/bake/bake.ts";
 import { serveDumb } from "../source/git-servers.ts";
@@ -135,6 +136,8 @@ suite("a definition elsewhere", () => {
     assert.deepEqual((JSON.parse(printed) as { target: unknown }).target, {
       app: { context: `${url}#:sub`, dockerfile: "Dockerfile", labels: { more: "yes" } },
     });
+    // To fetch a definition is no build of its own to whoever lists them.
+    assert.equal(rememberedBuilds(path.join(root, "store")).length, 3);
     const alone = await ask(`${server.url}/alone.hcl`, "--print");
     assert.match(alone, /"context": "\."/);
     await assert.rejects(ask(url, "-f", "nothing.hcl"), isError("INPUT_MISSING", /no "nothing.hcl" where/));

@@ -63,7 +63,8 @@ export class BuildRecording {
 
   /** Remembers a build that went well. That it cannot be remembered is a warning. */
   async done(result: BuildResult): Promise<void> {
-    if (this.#build.request.dryRun === true) return;
+    const { dryRun, isInternal } = this.#build.request;
+    if (dryRun === true || isInternal === true) return;
     await (await this.#history).rememberDone(this.#ended(), result);
   }
 

@@ -93,7 +93,7 @@ async function bring(
   await showBefore(context, progressMode(args, context.environment), async (events) => {
     const selection = { groups: new Map(), targets: new Map([[DEFINITION, target]]), linked: new Set<string>() };
     const builds = await readBuilds({ context, args, selection, linkPath: (name) => name, events });
-    for (const { request } of builds) await builder.build(request, context.signal);
+    for (const { request } of builds) await builder.build({ ...request, isInternal: true }, context.signal);
   });
 }
 

@@ -32,7 +32,7 @@ import { lookInto } from "./look.ts";
 import type { ResultFiles } from "./result-files.ts";
 import { graphOfResult } from "./result-graph.ts";
 import type { SolveWorld } from "./job-build.ts";
-import { answerFor, buildFor, NOTHING_KEPT } from "./job-build.ts";
+import { answerFor, buildPart } from "./job-build.ts";
 import { questionOf } from "./solve.ts";
 
 const SERVICE = "/moby.buildkit.v1.frontend.LLBBridge";
@@ -136,7 +136,7 @@ async function bridgeSolve(
 async function evaluate(world: SolveWorld, job: Job, ref: string): Promise<void> {
   if (ref === "") return;
   try {
-    await buildFor(world, job, { ...NOTHING_KEPT, ...job.gateway.find(ref) });
+    await buildPart(world, job, job.gateway.find(ref));
   } catch (error) {
     throw rpcErrorOf(error);
   }

@@ -12,7 +12,7 @@ import type { Job } from "./jobs.ts";
 import { lookInto } from "./look.ts";
 import { resultInGraph } from "./result-graph.ts";
 import type { SolveWorld } from "./job-build.ts";
-import { buildFor, NOTHING_KEPT } from "./job-build.ts";
+import { buildPart } from "./job-build.ts";
 
 /**
  * The inputs by name. Results are made now, as images of the store: the other builds of the client's whose they are last
@@ -42,7 +42,7 @@ async function resultInput(world: SolveWorld, job: Job, result: string): Promise
   const attrs = new Map([...wanted.attrs].filter(([key]) => !key.startsWith("attest:")));
   // Told of in the log of the build that needs it.
   const here = { ...job, session };
-  const { digest } = await buildFor(world, here, { ...NOTHING_KEPT, ...wanted, attrs }, [INPUT_IMAGE]);
+  const { digest } = await buildPart(world, here, { ...wanted, attrs }, [INPUT_IMAGE]);
   return { kind: "image", digest: parseDigest(digest ?? ""), file: fileOf(world, here, { ...wanted, attrs }) };
 }
 

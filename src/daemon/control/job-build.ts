@@ -28,16 +28,23 @@ export interface SolveWorld {
   readonly turns: FairTurns;
 }
 
-/** One build on behalf of a job; `more` are outputs that no exporter asks for. */
-export async function buildFor(
+/** One build on behalf of a job. */
+export async function buildFor(world: SolveWorld, job: Job, asked: Asked, isInternal: boolean): Promise<BuildResult> {
+  using held = new DisposableStack();
+  const request = await requestOf(asked, await requestWorld(world, job, held));
+  return await build({ ...request, isInternal }, job.signal);
+}
+
+/** A build that is part of what the job asks for, and nothing by itself; `more` are outputs that no exporter asks for. */
+export async function buildPart(
   world: SolveWorld,
   job: Job,
-  asked: Asked,
+  wanted: Wanted,
   more: readonly ExportSpec[] = [],
 ): Promise<BuildResult> {
   using held = new DisposableStack();
-  const request = await requestOf(asked, await requestWorld(world, job, held));
-  return await build({ ...request, exports: [...request.exports, ...more] }, job.signal);
+  const request = await requestOf({ ...NOTHING_KEPT, ...wanted }, await requestWorld(world, job, held));
+  return await build({ ...request, exports: [...request.exports, ...more], isInternal: true }, job.signal);
 }
 
 /** Answers a question about the Dockerfile. */
@@ -78,7 +85,7 @@ async function requestWorld(
 
 export const NO_CACHES: AskedCaches = { imports: [], exports: [] };
 /** Of a build that is only to be known, or asked about. */
-export const NOTHING_KEPT: Pick<Asked, "exporters" | "entitlements" | "caches"> = {
+const NOTHING_KEPT: Pick<Asked, "exporters" | "entitlements" | "caches"> = {
   exporters: [],
   entitlements: [],
   caches: NO_CACHES,

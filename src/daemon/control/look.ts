@@ -6,7 +6,7 @@ import type { Wanted } from "./gateway.ts";
 import type { Job } from "./jobs.ts";
 import { ResultFiles } from "./result-files.ts";
 import type { SolveWorld } from "./job-build.ts";
-import { buildFor, NOTHING_KEPT } from "./job-build.ts";
+import { buildPart } from "./job-build.ts";
 
 /** What a result's files say: it is built if it was not yet. Throws `BuildError`, and what `ask` throws. */
 export async function lookInto<T>(
@@ -21,7 +21,7 @@ export async function lookInto<T>(
     const asking = async (): Promise<T> => await ask(new ResultFiles(files));
     answers.push(...(await Promise.allSettled([asking()])));
   };
-  await buildFor(world, job, { ...NOTHING_KEPT, ...wanted }, [{ type: "look", look }]);
+  await buildPart(world, job, wanted, [{ type: "look", look }]);
   const [answer] = answers;
   if (answer?.status === "fulfilled") return answer.value;
   throw answer?.reason ?? new BuildError("INTERNAL", "a build ended without showing its files");

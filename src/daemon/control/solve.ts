@@ -45,7 +45,7 @@ export async function solve(
     job.observed = world.observer.begin(job.ref, metadata.get("traceparent"));
     const { entitlements, cache } = request;
     const caches = cache ?? NO_CACHES;
-    const result = await buildFor(world, job, { ...wanted, exporters, entitlements, caches, given });
+    const result = await buildFor(world, job, { ...wanted, exporters, entitlements, caches, given }, request.internal);
     job.observed.ended({ digest: result.digest });
     return (job.outcome.response = responseOf(result, job.outcome.cacheManifest));
   } catch (error) {
