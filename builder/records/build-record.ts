@@ -37,10 +37,28 @@ export interface StepRecord {
 }
 
 /** What a build failed with. */
-export interface FailureRecord {
-  readonly message: string;
+export interface FailureRecord extends Fault {
   /** Of a RUN that failed: its place in the list of steps. */
   readonly step?: number;
+  /** What else is wrong with the same file. */
+  readonly others?: readonly Fault[];
+}
+
+/** One thing that is wrong, and where. */
+export interface Fault {
+  readonly message: string;
+  readonly place?: FaultPlace;
+}
+
+/** Lines of a Dockerfile, counted from 1. */
+export interface FaultPlace {
+  readonly file: string;
+  readonly startLine: number;
+  readonly endLine: number;
+  /** Those lines and some around them. */
+  readonly lines?: readonly string[];
+  /** The first of these. */
+  readonly firstLine?: number;
 }
 
 /** What was asked for; secrets by id, variables that look like one without what they hold. */

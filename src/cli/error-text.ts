@@ -11,11 +11,15 @@ export function errorText(error: BuildError, debug: boolean): string {
   return [error, ...error.others].map((each) => oneText(each, debug)).join("");
 }
 
+/** A message and where it belongs to, with the lines around, ending in a newline. */
+export function faultText(message: string, location: SourceLocation | undefined): string {
+  const place = location === undefined ? "" : `${location.file}:${location.range.startLine}: `;
+  return `${place}${readable(message, LONGEST_MESSAGE)}\n${location === undefined ? "" : excerpt(location)}`;
+}
+
 function oneText(error: BuildError, debug: boolean): string {
   const { location, hint } = error;
-  const place = location === undefined ? "" : `${location.file}:${location.range.startLine}: `;
-  let text = `ERROR: ${place}${readable(error.message, LONGEST_MESSAGE)}\n`;
-  if (location !== undefined) text += excerpt(location);
+  let text = `ERROR: ${faultText(error.message, location)}`;
   if (hint !== undefined) text += `${hint}\n`;
   return debug ? text + causes(error) : text;
 }

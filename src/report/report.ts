@@ -5,6 +5,7 @@ import type { BuildRecord } from "../../builder/records/build-record.ts";
 import type { TimelineStep } from "../../builder/records/timeline.ts";
 import { humanSize, humanTook } from "../cli/human.ts";
 import { criticalPath } from "./critical-path.ts";
+import { failureText } from "./failure-text.ts";
 import type { Html } from "./html.ts";
 import { html, raw } from "./html.ts";
 import { STYLE } from "./style.ts";
@@ -51,7 +52,7 @@ export function reportPage(input: ReportInput): string {
           failure === undefined
             ? []
             : html`<h2>Failure</h2>
-                <pre class="error">${failure.message}</pre>`
+                <pre class="error">${failureText(failure)}</pre>`
         }
         <h2>Steps</h2>
         <p class="legend">

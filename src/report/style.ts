@@ -19,7 +19,7 @@ summary::-webkit-details-marker { display: none; }
 .track { display: block; position: relative; height: 8px; margin: .25rem 0; background: var(--block); border-radius: 2px; }
 .span { position: absolute; top: 0; bottom: 0; min-width: 2px; border-radius: 2px; background: var(--ran); }
 .path .span { background: var(--path); } .cached .span { background: var(--cached); } .failed .span { background: var(--failed); }
-.path .name::before { content: "\\25c6 "; color: var(--path); } .cached .name { color: var(--soft); } .failed .name { color: var(--failed); }
+.path .name::before { content: "\\25c6  "; color: var(--path); } .cached .name { color: var(--soft); } .failed .name { color: var(--failed); }
 .legend { color: var(--soft); font-size: 13px; } .why { margin: .3rem 0; }
 table { border-collapse: collapse; } td { padding: .05rem .8rem .05rem 0; vertical-align: top; } td.n { text-align: right; white-space: nowrap; }
 `;

@@ -112,6 +112,8 @@ function makeContext(number: number): string {
     `RUN rm -r /root; sleep 0.${number}; echo x >>/file`,
     "RUN --mount=type=cache,target=/kept dd if=/dev/urandom of=/kept/$(date +%S) bs=64k count=4 2>/dev/null",
     "RUN mkdir -p /d/e && touch /d/e/f && chmod 700 /d",
+    // Other owners, and folders that not even their owner may enter, in the upper directory and in a cache mount.
+    `RUN --mount=type=cache,target=/shut mkdir -p /shut/${number} /d/shut && touch /shut/${number}/a /d/shut/a && chown -R ${number + 7}:7 /shut/${number} /d/shut && chmod 000 /shut/${number} /d/shut && sleep 0.2`,
   ];
   writeFileSync(path.join(context, "Dockerfile"), `${dockerfile.join("\n")}\n`);
   return context;

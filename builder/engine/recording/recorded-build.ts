@@ -12,6 +12,7 @@ import type { ExecOp } from "../../graph/op.ts";
 import { standsOn } from "../../graph/op.ts";
 import type { Vertex } from "../../graph/vertex.ts";
 import { topological } from "../../graph/vertex.ts";
+import { recordedFailure } from "./recorded-failure.ts";
 import { recordedRequest, whatIsBuilt } from "./recorded-request.ts";
 import type { BuildRecord, BuildStatus, KeptState, StepRecord } from "../../records/build-record.ts";
 import { RECORD_FORMAT } from "../../records/build-record.ts";
@@ -59,9 +60,7 @@ export async function recordOf(
             names: result.names,
           },
         }),
-    ...(failure === undefined
-      ? {}
-      : { failure: { message: clean(failure.message), ...(failed < 0 ? {} : { step: failed }) } }),
+    ...(failure === undefined ? {} : { failure: recordedFailure(failure, failed < 0 ? undefined : failed, clean) }),
   };
 }
 

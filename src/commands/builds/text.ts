@@ -3,6 +3,7 @@
 import type { BuildRecord, RecordedOutput, TimelineStep } from "../../../builder/builds.ts";
 import { humanTook } from "../../cli/human.ts";
 import { printable } from "../../cli/printable.ts";
+import { failureText } from "../../report/failure-text.ts";
 import { formatTable } from "../table.ts";
 
 /** The text of `builds show`. */
@@ -12,7 +13,7 @@ export function buildText(record: BuildRecord): string {
   const head: (readonly [string, string])[] = [
     ["Build", id],
     ["Name", what],
-    ["Status", failure === undefined ? status : `${status}: ${failure.message}`],
+    ["Status", failure === undefined ? status : `${status}: ${placeText(failure)}${failure.message}`],
     ["Started", new Date(startedMs).toISOString()],
     ["Took", humanTook(endedMs - startedMs)],
     ["Steps", `${timeline.steps.length}, ${cached} cached`],
@@ -27,7 +28,12 @@ export function buildText(record: BuildRecord): string {
   ];
   const width = Math.max(...head.map(([label]) => label.length)) + 2;
   const lines = head.map(([label, value]) => `${`${label}:`.padEnd(width)}${printable(value)}\n`);
-  return `${lines.join("")}\n${stepTable(timeline.steps, startedMs)}`;
+  const fault = failure?.place === undefined ? "" : `\n${failureText(failure)}`;
+  return `${lines.join("")}\n${stepTable(timeline.steps, startedMs)}${fault}`;
+}
+
+function placeText({ place }: NonNullable<BuildRecord["failure"]>): string {
+  return place === undefined ? "" : `${place.file}:${place.startLine}: `;
 }
 
 function requestLines({ request }: BuildRecord): (readonly [string, string])[] {
