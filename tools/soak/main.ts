@@ -4,11 +4,12 @@
 // until SOAK_KILLS (200) builds were killed.
 
 import assert from "node:assert/strict";
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
 
+import { runAsOwner } from "../../test/support/as-owner.ts";
 import { buildBase, whyNoBusybox } from "../../test/support/busybox.ts";
 import { type BuildEnd, runBuild, runCommand } from "./build.ts";
 import { checkStore } from "./check-store.ts";
@@ -39,7 +40,7 @@ try {
   await Promise.all(Array.from({ length: LANES }, (_, lane) => runLane(lane, contexts, storeRoot, until)));
   await checkEnd(contexts, storeRoot);
 } finally {
-  rmSync(folder, { recursive: true, force: true });
+  await runAsOwner("rm", "-rf", folder);
 }
 
 /** Builds one context after the other until the time is over, killing about every second one somewhere. */
