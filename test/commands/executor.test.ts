@@ -205,6 +205,8 @@ suite("a job", { skip: whyNoBusybox() ?? false }, () => {
       [["--no-push", "-c", "s3://"], /names no bucket/],
       [["--no-push", "-c", `tar://${folder}/nope.tgz`], /there is no archive/],
       [[...base, "--compression=lz4"], /neither gzip nor zstd/],
+      [[...base, "--compression-level=10"], /"10" is no number up to 9/],
+      [[...base, `--image-name-with-digest-file=${folder}/names`], /needs a --destination/],
       [[...base, "--snapshot-mode=quick"], /"quick" is none of full, redo, time/],
       [[...base, "--verbosity=loud"], /"loud" is none of/],
       [[...base, "--registry-map=x"], /is not A=B/],
@@ -217,9 +219,10 @@ suite("a job", { skip: whyNoBusybox() ?? false }, () => {
       assert.equal(ended.code, 1, args.join(" "));
       assert.match(ended.stderr, says);
     }
-    const harmless = ["--snapshotMode=redo", "--use-new-run", "--cleanup", "--force", "--skip-unused-stages=true", "--compressed-caching=false"]; // prettier-ignore
+    const harmless = ["--snapshotMode=redo", "--use-new-run", "--cleanup", "--force", "--skip-unused-stages=true", "--compressed-caching=false", "--build-arg=NO_SUCH_VARIABLE"]; // prettier-ignore
     const ended = await job([...base, ...harmless, "--log-format=text"]);
     assert.equal(ended.code, 0, ended.stderr);
+    assert.match(ended.stderr, /level=warning msg="--build-arg: NO_SUCH_VARIABLE is not set/);
     assert.match(ended.stderr, /level=warning msg=".*--snapshotMode: files are compared as they are/);
   });
 

@@ -175,6 +175,10 @@ suite("the warmer's command and earlier results of a job", { skip: whyNoBusybox(
     const wrong = await run(home, "warmer", "-c", cache);
     assert.equal(wrong.code, 1);
     assert.match(wrong.stderr, /needs an image/);
+    const scratch = workshop.room({ Dockerfile: "FROM scratch\nCOPY x /\n" });
+    const nothing = await run(home, "warmer", "-c", cache, "-d", join(scratch.context, "Dockerfile"));
+    assert.equal(nothing.code, 0, nothing.stderr);
+    assert.match(nothing.stderr, /no stage of "Dockerfile" takes an image/);
     const missing = await run(home, "warmer", "-c", cache, "-d", `${server.url}/other?sig=hush`);
     assert.equal(missing.code, 1);
     assert.match(missing.stderr, /\/other" answered HTTP 404/);

@@ -109,6 +109,9 @@ async function runJob(context: CommandContext, args: Arguments): Promise<number>
     if (!isInsideNamespace(environment)) {
       const { sandboxLine } = await import("../../../builder/doctor.ts");
       log.say("info", await sandboxLine(process.env, sandbox(textOf(args, "require-sandbox"))));
+      for (const name of listOf(args, "build-arg").filter((text) => !text.includes("=")))
+        if (environment[name] === undefined)
+          log.say("warn", `--build-arg: ${name} is not set, as the environment has no such variable`);
     }
     const request = await jobRequest(context, args, outputs, { sink: events.sink, repeatable });
     if (outputs.push && request.dryRun !== true && !isOn(args, "skip-push-permission-check")) {

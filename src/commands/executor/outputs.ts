@@ -32,6 +32,9 @@ export function jobOutputs(args: Arguments, environment: Environment): JobOutput
     throw new BuildError("USAGE", "a job needs a --destination for its image", {
       hint: "--no-push builds without one",
     });
+  for (const name of ["image-name-with-digest-file", "image-name-tag-with-digest-file"])
+    if (destinations.length === 0 && textOf(args, name))
+      throw new BuildError("USAGE", `--${name} needs a --destination: what it writes are names`);
   const image = imageOptions(args, destinations);
   const exports: ExportSpec[] = [];
   const tar = textOf(args, "tar-path");
@@ -75,9 +78,13 @@ function imageOptions(args: Arguments, names: readonly string[]): ImageOptions {
   });
   if (format === "docker" && (compression === "zstd" || annotations.length > 0))
     throw new BuildError("USAGE", `--image-format=docker has no ${annotations.length > 0 ? "annotations" : "zstd"}`);
-  const level = Number(textOf(args, "compression-level") ?? -1);
+  const levelText = textOf(args, "compression-level") ?? "-1";
+  const level = Number(levelText);
   if (!Number.isInteger(level) || level > HIGHEST_LEVEL[compression])
-    throw new BuildError("USAGE", `--compression-level: not a number up to ${HIGHEST_LEVEL[compression]}`);
+    throw new BuildError(
+      "USAGE",
+      `--compression-level: "${levelText}" is no number up to ${HIGHEST_LEVEL[compression]}`,
+    );
   return {
     names,
     mediaTypes: format,

@@ -23,6 +23,7 @@ import { openJobLog } from "./log.ts";
 import { registrySettings } from "./registries.ts";
 
 const USAGE = `Usage:  tsbuild warmer --image NAME [--image NAME...] [OPTIONS]
+        tsbuild warmer --dockerfile FILE [OPTIONS]
 
 Fills a folder with base images, with the arguments of kaniko's warmer. \`tsbuild executor --cache-dir\` takes them from
 there, also where their registry cannot be reached.`;
@@ -55,8 +56,14 @@ async function runWarmer(context: CommandContext): Promise<number> {
   try {
     const request = { ...(await warmRequest(context, args)), events: log.sink };
     const { warm } = await import("../../../builder/warm.ts");
-    for (const { name, digest, wasThere } of await warm(request, context.signal))
+    const warmed = await warm(request, context.signal);
+    for (const { name, digest, wasThere } of warmed)
       log.say("info", `${wasThere ? "Found" : "Warmed"} ${name}@${digest}`);
+    if (warmed.length === 0)
+      log.say(
+        "warn",
+        `no stage of "${basename(textOf(args, "dockerfile") ?? "")}" takes an image: there is nothing to warm`,
+      );
     return 0;
   } catch (error) {
     const failure = asBuildError(error);
