@@ -7,6 +7,7 @@ import { GrpcServer } from "../api/grpc/server.ts";
 import { Jobs } from "./control/jobs.ts";
 import { controlHandlers } from "./control/service.ts";
 import type { ControlWorld } from "./control/service.ts";
+import { EngineEvents } from "./docker/events.ts";
 import { dockerRoutes } from "./docker/routes.ts";
 import { upgradeRoutes } from "./docker/upgrades.ts";
 import { Protocols } from "./http/protocol.ts";
@@ -44,7 +45,8 @@ export async function openTenant(settings: DaemonSettings, shared: SharedWorld):
   await (await openEngine({ root: settings.root, disk: settings.disk }))[Symbol.asyncDispose]();
   const jobs = new Jobs(settings.root, shared.patienceMs);
   const sessions = new Sessions(shared.patienceMs, shared.sessionWatch);
-  const world: ControlWorld = { ...shared, settings, jobs, sessions, places: clientFolders(settings.root) };
+  const places = clientFolders(settings.root);
+  const world: ControlWorld = { ...shared, settings, jobs, sessions, places, events: new EngineEvents() };
   const server = new GrpcServer(controlHandlers(world));
   // Loaded where they are wanted.
   const pages = shared.ui === undefined ? [] : (await import("./ui/routes.ts")).uiRoutes(shared.ui, settings, jobs);

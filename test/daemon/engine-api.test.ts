@@ -256,6 +256,50 @@ test("the stream of events ends when it was to", async () => {
   assert.deepEqual([status, body], [200, ""]);
 });
 
+test("what happens to images is told, as it happens and to whoever asks later", async () => {
+  const since = Date.now() / 1000;
+  interface Told {
+    readonly Action: string;
+    readonly Actor: { readonly ID: string; readonly Attributes: Readonly<Record<string, string>> };
+  }
+  const told = (text: string): readonly string[] =>
+    text
+      .trim()
+      .split("\n")
+      .filter((line) => line.includes("evented"))
+      .map((line) => JSON.parse(line) as Told)
+      .map(({ Action, Actor: { ID, Attributes } }) => `${Action} ${Attributes["name"]} ${ID.length}`);
+  const socket = { socketPath: join(folder, "one.sock") };
+  const live = request({ ...socket, path: `/events?filters=${encodeURIComponent('{"event":["untag"]}')}` }).end();
+  const [response] = (await once(live, "response")) as [IncomingMessage];
+  await ask("POST", "/build?t=evented:1", {}, await tarOf({ Dockerfile: `FROM scratch\nLABEL at=${since}\n` }));
+  await ask("POST", "/images/evented:1/tag?repo=evented&tag=2");
+  await ask("GET", "/images/evented:1/get");
+  await ask("DELETE", "/images/evented:1");
+  await ask("DELETE", "/images/evented:2");
+  const after = async (filters: object): Promise<readonly string[]> => {
+    const query = new URLSearchParams({ since: String(since), until: "0s", filters: JSON.stringify(filters) });
+    return told((await ask("GET", `/events?${query.toString()}`)).body);
+  };
+  const ID = 71;
+  const all = ["tag evented:1", "tag evented:2", "save evented:1", "untag evented:1", "untag evented:2"];
+  assert.deepEqual(
+    await after({ type: ["image"] }),
+    all.map((one) => `${one} ${ID}`),
+  );
+  assert.deepEqual(await after({ image: ["evented:2"], event: ["tag"] }), [`tag evented:2 ${ID}`]);
+  assert.deepEqual(await after({ label: [`at=${since}`], event: ["save"] }), [`save evented:1 ${ID}`]);
+  assert.deepEqual(await after({ container: ["evented"] }), []);
+  assert.equal((await ask("GET", "/events?filters=%7B%22nothing%22%3A%5B%22x%22%5D%7D")).status, 400);
+  let text = "";
+  for await (const chunk of response) {
+    text += String(chunk);
+    if (text.includes("evented:2")) break;
+  }
+  assert.deepEqual(told(text), [`untag evented:1 ${ID}`, `untag evented:2 ${ID}`]);
+  assert.match(text, /"time":\d{10},"timeNano":\d{19}\}\n/);
+});
+
 test("an image is not looked for anywhere but in the store", async () => {
   for (const name of ["dir:%2fetc", "oci-archive:%2fetc%2fpasswd", "docker:%2f%2f127.0.0.1:1%2fx"])
     assert.ok([400, 404].includes((await ask("GET", `/images/${name}/json`)).status), name);

@@ -8,6 +8,7 @@ import type { BuildResult, ExportSpec } from "../../../builder/request.ts";
 import type { AskedCaches } from "../build/caches.ts";
 import type { Asked } from "../build/request.ts";
 import { requestOf } from "../build/request.ts";
+import type { EngineEvents } from "../docker/events.ts";
 import type { Sessions } from "../session/sessions.ts";
 import type { DaemonSettings } from "../settings.ts";
 import type { FairTurns } from "../turns.ts";
@@ -24,6 +25,8 @@ export interface SolveWorld {
   /** Aborted when the daemon gives its builds up. */
   readonly stopped: AbortSignal;
   readonly observer: Observer;
+  /** Told of images that builds leave in the store. */
+  readonly events: EngineEvents;
   /** Of all tenants together. */
   readonly turns: FairTurns;
 }
@@ -32,7 +35,9 @@ export interface SolveWorld {
 export async function buildFor(world: SolveWorld, job: Job, asked: Asked, isInternal: boolean): Promise<BuildResult> {
   using held = new DisposableStack();
   const request = await requestOf(asked, await requestWorld(world, job, held));
-  return await build({ ...request, isInternal }, job.signal);
+  const result = await build({ ...request, isInternal }, job.signal);
+  if (request.exports.some((spec) => spec.type === "image" && spec.store)) world.events.built(result);
+  return result;
 }
 
 /** A build that is part of what the job asks for, and nothing by itself; `more` are outputs that no exporter asks for. */

@@ -5,11 +5,12 @@ import type { ServerResponse } from "node:http";
 import { readFile } from "node:fs/promises";
 import { hostPlatform } from "../../../builder/core/platform.ts";
 import { listImages } from "../../../builder/images.ts";
-import { parseMoment } from "../../cli/values/moment.ts";
 import { VERSION } from "../../version.ts";
 import { sendBytes, sendJson } from "../http/answer.ts";
 import type { Route } from "../http/router.ts";
 import type { DaemonSettings } from "../settings.ts";
+import type { EngineEvents } from "./events.ts";
+import { eventsHandler } from "./events.ts";
 
 /** Of docker 28.5, whose command line all of this was tried with. */
 const API_VERSION = "1.51";
@@ -19,7 +20,7 @@ const MIN_API_VERSION = "1.24";
 const BUILDER_VERSION = "2";
 
 /** The routes about the daemon itself. */
-export function aboutRoutes(settings: DaemonSettings): readonly Route[] {
+export function aboutRoutes(settings: DaemonSettings, events: EngineEvents): readonly Route[] {
   return [
     { method: "GET", pattern: "/_ping", handler: async (_, response) => ping(response) },
     { method: "GET", pattern: "/version", handler: async (_, response) => sendJson(response, 200, version()) },
@@ -28,12 +29,7 @@ export function aboutRoutes(settings: DaemonSettings): readonly Route[] {
       pattern: "/info",
       handler: async (_, response) => sendJson(response, 200, await info(settings)),
     },
-    // Nothing happens here but builds, and those are told of in their own streams: it is open, and says nothing.
-    {
-      method: "GET",
-      pattern: "/events",
-      handler: async ({ query, signal }, response) => silence(response, untilOf(query, signal)),
-    },
+    { method: "GET", pattern: "/events", handler: eventsHandler(events) },
   ];
 }
 
@@ -112,23 +108,4 @@ const MACHINES: ReadonlyMap<string, string> = new Map([
 async function systemName(): Promise<string> {
   const text = await readFile("/etc/os-release", "utf8").catch(() => "");
   return /^PRETTY_NAME="?([^"\n]*)/m.exec(text)?.[1] ?? type();
-}
-
-/** Ends when the client goes, or at the time that it named: seconds since the epoch, or how long ago. Throws `USAGE`. */
-function untilOf(query: URLSearchParams, signal: AbortSignal): AbortSignal {
-  const text = query.get("until") ?? "";
-  if (text === "") return signal;
-  const waitMs = parseMoment(text, Date.now(), "until:") - Date.now();
-  return AbortSignal.any([signal, AbortSignal.timeout(Math.min(Math.max(waitMs, 0), MOST_WAIT_MS))]);
-}
-
-/** What a timer of Node's holds. */
-const MOST_WAIT_MS = 2 ** 31 - 1;
-
-async function silence(response: ServerResponse, signal: AbortSignal): Promise<void> {
-  response.writeHead(200, { "Content-Type": "application/json" });
-  response.flushHeaders();
-  if (!signal.aborted)
-    await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
-  response.end();
 }

@@ -5,11 +5,12 @@ import { diskUsage, prune } from "../../../builder/disk-usage.ts";
 import { listImages } from "../../../builder/images.ts";
 import { HttpError, sendJson } from "../http/answer.ts";
 import type { Route } from "../http/router.ts";
+import type { EngineEvents } from "./events.ts";
 import { filtersOf, isSet } from "./filters.ts";
 import { summaries, totalBytes } from "./image-list.ts";
 
 /** The routes about the disk of the store at `root`. */
-export function diskRoutes(root: string): readonly Route[] {
+export function diskRoutes(root: string, events: EngineEvents): readonly Route[] {
   return [
     {
       method: "GET",
@@ -19,7 +20,11 @@ export function diskRoutes(root: string): readonly Route[] {
     {
       method: "POST",
       pattern: "/build/prune",
-      handler: async ({ query, signal }, response) => sendJson(response, 200, await pruned(root, query, signal)),
+      handler: async ({ query, signal }, response) => {
+        const { removed, bytes } = await pruned(root, query, signal);
+        events.pruned("builder", bytes);
+        sendJson(response, 200, { CachesDeleted: removed, SpaceReclaimed: bytes });
+      },
     },
   ];
 }
@@ -54,7 +59,11 @@ function cacheRecord(item: DiskItem): object {
   };
 }
 
-async function pruned(root: string, query: URLSearchParams, signal: AbortSignal): Promise<object> {
+async function pruned(
+  root: string,
+  query: URLSearchParams,
+  signal: AbortSignal,
+): Promise<{ readonly removed: readonly string[]; readonly bytes: number }> {
   const { filters, keepMs } = ageOf(filtersOf(query));
   const removed: string[] = [];
   const bytes = await prune(
@@ -71,7 +80,7 @@ async function pruned(root: string, query: URLSearchParams, signal: AbortSignal)
     },
     signal,
   );
-  return { CachesDeleted: removed, SpaceReclaimed: bytes };
+  return { removed, bytes };
 }
 
 function bytesOf(query: URLSearchParams, name: string): number {

@@ -6,10 +6,10 @@ import type { ImageConfig } from "../../../builder/core/image-config.ts";
 import { parsePlatform } from "../../../builder/core/platform.ts";
 import type { Platform } from "../../../builder/core/platform.ts";
 import type { Reference } from "../../../builder/core/reference.ts";
-import { formatReference } from "../../../builder/core/reference.ts";
+import { formatReference, parseReference } from "../../../builder/core/reference.ts";
 import type { Session } from "../../../builder/core/session.ts";
 import { imageHistory } from "../../../builder/history.ts";
-import { tagImage, untagImages } from "../../../builder/images.ts";
+import { listImages, tagImage, untagImages } from "../../../builder/images.ts";
 import { inspectImage } from "../../../builder/inspect.ts";
 import type { ImagePlaces, OpenedImage } from "../../../builder/open-image.ts";
 import { imageFor, openImage } from "../../../builder/open-image.ts";
@@ -17,12 +17,14 @@ import { shortName } from "../../commands/images/image-rows.ts";
 import { HttpError, sendJson } from "../http/answer.ts";
 import type { HttpRequest, Route } from "../http/router.ts";
 import type { DaemonSettings } from "../settings.ts";
+import type { EngineEvents } from "./events.ts";
+import { imageOf } from "./events.ts";
 import { filtersOf, isSet, parsedJson } from "./filters.ts";
 import { filteredImages, namesOf, PRUNE_FILTERS, summaries, timeOf } from "./image-list.ts";
 import { isMissing, noSuchImage, otherPlatform } from "./not-there.ts";
 
 /** The routes about images that are there. */
-export function imageRoutes(settings: DaemonSettings): readonly Route[] {
+export function imageRoutes(settings: DaemonSettings, events: EngineEvents): readonly Route[] {
   const { root } = settings;
   return [
     {
@@ -38,7 +40,8 @@ export function imageRoutes(settings: DaemonSettings): readonly Route[] {
     {
       method: "POST",
       pattern: "/images/prune",
-      handler: async ({ query }, response) => sendJson(response, 200, await pruneImages(root, filtersOf(query))),
+      handler: async ({ query }, response) =>
+        sendJson(response, 200, await pruneImages(root, filtersOf(query), events)),
     },
     {
       method: "GET",
@@ -65,6 +68,7 @@ export function imageRoutes(settings: DaemonSettings): readonly Route[] {
         const from = parameters["name"] ?? "";
         try {
           await tagImage(root, from, to, settings.registries([]).expandName);
+          await events.named("tag", root, formatReference(parseReference(to)));
         } catch (error) {
           throw isMissing(error) ? noSuchImage(from) : error;
         }
@@ -76,7 +80,7 @@ export function imageRoutes(settings: DaemonSettings): readonly Route[] {
       pattern: "/images/{name...}",
       handler: async ({ parameters, query }, response) => {
         const options = { force: isSet(query, "force"), expandName: settings.registries([]).expandName };
-        sendJson(response, 200, await remove(root, [parameters["name"] ?? ""], options));
+        sendJson(response, 200, await remove(root, [parameters["name"] ?? ""], options, events));
       },
     },
   ];
@@ -190,9 +194,16 @@ async function remove(
   root: string,
   images: readonly string[],
   options: Parameters<typeof untagImages>[2],
+  events: EngineEvents,
 ): Promise<Removed> {
   try {
+    const before = await listImages(root);
     const { names, gone } = await untagImages(root, images, options);
+    for (const name of names) {
+      const { imageId = name, labels } = imageOf(before, name) ?? {};
+      events.image("untag", imageId, name, labels);
+    }
+    for (const id of gone) events.image("delete", id, id, imageOf(before, id)?.labels);
     return [...names.map((name) => ({ Untagged: shortName(name) })), ...gone.map((id) => ({ Deleted: id }))];
   } catch (error) {
     if (!(error instanceof BuildError)) throw error;
@@ -206,15 +217,17 @@ async function remove(
 const CONFLICT = "conflict: unable to delete NAME (must be forced) - image is referenced in multiple repositories";
 
 /** Images without a name; with `dangling=false` all of them, since no container holds one. */
-async function pruneImages(root: string, filters: readonly string[]): Promise<object> {
+async function pruneImages(root: string, filters: readonly string[], events: EngineEvents): Promise<object> {
   const isAll = filters.some((filter) => /^dangling=(?:false|0)$/.test(filter));
   const others = filters.filter((filter) => !filter.startsWith("dangling="));
   const found = await filteredImages(root, isAll ? others : [...others, "dangling=true"], PRUNE_FILTERS);
   const names = found.map(({ name, digest }) => name ?? digest);
-  const removed = await remove(root, [...new Set(names)], { force: true });
+  const removed = await remove(root, [...new Set(names)], { force: true }, events);
   const gone = new Set(removed.flatMap((one) => ("Deleted" in one ? [one.Deleted] : [])));
   const sizes = new Map(
     found.filter(({ imageId }) => gone.has(imageId)).map((image) => [image.imageId, image.sizeBytes]),
   );
-  return { ImagesDeleted: removed, SpaceReclaimed: sizes.values().reduce((sum, size) => sum + size, 0) };
+  const bytes = sizes.values().reduce((sum, size) => sum + size, 0);
+  events.pruned("image", bytes);
+  return { ImagesDeleted: removed, SpaceReclaimed: bytes };
 }

@@ -8,6 +8,7 @@ import { listTags } from "../../../builder/registry.ts";
 import { HttpError } from "../http/answer.ts";
 import type { HttpHandler } from "../http/router.ts";
 import type { DaemonSettings } from "../settings.ts";
+import type { EngineEvents } from "./events.ts";
 import { otherThanStored, platformOf } from "./images.ts";
 import { transferEvents, underStream } from "./message-stream.ts";
 import { isMissing } from "./not-there.ts";
@@ -15,7 +16,7 @@ import { registryLogin } from "./registry-auth.ts";
 import { accessOf, taggedReference, transferOf } from "./transfer-request.ts";
 
 /** Answers with the progress; throws `HttpError` 404 for what the registry has not. */
-export function pullHandler(settings: DaemonSettings): HttpHandler {
+export function pullHandler(settings: DaemonSettings, told: EngineEvents): HttpHandler {
   return (request, response) =>
     underStream(response, async (stream) => {
       const { query, headers, signal } = request;
@@ -49,6 +50,7 @@ export function pullHandler(settings: DaemonSettings): HttpHandler {
         begin();
         stream.send({ status: `Digest: ${top.digest}` });
         isNewer ||= before !== top.digest;
+        told.moved("pull", [formatReference(one)]);
         // What has one platform is pulled whatever was asked for.
         const other = await otherThanStored(settings, formatReference(one), asked, signal);
         if (other !== undefined) stream.send({ status: `WARNING: ${other}` });

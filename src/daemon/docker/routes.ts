@@ -14,13 +14,13 @@ import { transferRoutes } from "./transfers.ts";
 
 /** Every route of the Engine API. */
 export function dockerRoutes(world: ControlWorld): readonly Route[] {
-  const { settings } = world;
+  const { settings, events } = world;
   return [
-    ...aboutRoutes(settings),
+    ...aboutRoutes(settings, events),
     ...buildRoutes(world),
-    ...transferRoutes(settings),
-    ...imageRoutes(settings),
-    ...diskRoutes(settings.root),
+    ...transferRoutes(settings, events),
+    ...imageRoutes(settings, events),
+    ...diskRoutes(settings.root, events),
     loginRoute(settings),
     distributionRoute(settings),
     ...nothingToPrune(),

@@ -14,6 +14,7 @@ import { shortName } from "../../commands/images/image-rows.ts";
 import { HttpError, write } from "../http/answer.ts";
 import type { HttpHandler, HttpRequest, Route } from "../http/router.ts";
 import type { DaemonSettings } from "../settings.ts";
+import type { EngineEvents } from "./events.ts";
 import { isSet } from "./filters.ts";
 import { otherThanStored, platformOf } from "./images.ts";
 import { transferEvents, underStream } from "./message-stream.ts";
@@ -22,13 +23,13 @@ import { registryLogin } from "./registry-auth.ts";
 import { accessOf, taggedReference, transferOf } from "./transfer-request.ts";
 
 /** The routes that move images. */
-export function transferRoutes(settings: DaemonSettings): readonly Route[] {
+export function transferRoutes(settings: DaemonSettings, told: EngineEvents): readonly Route[] {
   return [
-    { method: "POST", pattern: "/images/load", handler: loadImages(settings) },
-    { method: "POST", pattern: "/images/create", handler: pullHandler(settings) },
-    { method: "GET", pattern: "/images/get", handler: saveImages(settings) },
-    { method: "GET", pattern: "/images/{name...}/get", handler: saveImages(settings) },
-    { method: "POST", pattern: "/images/{name...}/push", handler: pushImage(settings) },
+    { method: "POST", pattern: "/images/load", handler: loadImages(settings, told) },
+    { method: "POST", pattern: "/images/create", handler: pullHandler(settings, told) },
+    { method: "GET", pattern: "/images/get", handler: saveImages(settings, told) },
+    { method: "GET", pattern: "/images/{name...}/get", handler: saveImages(settings, told) },
+    { method: "POST", pattern: "/images/{name...}/push", handler: pushImage(settings, told) },
   ];
 }
 
@@ -42,7 +43,7 @@ export async function* bodyOf({ body, signal }: HttpRequest, what: string): Asyn
   }
 }
 
-function loadImages(settings: DaemonSettings): HttpHandler {
+function loadImages(settings: DaemonSettings, told: EngineEvents): HttpHandler {
   return (request, response) =>
     underStream(response, async (stream) => {
       const { query, signal } = request;
@@ -51,13 +52,15 @@ function loadImages(settings: DaemonSettings): HttpHandler {
       const asked = { input, names: [], platform: platformOf(query) };
       for (const { names, images, top } of await load({ ...transferOf(settings, events), ...asked }, signal)) {
         for (const name of names) stream.send({ stream: `Loaded image: ${shortName(name)}\n` });
-        if (names.length === 0) stream.send({ stream: `Loaded image ID: ${images[0]?.imageId ?? top.digest}\n` });
+        const id = images[0]?.imageId ?? top.digest;
+        if (names.length === 0) stream.send({ stream: `Loaded image ID: ${id}\n` });
+        for (const name of names.length === 0 ? [id] : names) told.image("load", id, name);
       }
     });
 }
 
 /** An archive that begins only when it is known that the images are there. */
-function saveImages(settings: DaemonSettings): HttpHandler {
+function saveImages(settings: DaemonSettings, told: EngineEvents): HttpHandler {
   return async ({ parameters, query, signal }, response) => {
     const { name } = parameters;
     const images = name === undefined ? query.getAll("names").flatMap((text) => text.split(",")) : [name];
@@ -83,11 +86,12 @@ function saveImages(settings: DaemonSettings): HttpHandler {
       },
       signal,
     );
+    await told.named("save", settings.root, ...images.map(fullName));
     response.end();
   };
 }
 
-function pushImage(settings: DaemonSettings): HttpHandler {
+function pushImage(settings: DaemonSettings, told: EngineEvents): HttpHandler {
   return (request, response) =>
     underStream(response, async (stream) => {
       const { parameters, query, headers, signal } = request;
@@ -105,6 +109,7 @@ function pushImage(settings: DaemonSettings): HttpHandler {
           stream.send({ status: `${one}: digest: ${top.digest} size: ${top.size}` });
           stream.send({ progressDetail: {}, aux: { Tag: one, Digest: top.digest, Size: top.size } });
         }
+        told.moved("push", names);
       }
     });
 }
@@ -127,6 +132,11 @@ async function requirePushed(
     throw new HttpError(404, `tag does not exist: ${familiarReference(reference)}`);
   const other = await otherThanStored(settings, formatReference(reference), platform, signal);
   if (other !== undefined) throw new HttpError(404, other);
+}
+
+/** As the store has it; ids stay. */
+function fullName(text: string): string {
+  return /^(?:sha256:)?[0-9a-f]{12,}$/.test(text) ? text : formatReference(parseReference(text));
 }
 
 const quiet: EventSink = () => undefined;
