@@ -31,7 +31,7 @@ import type { Ref } from "./snapshot/ref.ts";
 
 /** Builds what is asked for. Throws BuildError; `NamespaceNeeded` when the same request must be made again inside a user namespace. */
 export async function build(asked: BuildRequest, signal: AbortSignal): Promise<BuildResult> {
-  const recorder = new BuildRecorder(asked.events);
+  const recorder = new BuildRecorder(asked.events, asked.earlier);
   using secrets = await SecretWatch.open({ ...asked, events: recorder.sink });
   try {
     return await buildRecorded(secrets, recorder, signal);

@@ -14,6 +14,7 @@ import type { Digest } from "./core/digest.ts";
 import type { ClientFolder, ClientStore, Session } from "./core/session.ts";
 import type { DiskSettings } from "./disk/settings.ts";
 import type { RequiredSandbox } from "./executor/executor.ts";
+import type { EarlierParts } from "./records/earlier-parts.ts";
 import type { RegistryRouter } from "./transport/registry/endpoints.ts";
 import type { ResolvedRef } from "./source/remote.ts";
 import type { Turns } from "./core/slots.ts";
@@ -23,6 +24,7 @@ import type { BuildReasons } from "./why.ts";
 
 export type { RequiredSandbox } from "./executor/executor.ts";
 export type { Turns } from "./core/slots.ts";
+export { EarlierParts } from "./records/earlier-parts.ts";
 export type { ResolvedRef } from "./source/remote.ts";
 
 /** Where a build context (main or named) comes from. */
@@ -211,6 +213,8 @@ export interface BuildRequest {
   readonly lock?: { readonly mode: "write" | "enforce"; readonly path?: string };
   /** What git refs named in earlier builds of one client's build, by vertex: asked once, and the same for all of them. Filled in. */
   readonly gitRefs?: Map<Digest, ResolvedRef>;
+  /** What was told of builds that were parts of this one. */
+  readonly earlier?: EarlierParts | undefined;
   /** RUN steps at a time. */
   readonly jobs: number;
   /** Where other builds share the machine: says when a RUN step may run. */

@@ -19,12 +19,13 @@ import {
   StatFileResponse,
 } from "../../src/api/proto/bridge.ts";
 import { Empty, SolveRequest, SolveResponse } from "../../src/api/proto/control.ts";
+import { BuildRecords } from "../../builder/records/build-records.ts";
 import { Definition } from "../../src/api/proto/llb.ts";
 import { bridgeOf, offerOf, openSession, statusOf } from "../support/build-client.ts";
 import type { Offer } from "../support/build-client.ts";
 import type { Edge } from "../support/graph.ts";
 import { copy, Graph, mkdir, mkfile, rm } from "../support/graph.ts";
-import { client, NEVER, solve, status } from "./running-daemon.ts";
+import { client, folder, NEVER, solve, status } from "./running-daemon.ts";
 
 let count = 0;
 
@@ -197,7 +198,7 @@ test("a client looks into a result before it goes on, and never out of it", asyn
   await solved;
 });
 
-test("a client that calls the bridge gives the image its config", async () => {
+test("a client that calls the bridge gives the image its config, and what it evaluates first is the same build", async () => {
   const graph = new Graph();
   const result = graph.file([mkfile("/f", "f")]);
   const ref = "bridge graph";
@@ -215,9 +216,20 @@ test("a client that calls the bridge gives the image its config", async () => {
   const metadata = new Map([["containerimage.config", Buffer.from(JSON.stringify(config))]]);
   assert.ok(answer.result !== undefined);
   await bridge("Return", [ReturnRequest, Empty], { result: { ...answer.result, metadata } });
+  const records = new BuildRecords(join(folder, "root/tsbuild/builds"), folder);
+  const before = new Set(records.list().map(({ id }) => id));
   const { exporterResponse } = await solved;
-  const id = exporterResponse.get("containerimage.config.digest") ?? "";
-  const [found] = await blobs(offer.outputs[0] ?? Buffer.alloc(0), id.slice("sha256:".length));
+  const [remembered, ...more] = records.list().filter((one) => !before.has(one.id));
+  assert.deepEqual(
+    remembered?.timeline.steps.map(({ name, cached }) => [name, cached]),
+    [
+      ["mkfile /f", undefined],
+      ["exporting to oci image format", undefined],
+    ],
+  );
+  assert.deepEqual(more, []);
+  const imageId = exporterResponse.get("containerimage.config.digest") ?? "";
+  const [found] = await blobs(offer.outputs[0] ?? Buffer.alloc(0), imageId.slice("sha256:".length));
   const image = JSON.parse(found ?? "") as Record<string, unknown>;
   const { Cmd } = image["config"] as Record<string, unknown>;
   assert.deepEqual(

@@ -55,6 +55,7 @@ export class BuildRecording {
 
   /** All steps have ended well: what went into them is written down while their layers are still compressed. */
   rememberSteps(): void {
+    if (this.#build.request.isInternal === true) return;
     const build = this.#ended();
     this.#fates = import("./recorded-build.ts").then(({ fatesOf }) => fatesOf(build));
     // Who remembers the build sees the error.

@@ -51,6 +51,11 @@ export class Gateway {
     return id;
   }
 
+  /** What the client asked for first; undefined when it has not asked yet. */
+  get first(): Wanted | undefined {
+    return this.#refs.values().next().value;
+  }
+
   has(id: string): boolean {
     return this.#refs.has(id);
   }

@@ -31,25 +31,30 @@ export interface SolveWorld {
   readonly turns: FairTurns;
 }
 
-/** One build on behalf of a job. */
+/** The build that a job is. */
 export async function buildFor(world: SolveWorld, job: Job, asked: Asked, isInternal: boolean): Promise<BuildResult> {
   using held = new DisposableStack();
   const request = await requestOf(asked, await requestWorld(world, job, held));
-  const result = await build({ ...request, isInternal }, job.signal);
+  const result = await build({ ...request, isInternal, earlier: job.earlier }, job.signal);
   if (request.exports.some((spec) => spec.type === "image" && spec.store)) world.events.built(result);
   return result;
 }
 
-/** A build that is part of what the job asks for, and nothing by itself; `more` are outputs that no exporter asks for. */
+/** A result of which the job's build may be made, without what its exporters ask for; `exports` are outputs of our own. */
 export async function buildPart(
   world: SolveWorld,
   job: Job,
   wanted: Wanted,
-  more: readonly ExportSpec[] = [],
+  exports: readonly ExportSpec[] = [],
 ): Promise<BuildResult> {
   using held = new DisposableStack();
-  const request = await requestOf({ ...NOTHING_KEPT, ...wanted }, await requestWorld(world, job, held));
-  return await build({ ...request, exports: [...request.exports, ...more], isInternal: true }, job.signal);
+  const { events, ...more } = await requestWorld(world, job, held);
+  const told: typeof events = (event) => {
+    job.earlier.add(event);
+    events(event);
+  };
+  const request = await requestOf({ ...NOTHING_KEPT, ...wanted }, { ...more, events: told });
+  return await build({ ...request, exports, isInternal: true, earlier: job.earlier }, job.signal);
 }
 
 /** Answers a question about the Dockerfile. */

@@ -5,6 +5,7 @@ import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import type { Descriptor } from "../../../builder/core/descriptor.ts";
 import type { Digest } from "../../../builder/core/digest.ts";
+import { EarlierParts } from "../../../builder/request.ts";
 import type { ResolvedRef } from "../../../builder/request.ts";
 import type { Status } from "../../api/grpc/status.ts";
 import { CODE, RpcError } from "../../api/grpc/status.ts";
@@ -59,6 +60,8 @@ export interface Job extends EndedJob {
   readonly session: Promise<ClientSession | undefined>;
   /** What git refs named when the client first asked: what it looks at and what it gets come from the same commits. */
   readonly gitRefs: Map<Digest, ResolvedRef>;
+  /** What was told of its results before the client handed one back. */
+  readonly earlier: EarlierParts;
   /** Aborted when the build is to stop, or is over. */
   readonly signal: AbortSignal;
   /** Who is told of it, once it is known to be a build. */
@@ -74,10 +77,12 @@ export class Jobs {
   readonly #waiting = new Map<string, Set<() => void>>();
 
   readonly #patienceMs: number;
+  readonly #mostEnded: number;
 
-  /** `root` is the store's; `patienceMs` is how long a build that is not there is waited for. */
-  constructor(root: string, patienceMs = PATIENCE_MS) {
+  /** `root` is the store's; `patienceMs` is how long a build that is not there is waited for, `mostEnded` how many are remembered. */
+  constructor(root: string, patienceMs = PATIENCE_MS, mostEnded = MOST_ENDED) {
     this.#patienceMs = patienceMs;
+    this.#mostEnded = mostEnded;
     this.#directory = join(root, "tsbuild/work");
     this.#kept = new KeptBuilds(join(root, "tsbuild/history"));
     for (const job of this.#kept.load()) this.#ended.set(job.ref, job);
@@ -113,6 +118,7 @@ export class Jobs {
       log,
       gateway: new Gateway(),
       gitRefs: new Map(),
+      earlier: new EarlierParts(),
       session,
       signal,
       outcome,
@@ -137,7 +143,7 @@ export class Jobs {
     this.#ended.set(ref, ended);
     this.#kept.keep(ended);
     const others = [...this.#ended.values()].filter((one) => !one.isPinned);
-    for (const old of others.slice(0, Math.max(0, others.length - MOST_ENDED))) this.forget(old.ref);
+    for (const old of others.slice(0, Math.max(0, others.length - this.#mostEnded))) this.forget(old.ref);
   }
 
   /** A build by its name, waited for; `isRunning` leaves out those that have ended. Throws `RpcError` when there is none. */

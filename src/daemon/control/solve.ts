@@ -8,7 +8,7 @@ import type { Given } from "../build/request.ts";
 import { exportersOf } from "../build/exporters.ts";
 import type { ServerCall } from "../../api/grpc/server.ts";
 import { CODE, RpcError } from "../../api/grpc/status.ts";
-import type { SolveRequest } from "../../api/proto/control.ts";
+import type { Exporter, SolveRequest } from "../../api/proto/control.ts";
 import { rpcErrorOf } from "./errors.ts";
 import { frontendInputs } from "./frontend-inputs.ts";
 import type { Attrs, Wanted } from "./gateway.ts";
@@ -32,6 +32,11 @@ export async function solve(
   const session = request.session === "" ? Promise.resolve(undefined) : world.sessions.find(request.session, signal);
   session.catch(() => undefined); // asked for below
   const job = world.jobs.begin(request.ref, client, session, signal);
+  const begins = (wanted: Wanted, exporters: readonly Exporter[]): void => {
+    [job.outcome.attrs, job.outcome.isBuild, job.outcome.exporters] = [wanted.attrs, true, exporters];
+    job.outcome.frontend = wanted.definition === undefined ? "dockerfile.v0" : "";
+    job.observed = world.observer.begin(job.ref, metadata.get("traceparent"));
+  };
   try {
     await session;
     const asked = await whatToBuild(world, job, request);
@@ -40,15 +45,16 @@ export async function solve(
       return new Map();
     }
     const { wanted, exporters } = configured(asked, exportersOf(request));
-    [job.outcome.attrs, job.outcome.isBuild, job.outcome.exporters] = [wanted.attrs, true, exporters];
-    job.outcome.frontend = wanted.definition === undefined ? "dockerfile.v0" : "";
-    job.observed = world.observer.begin(job.ref, metadata.get("traceparent"));
+    begins(wanted, exporters);
     const { entitlements, cache } = request;
     const caches = cache ?? NO_CACHES;
     const result = await buildFor(world, job, { ...wanted, exporters, entitlements, caches, given }, request.internal);
-    job.observed.ended({ digest: result.digest });
+    job.observed?.ended({ digest: result.digest });
     return (job.outcome.response = responseOf(result, job.outcome.cacheManifest));
   } catch (error) {
+    // A result that could not be made is never handed back.
+    const { first } = job.gateway;
+    if (!job.outcome.isBuild && first !== undefined) begins(first, exportersOf(request));
     const failure = rpcErrorOf(gone.aborted ? new RpcError(CODE.cancelled, "context canceled") : error);
     job.outcome.error = failure.status;
     job.observed?.ended({ error: failure.status });
