@@ -10,6 +10,7 @@ import { listen } from "./listen.ts";
 import type { Log } from "./log.ts";
 import type { OpenTenant } from "./open-tenant.ts";
 import { openTenant } from "./open-tenant.ts";
+import type { RefusedClient } from "./refused-client.ts";
 import type { DaemonSettings } from "./settings.ts";
 import type { TenantRule } from "./tenants.ts";
 import { tenantOf } from "./tenants.ts";
@@ -79,7 +80,9 @@ export async function serve(options: DaemonOptions, signal: AbortSignal): Promis
   const addresses = new Set([...options.addresses, ...rules.flatMap((rule) => rule.addresses)]);
   for (const address of addresses) {
     const take = (connection: Socket): void => tenants.get(tenantOf(connection, address, rules))?.accept(connection);
-    const opened: readonly Listener[] = await listen(address, options, take);
+    const onRefused = ({ hungUp, ...client }: RefusedClient): void =>
+      log(hungUp ? "debug" : "warn", "client refused", { address, ...client });
+    const opened: readonly Listener[] = await listen(address, { ...options, onRefused }, take);
     for (const listener of opened) {
       listeners.use(listener);
       log("info", "listening", { address: listener.address });

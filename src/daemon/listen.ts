@@ -8,6 +8,8 @@ import { dirname, isAbsolute } from "node:path";
 import { createServer as createTlsServer } from "node:tls";
 import { BuildError, isErrno } from "../../builder/core/errors.ts";
 import { flock } from "../../builder/core/syscall.ts";
+import type { RefusedClient } from "./refused-client.ts";
+import { refusedClient } from "./refused-client.ts";
 
 /** TLS of a TCP address; with `ca` clients must show a certificate that it signed. */
 export interface TlsFiles {
@@ -23,6 +25,8 @@ export interface ListenOptions {
   /** Group id that may use a unix socket; undefined: its owner alone. */
   readonly group?: number | undefined;
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Told of a client that TLS kept out. */
+  readonly onRefused?: ((refused: RefusedClient) => void) | undefined;
 }
 
 export type TakeConnection = (connection: Socket) => void;
@@ -131,7 +135,8 @@ async function listenTcp(hostPort: string, options: ListenOptions, take: TakeCon
       hint: "give --tlscert and --tlskey (and --tlscacert, so that clients must show a certificate), or say --insecure",
     });
   }
-  const server = options.tls === undefined ? createServer(KEEP_ALIVE, take) : await tlsServer(options.tls, take);
+  const server =
+    options.tls === undefined ? createServer(KEEP_ALIVE, take) : await tlsServer(options.tls, take, options.onRefused);
   await opened(server, () => server.listen(port, host === "" ? "::" : host), `tcp://${hostPort}`);
   const bound = server.address();
   const actual = typeof bound === "object" && bound !== null ? bound.port : port;
@@ -143,7 +148,11 @@ async function listenTcp(hostPort: string, options: ListenOptions, take: TakeCon
  * Clients need not say which protocol they speak (ALPN): buildx does not. Those that speak both (browsers) mean pages,
  * and those are HTTP/1.1's.
  */
-async function tlsServer(files: TlsFiles, take: TakeConnection): Promise<Server> {
+async function tlsServer(
+  files: TlsFiles,
+  take: TakeConnection,
+  onRefused: ListenOptions["onRefused"],
+): Promise<Server> {
   const read = async (path: string): Promise<Buffer> => {
     try {
       return await readFile(path);
@@ -161,7 +170,9 @@ async function tlsServer(files: TlsFiles, take: TakeConnection): Promise<Server>
       ALPNCallback: ({ protocols }) => ["http/1.1", "h2"].find((one) => protocols.includes(one)),
     });
     server.on("secureConnection", take);
-    server.on("tlsClientError", () => undefined); // a stranger: the handshake told it why
+    // A socket says the address of a client that has gone only when it was asked before.
+    server.prependListener("connection", (socket: Socket) => void socket.remoteAddress);
+    server.on("tlsClientError", (error, socket) => onRefused?.(refusedClient(error, socket)));
     return server;
   } catch (cause) {
     if (cause instanceof BuildError) throw cause;

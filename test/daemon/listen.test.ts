@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
@@ -20,6 +20,7 @@ import type { HttpHandler } from "../../src/daemon/http/router.ts";
 import { HttpServer } from "../../src/daemon/http/server.ts";
 import type { ListenOptions } from "../../src/daemon/listen.ts";
 import { listen } from "../../src/daemon/listen.ts";
+import type { RefusedClient } from "../../src/daemon/refused-client.ts";
 import { Empty, HealthRequest, HealthResponse } from "../../src/api/proto/control.ts";
 import { connectTo } from "../support/build-client.ts";
 import { makeAuthority, makeCertificate, noOpenssl } from "../support/certificates.ts";
@@ -83,12 +84,13 @@ test(
 );
 
 test(
-  "over TLS only clients with a certificate come in, also those that name no protocol",
+  "over TLS only clients with a certificate come in, also those that name no protocol; of others is told why not",
   { skip: noOpenssl },
   async () => {
     const authority = makeAuthority(folder, "ca");
     const own = makeCertificate(folder, "daemon", authority);
     const theirs = makeCertificate(folder, "client", authority);
+    const expired = makeCertificate(folder, "expired", authority, undefined, -1);
     const stranger = makeCertificate(folder, "stranger", makeAuthority(folder, "other"));
     const server = new GrpcServer(
       new Map([["/grpc.health.v1.Health/Check", unary(HealthRequest, HealthResponse, () => ({ status: 1 }))]]),
@@ -99,7 +101,9 @@ test(
       http1: (socket) => pages.accept(socket),
     });
     const tls = { certificate: own.certificatePath, key: own.keyPath, ca: authority.certificatePath };
-    const [listener] = await listen("tcp://127.0.0.1:0", { ...PLAIN, tls }, (socket) => protocols.accept(socket));
+    const refused: RefusedClient[] = [];
+    const watched = { ...PLAIN, tls, onRefused: (one: RefusedClient) => void refused.push(one) };
+    const [listener] = await listen("tcp://127.0.0.1:0", watched, (socket) => protocols.accept(socket));
     const port = Number(listener?.address.split(":").at(-1));
     const ask = async (client: ConnectionOptions): Promise<number> => {
       const socket = connectTls({ host: "127.0.0.1", port, ca: authority.certificate, ...client });
@@ -113,6 +117,20 @@ test(
     assert.equal(await ask({ ...pair, ALPNProtocols: ["h2"] }), 1);
     await assert.rejects(ask({}));
     await assert.rejects(ask({ cert: stranger.certificate, key: stranger.key }));
+    await assert.rejects(ask({ cert: expired.certificate, key: expired.key }));
+    const plain = connect(port, "127.0.0.1");
+    plain.on("error", () => undefined);
+    plain.end("PRI * HTTP/2.0\r\n\r\n");
+    await once(plain, "close");
+    assert.deepEqual(
+      refused.map(({ from, why, hungUp }) => `${from} ${why} ${hungUp}`),
+      [
+        "127.0.0.1 it showed no certificate false",
+        "127.0.0.1 its certificate is not signed by our authority (--tlscacert) false",
+        "127.0.0.1 its certificate, or that of its authority, has expired false",
+        "127.0.0.1 it does not speak TLS false",
+      ],
+    );
     // Browsers offer both: pages are HTTP/1.1's.
     const browser = connectTls({
       ...{ host: "127.0.0.1", port, ca: authority.certificate, ...pair },
