@@ -21,7 +21,9 @@ const Registry = v.looseObject({
 });
 type Registry = v.InferOutput<typeof Registry>;
 
-const Daemon = v.looseObject({ registry: v.exactOptional(v.record(v.string(), Registry)) });
+/** `[registry."HOST"]` of a file. */
+export const RegistryTables = v.record(v.string(), Registry);
+const Daemon = v.looseObject({ registry: v.exactOptional(RegistryTables) });
 
 /** The daemon's file of this user, the defaults for buildx's builders, and the system's file; or the one that was named. */
 export async function readBuildkitdToml(

@@ -1,10 +1,15 @@
 // The settings of the daemon in the form of buildkitd.toml (moby/buildkit, docs/buildkitd.toml.md). What is about
-// registries is read where registries are (buildkitd-toml.ts).
+// registries is only checked here, and read where registries are (buildkitd-toml.ts).
 
 import * as v from "valibot";
 import { BuildError } from "../../builder/core/errors.ts";
+import { RegistryTables } from "./buildkitd-toml.ts";
+import type { KeyPath } from "./daemon-keys.ts";
+import { foreignKeys } from "./daemon-keys.ts";
 import { checkShape } from "./shape.ts";
+import { readText } from "./text-file.ts";
 import { readToml } from "./toml-file.ts";
+import { lineOfKey } from "./toml-lines.ts";
 
 const Tls = v.looseObject({
   cert: v.exactOptional(v.string()),
@@ -23,6 +28,7 @@ const Spaces = {
   reservedSpace: v.exactOptional(Space),
   minFreeSpace: v.exactOptional(Space),
 };
+const Count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const Policy = v.strictObject({
   ...Spaces,
   all: v.exactOptional(v.boolean()),
@@ -32,7 +38,7 @@ const Policy = v.strictObject({
 });
 const Oci = v.looseObject({
   ...Spaces,
-  "max-parallelism": v.exactOptional(v.number()),
+  "max-parallelism": v.exactOptional(Count),
   "max-memory": v.exactOptional(Space),
   defaultCgroupParent: v.exactOptional(v.string()),
   gc: v.exactOptional(v.boolean()),
@@ -42,7 +48,14 @@ const Oci = v.looseObject({
 const File = v.looseObject({
   root: v.exactOptional(v.string()),
   "insecure-entitlements": v.exactOptional(v.array(v.string())),
-  grpc: v.exactOptional(v.looseObject({ address: v.exactOptional(v.array(v.string())), tls: v.exactOptional(Tls) })),
+  grpc: v.exactOptional(
+    v.looseObject({
+      address: v.exactOptional(v.array(v.string())),
+      tls: v.exactOptional(Tls),
+      gid: v.exactOptional(Count),
+    }),
+  ),
+  registry: v.exactOptional(RegistryTables),
   tenant: v.exactOptional(v.record(v.string(), Tenant)),
   otel: v.exactOptional(
     v.looseObject({
@@ -51,7 +64,14 @@ const File = v.looseObject({
     }),
   ),
   debug: v.exactOptional(v.boolean()),
-  log: v.exactOptional(v.looseObject({ format: v.exactOptional(v.picklist(["json", "text"])) })),
+  trace: v.exactOptional(v.boolean()),
+  log: v.exactOptional(
+    v.looseObject({
+      format: v.exactOptional(v.picklist(["json", "text"])),
+      level: v.exactOptional(v.picklist(["trace", "debug", "info", "warn", "warning", "error", "fatal", "panic"])),
+    }),
+  ),
+  history: v.exactOptional(v.looseObject({ maxEntries: v.exactOptional(Count) })),
   worker: v.exactOptional(v.looseObject({ oci: v.exactOptional(Oci) })),
 });
 
@@ -83,6 +103,8 @@ export interface DaemonFile {
   readonly root: string | undefined;
   readonly addresses: readonly string[];
   readonly entitlements: readonly string[];
+  /** Group id that may use the unix socket. */
+  readonly group: number | undefined;
   readonly tls: { readonly cert?: string; readonly key?: string; readonly ca?: string };
   readonly maxParallelism: number | undefined;
   /** Of all steps together. */
@@ -92,42 +114,32 @@ export interface DaemonFile {
   readonly tenants: ReadonlyMap<string, TenantTable>;
   /** Where traces go. */
   readonly otel: { readonly endpoint?: string; readonly headers?: Readonly<Record<string, string>> };
-  readonly log: { readonly format?: "json" | "text"; readonly level?: "debug" };
+  readonly log: { readonly format?: "json" | "text"; readonly level?: LogLevel };
+  /** Builds that are remembered. */
+  readonly mostRecords: number | undefined;
   /** Tables and keys that mean something to buildkitd and nothing here. */
   readonly ignored: readonly string[];
 }
 
-/** What each table may hold that counts here. */
-const KNOWN: Readonly<Record<string, readonly string[]>> = {
-  "": ["root", "insecure-entitlements", "grpc", "worker", "registry", "tenant", "otel", "log", "debug"],
-  grpc: ["address", "tls"],
-  "grpc.tls": ["cert", "key", "ca"],
-  otel: ["endpoint", "headers"],
-  log: ["format"],
-  worker: ["oci"],
-  "worker.oci": [
-    "max-parallelism",
-    "max-memory",
-    "defaultCgroupParent",
-    "maxUsedSpace",
-    "reservedSpace",
-    "minFreeSpace",
-    "gc",
-    "gckeepstorage",
-    "gcpolicy",
-  ],
-};
+type LogLevel = "debug" | "info" | "warn" | "error";
 
-/** Reads the file. Throws `CONFIG` when it is not there, no TOML, or not of that form. */
+/** Reads the file. Throws `CONFIG` when it is not there, no TOML, not of that form, or says what nobody knows. */
 export async function readDaemonFile(path: string): Promise<DaemonFile> {
   const written = await readToml(path);
   if (written === undefined) throw new BuildError("CONFIG", `--config: there is no file "${path}"`);
-  const file = checkShape(File, written, `"${path}"`);
+  const text = (await readText(path)) ?? "";
+  const where = (key: KeyPath): string => {
+    const line = lineOfKey(text, key);
+    return line === undefined ? `"${path}"` : `"${path}", line ${line}`;
+  };
+  const ignored = foreignKeys(written, where);
+  const file = checkShape(File, written, where);
   const oci = file.worker?.oci ?? {};
   return {
     root: file.root,
     addresses: file.grpc?.address ?? [],
     entitlements: file["insecure-entitlements"] ?? [],
+    group: file.grpc?.gid,
     tls: file.grpc?.tls ?? {},
     maxParallelism: oci["max-parallelism"] || undefined,
     maxMemory: oci["max-memory"],
@@ -147,10 +159,30 @@ export async function readDaemonFile(path: string): Promise<DaemonFile> {
     otel: file.otel ?? {},
     log: {
       ...(file.log?.format === undefined ? {} : { format: file.log.format }),
-      ...(file.debug === true ? { level: "debug" } : {}),
+      ...levelOf(file),
     },
-    ignored: unknownKeys("", file),
+    mostRecords: file.history?.maxEntries || undefined,
+    ignored,
   };
+}
+
+function levelOf({ debug, trace, log }: v.InferOutput<typeof File>): { readonly level?: LogLevel } {
+  switch (log?.level) {
+    case "trace":
+    case "debug":
+      return { level: "debug" };
+    case "warn":
+    case "warning":
+      return { level: "warn" };
+    case "error":
+    case "fatal":
+    case "panic":
+      return { level: "error" };
+    case "info":
+      return { level: "info" };
+    case undefined:
+      return debug === true || trace === true ? { level: "debug" } : {};
+  }
 }
 
 /** Undefined where nothing is said. */
@@ -190,16 +222,4 @@ function durationText(written: string | number): string {
 
 function said<T extends object>(table: T): T | undefined {
   return Object.keys(table).length === 0 ? undefined : table;
-}
-
-function unknownKeys(table: string, content: Readonly<Record<string, unknown>>): string[] {
-  const known = KNOWN[table];
-  if (known === undefined) return [];
-  return Object.entries(content).flatMap(([key, value]) => {
-    const name = table === "" ? key : `${table}.${key}`;
-    if (!known.includes(key)) return [name];
-    return typeof value === "object" && value !== null && !Array.isArray(value)
-      ? unknownKeys(name, value as Readonly<Record<string, unknown>>) // a table of TOML
-      : [];
-  });
 }

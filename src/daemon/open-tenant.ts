@@ -43,7 +43,7 @@ export interface OpenTenant {
 /** Makes the tenant's store or says why not, and clears what dead processes left there. Throws `STORE`. */
 export async function openTenant(settings: DaemonSettings, shared: SharedWorld): Promise<OpenTenant> {
   await (await openEngine({ root: settings.root, disk: settings.disk }))[Symbol.asyncDispose]();
-  const jobs = new Jobs(settings.root, shared.patienceMs);
+  const jobs = new Jobs(settings.root, shared.patienceMs, settings.mostRecords);
   const sessions = new Sessions(shared.patienceMs, shared.sessionWatch);
   const places = clientFolders(settings.root);
   const world: ControlWorld = { ...shared, settings, jobs, sessions, places, events: new EngineEvents() };

@@ -15,6 +15,8 @@ export interface DaemonSettings {
   readonly maxParallelism: number | undefined;
   /** Of those, what this tenant may have. */
   readonly mostTurns?: number | undefined;
+  /** Builds that ended and are remembered; those that are pinned are no part of it. */
+  readonly mostRecords?: number | undefined;
   /** How much of the disk the store may have; undefined: the defaults. */
   readonly disk?: DiskSettings | undefined;
   /** Where steps of builds that name no cgroup are put below; undefined: they stay in the daemon's. */

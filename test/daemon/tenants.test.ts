@@ -157,7 +157,7 @@ reservedSpace = "10%"
     ['filters = ["typ==regular"]', /rule 1: .* there is no field "typ"/],
     ['keepDuration = "soon"', /rule 1: .*invalid duration "soon"/],
     ['maxUsedSpace = "much"', /rule 1: max-used-space: invalid size: "much"/],
-    ["keepDays = 3", /"worker\.oci\.gcpolicy\.0\.keepDays" is not known here/],
+    ["keepDays = 3", /line 3: there is no setting "worker\.oci\.gcpolicy\.0\.keepDays"/],
   ] as const;
   for (const [line, message] of refused)
     await assert.rejects(
@@ -198,4 +198,44 @@ max-used-space = "5GB"
   assert.throws(() => tenantsOf(two, settings), /belongs to two tenants: red and blue/);
   const nobody = new Map([["red", { ...table, certificates: [], addresses: [] }]]);
   assert.throws(() => tenantsOf(nobody, settings), /nobody could be it/);
+});
+
+test("a slip in the daemon's file is told with its line, and what means something to buildkitd alone is told", async () => {
+  const path = join(folder, "slip.toml");
+  const read = async (text: string): ReturnType<typeof readDaemonFile> => {
+    await writeFile(path, text);
+    return await readDaemonFile(path);
+  };
+  const slips: readonly (readonly [string, RegExp])[] = [
+    ["[worker.oci]\nmax-paralelism = 3\n", /slip\.toml", line 2: there is no setting "worker\.oci\.max-paralelism"/],
+    ["[grpc]\n# x\ntls = { cert = 3 }\n", /slip\.toml", line 3: "grpc\.tls\.cert" is not a text/],
+    ['[registry."a.b"]\nmirror = []\n', /slip\.toml", line 2: there is no setting "registry\.a\.b\.mirror"/],
+    ['[registry."a.b"]\nmirrors = "x"\n', /slip\.toml", line 2: "registry\.a\.b\.mirrors" is not a list/],
+    ["[[worker.oci.gcpolicy]]\nall = true\n[[worker.oci.gcpolicy]]\nall = 1\n", /line 4: .*gcpolicy\.1\.all" is not true or false/],
+    ['[log]\nlevel = "loud"\n', /line 2: "log\.level" is not one of "trace", "debug"/],
+    ["[tenant.red]\ncertificate = []\n", /line 2: there is no setting "tenant\.red\.certificate"/],
+  ]; // prettier-ignore
+  for (const [text, why] of slips) await assert.rejects(read(text), why, text);
+  const file = await read(`trace = true
+[dns]
+nameservers = ["1.1.1.1"]
+[grpc]
+gid = 12
+uid = 0
+[history]
+maxEntries = 5
+[worker.oci]
+selinux = true
+gckeepstorage = "1GB"
+[worker.oci.labels]
+any = "thing"
+[[worker.oci.gcpolicy]]
+filters = ["type==source.local"]
+keepDuration = 3600
+keepBytes = 512
+`);
+  assert.deepEqual(file.ignored.toSorted(), ["dns", "grpc.uid", "worker.oci.labels", "worker.oci.selinux"]);
+  assert.deepEqual([file.group, file.mostRecords, file.log.level], [12, 5, "debug"]);
+  const { reserved, keepMs } = diskSettingsOf(file.disk ?? {}, "here").rules[0] ?? {};
+  assert.deepEqual([reserved, keepMs], [{ bytes: 512 }, 3600e3]);
 });

@@ -44,6 +44,7 @@ const EMPTY: DaemonFile = {
   root: undefined,
   addresses: [],
   entitlements: [],
+  group: undefined,
   tls: {},
   maxParallelism: undefined,
   maxMemory: undefined,
@@ -52,6 +53,7 @@ const EMPTY: DaemonFile = {
   tenants: new Map(),
   otel: {},
   log: {},
+  mostRecords: undefined,
   ignored: [],
 };
 
@@ -69,10 +71,11 @@ export const daemon: Command = async (context) => {
   const settings: DaemonSettings = {
     root,
     tenant: NO_TENANT,
-    disk: file.disk === undefined ? await readDiskSettings(environment) : diskSettingsOf(file.disk, "[worker.oci]"),
+    disk: file.disk === undefined ? await readDiskSettings(environment) : diskSettingsOf(file.disk, `"${configPath}", [worker.oci]`),
     cgroupParent: file.cgroupParent ?? (file.maxMemory === undefined ? undefined : OWN_CGROUP),
     entitlements: entitlements([...listOf(args, "allow-insecure-entitlement"), ...file.entitlements]),
     maxParallelism: file.maxParallelism,
+    mostRecords: file.mostRecords,
     requireSandbox: sandbox(textOf(args, "require-sandbox")),
     environment: new Map(
       Object.entries(environment).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
@@ -86,7 +89,7 @@ export const daemon: Command = async (context) => {
     tenants: tenantsOf(file.tenants, settings),
     tls: tlsOf(args, file),
     isInsecure: isOn(args, "insecure"),
-    group: groupOf(textOf(args, "group")),
+    group: groupOf(textOf(args, "group")) ?? file.group,
     environment,
     graceMs: parseCount(textOf(args, "shutdown-timeout") ?? String(GRACE_SECONDS), "--shutdown-timeout", 0) * 1000,
     log: logTo(
