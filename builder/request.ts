@@ -17,6 +17,7 @@ import type { RequiredSandbox } from "./executor/executor.ts";
 import type { EarlierParts } from "./records/earlier-parts.ts";
 import type { RegistryRouter } from "./transport/registry/endpoints.ts";
 import type { ResolvedRef } from "./source/remote.ts";
+import type { SourcePolicy } from "./source/source-policy.ts";
 import type { Turns } from "./core/slots.ts";
 import type { UnpackLimits } from "./layer/unpack-limits.ts";
 import type { ImageLocation } from "./core/image-location.ts";
@@ -213,6 +214,8 @@ export interface BuildRequest {
   readonly lock?: { readonly mode: "write" | "enforce"; readonly path?: string };
   /** What git refs named in earlier builds of one client's build, by vertex: asked once, and the same for all of them. Filled in. */
   readonly gitRefs?: Map<Digest, ResolvedRef>;
+  /** Which sources it may have, and what they are replaced by; each of them counts. */
+  readonly sourcePolicies?: readonly SourcePolicy[] | undefined;
   /** What was told of builds that were parts of this one. */
   readonly earlier?: EarlierParts | undefined;
   /** RUN steps at a time. */

@@ -4,6 +4,8 @@ import assert from "node:assert/strict";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
+import type { SourceRule } from "../../builder/source-policy.ts";
+import { applyPolicies } from "../../builder/source-policy.ts";
 import { serve } from "../../src/daemon/daemon.ts";
 import { CODE, RpcError } from "../../src/api/grpc/status.ts";
 import { PongResponse, ReturnRequest } from "../../src/api/proto/bridge.ts";
@@ -22,6 +24,7 @@ import {
   UpdateHistoryRequest,
   UsageRecord,
 } from "../../src/api/proto/disk.ts";
+import type { SolveRequest } from "../../src/api/proto/control.ts";
 import type { Of } from "../../src/api/proto/message.ts";
 import { bridgeOf, offerOf, openSession, statusOf } from "../support/build-client.ts";
 import type { Offer } from "../support/build-client.ts";
@@ -154,6 +157,55 @@ test("what a client may not ask for, or nobody offers, is refused with a sentenc
   const local = JSON.stringify([{ Type: "local", Attrs: { src: "/etc" } }]);
   await assert.rejects(asked({ "cache-imports": local }), /type=local needs a digest/);
   await assert.rejects(solve({ ref: "gw", frontend: "gateway.v0" }), /the frontend "" is not supported/);
+});
+
+test("rules about sources are followed as BuildKit follows them, and hold for what a client sends and its graphs", async () => {
+  const rule = (action: SourceRule["action"], identifier: string, more: Partial<SourceRule> = {}): SourceRule => {
+    return { action, identifier, match: "wildcard", constraints: [], ...more };
+  };
+  const to = (identifier: string, attrs: Readonly<Record<string, string>> = {}): Pick<SourceRule, "updates"> => ({
+    updates: { identifier, attrs: new Map(Object.entries(attrs)) },
+  });
+  const policy = (rules: readonly SourceRule[], identifier: string, attrs = {}): string => {
+    const source = applyPolicies([rules], { identifier, attrs: new Map(Object.entries(attrs)) });
+    return [source.identifier, ...[...source.attrs].map((pair) => pair.join("="))].join(" ");
+  };
+  const alpine = "docker-image://docker.io/library/alpine:3";
+  const denied = /^BuildError: source ".*" denied by policy$/;
+  assert.throws(() => policy([rule("allow", alpine), rule("deny", "docker-image://*")], alpine), denied);
+  assert.equal(policy([rule("deny", "*"), rule("allow", "docker-image://*/alpine:*")], alpine), alpine);
+  assert.equal(policy([rule("deny", "docker-image://docker.io/library/a*e", { match: "exact" })], alpine), alpine);
+  const moved = rule("convert", "docker-image://docker.io/*", to("docker-image://mirror/${1}"));
+  assert.equal(policy([moved], alpine), "docker-image://mirror/library/alpine:3");
+  assert.throws(() => policy([moved, rule("deny", "docker-image://mirror/*")], alpine), denied);
+  const regex = rule("convert", "^(?P<s>[a-z-]+)://docker.io/(.*):3$", {
+    match: "regex",
+    ...to("${s}://$2:4$$x${none}"),
+  });
+  assert.equal(policy([regex], alpine), "docker-image://library/alpine:4$x");
+  assert.equal(policy([rule("convert", alpine, to("", { k: "v" }))], alpine), `${alpine} k=v`);
+  const onlyPulled = { constraints: [{ key: "mode", value: "^p", condition: "matches" }] } as const;
+  assert.throws(() => policy([rule("deny", "*", onlyPulled)], alpine, { mode: "pull" }), denied);
+  assert.equal(policy([rule("deny", "*", onlyPulled)], alpine), alpine);
+  assert.throws(() => policy([rule("convert", "*", to("${1}x"))], alpine), /without end/);
+  assert.throws(() => policy([rule("deny", "**")], alpine), /invalid wildcard/);
+  assert.throws(() => policy([rule("deny", "(", { match: "regex" })], alpine), /invalid expression/);
+  assert.throws(() => policy([rule("deny", "([a-z0-9:/.-]+)+!", { match: "regex" })], alpine), /takes too long/);
+
+  const sent = (action: number): SolveRequest["sourcePolicy"] => ({
+    version: 1,
+    rules: [{ action, selector: { identifier: "local://context", match: 0, constraints: [] }, updates: undefined }],
+  });
+  const session = "policed";
+  const offer = offerOf({ Dockerfile: DOCKERFILE, a: "A" });
+  await using _session = openSession(client, session, offer);
+  const exporters = [{ type: "tar", attrs: new Map<string, string>() }];
+  const asked = { ref: session, session, exporters, frontend: "dockerfile.v0", sourcePolicy: sent(1) };
+  await assert.rejects(solve(asked), status(CODE.unknown, /"local:\/\/context" denied by policy/));
+  const unknown = { ref: "rule", session, sourcePolicy: sent(7) };
+  await assert.rejects(solve(unknown), status(CODE.invalidArgument, /unknown action: 7/));
+  const callback = { ref: "asks", session, sourcePolicySession: session };
+  await assert.rejects(solve(callback), status(CODE.unimplemented, /policy that asks the client/));
 });
 
 test("a path of a Dockerfile never leaves the client's folder", async () => {

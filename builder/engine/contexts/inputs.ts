@@ -48,6 +48,7 @@ export class InputLoader implements ConvertWorld, AsyncDisposable {
       expandName: request.expandName,
       otherRoots: request.otherRoots ?? [],
       warmed: request.warmed,
+      policies: request.sourcePolicies,
       daemon: () => daemonOf(request),
       limits: request.limits,
     });

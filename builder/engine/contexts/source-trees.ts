@@ -18,6 +18,7 @@ import type { LocalTreeOptions } from "../../source/local-tree.ts";
 import { LocalTree } from "../../source/local-tree.ts";
 import type { HttpFile } from "../../source/http-file.ts";
 import type { GitSource, HttpSource, RemoteOptions, ResolvedRef } from "../../source/remote.ts";
+import type { Police } from "../../source/policed-sources.ts";
 import { redact } from "../../source/redact.ts";
 import { StatCache } from "../../source/stat-cache.ts";
 import { TreeScan } from "../../source/tree-scan.ts";
@@ -176,24 +177,37 @@ export class SourceTrees {
         const { openGitCheckout } = await import("../../source/git/source.ts");
         const { gitRefs } = this.#request;
         const known = gitRefs?.get(vertex);
-        const pinned = this.#pins?.git(source) ?? (known === undefined ? source : { ...source, resolved: known });
+        const policed = await this.#policed(source, ({ policedGit }) => policedGit);
+        const pinned = this.#pins?.git(policed) ?? (known === undefined ? policed : { ...policed, resolved: known });
         const { tree, resolved } = await openGitCheckout(pinned, this.remoteOptions(vertex));
         gitRefs?.set(vertex, resolved);
-        this.#resolved.git.push({ vertex, source, resolved });
+        this.#resolved.git.push({ vertex, source: policed, resolved });
         return tree;
       }
     }
   }
 
   /** What speaks http is loaded when a build needs it. */
-  async #download(source: HttpSource, vertex: Digest): Promise<HttpFile> {
+  async #download(asked: HttpSource, vertex: Digest): Promise<HttpFile> {
     const { openHttpFile } = await import("../../source/http-file.ts");
+    const source = await this.#policed(asked, ({ policedHttp }) => policedHttp);
     const pinned = this.#pins?.http(source) ?? source;
     const file = await openHttpFile(pinned, this.remoteOptions(vertex)).catch((error: unknown) => {
       throw pinned === source ? error : changed(source, error);
     });
     this.#resolved.http.push({ vertex, source, digest: file.digest });
     return file;
+  }
+
+  /** What the request's policies make of a source. Throws `INPUT_MISSING` for one that they deny. */
+  async #policed<T>(
+    source: T,
+    of: (of: typeof import("../../source/policed-sources.ts")) => (source: T, police: Police) => T,
+  ): Promise<T> {
+    const { sourcePolicies = [] } = this.#request;
+    if (sourcePolicies.length === 0) return source;
+    const { applyPolicies } = await import("../../source/source-policy.ts");
+    return of(await import("../../source/policed-sources.ts"))(source, (one) => applyPolicies(sourcePolicies, one));
   }
 
   async #openLocal(place: LocalPlace, source: LocalSource, vertex: Digest): Promise<FileTree> {

@@ -8,6 +8,7 @@ import { formatReference, parseReference } from "../../core/reference.ts";
 import type { Engine } from "../../engine.ts";
 import type { UnpackLimits } from "../../layer/unpack-limits.ts";
 import { DEFAULT_LIMITS } from "../../layer/unpack-limits.ts";
+import type { SourcePolicy } from "../../source/source-policy.ts";
 import { openStore } from "../../store/open.ts";
 import { storeSource } from "../../transport/local-store.ts";
 import type { RegistryOptions } from "../../transport/registry/client.ts";
@@ -31,6 +32,8 @@ export interface BaseImageOptions {
   readonly expandName?: ExpandName | undefined;
   /** Roots of other stores, whose names count where this one has none. */
   readonly otherRoots?: readonly string[];
+  /** Which images may be had, and by what they are replaced. */
+  readonly policies?: readonly SourcePolicy[] | undefined;
   /** A folder of images that were warmed. */
   readonly warmed?: WarmedFolder | undefined;
 }

@@ -12,6 +12,7 @@ import { formatReference } from "../../core/reference.ts";
 import type { ResolvedImage } from "../../dockerfile/convert/plan.ts";
 import { layersOf } from "./image-layers.ts";
 import { type BaseImageOptions, openLocation, openNamed, referenceOf } from "./base-image-sources.ts";
+import { MOST_CONVERSIONS, type PolicedImage, policedImage, policedLayout } from "./policed-images.ts";
 import { PullProgress } from "./pull-progress.ts";
 import type { ContextSpec } from "../../request.ts";
 import type { Ref, StoredLayer } from "../../snapshot/ref.ts";
@@ -96,7 +97,29 @@ export class BaseImages implements AsyncDisposable {
     signal: AbortSignal,
     isPulled = this.#options.pull,
   ): Promise<ResolvedImage> {
-    const reference = await referenceOf(this.#options, name);
+    const asked = await referenceOf(this.#options, name);
+    const policed = await policedImage(this.#options.policies, formatReference(asked), isPulled);
+    if (policed !== undefined) return await this.#policed(policed, platform, signal);
+    return await this.#named(asked, platform, signal, isPulled);
+  }
+
+  /** An image that a policy lets pass by its name must also pass by what the name stands for. */
+  async #policed({ name, isPulled }: PolicedImage, platform: Platform, signal: AbortSignal): Promise<ResolvedImage> {
+    let image = await this.#named(await referenceOf(this.#options, name), platform, signal, isPulled);
+    for (let count = 0; count < MOST_CONVERSIONS; count++) {
+      const next = await policedImage(this.#options.policies, image.name, isPulled);
+      if (next === undefined || next.name === image.name) return image;
+      image = await this.#named(await referenceOf(this.#options, next.name), platform, signal, next.isPulled);
+    }
+    throw new BuildError("USAGE", `the source policy converts "${name}" without end`);
+  }
+
+  async #named(
+    reference: Reference,
+    platform: Platform,
+    signal: AbortSignal,
+    isPulled: boolean,
+  ): Promise<ResolvedImage> {
     const full = formatReference(reference);
     const pin = reference.digest === undefined ? this.#pin?.(reference, platform) : undefined;
     const open = (): Promise<ImageSource> =>
@@ -123,6 +146,7 @@ export class BaseImages implements AsyncDisposable {
       }
       case "client-image": {
         const { digest, store } = context;
+        await policedLayout(this.#options.policies, `oci-layout://${name}@${digest}`);
         const open = async (): Promise<ImageSource> => {
           const { openClientImage } = await import("../../transport/client-store.ts");
           return openClientImage(store, digest, `the client's image ${digest}`);

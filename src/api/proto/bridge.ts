@@ -1,6 +1,6 @@
 // The messages of moby.buildkit.v1.frontend.LLBBridge (BuildKit, frontend/gateway/pb/gateway.proto), as far as they are used.
 
-import { WorkerRecord } from "./control.ts";
+import { SourcePolicyMessage, WorkerRecord } from "./control.ts";
 import { Definition } from "./llb.ts";
 import { bigInt, bool, bytes, bytesMap, int, many, message, messageMap, one, string, stringMap } from "./message.ts";
 import type { Of } from "./message.ts";
@@ -18,6 +18,7 @@ export const BridgeSolveRequest = message({
   frontendOpt: stringMap(3),
   frontendInputs: messageMap(13, Definition),
   evaluate: bool(14),
+  sourcePolicies: many(15, SourcePolicyMessage),
 });
 const ResultRef = message({ id: string(1), definition: one(2, Definition) });
 const ResultRefs = message({ refs: messageMap(1, ResultRef) });

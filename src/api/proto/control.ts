@@ -45,7 +45,12 @@ const CacheOptions = message({
   imports: many(5, CacheEntry),
 });
 export const Exporter = message({ type: string(1), attrs: stringMap(2) });
-const SourcePolicy = message({ version: int(1), rules: bytesList(2) });
+const Constraint = message({ key: string(1), value: string(2), condition: int(3) });
+const Selector = message({ identifier: string(1), match: int(2), constraints: many(3, Constraint) });
+const Update = message({ identifier: string(1), attrs: stringMap(2) });
+const Rule = message({ action: int(1), selector: one(2, Selector), updates: one(3, Update) });
+/** BuildKit, sourcepolicy/pb/policy.proto. */
+export const SourcePolicyMessage = message({ version: int(1), rules: many(2, Rule) });
 export const SolveRequest = message({
   ref: string(1),
   definition: one(2, Definition),
@@ -58,8 +63,11 @@ export const SolveRequest = message({
   entitlements: strings(9),
   frontendInputs: messageMap(10, Definition),
   internal: bool(11),
-  sourcePolicy: one(12, SourcePolicy),
+  sourcePolicy: one(12, SourcePolicyMessage),
   exporters: many(13, Exporter),
+  /** Somebody to be asked about each source. */
+  sourcePolicySession: string(15),
+  proxyNetwork: bool(17),
 });
 export type SolveRequest = Of<typeof SolveRequest>;
 export type Exporter = Of<typeof Exporter>;

@@ -6,6 +6,8 @@ import type { Digest } from "../../../builder/core/digest.ts";
 import { parseDigest } from "../../../builder/core/digest.ts";
 import { BuildError } from "../../../builder/core/errors.ts";
 import { parseReference } from "../../../builder/core/reference.ts";
+import type { ClientFolder } from "../../../builder/core/session.ts";
+import type { SourcePolicy } from "../../../builder/source-policy.ts";
 import type { ContextSpec, DockerfileSpec } from "../../../builder/request.ts";
 import type { ClientSession } from "../session/client-session.ts";
 import { clientStore } from "../session/client-store.ts";
@@ -13,6 +15,7 @@ import { SessionFolder } from "../session/client-folder.ts";
 import type { ClientFolders } from "../../../builder/client-folders.ts";
 import type { AskedDefinition } from "./definition.ts";
 import { readDefinition } from "./definition.ts";
+import { policedFolder } from "./source-policies.ts";
 import { uploaded } from "../session/remote-session.ts";
 
 const UPLOAD_URL = "http://buildkit-session/";
@@ -25,6 +28,8 @@ export interface ContextsWorld {
   readonly places: ClientFolders;
   readonly held: DisposableStack;
   readonly signal: AbortSignal;
+  /** Which sources the build may have. */
+  readonly policies: readonly SourcePolicy[];
 }
 
 /** What contexts may be beside what the session has: an image that was made in the store, or a graph. */
@@ -151,12 +156,13 @@ async function namedContext(
 async function folderOf(
   name: string,
   attrs: ReadonlyMap<string, string>,
-  { session, otherSession, places, held, signal }: ContextsWorld,
-): Promise<SessionFolder> {
+  { session, otherSession, places, held, signal, policies }: ContextsWorld,
+): Promise<ClientFolder> {
   const other = attrs.get(`local-sessionid:${name}`);
   const owner = other === undefined ? needed(session, "a folder of the client's") : await otherSession(other);
   const sharedKeyHint = attrs.get(`sharedkey:localdir:${name}`) ?? "";
-  return new SessionFolder({ session: owner, name, sharedKeyHint, places, held, signal });
+  const folder = new SessionFolder({ session: owner, name, sharedKeyHint, places, held, signal });
+  return policedFolder(folder, name, policies);
 }
 
 function needed(session: ClientSession | undefined, what: string): ClientSession {

@@ -11,6 +11,7 @@ import type { ClientSession } from "../session/client-session.ts";
 import { SessionFolder } from "../session/client-folder.ts";
 import { clientStore } from "../session/client-store.ts";
 import type { Contexts, ContextsWorld } from "./contexts.ts";
+import { policedFolder } from "./source-policies.ts";
 
 /** A graph as it came. */
 export interface AskedDefinition {
@@ -51,7 +52,11 @@ export function readDefinition(
     abilities,
     config,
     folder: async ({ name, session, sharedKeyHint }) =>
-      new SessionFolder({ session: await sessionOf(session), name, sharedKeyHint, places, held, signal }),
+      policedFolder(
+        new SessionFolder({ session: await sessionOf(session), name, sharedKeyHint, places, held, signal }),
+        name,
+        world.policies,
+      ),
     store: async (name, session) => clientStore(await sessionOf(session), `oci:${name}`, signal),
   };
 }

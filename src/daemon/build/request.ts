@@ -9,6 +9,7 @@ import type { EventSink } from "../../../builder/core/events.ts";
 import { formatPlatform, hostPlatform, parsePlatform } from "../../../builder/core/platform.ts";
 import type { Platform } from "../../../builder/core/platform.ts";
 import type { Session } from "../../../builder/core/session.ts";
+import type { SourcePolicy } from "../../../builder/source-policy.ts";
 import type { BuildRequest, ResolvedRef, Turns } from "../../../builder/request.ts";
 import { BUILD_FLAGS } from "../../cli/flags/build-flags.ts";
 import { parseExtraHosts } from "../../cli/values/extra-host-spec.ts";
@@ -42,6 +43,8 @@ export interface Asked {
   readonly definition?: AskedDefinition | undefined;
   /** What contexts may be ("input:…"). */
   readonly inputs?: ReadonlyMap<string, FrontendInput>;
+  /** Rules about sources, beside those of the whole build. */
+  readonly policies?: readonly SourcePolicy[];
 }
 
 /** What came with the request itself, in place of what a session has. */
@@ -65,9 +68,10 @@ export interface RequestWorld extends ContextsWorld {
 
 /** The request of a build. Throws `USAGE`, `UNSUPPORTED`. */
 export async function requestOf(
-  { attrs, exporters, entitlements, caches: asked, given = {}, definition, inputs }: Asked,
-  world: RequestWorld,
+  { attrs, exporters, entitlements, caches: asked, given = {}, definition, inputs, policies = [] }: Asked,
+  outer: RequestWorld,
 ): Promise<BuildRequest> {
+  const world = { ...outer, policies: [...outer.policies, ...policies] };
   const { settings, session, held, signal } = world;
   refuseLimits(attrs);
   const attestations = await attestationsOf(attestArguments(attrs));
@@ -103,6 +107,7 @@ export async function requestOf(
     allow: allowed(entitlements, network, settings.entitlements),
     exports: outputs.exports,
     ...caches,
+    sourcePolicies: world.policies,
     ...(attestations === undefined ? {} : { attestations }),
     jobs: settings.maxParallelism ?? availableParallelism(),
     turns: world.turns,

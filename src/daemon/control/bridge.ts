@@ -24,6 +24,7 @@ import {
 import type { ResultMessage } from "../../api/proto/bridge.ts";
 import { Empty } from "../../api/proto/control.ts";
 import type { Of } from "../../api/proto/message.ts";
+import { readPolicy } from "../build/source-policies.ts";
 import { FRONTEND_CAPS, LLB_CAPS, workerRecord } from "./capabilities.ts";
 import { rpcErrorOf } from "./errors.ts";
 import { frontendInputs } from "./frontend-inputs.ts";
@@ -118,7 +119,9 @@ async function bridgeSolve(
   const { frontend, frontendOpt: attrs, definition, frontendInputs: inputs } = request;
   let id: string;
   try {
-    id = job.gateway.keep({ frontend, attrs, definition, inputs: await frontendInputs(world, job, inputs) });
+    const policies = request.sourcePolicies.map(readPolicy);
+    const found = await frontendInputs(world, job, inputs);
+    id = job.gateway.keep({ frontend, attrs, definition, inputs: found, policies });
     const question = frontend === "" ? undefined : questionOf(request.frontendOpt);
     if (question !== undefined) {
       const answer = await answerFor(world, job, job.gateway.find(id), question);

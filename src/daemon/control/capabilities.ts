@@ -118,6 +118,7 @@ const LLB = [
   "cache.azblob",
   "mergeop",
   "diffop",
+  "source.policy",
   "exporter.multiple",
   "exporter.image.attestations",
 ];

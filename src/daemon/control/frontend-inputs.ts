@@ -37,11 +37,11 @@ function graphInput(world: SolveWorld, job: Job, message: Of<typeof Definition>)
 }
 
 async function resultInput(world: SolveWorld, job: Job, result: string): Promise<FrontendInput> {
-  const { gateway, session } = world.jobs.owning(result);
+  const { gateway, session, policies } = world.jobs.owning(result);
   const wanted = gateway.find(result);
   const attrs = new Map([...wanted.attrs].filter(([key]) => !key.startsWith("attest:")));
   // Told of in the log of the build that needs it.
-  const here = { ...job, session };
+  const here = { ...job, session, policies: [...policies, ...job.policies] };
   const { digest } = await buildPart(world, here, { ...wanted, attrs }, [INPUT_IMAGE]);
   return { kind: "image", digest: parseDigest(digest ?? ""), file: fileOf(world, here, { ...wanted, attrs }) };
 }

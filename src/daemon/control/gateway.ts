@@ -3,6 +3,7 @@
 // what was asked for, under a name.
 
 import { randomUUID } from "node:crypto";
+import type { SourcePolicy } from "../../../builder/source-policy.ts";
 import { CODE, RpcError } from "../../api/grpc/status.ts";
 import type { Status } from "../../api/grpc/status.ts";
 import type { ReturnRequest } from "../../api/proto/bridge.ts";
@@ -22,6 +23,8 @@ export interface Wanted {
   readonly definition?: AskedDefinition;
   /** Of the frontend, by name. */
   readonly inputs?: ReadonlyMap<string, FrontendInput>;
+  /** Rules about sources, beside those of the whole build. */
+  readonly policies?: readonly SourcePolicy[];
 }
 
 const MOST_REFS = 10_000;
@@ -40,8 +43,9 @@ export class Gateway {
   }
 
   /** The name of a result. */
-  keep(asked: Asking): string {
-    const wanted = wantedOf(asked);
+  keep(asked: Asking & { readonly policies: readonly SourcePolicy[] }): string {
+    const { policies } = asked;
+    const wanted = { ...wantedOf(asked), ...(policies.length === 0 ? {} : { policies }) };
     const graph = wanted.definition?.message;
     this.#bytes += graph?.ops.reduce((sum, { length }) => sum + length, 0) ?? 0;
     if (this.#refs.size >= MOST_REFS) throw new RpcError(CODE.resourceExhausted, `more than ${MOST_REFS} results`);

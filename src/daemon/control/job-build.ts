@@ -79,6 +79,7 @@ async function requestWorld(
     places,
     held,
     signal,
+    policies: job.policies,
     onClientCache: (manifest) => void (outcome.cacheManifest = manifest),
     session: await session,
     otherSession: (id) => sessions.find(id, signal),

@@ -7,6 +7,7 @@ import type { Descriptor } from "../../../builder/core/descriptor.ts";
 import type { Digest } from "../../../builder/core/digest.ts";
 import { EarlierParts } from "../../../builder/request.ts";
 import type { ResolvedRef } from "../../../builder/request.ts";
+import type { SourcePolicy } from "../../../builder/source-policy.ts";
 import type { Status } from "../../api/grpc/status.ts";
 import { CODE, RpcError } from "../../api/grpc/status.ts";
 import type { Exporter } from "../../api/proto/control.ts";
@@ -60,6 +61,8 @@ export interface Job extends EndedJob {
   readonly session: Promise<ClientSession | undefined>;
   /** What git refs named when the client first asked: what it looks at and what it gets come from the same commits. */
   readonly gitRefs: Map<Digest, ResolvedRef>;
+  /** Rules about sources, which hold for all of its results. */
+  policies: readonly SourcePolicy[];
   /** What was told of its results before the client handed one back. */
   readonly earlier: EarlierParts;
   /** Aborted when the build is to stop, or is over. */
@@ -118,6 +121,7 @@ export class Jobs {
       log,
       gateway: new Gateway(),
       gitRefs: new Map(),
+      policies: [],
       earlier: new EarlierParts(),
       session,
       signal,

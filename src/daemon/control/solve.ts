@@ -5,6 +5,7 @@ import type { Descriptor } from "../../../builder/core/descriptor.ts";
 import type { Question } from "../../../builder/call.ts";
 import type { BuildResult } from "../../../builder/request.ts";
 import type { Given } from "../build/request.ts";
+import { readPolicy } from "../build/source-policies.ts";
 import { exportersOf } from "../build/exporters.ts";
 import type { ServerCall } from "../../api/grpc/server.ts";
 import { CODE, RpcError } from "../../api/grpc/status.ts";
@@ -39,6 +40,8 @@ export async function solve(
   };
   try {
     await session;
+    refuseUnknown(request);
+    job.policies = request.sourcePolicy === undefined ? [] : [readPolicy(request.sourcePolicy)];
     const asked = await whatToBuild(world, job, request);
     if (asked === undefined) {
       if (exportersOf(request).length > 0) throw new RpcError(CODE.invalidArgument, "there is no result to export");
@@ -63,6 +66,13 @@ export async function solve(
     ended.abort(new RpcError(CODE.cancelled, "the build is over"));
     world.jobs.end(job, job.outcome.isBuild && !request.internal);
   }
+}
+
+/** What would be a protection and is none here. */
+function refuseUnknown({ sourcePolicySession, proxyNetwork }: SolveRequest): void {
+  if (sourcePolicySession !== "")
+    throw new RpcError(CODE.unimplemented, "a source policy that asks the client is not supported: rules are");
+  if (proxyNetwork) throw new RpcError(CODE.unimplemented, "a network of steps behind a proxy is not supported");
 }
 
 async function whatToBuild(
