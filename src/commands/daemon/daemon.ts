@@ -71,7 +71,10 @@ export const daemon: Command = async (context) => {
   const settings: DaemonSettings = {
     root,
     tenant: NO_TENANT,
-    disk: file.disk === undefined ? await readDiskSettings(environment) : diskSettingsOf(file.disk, `"${configPath}", [worker.oci]`),
+    disk:
+      file.disk === undefined
+        ? await readDiskSettings(environment)
+        : diskSettingsOf(file.disk, `"${configPath}", [worker.oci]`),
     cgroupParent: file.cgroupParent ?? (file.maxMemory === undefined ? undefined : OWN_CGROUP),
     entitlements: entitlements([...listOf(args, "allow-insecure-entitlement"), ...file.entitlements]),
     maxParallelism: file.maxParallelism,
