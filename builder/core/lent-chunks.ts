@@ -1,4 +1,4 @@
-// Chunks of files on their way to where they are sent or written. Of several transfers so many are under way at once that
+// Chunks of files and of answers on their way to where they are sent or written. Of several transfers so many are under way at once that
 // each would outlive a small collection, and V8 would look through its whole heap every few MiB. So whoever is the last to
 // read a chunk gives it back, and the next one is read into the same memory. What nobody gives back is garbage like any
 // other.
@@ -9,7 +9,8 @@ import { notePassed } from "./passed-bytes.ts";
 const CHUNK_BYTES = 1 << 20;
 const MOST_SPARE = 8;
 
-const spare: Buffer[] = [];
+/** Memory that nobody reads, by its size. */
+const spare = new Map<number, Buffer[]>();
 /** Memory that is lent, with the length of the chunk in it. */
 const lent = new WeakMap<ArrayBufferLike, number>();
 
@@ -24,17 +25,30 @@ export async function readChunk(
     const { bytesRead } = await file.read(buffer, 0, mostBytes, position);
     return buffer.subarray(0, bytesRead);
   }
-  const buffer = spare.pop() ?? newBuffer();
+  const buffer = spareBuffer(CHUNK_BYTES);
   const { bytesRead } = await file.read(buffer, 0, CHUNK_BYTES, position);
-  lent.set(buffer.buffer, bytesRead);
-  return buffer.subarray(0, bytesRead);
+  return lend(buffer, bytesRead);
+}
+
+/** Memory to be filled and lent, of a few fixed sizes. */
+export function spareBuffer(bytes: number): Buffer {
+  return spare.get(bytes)?.pop() ?? newBuffer(bytes);
+}
+
+/** The chunk of so many bytes that fill a spare buffer from its start. */
+export function lend(buffer: Buffer, bytes: number): Uint8Array {
+  lent.set(buffer.buffer, bytes);
+  return buffer.subarray(0, bytes);
 }
 
 /** Says that nobody reads a chunk any more. Does nothing for one that was not lent, and for a part of one. */
 export function giveBack(chunk: Uint8Array): void {
   if (chunk.byteOffset !== 0 || !isLent(chunk)) return;
   lent.delete(chunk.buffer);
-  if (spare.length < MOST_SPARE) spare.push(Buffer.from(chunk.buffer, 0, CHUNK_BYTES));
+  const { byteLength } = chunk.buffer;
+  const alike = spare.get(byteLength) ?? [];
+  spare.set(byteLength, alike);
+  if (alike.length < MOST_SPARE) alike.push(Buffer.from(chunk.buffer, 0, byteLength));
 }
 
 /** Says that somebody beside the one who may give a chunk back reads it, too: its memory is not used again. */
@@ -47,7 +61,7 @@ export function isLent(chunk: Uint8Array): boolean {
   return lent.get(chunk.buffer) === chunk.length;
 }
 
-function newBuffer(): Buffer {
-  notePassed(CHUNK_BYTES);
-  return Buffer.allocUnsafeSlow(CHUNK_BYTES);
+function newBuffer(bytes: number): Buffer {
+  notePassed(bytes);
+  return Buffer.allocUnsafeSlow(bytes);
 }

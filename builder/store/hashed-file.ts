@@ -1,11 +1,11 @@
-// Writes a file and takes its digest on the way, in blocks of half a MiB whatever the size of
+// Writes a file and takes its digest on the way, in blocks of a MiB whatever the size of
 // the chunks that come (a network gives 64 KiB), one block being written while the next is filled.
 
 import type { FileHandle } from "node:fs/promises";
 import { Digester } from "../core/digest.ts";
 import type { Digest } from "../core/digest.ts";
 
-const BLOCK_BYTES = 256 << 10;
+const BLOCK_BYTES = 1 << 20;
 
 /** A file being written from its start, or from where it was left; the handle stays the caller's. */
 export class HashedFile {

@@ -6,6 +6,7 @@ import type { Digest } from "../core/digest.ts";
 import { BuildError } from "../core/errors.ts";
 import type { ImageConfig } from "../core/image-config.ts";
 import type { GrowingFile } from "../core/growing-file.ts";
+import { giveBack, isLent } from "../core/lent-chunks.ts";
 import { noteEnd, notePassed } from "../core/passed-bytes.ts";
 import type { Platform } from "../core/platform.ts";
 import { Slots } from "../core/slots.ts";
@@ -140,7 +141,8 @@ async function receiveBytes(
       if (download.position + chunk.length > size)
         throw new BuildError("DIGEST_INVALID", `${source.name} gives more than the ${size} bytes that ${digest} has`);
       await download.write(chunk);
-      notePassed(chunk.length);
+      if (isLent(chunk)) giveBack(chunk);
+      else notePassed(chunk.length);
       onStatus({ digest, current: download.position, total: size, done: false });
     }
   } catch (error) {

@@ -230,7 +230,7 @@ suite("a registry with certificates of a private authority", { skip: noRegistry 
 
   test("is used by whoever has both, and nobody else", async () => {
     const store = await workbench.newStore();
-    const image = await makeImage(store, [100_000]);
+    const image = await makeImage(store, [100_000, 3_000_001]);
     const name = `${registry.host}/app:1`;
     const own = { certificate: client.certificate, key: client.key };
     const through = (tls: object): RegistryOptions =>

@@ -1,6 +1,7 @@
 // Networks and registries on bad days: what passes is waited for, what is cut is taken up, what lies is named.
 
 import assert from "node:assert/strict";
+import { createHash, randomBytes } from "node:crypto";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { after, afterEach, before, beforeEach, suite, test } from "node:test";
@@ -8,13 +9,14 @@ import { MEDIA, type Descriptor } from "../../builder/core/descriptor.ts";
 import { digestOf } from "../../builder/core/digest.ts";
 import { hexOf } from "../../builder/core/digest.ts";
 import { BuildError } from "../../builder/core/errors.ts";
+import { giveBack, isLent } from "../../builder/core/lent-chunks.ts";
 import { parseReference } from "../../builder/core/reference.ts";
 import { pauseMs, retryAfterMs } from "../../builder/transport/registry/retry.ts";
 import { openRegistry } from "../../builder/transport/registry/source.ts";
 import { type Exchange, type Fault, type FaultProxy, startFaultProxy } from "../support/fault-proxy.ts";
 import { type MemoryRegistry, startMemoryRegistry } from "../support/memory-registry.ts";
 import { startLiar } from "./registry-server.ts";
-import { blobRequests, isError, optionsFor, pull, pullAll, push, Workbench } from "./registry-workbench.ts";
+import { blobRequests, isError, optionsFor, pull, pullAll, push, signal, Workbench } from "./registry-workbench.ts";
 import { makeImage, type SampleImage } from "./sample-image.ts";
 
 const workbench = new Workbench();
@@ -95,6 +97,29 @@ suite("a registry on a bad day", () => {
     proxy.decide = first(1, { kind: "stall", afterBytes: 1_000_000 }, isLayer);
     await pullIt({ idleMs: 300 });
     assert.deepEqual(proxy.exchanges.filter(isLayer).map(({ requestHeaders }) => requestHeaders.range), [undefined, "bytes=1000000-"]); // prettier-ignore
+  });
+
+  test("that is slow gives each piece of a large blob as it comes, and the rest in memory that is used again", async () => {
+    const bytes = randomBytes(3_000_007);
+    const head = bytes.subarray(0, 50_000);
+    const goOn = Promise.withResolvers<void>();
+    await using slow = await startLiar((_request, response) => {
+      response.writeHead(200, { "content-length": bytes.length }).write(head);
+      void goOn.promise.then(() => response.end(bytes.subarray(head.length)));
+    });
+    const descriptor = { mediaType: MEDIA.ociLayer, digest: digestOf(bytes), size: bytes.length };
+    await using source = await openRegistry(parseReference(`${slow.host}/app:1`), optionsFor());
+    const hash = createHash("sha256");
+    let [came, lentChunks] = [0, 0];
+    for await (const chunk of source.blob(descriptor, signal)) {
+      hash.update(chunk);
+      came += chunk.length;
+      if (came === head.length) goOn.resolve();
+      if (isLent(chunk)) lentChunks++;
+      giveBack(chunk);
+    }
+    assert.equal(`sha256:${hash.digest("hex")}`, descriptor.digest);
+    assert.ok(lentChunks > 0, "no chunk was read into memory of ours");
   });
 
   test("that knows no ranges gives the whole, of which the rest is taken", async () => {

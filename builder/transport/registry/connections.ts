@@ -4,8 +4,10 @@
 import { X509Certificate } from "node:crypto";
 import * as http from "node:http";
 import * as https from "node:https";
+import { Socket } from "node:net";
 import * as tls from "node:tls";
 import { BuildError } from "../../core/errors.ts";
+import { SocketReader } from "./direct-body.ts";
 import type { EndpointTls } from "./endpoints.ts";
 import { proxyFor } from "./proxy.ts";
 
@@ -78,7 +80,21 @@ export function isLoopback(host: string): boolean {
 const KEPT = { keepAlive: true, maxSockets: 6, highWaterMark: 1 << 20 };
 
 function plainAgent(options: http.AgentOptions): http.Agent {
-  return new http.Agent({ ...KEPT, ...options });
+  return readDirectly(new http.Agent({ ...KEPT, ...options }), options);
+}
+
+/** Connections of ours are read by us (direct-body.ts); those through a proxy are made by Node. */
+function readDirectly(agent: http.Agent, { proxyEnv }: http.AgentOptions): http.Agent {
+  if (proxyEnv !== undefined) return agent;
+  const connect = agent.createConnection.bind(agent);
+  agent.createConnection = (options, callback) => {
+    const reader = new SocketReader();
+    const read: http.ClientRequestArgs & Pick<SocketReader, "onread"> = { ...options, onread: reader.onread };
+    const socket = connect(read, callback);
+    if (socket instanceof Socket) reader.attach(socket);
+    return socket;
+  };
+  return agent;
 }
 
 /** One context for all connections: to read some hundred authorities for each of them would take longer than the rest. */
@@ -100,5 +116,6 @@ function secureAgent(
     const why = error instanceof Error ? error.message : String(error);
     throw new BuildError("CONFIG", `the certificates or the key for "${host}" cannot be used: ${why}`);
   }
-  return (options) => new https.Agent({ ...KEPT, secureContext, rejectUnauthorized: !isUnchecked, ...options });
+  return (options) =>
+    readDirectly(new https.Agent({ ...KEPT, secureContext, rejectUnauthorized: !isUnchecked, ...options }), options);
 }
