@@ -2,7 +2,7 @@
 // from where the registry stands.
 
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, afterEach, before, beforeEach, suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -153,6 +153,27 @@ suite("an upload to a registry that remembers what came", () => {
       ),
     );
     assert.ok(!registry.manifests.has("other"), "no manifest without its blobs");
+  });
+
+  test("of a file that was changed in the store is blamed on that file", async () => {
+    const path = await store.pathOf(layer.digest);
+    const bytes = readFileSync(path);
+    try {
+      for (const damaged of [Buffer.from(bytes).fill(0, 5000, 5002), bytes.subarray(0, 50_000)]) {
+        writeFileSync(path, damaged);
+        await assert.rejects(
+          push(store, image, `${proxy.host}/app:1`, optionsFor()),
+          isError(
+            "DIGEST_INVALID",
+            new RegExp(`is damaged in the store: "${path}": .*${layer.digest} ha`),
+            /fsck --repair/,
+          ),
+        );
+      }
+    } finally {
+      writeFileSync(path, bytes);
+    }
+    assert.ok(!registry.manifests.has("app"), "no manifest without its blobs");
   });
 
   test("whose registry does not see for a moment what it was given is named once it does", async () => {

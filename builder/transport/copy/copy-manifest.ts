@@ -24,6 +24,7 @@ import { refuseChange } from "./copy-work.ts";
 import type { ImagePlan } from "./plan.ts";
 import { FAMILY_NAMES, planImage, sinkFamily } from "./plan.ts";
 import { remakeLayer } from "./remake-layer.ts";
+import { blaming } from "./source-damage.ts";
 import { unpackedBeside } from "./unpack-beside.ts";
 
 const CONFIG_BYTES = 16 << 20;
@@ -75,7 +76,9 @@ async function copyArtifact(work: CopyWork, document: Document, manifest: ImageM
     });
   }
   await inParallel([manifest.config, ...manifest.layers], sink.isSequential === true ? 1 : BLOBS_AT_ONCE, (blob) =>
-    failing(work, () => move(work, "as it is", blob, () => send(work, blob, blob, () => source.blob(blob, signal)))),
+    failing(work, blob, () =>
+      move(work, "as it is", blob, () => send(work, blob, blob, () => source.blob(blob, signal))),
+    ),
   );
   return document;
 }
@@ -88,7 +91,7 @@ async function copyLayers(
 ): Promise<readonly Descriptor[]> {
   const made: Descriptor[] = [];
   await inParallel([...manifest.layers.entries()], layersAtOnce(work, plan), ([place, layer]) =>
-    failing(work, async () => {
+    failing(work, layer, async () => {
       const diffId = diffIds[place] as Digest; // the image was checked: there are as many
       made[place] = await copyLayer(work, layer, plan, plan.layers[place], diffId);
     }),
@@ -205,9 +208,10 @@ function notesOn(blob: Descriptor, source: ImageSource, notes: BlobNotes | undef
   };
 }
 
-async function failing<T>(work: CopyWork, body: () => Promise<T>): Promise<void> {
+/** What is done for a blob of the source; with it, everything fails. */
+async function failing<T>(work: CopyWork, blob: Descriptor, body: () => Promise<T>): Promise<void> {
   try {
-    await body();
+    await blaming(work.source, blob, work.options.signal, body);
   } catch (error) {
     work.fail();
     throw error;
