@@ -46,21 +46,23 @@ export function reportPage(input: ReportInput): string {
         </style>
       </head>
       <body>
-        <h1>${what}</h1>
-        ${head(record)}
-        ${
-          failure === undefined
-            ? []
-            : html`<h2>Failure</h2>
-                <pre class="error">${failureText(failure)}</pre>`
-        }
-        <h2>Steps</h2>
-        <p class="legend">
-          From the first event to the last ${humanTook(record.endedMs - record.startedMs)}. &#9670; and orange: the
-          critical path, which the build had to wait for. Green: from the cache. A step opens to what it printed.
-        </p>
-        ${timeline.steps.map((step, at) => stepBlock(step, at, path.has(at), input))} ${warnings(record)}
-        <p class="legend">tsbuild ${record.version}, build ${id}</p>
+        <main>
+          <h1>${what}</h1>
+          ${head(record)}
+          ${
+            failure === undefined
+              ? []
+              : html`<h2>Failure</h2>
+                  <pre class="error">${failureText(failure)}</pre>`
+          }
+          <h2>Steps</h2>
+          <p class="legend">
+            From the first event to the last ${humanTook(record.endedMs - record.startedMs)}. &#9670; and orange: the
+            critical path, which the build had to wait for. Green: from the cache. A step opens to what it printed.
+          </p>
+          ${timeline.steps.map((step, at) => stepBlock(step, at, path.has(at), input))} ${warnings(record)}
+          <p class="legend">tsbuild ${record.version}, build ${id}</p>
+        </main>
       </body>
     </html> `;
   return page.markup;

@@ -22,4 +22,6 @@ summary::-webkit-details-marker { display: none; }
 .path .name::before { content: "\\25c6  "; color: var(--path); } .cached .name { color: var(--soft); } .failed .name { color: var(--failed); }
 .legend { color: var(--soft); font-size: 13px; } .why { margin: .3rem 0; }
 table { border-collapse: collapse; } td { padding: .05rem .8rem .05rem 0; vertical-align: top; } td.n { text-align: right; white-space: nowrap; }
+nav { display: flex; gap: 1rem; margin-bottom: 1rem; flex-wrap: wrap; } a { color: var(--ran); } [aria-current] { font-weight: bold; }
+:focus-visible { outline: 2px solid var(--ran); outline-offset: 2px; }
 `;

@@ -52,7 +52,11 @@ after(async () => {
 
 let builds = 0;
 
-async function build(files: Readonly<Record<string, string>>, wait?: Promise<void>): Promise<void> {
+async function build(
+  files: Readonly<Record<string, string>>,
+  wait?: Promise<void>,
+  attrs: Readonly<Record<string, string>> = {},
+): Promise<void> {
   const ref = `page${builds++}`;
   const offer = offerOf(
     files,
@@ -60,7 +64,7 @@ async function build(files: Readonly<Record<string, string>>, wait?: Promise<voi
   );
   await using _session = openSession(grpc, ref, offer);
   const exporters = [{ type: "image", attrs: new Map([["name", `${ref}:1`]]) }];
-  await buildThrough(grpc, { ref, session: ref, exporters }, {});
+  await buildThrough(grpc, { ref, session: ref, exporters }, attrs);
 }
 
 async function get(path: string, status = 200): Promise<string> {
@@ -92,8 +96,22 @@ test("a build is listed, has its timeline, and the layers and files of its image
   const image = await get(`/ui/builds/${id}/image`);
   assert.match(image, /sha256:[0-9a-f]{64}/);
   assert.match(await get(`/ui/builds/${id}/image?layer=1`), /&lt;img/);
+  assert.match(page, new RegExp(`<nav aria-label="Pages">.*<main>.*href="/ui/builds/${id}/image"`, "s"));
   await get("/ui/builds/nothing", 404);
   await get(`/ui/builds/${id}/image?layer=x`, 400);
+});
+
+test("of an image for several platforms each has its layers", async () => {
+  const dockerfile = "FROM scratch AS amd64\nCOPY a /\nFROM scratch AS arm64\nCOPY b /\nFROM $TARGETARCH\n";
+  await build({ Dockerfile: `ARG TARGETARCH\n${dockerfile}`, a: "A", b: "B" }, undefined, {
+    platform: "linux/amd64,linux/arm64",
+  });
+  const [, id = ""] = /href="\/ui\/builds\/([a-z0-9]+)\/image"/.exec(await get("/ui")) ?? [];
+  const pages = await Promise.all([1, 2].map((place) => get(`/ui/builds/${id}/image?platform=${place}`)));
+  assert.match(pages[0] ?? "", /aria-current="page">linux\/amd64<.*COPY a \//s);
+  assert.match(pages[1] ?? "", /aria-current="page">linux\/arm64<.*COPY b \//s);
+  assert.match(await get(`/ui/builds/${id}/image?platform=2&layer=1`), />[^<]*\bb</);
+  await get(`/ui/builds/${id}/image?platform=3`, 404);
 });
 
 test("the output of a build under way comes as it is made", async () => {
@@ -103,6 +121,7 @@ test("the output of a build under way comes as it is made", async () => {
   let list = "";
   while (!list.includes(`/ui/running/${ref}`)) list = await get("/ui");
   assert.match(list, /http-equiv="refresh"/);
+  assert.match(list, new RegExp(`/ui/running/${ref}">${ref}:1<`));
   const response = await fetch(`${address}/ui/running/${ref}`);
   assert.ok(response.body !== null);
   let text = "";
@@ -111,7 +130,7 @@ test("the output of a build under way comes as it is made", async () => {
     if (text.includes("load build definition")) hold.resolve();
   }
   assert.match(text, /load build definition from Dockerfile begins<\/b>\n/);
-  assert.match(text, /The build has ended\..*<\/body><\/html>\n$/);
+  assert.match(text, /The build has ended\..*<\/body><\/html>\n$/s);
   assert.equal(text.indexOf("</body>"), text.lastIndexOf("</body>"));
   await building;
   await get(`/ui/running/nothing`, 404);

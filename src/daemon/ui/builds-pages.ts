@@ -10,12 +10,12 @@ import { StatusResponse } from "../../api/proto/control.ts";
 import { humanTook } from "../../cli/human.ts";
 import { buildPage } from "../../commands/build/report.ts";
 import { plainLines } from "../../progress/terminal-text.ts";
-import { html } from "../../report/html.ts";
+import { html, raw } from "../../report/html.ts";
 import type { Html } from "../../report/html.ts";
 import type { EndedJob, Jobs } from "../control/jobs.ts";
 import { HttpError, write } from "../http/answer.ts";
 import type { HttpRequest } from "../http/router.ts";
-import { beginPage, momentText, pageHead, sendMarkup, sendPage, tableOf } from "./page.ts";
+import { beginPage, momentText, PAGE_END, pageHead, pageLinks, sendMarkup, sendPage, tableOf } from "./page.ts";
 
 const MOST_LISTED = 200;
 const REFRESH_SECONDS = 5;
@@ -32,11 +32,18 @@ export function listPage(root: string, jobs: Jobs, response: ServerResponse): vo
   sendPage(response, "Builds", body, running.length > 0 ? REFRESH_SECONDS : undefined);
 }
 
-function runningRow({ ref, outcome }: EndedJob): readonly (string | Html)[] {
+/** What it is to be called, else by its ref. */
+function runningName({ ref, outcome }: Pick<EndedJob, "ref" | "outcome">): string {
+  const names = outcome.exporters.flatMap(({ attrs }) => attrs.get("name") ?? []);
+  return names.find((name) => name !== "") ?? `Build ${ref.slice(0, 12)}`;
+}
+
+function runningRow(job: EndedJob): readonly (string | Html)[] {
+  const { ref, outcome } = job;
   const states = [...outcome.steps.values()];
   const ended = states.filter((state) => state !== "known").length;
   return [
-    html`<a href="/ui/running/${encodeURIComponent(ref)}">${ref.slice(0, 12)}</a>`,
+    html`<a href="/ui/running/${encodeURIComponent(ref)}">${runningName(job)}</a>`,
     html`<span class="running">running, ${ended} of ${states.length} steps</span>`,
     momentText(outcome.createdMs),
     humanTook(Date.now() - outcome.createdMs),
@@ -67,8 +74,18 @@ function recordRow({
 
 /** A build that has ended. Throws `HttpError` 404. */
 export async function recordPage(root: string, id: string, response: ServerResponse): Promise<void> {
-  const page = await buildPage(root, recordOf(root, id));
-  sendMarkup(response, page.replace(/<body[^>]*>/, '$&<p><a href="/ui">Builds</a></p>'));
+  const record = recordOf(root, id);
+  const page = await buildPage(root, record);
+  const files =
+    record.result?.digest === undefined
+      ? []
+      : html`<p><a href="/ui/builds/${record.id}/image">Layers and files of the image</a></p>`;
+  // A report stands alone; here it has the way to the other pages.
+  const linked = page.replace("<main>", () => `${pageLinks().markup}<main>`);
+  sendMarkup(
+    response,
+    linked.replace("</dl>", (end) => `${end}${html`${files}`.markup}`),
+  );
 }
 
 /** A build that is remembered, by its id. Throws `HttpError` 404. */
@@ -80,13 +97,15 @@ export function recordOf(root: string, id: string): BuildRecord {
   }
 }
 
+const LIVE = raw('<div class="live" tabindex="0" role="log" aria-label="Output"><pre>');
+
 /** The output of a build under way, as it comes; the page ends with the build. */
 export async function livePage(jobs: Jobs, request: HttpRequest, response: ServerResponse): Promise<void> {
   const ref = request.parameters["ref"] ?? "";
   const job = jobs.builds().find((one) => one.ref === ref);
   if (job === undefined) throw new HttpError(404, `there is no build "${ref}" any more`);
   beginPage(response);
-  await write(response, `${pageHead(`Build ${ref}`).markup}<pre class="live">`);
+  await write(response, `${pageHead(runningName(job)).markup}${LIVE.markup}`);
   const told = new Set<string>();
   const decoders = new Map<string, StringDecoder>();
   for await (const message of job.log.messages(request.signal)) {
@@ -109,5 +128,9 @@ export async function livePage(jobs: Jobs, request: HttpRequest, response: Serve
   }
   const { error } = job.outcome;
   const end = error === undefined ? "The build has ended." : `The build has failed: ${error.message}`;
-  response.end(html`</pre><p>${end} <a href="/ui">Its page is in the list.</a></p></body></html>\n`.markup);
+  response.end(
+    html`${raw("</pre></div>")}
+      <p>${end} <a href="/ui">Its page is in the list.</a></p>
+      ${PAGE_END}`.markup,
+  );
 }

@@ -22,7 +22,7 @@ export async function diskPage(root: string, hasToken: boolean, response: Server
     .map(({ description, type, bytes, usedMs, inUse }) => [
       description,
       type,
-      humanSize(bytes),
+      html`<span class="size">${humanSize(bytes)}</span>`,
       momentText(usedMs),
       inUse ? "in use" : "",
     ]);

@@ -10,7 +10,7 @@ import { parseCount } from "../../cli/values/sizes.ts";
 import { humanSize } from "../../cli/human.ts";
 import { fileLine } from "../../commands/images/file-text.ts";
 import type { Html } from "../../report/html.ts";
-import { html } from "../../report/html.ts";
+import { html, raw } from "../../report/html.ts";
 import { HttpError } from "../http/answer.ts";
 import type { HttpRequest } from "../http/router.ts";
 import type { DaemonSettings } from "../settings.ts";
@@ -19,7 +19,7 @@ import { sendPage, tableOf } from "./page.ts";
 
 const MOST_FILES = 5000;
 
-/** The layers, or with `?layer=N` the files of one of them. Throws `INPUT_MISSING` when the image has gone. */
+/** The layers, or with `?layer=N` the files of one; `?platform=N` says which of several images. Throws `INPUT_MISSING` when the image has gone. */
 export async function imagePage(
   settings: DaemonSettings,
   request: HttpRequest,
@@ -27,7 +27,9 @@ export async function imagePage(
 ): Promise<void> {
   const { root } = settings;
   const { id, result } = recordOf(root, request.parameters["id"] ?? "");
-  const [first] = result?.images ?? [];
+  const images = result?.images ?? [];
+  const at = parseCount(request.query.get("platform") ?? "1", "platform", 1);
+  const first = images[at - 1];
   if (first === undefined) throw new HttpError(404, `the build ${id} made no image`);
   const places = {
     root,
@@ -51,12 +53,18 @@ export async function imagePage(
     return;
   }
   const { image } = await inspectImage(opened, undefined, request.signal);
-  const rows = (image?.layers ?? []).map(({ descriptor, instruction }, at): readonly (string | Html)[] => [
-    html`<a href="?layer=${at + 1}">${at + 1}</a>`,
-    humanSize(descriptor.size),
-    instruction ?? "",
+  const rows = (image?.layers ?? []).map(({ descriptor, instruction }, place): readonly (string | Html)[] => [
+    html`<a href="?platform=${at}&amp;layer=${place + 1}">${place + 1} ${instruction ?? "files"}</a>`,
+    html`<span class="size">${humanSize(descriptor.size)}</span>`,
     html`<code>${descriptor.digest}</code>`,
   ]);
   const names = html`<p>${(result?.names ?? []).join(", ")} <code>${first.manifestDigest}</code></p>`;
-  sendPage(response, "Image", html`${names}${tableOf(["Layer", "Size", "Instruction", "Digest"], rows)}`);
+  const links = images.map(({ platform }, place) => platformLink(platform, place + 1, at));
+  const others = links.length < 2 ? [] : html`<nav aria-label="Platforms">${links}</nav>`;
+  const back = html`<p><a href="/ui/builds/${id}">How it was built</a></p>`;
+  sendPage(response, "Image", html`${names}${others}${tableOf(["Layer", "Size", "Digest"], rows)}${back}`);
+}
+
+function platformLink(platform: string, place: number, current: number): Html {
+  return html`<a href="?platform=${place}" ${place === current ? raw('aria-current="page"') : []}>${platform}</a>`;
 }

@@ -6,11 +6,14 @@ import type { Html } from "../../report/html.ts";
 import { html, raw } from "../../report/html.ts";
 import { STYLE } from "../../report/style.ts";
 
+// What is live is turned around: so it shows its end, and stays there as it grows, unless its reader scrolls back.
 const OWN_STYLE = `
-nav { display: flex; gap: 1rem; margin-bottom: 1rem; flex-wrap: wrap; } table { width: 100%; } th { text-align: left; color: var(--soft);
-  font-weight: normal; padding-right: .8rem; } tr { border-top: 1px solid var(--line); } a { color: var(--ran); }
+table { width: 100%; } th { text-align: left; color: var(--soft); font-weight: normal; padding-right: .8rem; white-space: nowrap; }
+tr { border-top: 1px solid var(--line); } .size { white-space: nowrap; }
 .completed { color: var(--cached); } .error-status { color: var(--failed); } .running { color: var(--path); }
-input, button { font: inherit; padding: .4rem .6rem; max-width: 100%; } pre.live { max-height: none; }
+input, button { font: inherit; padding: .4rem .6rem; max-width: 100%; }
+.live { display: flex; flex-direction: column-reverse; max-height: 80vh; overflow: auto; background: var(--block); }
+.live pre { max-height: none; margin: 0; flex: none; }
 @media (max-width: 40rem) { table, tbody, tr, td { display: block; } tr:has(th) { display: none; } tr { padding: .35rem 0; }
   td { display: inline-block; padding: 0 .8rem 0 0; color: var(--soft); } td:first-child { display: block; color: inherit; } }
 `;
@@ -39,9 +42,11 @@ export function pageHead(title: string, refreshSeconds?: number): Html {
         </style>
       </head>
       <body>
-        <nav><a href="/ui">Builds</a><a href="/ui/disk">Disk</a><a href="/metrics">Metrics</a></nav>
-        <h1>${title}</h1>
-        ${raw(CONTENT)}
+        ${pageLinks(title)}
+        <main>
+          <h1>${title}</h1>
+          ${raw(CONTENT)}
+        </main>
       </body>
     </html>`;
   // The formatter of this file closes what is open: content comes before that.
@@ -49,11 +54,26 @@ export function pageHead(title: string, refreshSeconds?: number): Html {
 }
 
 const CONTENT = "<!-- content -->";
-const END = raw("</body></html>\n");
+/** What closes a page. */
+export const PAGE_END = raw("</main></body></html>\n");
+
+const LINKS = [
+  { title: "Builds", path: "/ui" },
+  { title: "Disk", path: "/ui/disk" },
+  { title: "Metrics", path: "/metrics" },
+];
+
+/** The way to the other pages. */
+export function pageLinks(current = ""): Html {
+  const links = LINKS.map(({ title, path }) => {
+    return html`<a href="${path}" ${title === current ? raw('aria-current="page"') : []}>${title}</a>`;
+  });
+  return html`<nav aria-label="Pages">${links}</nav>`;
+}
 
 /** Answers with a whole page. */
 export function sendPage(response: ServerResponse, title: string, body: Html, refreshSeconds?: number): void {
-  sendMarkup(response, `${pageHead(title, refreshSeconds).markup}${body.markup}${END.markup}`);
+  sendMarkup(response, `${pageHead(title, refreshSeconds).markup}${body.markup}${PAGE_END.markup}`);
 }
 
 /** Answers with a page that somebody else made. */
@@ -77,7 +97,7 @@ export function momentText(ms: number): string {
 export function tableOf(heads: readonly string[], rows: readonly (readonly (string | Html)[])[]): Html {
   return html`<table>
     <tr>
-      ${heads.map((head) => html`<th>${head}</th>`)}
+      ${heads.map((head) => html`<th scope="col">${head}</th>`)}
     </tr>
     ${rows.map(
       (row) =>
