@@ -236,11 +236,19 @@ function refusal(tried: Attempt): BuildError {
       "start it outside, or in a container with a root of its own",
     );
   }
+  const own = "CAP_SYS_ADMIN in a user namespace of its own (hostUsers: false)";
   return error(
     "this process may not make any",
-    "in a container, allow unshare, mount and pivot_root in its seccomp profile, or give it CAP_SYS_ADMIN in a user namespace of its own (hostUsers: false)",
+    // A container's root would have one id in a namespace below, and has all of them without.
+    process.getuid?.() === 0
+      ? `in a container, give it ${own}`
+      : `in a container, allow ${SANDBOX_CALLS} in its seccomp profile, or give its root (runAsUser: 0) ${own}`,
   );
 }
+
+/** What Docker's profile keeps from a container without CAP_SYS_ADMIN, and the launcher calls: with these a step runs there. */
+const SANDBOX_CALLS =
+  "unshare, clone, mount, umount2, pivot_root, sethostname, open_tree, move_mount and mount_setattr";
 
 function isChrooted(): boolean {
   try {

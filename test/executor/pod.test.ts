@@ -175,6 +175,9 @@ suite("a pod", { skip: whyNoPod() || (whyNoBusybox() ?? false) }, () => {
     assert.match(missing[0]?.what ?? "", /the user 1000 and lacks CAP_CHOWN, .*CAP_SYS_CHROOT/);
     assert.equal(missing[0]?.change, "securityContext: runAsUser: 0, without capabilities: drop: [ALL]");
     assert.equal(missing[1]?.gives, "namespaces");
+    const calls = /allow (.*) in its seccomp profile/.exec(missing[1].change)?.[1]?.split(/, | and /) ?? [];
+    using advised = new Pod("restricted", undefined, calls);
+    assert.equal((await diagnosis(advised, "--require-sandbox=namespaces")).sandbox, "launcher");
     writeFileSync(join(pod.work, "context/Dockerfile"), "FROM scratch\nRUN true\n");
     const refused = await pod.tsbuild(...job);
     assert.equal(refused.code, 1);

@@ -53,11 +53,13 @@ export class Pod implements Disposable {
   readonly #folder: string;
   readonly #level: PodLevel;
   readonly #rootfs: string | undefined;
+  readonly #allowed: readonly string[];
   #runs = 0;
 
-  /** `rootfs` holds an image's files; without it they are this machine's. */
-  constructor(level: PodLevel, rootfs?: string) {
+  /** `rootfs` holds an image's files; without it they are this machine's. `allowed`: system calls beyond Docker's filter. */
+  constructor(level: PodLevel, rootfs?: string, allowed: readonly string[] = []) {
     this.#level = level;
+    this.#allowed = allowed;
     this.#rootfs = rootfs;
     this.#folder = mkdtempSync(join(tmpdir(), "tsbuild-pod-"));
     this.work = join(this.#folder, "work");
@@ -167,10 +169,16 @@ export class Pod implements Disposable {
         ...(hasNamespace ? { uidMappings: map, gidMappings: map } : {}),
         maskedPaths: MASKED,
         readonlyPaths: READONLY,
-        seccomp: runtimeSeccomp(capabilities),
+        seccomp: filter(capabilities, this.#allowed),
       },
     };
   }
+}
+
+function filter(capabilities: readonly Capability[], allowed: readonly string[]): object {
+  const docker = runtimeSeccomp(capabilities);
+  if (allowed.length === 0) return docker;
+  return { ...docker, syscalls: [...docker.syscalls, { names: allowed, action: "SCMP_ACT_ALLOW" }] };
 }
 
 function bind(source: string, destination: string, options: readonly string[]): object {

@@ -12,7 +12,10 @@ const OPERATORS = {
 } as const;
 
 /** The `linux.seccomp` object of a process with these capabilities on this machine. */
-export function runtimeSeccomp(capabilities: readonly Capability[]): object {
+export function runtimeSeccomp(capabilities: readonly Capability[]): {
+  readonly syscalls: readonly object[];
+  readonly [more: string]: unknown;
+} {
   const arch = profileArch();
   return {
     defaultAction: "SCMP_ACT_ERRNO",
