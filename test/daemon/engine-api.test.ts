@@ -207,7 +207,11 @@ test("what is not there, or of another platform, is said in docker's words", asy
     ["GET", filtered({ until: ["soon"] }), 400, /^failed to parse value as time or duration: "soon"$/],
     ["POST", filtered({ before: ["here:1"] }).replace("json", "prune"), 400, /^invalid filter 'before'$/],
     ["GET", "/containers/here/json", 404, /^No such container: here$/],
-    ["GET", "/containers/json", 501, /it does not offer docker's containers$/],
+    ["POST", "/containers/create", 501, /it does not offer docker's containers$/],
+    ["GET", "/v1.24/images/none/json", 404, /^No such image/],
+    ["GET", "/v1.51/images/none/json", 404, /^No such image/],
+    ["GET", "/v1.52/images/json", 400, /^client version 1.52 is too new. Maximum supported API version is 1.51$/],
+    ["GET", "/v1.9/images/json", 400, /^client version 1.9 is too old. Minimum supported API version is 1.24, please/],
     ["GET", "/images/search?term=x", 501, /it does not offer docker's images search$/],
     ["POST", "/commit?container=x", 501, /it does not offer docker's commit$/],
   ] as const) {
@@ -215,6 +219,7 @@ test("what is not there, or of another platform, is said in docker's words", asy
     assert.equal(answer.status, status, `${path}: ${answer.body}`);
     assert.match((JSON.parse(answer.body) as { message: string }).message, message, path);
   }
+  assert.equal((await ask("GET", "/containers/json")).body, "[]\n");
   for (const [path, error] of [
     ["/images/here/push?tag=2", /^tag does not exist: here:2$/],
     ["/images/nope/push", /^An image does not exist locally with the tag: nope$/],

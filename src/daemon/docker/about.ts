@@ -8,14 +8,11 @@ import { listImages } from "../../../builder/images.ts";
 import { VERSION } from "../../version.ts";
 import { sendBytes, sendJson } from "../http/answer.ts";
 import type { Route } from "../http/router.ts";
+import { API_VERSION, MIN_API_VERSION } from "../http/router.ts";
 import type { DaemonSettings } from "../settings.ts";
 import type { EngineEvents } from "./events.ts";
 import { eventsHandler } from "./events.ts";
 
-/** Of docker 28.5, whose command line all of this was tried with. */
-const API_VERSION = "1.51";
-/** Oldest that its clients may speak. */
-const MIN_API_VERSION = "1.24";
 /** `docker build` goes through BuildKit's API, which this is. */
 const BUILDER_VERSION = "2";
 

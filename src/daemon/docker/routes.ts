@@ -49,7 +49,7 @@ const ELSEWHERE = [
   ...["swarm", "nodes", "services", "tasks", "secrets", "configs", "images/search"],
 ];
 
-/** `docker inspect NAME` asks for all of these until one has it. */
+/** Containers are none; `docker inspect NAME` asks for all of the others until one has it. */
 function thereIsNone(): readonly Route[] {
   const places = {
     "containers/{name...}/json": "container",
@@ -59,11 +59,16 @@ function thereIsNone(): readonly Route[] {
     ...{ "services/{name...}": "service", "tasks/{name...}": "task", "nodes/{name...}": "node" },
     ...{ "secrets/{name...}": "secret", "configs/{name...}": "config" },
   };
-  return Object.entries(places).map(([path, what]) => ({
+  const named: readonly Route[] = Object.entries(places).map(([path, what]) => ({
     method: "GET",
     pattern: `/${path}`,
     handler: ({ parameters }) => Promise.reject(new HttpError(404, `No such ${what}: ${parameters["name"] ?? ""}`)),
   }));
+  // Testcontainers looks for helpers of its own among them before it builds.
+  return [
+    { method: "GET", pattern: "/containers/json", handler: async (_, response) => sendJson(response, 200, []) },
+    ...named,
+  ];
 }
 
 function notOffered(): readonly Route[] {

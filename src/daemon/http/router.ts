@@ -75,9 +75,29 @@ export class Router {
   }
 }
 
-/** A path without the version of the API that may stand before it, which all answers are alike for. */
+/** Of docker 28.5, whose command line all of this was tried with. */
+export const API_VERSION = "1.51";
+/** Oldest that its clients may speak. */
+export const MIN_API_VERSION = "1.24";
+
+/**
+ * A path without the version of the API that may stand before it; all answers are alike for those that are spoken. Throws
+ * `HttpError` 400 for others, as docker does.
+ */
 export function withoutVersion(path: string): string {
-  return path.replace(/^\/v\d+\.\d+(?=\/)/, "");
+  const [prefix = "", version = API_VERSION] = /^\/v(\d+\.\d+)(?=\/)/.exec(path) ?? [];
+  if (isNewer(version, API_VERSION))
+    throw new HttpError(400, `client version ${version} is too new. Maximum supported API version is ${API_VERSION}`);
+  if (isNewer(MIN_API_VERSION, version))
+    throw new HttpError(
+      400,
+      `client version ${version} is too old. Minimum supported API version is ${MIN_API_VERSION}, please upgrade your client to a newer version`,
+    );
+  return path.slice(prefix.length);
+}
+
+function isNewer(one: string, other: string): boolean {
+  return one.localeCompare(other, "en", { numeric: true }) > 0;
 }
 
 function expressionOf(pattern: string): RegExp {
