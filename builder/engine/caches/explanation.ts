@@ -56,13 +56,15 @@ export class Explainer {
   readonly #beforeMs: number;
   /** Of the steps of this build, which need not be in the history. */
   readonly #ownIngredients = new Map<Digest, Ingredients>();
+  readonly #definitions = new Map<Digest, string>();
   readonly #ownDefinitions: ReadonlySet<string>;
 
   constructor(history: StepHistory, steps: readonly ExplainedStep[], beforeMs: number) {
     this.#history = history;
     this.#beforeMs = beforeMs;
     for (const { key, ingredients } of steps) if (ingredients !== undefined) this.#ownIngredients.set(key, ingredients);
-    this.#ownDefinitions = new Set(steps.flatMap(({ place }) => place?.definition ?? []));
+    for (const { key, place } of steps) if (place !== undefined) this.#definitions.set(key, place.definition);
+    this.#ownDefinitions = new Set(this.#definitions.values());
   }
 
   async explain({ key, ingredients, place, createdMs, noCache, before }: ExplainedStep): Promise<Reason> {
@@ -100,7 +102,7 @@ export class Explainer {
     return found[0];
   }
 
-  /** Follows what a step stands on to where it began to differ. */
+  /** Follows what a step stands on to where it began to differ; undefined where it stands on another step than before. */
   async #root(
     differences: readonly Difference[],
     seen: Set<Digest>,
@@ -108,13 +110,27 @@ export class Explainer {
     const base = differences.find((difference) => difference.kind === "base");
     if (base === undefined) return undefined;
     const { from, to } = base;
+    if (this.#isOther(from, to)) return undefined;
     const [now, then] = [this.#ingredients(to.key), this.#ingredients(from.key)];
     if (now === undefined || then === undefined || to.key === undefined || seen.has(to.key))
       return { step: to, differences: [] };
     seen.add(to.key);
     const below = await differencesOf(now, then, this.#history.listing);
-    const deeper = below.every(({ kind }) => kind === "base") ? await this.#root(below, seen) : undefined;
-    return deeper ?? { step: to, differences: below.filter(({ kind }) => kind !== "base") };
+    if (below.every(({ kind }) => kind === "base"))
+      return (await this.#root(below, seen)) ?? { step: to, differences: below };
+    return { step: to, differences: below.filter(({ kind }) => kind !== "base") };
+  }
+
+  /** Whether another step stands there now, so that what they do cannot be compared: one was put in, taken out, or moved. */
+  #isOther(from: InputThen, to: InputThen): boolean {
+    if (instructionOf(from) !== instructionOf(to)) return true;
+    const [then, now] = [this.#definitionOf(from.key), this.#definitionOf(to.key)];
+    return then !== undefined && then !== now && this.#ownDefinitions.has(then);
+  }
+
+  #definitionOf(key: Digest | undefined): string | undefined {
+    if (key === undefined) return undefined;
+    return this.#definitions.get(key) ?? this.#history.find(key)?.definition;
   }
 
   #ingredients(key: Digest | undefined): Ingredients | undefined {
@@ -124,6 +140,11 @@ export class Explainer {
     const known = this.#history.find(key);
     return known && read(known);
   }
+}
+
+/** "COPY" of "[2/3] COPY a /". */
+function instructionOf({ name }: InputThen): string {
+  return name.replace(/^\[.*?\] /, "").split(" ", 1)[0] ?? "";
 }
 
 /** What is remembered of a step. */

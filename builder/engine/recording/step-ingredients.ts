@@ -139,8 +139,17 @@ function execFields(
 function mountField(mount: ExecMount): [string, string] {
   const { type, ...rest } = mount;
   const fields = Object.entries(rest).filter(([name]) => name !== "target" && name !== "input");
-  const said = [`type=${type}`, ...fields.map(([name, value]) => `${name}=${String(value)}`)].join(",");
-  return [`mount ${mount.target ?? ("id" in mount ? mount.id : type)}`, said];
+  return [`mount ${mount.target ?? ("id" in mount ? mount.id : type)}`, [`type=${type}`, ...said(fields)].join(",")];
+}
+
+/** Options as people write them: those that are on or have a value, modes in octal. */
+function said(fields: readonly (readonly [string, unknown])[]): string[] {
+  return fields.flatMap(([name, value]) => {
+    if (value === undefined || value === "" || value === false) return [];
+    if (value === true) return [name];
+    if (name === "mode" && typeof value === "number") return [`mode=${value.toString(8).padStart(4, "0")}`];
+    return [`${name}=${typeof value === "string" ? value : canonicalJson(value)}`];
+  });
 }
 
 function fileFields(op: FileOp, { withheld }: IngredientSources): Record<string, string> {
@@ -171,6 +180,9 @@ function copyFields(copies: readonly CopyAction[]): Record<string, string> {
   };
 }
 
+/** What a folder's name says, or that it is one. */
+const UNSAID = new Set(["action", "path", "makeParents"]);
+
 function otherField(action: Exclude<FileAction, CopyAction>, clean: (text: string) => string): [string, string] {
   switch (action.action) {
     case "mkfile": {
@@ -178,7 +190,7 @@ function otherField(action: Exclude<FileAction, CopyAction>, clean: (text: strin
       return [`file ${path}`, `${digestOf(clean(data))} ${canonicalJson(rest)}`];
     }
     case "mkdir":
-      return [`folder ${action.path}`, canonicalJson(action)];
+      return [`folder ${action.path}`, said(Object.entries(action).filter(([name]) => !UNSAID.has(name))).join(",")];
     case "rm":
       return [`removed ${action.path}`, canonicalJson(action)];
     case "symlink":

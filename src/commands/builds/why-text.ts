@@ -96,8 +96,9 @@ function reasonText(reason: Reason, look: WhyLook, told: ReadonlySet<string>): s
       const own = differences.filter(({ kind }) => kind !== "base").map((each) => differenceText(each, look));
       const below = differences.find((each) => each.kind === "base");
       if (below === undefined) return own.join("; ");
-      const from = inputText(root?.step ?? below.to);
-      const there = (root?.differences ?? []).map((each) => differenceText(each, look));
+      if (root === undefined) return [...own, differenceText(below, look)].join("; ");
+      const from = inputText(root.step);
+      const there = root.differences.map((each) => differenceText(each, look));
       const why = told.has(from) || there.length === 0 ? "" : ` (${there.join("; ")})`;
       return [...own, `because ${from} gave another result${why}`].join("; ");
     }
