@@ -10,7 +10,7 @@
 //
 // TEST_SUMMARY=file also writes what failed, and at the end the counts, there: tools/test-sum.ts adds several runs up.
 
-import { globSync, readFileSync, writeFileSync } from "node:fs";
+import { globSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { type EventData, run } from "node:test";
 import { spec } from "node:test/reporters";
 import path from "node:path";
@@ -18,6 +18,7 @@ import process from "node:process";
 import { pipeline } from "node:stream/promises";
 
 import { Failures, type TestSummary } from "./test-failures.ts";
+import { gather, importing, leftToOther } from "./test-shares.ts";
 import { findUnexpectedSkips, parseSkipList, type Skip } from "./test-skips.ts";
 import { Watchdog } from "./test-watchdog.ts";
 
@@ -53,12 +54,20 @@ const tests = process.env["TESTS"] ?? "";
 
 const patterns = process.argv.slice(2);
 const found = globSync(patterns.length > 0 ? patterns : ["test/**/*.test.ts"], { cwd: ROOT });
-const leftOut = patterns.length === 0 && tests === "" ? found.filter((file) => LONG.test(file)) : [];
-const files = found
-  .filter((file) => !leftOut.includes(file))
-  .toSorted()
-  .toSorted((a, b) => placeOf(a) - placeOf(b))
-  .map((file) => path.resolve(ROOT, file));
+const isAll = patterns.length === 0;
+const runner = process.getuid?.() === 0 ? "root" : "user";
+const leftOut = isAll && tests === "" ? found.filter((file) => LONG.test(file)) : [];
+const leftToOtherRun = isAll && process.env["CI"] === "true" ? leftToOther(found, runner) : [];
+const chosen = found.filter((file) => !leftOut.includes(file) && !leftToOtherRun.includes(file)).toSorted();
+const { alone, groups } = isAll ? gather(chosen, path.join(ROOT, ".cache/groups")) : { alone: chosen, groups: [] };
+for (const group of groups) {
+  mkdirSync(path.dirname(group.file), { recursive: true });
+  writeFileSync(group.file, importing(group, ROOT));
+}
+const files = [
+  ...groups.map(({ file }) => file),
+  ...alone.toSorted((a, b) => placeOf(a) - placeOf(b)).map((file) => path.resolve(ROOT, file)),
+];
 if (files.length === 0) {
   console.error(`no test file matches ${patterns.join(" ")}`);
   process.exit(1);
@@ -72,7 +81,11 @@ let hung = 0;
 // All of them, and the programs they start, share what they compile, and the base image. Not in dist, which is packed.
 process.env["NODE_COMPILE_CACHE"] ??= path.join(ROOT, ".cache/tests");
 if (leftOut.length > 0) console.log(`left out: ${leftOut.length} long files, see TESTS in tools/test.ts`);
-console.log(`${files.length} test files on Node ${process.version} (${process.execPath})`);
+if (leftToOtherRun.length > 0)
+  console.log(`left to CI's other run: ${leftToOtherRun.length} files that show the same for root and a user`);
+console.log(
+  `${chosen.length} test files in ${files.length} processes on Node ${process.version} (${process.execPath})`,
+);
 using watchdog = new Watchdog(SILENCE_MS, (killed) => {
   hung += killed.length;
   console.log(`✖ nothing was reported for ${SILENCE_MS / 1000} s; killed, so that the run goes on:`);
@@ -141,7 +154,7 @@ function reportSkips(): number {
   }
   const listFile = path.join(ROOT, "test/skips.json");
   const list = parseSkipList(readFileSync(listFile, "utf8"));
-  const unexpected = findUnexpectedSkips(skips, list, process.getuid?.() === 0 ? "root" : "user");
+  const unexpected = findUnexpectedSkips(skips, list, runner);
   if (unexpected.length === 0 || process.env["CI"] !== "true") return 0;
   console.log("\n✖ test/skips.json does not allow these skips in CI:");
   for (const { file, name, reason } of unexpected) {
