@@ -4,7 +4,8 @@
 import { basename } from "node:path";
 import type { BuildError, ErrorCode } from "../builder/core/errors.ts";
 import type { Arguments } from "./cli/flags.ts";
-import type { Command, Outcome } from "./commands/command.ts";
+import type { Outcome } from "./commands/command.ts";
+import { COMMANDS, type CommandEntry } from "./commands/command-table.ts";
 import type { SignalSource } from "../builder/run-request.ts";
 
 /** sysexits(3) where they fit; docs/manual, "Exit codes". */
@@ -23,54 +24,6 @@ const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
 /** Passed on to a program beside these two. */
 const OTHER_SIGNALS = ["SIGHUP", "SIGQUIT", "SIGUSR2"] as const;
 const PATIENCE = 2;
-
-interface CommandEntry {
-  readonly name: string;
-  readonly help: string;
-  readonly load: () => Promise<Command>;
-}
-
-// prettier-ignore
-const COMMANDS: readonly CommandEntry[] = [
-  { name: "build", help: "Build an image (the command when none is named)", load: async () => (await import("./commands/build/build.ts")).build },
-  { name: "bake", help: "Build the targets of docker-bake.hcl or compose files", load: async () => (await import("./commands/bake/bake.ts")).bake },
-  { name: "run", help: "Run a program in an image", load: async () => (await import("./commands/run/run.ts")).run },
-  { name: "bundle", help: "Write an image as a bundle for an OCI runtime", load: async () => (await import("./commands/run/bundle.ts")).bundle },
-  { name: "shell", help: "Open a shell in a step of a build", load: async () => (await import("./commands/run/shell.ts")).shell },
-  { name: "builds", help: "Show what is remembered of builds: lists, logs", load: async () => (await import("./commands/builds/builds.ts")).builds },
-  { name: "pull", help: "Pull images from registries into the local store", load: async () => (await import("./commands/transfer/pull.ts")).pull },
-  { name: "push", help: "Push images of the local store to registries", load: async () => (await import("./commands/transfer/push.ts")).push },
-  { name: "copy", help: "Copy an image between registries, layouts, archives, daemons and the store", load: async () => (await import("./commands/transfer/copy.ts")).copy },
-  { name: "save", help: "Write images to an archive or a folder", load: async () => (await import("./commands/transfer/save.ts")).save },
-  { name: "load", help: "Load images from an archive or a folder", load: async () => (await import("./commands/transfer/load.ts")).load },
-  { name: "index", help: "Make and look at indexes: one name for the images of several platforms", load: async () => (await import("./commands/transfer/image-index.ts")).index },
-  { name: "tags", help: "List the tags of a repository", load: async () => (await import("./commands/transfer/registry-tags.ts")).tags },
-  { name: "rm", help: "Delete images of registries", load: async () => (await import("./commands/transfer/registry-tags.ts")).rm },
-  { name: "why", help: "Say why the steps of a build ran", load: async () => (await import("./commands/builds/why.ts")).why },
-  { name: "images", help: "List the images in the local store", load: async () => (await import("./commands/images/images.ts")).images },
-  { name: "tag", help: "Give an image one more name", load: async () => (await import("./commands/images/images.ts")).tag },
-  { name: "rmi", help: "Take names of images away", load: async () => (await import("./commands/images/images.ts")).rmi },
-  { name: "du", help: "Show what the local store takes of the disk", load: async () => (await import("./commands/disk/du.ts")).du },
-  { name: "prune", help: "Remove build cache", load: async () => (await import("./commands/disk/prune.ts")).prune },
-  { name: "fsck", help: "Look for damage in the local store, and mend it", load: async () => (await import("./commands/disk/fsck.ts")).fsck },
-  { name: "login", help: "Log in to a registry", load: async () => (await import("./commands/transfer/login.ts")).login },
-  { name: "logout", help: "Forget a login", load: async () => (await import("./commands/transfer/login.ts")).logout },
-  { name: "registry", help: "Say how a registry is reached, and why", load: async () => (await import("./commands/transfer/registry.ts")).registry },
-  { name: "inspect", help: "Show an image's config, manifest, index and ids", load: async () => (await import("./commands/images/inspect.ts")).inspect },
-  { name: "history", help: "Show which instruction made which layer", load: async () => (await import("./commands/images/history.ts")).history },
-  { name: "layers", help: "Show what the layers hold and waste", load: async () => (await import("./commands/images/layers.ts")).layers },
-  { name: "ls", help: "List files of an image", load: async () => (await import("./commands/images/ls.ts")).ls },
-  { name: "cat", help: "Print a file of an image", load: async () => (await import("./commands/images/cat.ts")).cat },
-  { name: "diff", help: "Show what differs between two images", load: async () => (await import("./commands/images/diff.ts")).diff },
-  { name: "validate", help: "Check everything that must hold of an image", load: async () => (await import("./commands/images/validate.ts")).validate },
-  { name: "doctor", help: "Say what this machine can do for RUN", load: async () => (await import("./commands/doctor.ts")).doctor },
-  { name: "verify", help: "Say whether a build gives the same image again, and what differs", load: async () => (await import("./commands/images/verify.ts")).verify },
-  { name: "executor", help: "Build and push in a pod, with the arguments of kaniko's executor", load: async () => (await import("./commands/executor/executor.ts")).executor },
-  { name: "warmer", help: "Fill a folder with base images, with the arguments of kaniko's warmer", load: async () => (await import("./commands/executor/warmer.ts")).warmer },
-  { name: "daemon", help: "Serve BuildKit's clients: docker buildx, buildctl", load: async () => (await import("./commands/daemon/daemon.ts")).daemon },
-  { name: "dial-stdio", help: "Pass bytes on to a daemon from standard input and back: what ssh://HOST starts there", load: async () => (await import("./commands/daemon/dial-stdio.ts")).dialStdio },
-  { name: "version", help: "Show versions", load: async () => (await import("./commands/version.ts")).version },
-];
 
 /** Names of other programs and commands that will have a meaning; a folder of that name is reached as "./executor". */
 const LATER = new Set(["bud", "buildx", "buildctl", "sync"]);
@@ -129,7 +82,9 @@ async function main(words: readonly string[]): Promise<number> {
     return 0;
   }
   const run = await command.load();
-  return await run({ args, globals: flags, environment: process.env, signal: stop.signal, signals, print, outcome });
+  const ofThisStore = command.ofThisStore === true ? `tsbuild ${command.name}` : undefined;
+  const { signal } = stop;
+  return await run({ args, globals: flags, environment: process.env, ofThisStore, signal, signals, print, outcome });
 }
 
 /** Global flags, then a command's name; with any other word, or a flag that is not global, all of it is build's. */

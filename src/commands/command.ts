@@ -13,6 +13,8 @@ export interface CommandContext {
   /** Values of the global flags that stood before the command. */
   readonly globals: Arguments;
   readonly environment: Environment;
+  /** What the command is called, where it always means a store of this machine: `readArguments` refuses it beside TSBUILD_HOST. */
+  readonly ofThisStore?: string | undefined;
   /** Aborted by the first SIGINT or SIGTERM. */
   readonly signal: AbortSignal;
   /** The signals themselves, for a program that they are meant for: while somebody listens they abort nothing. */
@@ -36,7 +38,7 @@ export interface Outcome {
 /** Runs a command to its end; the number is the exit code. */
 export type Command = (context: CommandContext) => Promise<number>;
 
-/** Reads a command's flags. Undefined when the help was asked for, which is then printed. */
+/** Reads a command's flags. Undefined when the help was asked for, which is then printed. Throws `UNSUPPORTED` for `ofThisStore`. */
 export async function readArguments(
   context: CommandContext,
   table: readonly Flag[],
@@ -45,7 +47,10 @@ export async function readArguments(
 ): Promise<Arguments | undefined> {
   const args = parseArguments(table, context.args, options);
   context.outcome.debug ||= isOn(args, "debug") || isOn(context.globals, "debug");
-  if (!isOn(args, "help") && !isOn(context.globals, "help")) return args;
+  if (!isOn(args, "help") && !isOn(context.globals, "help")) {
+    if (context.ofThisStore !== undefined) refuseHost(context, args, context.ofThisStore);
+    return args;
+  }
   const { describeFlags } = await import("../cli/help.ts");
   await context.print(`${usage}\n\nOptions:\n${describeFlags(table)}`);
   return undefined;
@@ -57,7 +62,7 @@ export function rootOf(context: CommandContext, args: Arguments): string {
 }
 
 /**
- * For a command that is about a store of this machine. Throws `UNSUPPORTED` where TSBUILD_HOST names a daemon and no flag a
+ * For what is about a store of this machine. Throws `UNSUPPORTED` where TSBUILD_HOST names a daemon and no flag a
  * store: what is meant may be there.
  */
 export function refuseHost({ environment, globals }: CommandContext, args: Arguments, what: string): void {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import type { CommandContext } from "../../src/commands/command.ts";
 import { builds } from "../../src/commands/builds/builds.ts";
+import { COMMANDS } from "../../src/commands/command-table.ts";
 import { images } from "../../src/commands/images/images.ts";
 import { parseArguments } from "../../src/cli/flags.ts";
 import { build, DOCKERFILE, folder, NEVER } from "../daemon/running-daemon.ts";
@@ -34,12 +35,33 @@ test("builds of a daemon are listed, shown, told again, exported and forgotten",
   await assert.rejects(said("logs"), { code: "INPUT_MISSING", message: /remembers no build$/ });
 });
 
-test("a command about this machine's store refuses where TSBUILD_HOST names a daemon", async () => {
-  await assert.rejects(images(contextOf([])), {
-    code: "UNSUPPORTED",
-    message: /tsbuild images means this machine's store, and TSBUILD_HOST names unix:/,
-  });
-  assert.equal(await images(contextOf([`--root=${join(folder, "own")}`])), 0);
+test("what means this machine's store refuses where TSBUILD_HOST names a daemon, unless a flag names a store", async () => {
+  const ofThisStore = COMMANDS.filter(({ ofThisStore }) => ofThisStore === true);
+  const names = [
+    "run",
+    "bundle",
+    "shell",
+    "pull",
+    "push",
+    "save",
+    "load",
+    "why",
+    "images",
+    "tag",
+    "rmi",
+    "fsck",
+    "verify",
+  ];
+  assert.deepEqual(ofThisStore.map(({ name }) => name).toSorted(), names.toSorted());
+  for (const { name, load } of ofThisStore) {
+    const command = await load();
+    await assert.rejects(command({ ...contextOf(["x"]), ofThisStore: `tsbuild ${name}` }), {
+      code: "UNSUPPORTED",
+      message: new RegExp(`^tsbuild ${name} means this machine's store, and TSBUILD_HOST names unix:`),
+    });
+  }
+  const named = contextOf([`--root=${join(folder, "own")}`]);
+  assert.equal(await images({ ...named, ofThisStore: "tsbuild images" }), 0);
 });
 
 let printed = "";

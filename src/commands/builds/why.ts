@@ -5,7 +5,7 @@ import type { Flag } from "../../cli/flags.ts";
 import { isOn } from "../../cli/flags.ts";
 import { GLOBAL_FLAGS } from "../../cli/flags/global-flags.ts";
 import type { Command } from "../command.ts";
-import { readArguments, refuseHost, rootOf } from "../command.ts";
+import { readArguments, rootOf } from "../command.ts";
 
 // prettier-ignore
 const WHY_FLAGS: readonly Flag[] = [
@@ -24,7 +24,6 @@ the step's name, or its number in \`tsbuild shell --list\`.`;
 export const why: Command = async (context) => {
   const args = await readArguments(context, WHY_FLAGS, USAGE);
   if (args === undefined) return 0;
-  refuseHost(context, args, "tsbuild why");
   if (args.positionals.length > 2)
     throw new BuildError("USAGE", "one build, and one step of it", { hint: "See 'tsbuild why --help'." });
   const [build, step] = args.positionals;

@@ -5,7 +5,7 @@ import { isOn } from "../../cli/flags.ts";
 import { GLOBAL_FLAGS } from "../../cli/flags/global-flags.ts";
 import { printable } from "../../cli/printable.ts";
 import type { Command } from "../command.ts";
-import { exactly, readArguments, refuseHost, rootOf } from "../command.ts";
+import { exactly, readArguments, rootOf } from "../command.ts";
 
 // prettier-ignore
 const FSCK_FLAGS: readonly Flag[] = [
@@ -27,7 +27,6 @@ const [MENDED, LEFT] = [1, 4];
 export const fsck: Command = async (context) => {
   const args = await readArguments(context, FSCK_FLAGS, USAGE);
   if (args === undefined) return 0;
-  refuseHost(context, args, "tsbuild fsck");
   exactly(args, 0, "fsck", "none");
   const repair = isOn(args, "repair");
   const engine = await import("../../../builder/fsck.ts");

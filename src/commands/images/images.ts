@@ -10,7 +10,7 @@ import type { RowTemplate } from "../../cli/row-template.ts";
 import { parseRowTemplate } from "../../cli/row-template.ts";
 import { localRegistries } from "../../config/registries.ts";
 import type { Command } from "../command.ts";
-import { exactly, readArguments, refuseHost, rootOf } from "../command.ts";
+import { exactly, readArguments, rootOf } from "../command.ts";
 import type { ImageRow } from "./image-rows.ts";
 import { filterImages, partsOf, rowOf, shortName } from "./image-rows.ts";
 import { formatRows } from "../table.ts";
@@ -34,7 +34,6 @@ Lists the images in the local store. Of a multi-platform image each platform tha
 export const images: Command = async (context) => {
   const args = await readArguments(context, IMAGES_FLAGS, IMAGES_USAGE);
   if (args === undefined) return 0;
-  refuseHost(context, args, "tsbuild images");
   const [pattern] = args.positionals;
   if (args.positionals.length > 1) exactly(args, 1, "images", "REPOSITORY[:TAG]");
   const template = templateOf(args);
@@ -60,7 +59,6 @@ Gives an image of the local store, named by name or id, one more name.`;
 export const tag: Command = async (context) => {
   const args = await readArguments(context, GLOBAL_FLAGS, TAG_USAGE);
   if (args === undefined) return 0;
-  refuseHost(context, args, "tsbuild tag");
   const [from = "", ...targets] =
     args.positionals.length > 2 ? args.positionals : exactly(args, 2, "tag", "SOURCE TARGET");
   const { tagImage } = await import("../../../builder/images.ts");
@@ -77,7 +75,6 @@ Takes images, named by name or id, out of the local store.`;
 export const rmi: Command = async (context) => {
   const args = await readArguments(context, RMI_FLAGS, RMI_USAGE);
   if (args === undefined) return 0;
-  refuseHost(context, args, "tsbuild rmi");
   if (args.positionals.length === 0) {
     throw new BuildError("USAGE", '"tsbuild rmi" requires at least 1 argument (IMAGE)', {
       hint: "See 'tsbuild rmi --help'.",

@@ -13,7 +13,7 @@ import { progressMode } from "../build/build.ts";
 import { readOutputs } from "../build/outputs.ts";
 import { readRequest } from "../build/request.ts";
 import type { Command, CommandContext } from "../command.ts";
-import { readArguments, refuseHost, rootOf } from "../command.ts";
+import { readArguments, rootOf } from "../command.ts";
 import { closeShown, showEvents } from "../shown-events.ts";
 import { openStdin } from "../stdin.ts";
 
@@ -39,7 +39,6 @@ same, with 1 when they are not.`;
 export const verify: Command = async (context) => {
   const args = await readArguments(context, VERIFY_FLAGS, USAGE);
   if (args === undefined) return 0;
-  refuseHost(context, args, "tsbuild verify");
   const path = args.positionals.at(-1);
   const image = args.positionals.length === 2 ? args.positionals[0] : undefined;
   if (path === undefined || args.positionals.length > 2)

@@ -12,7 +12,7 @@ import { parseIdRange } from "../../cli/values/id-map-spec.ts";
 import { isOn, listOf, textOf } from "../../cli/flags.ts";
 import { openDisplay } from "../../progress/display.ts";
 import type { Command } from "../command.ts";
-import { exactly, readArguments, refuseHost } from "../command.ts";
+import { exactly, readArguments } from "../command.ts";
 import { imageRequest, pullPolicy } from "../images/image-request.ts";
 
 const USAGE = `Usage:  tsbuild bundle [OPTIONS] IMAGE DIR
@@ -26,7 +26,6 @@ export const bundle: Command = async (context) => {
   const { environment, outcome } = context;
   const args = await readArguments(context, BUNDLE_FLAGS, USAGE);
   if (args === undefined) return 0;
-  refuseHost(context, args, "tsbuild bundle");
   const [image = "", directory = ""] = exactly(args, 2, "bundle", "IMAGE and DIR");
   if (directory === "") throw new BuildError("USAGE", "the folder for the bundle has no name");
   const maps = idMaps(args);

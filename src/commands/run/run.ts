@@ -22,7 +22,7 @@ import type { Environment } from "../../config/environment.ts";
 import { openDisplay } from "../../progress/display.ts";
 import { networkMode, snapshotter } from "../build/request.ts";
 import type { Command } from "../command.ts";
-import { readArguments, refuseHost } from "../command.ts";
+import { readArguments } from "../command.ts";
 import { imageRequest, pullPolicy } from "../images/image-request.ts";
 import { sandbox } from "../sandbox.ts";
 
@@ -42,7 +42,6 @@ export const run: Command = async (context) => {
   outcome.ownFailure = NOT_THE_PROGRAM;
   const args = await readArguments(context, RUN_FLAGS, USAGE, { interspersed: false });
   if (args === undefined) return 0;
-  refuseHost(context, args, "tsbuild run");
   const [image, ...command] = args.positionals;
   if (image === undefined) {
     throw new BuildError("USAGE", '"tsbuild run" requires at least 1 argument (IMAGE)', {

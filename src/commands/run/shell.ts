@@ -9,7 +9,7 @@ import { parseSsh } from "../../cli/values/ssh-spec.ts";
 import { localSession } from "../../config/session.ts";
 import { definedOnly, snapshotter } from "../build/request.ts";
 import type { Command } from "../command.ts";
-import { readArguments, refuseHost, rootOf } from "../command.ts";
+import { readArguments, rootOf } from "../command.ts";
 import { sandbox } from "../sandbox.ts";
 
 const USAGE = `Usage:  tsbuild shell [OPTIONS] [BUILD[:STEP]]
@@ -24,7 +24,6 @@ export const shell: Command = async (context) => {
   const { environment } = context;
   const args = await readArguments(context, SHELL_FLAGS, USAGE);
   if (args === undefined) return 0;
-  refuseHost(context, args, "tsbuild shell");
   if (args.positionals.length > 1)
     throw new BuildError("USAGE", `"tsbuild shell" takes one BUILD[:STEP], not ${args.positionals.length} arguments`);
   const [name] = args.positionals;

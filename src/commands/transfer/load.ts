@@ -7,7 +7,7 @@ import type { Arguments } from "../../cli/flags.ts";
 import { isOn, listOf, textOf } from "../../cli/flags.ts";
 import { LOAD_FLAGS } from "../../cli/flags/transfer-flags.ts";
 import type { Command, CommandContext } from "../command.ts";
-import { exactly, readArguments, refuseHost } from "../command.ts";
+import { exactly, readArguments } from "../command.ts";
 import { openStdin } from "../stdin.ts";
 import { platformFlag, resultJson, resultText, transferRequest, underDisplay } from "./transfer.ts";
 
@@ -20,7 +20,6 @@ what skopeo's dir: writes) into the local store.`;
 export const load: Command = async (context) => {
   const args = await readArguments(context, LOAD_FLAGS, USAGE);
   if (args === undefined) return 0;
-  refuseHost(context, args, "tsbuild load");
   exactly(args, 0, "load", "none");
   const path = textOf(args, "input");
   const input =

@@ -10,7 +10,7 @@ import { isOn } from "../../cli/flags.ts";
 import { PULL_FLAGS } from "../../cli/flags/transfer-flags.ts";
 import { localRegistries } from "../../config/registries.ts";
 import type { Command, CommandContext } from "../command.ts";
-import { readArguments, refuseHost } from "../command.ts";
+import { readArguments } from "../command.ts";
 import { sideAccess } from "./side-access.ts";
 import { defaultPlatform, platformFlag, resultJson, resultText, transferRequest, underDisplay } from "./transfer.ts";
 
@@ -22,7 +22,6 @@ Pulls images from their registries into the local store.`;
 export const pull: Command = async (context) => {
   const args = await readArguments(context, PULL_FLAGS, USAGE);
   if (args === undefined) return 0;
-  refuseHost(context, args, "tsbuild pull");
   if (args.positionals.length === 0) {
     throw new BuildError("USAGE", '"tsbuild pull" requires at least 1 argument (NAME)', {
       hint: "See 'tsbuild pull --help'.",

@@ -9,7 +9,7 @@ import { isOn, textOf } from "../../cli/flags.ts";
 import { PUSH_FLAGS } from "../../cli/flags/transfer-flags.ts";
 import { writeWhole } from "../build/result.ts";
 import type { Command, CommandContext } from "../command.ts";
-import { readArguments, refuseHost } from "../command.ts";
+import { readArguments } from "../command.ts";
 import { sideAccess } from "./side-access.ts";
 import {
   compressionFlags,
@@ -31,7 +31,6 @@ interrupted is taken up where it stopped when it is begun again.`;
 export const push: Command = async (context) => {
   const args = await readArguments(context, PUSH_FLAGS, USAGE);
   if (args === undefined) return 0;
-  refuseHost(context, args, "tsbuild push");
   const jobs = readJobs(args);
   const wishes = {
     allTags: isOn(args, "all-tags"),

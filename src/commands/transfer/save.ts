@@ -7,7 +7,7 @@ import type { SaveFormat } from "../../../builder/save.ts";
 import { isOn, textOf } from "../../cli/flags.ts";
 import { SAVE_FLAGS } from "../../cli/flags/transfer-flags.ts";
 import type { Command } from "../command.ts";
-import { readArguments, refuseHost } from "../command.ts";
+import { readArguments } from "../command.ts";
 import { platformFlag, resultJson, resultText, transferRequest, underDisplay } from "./transfer.ts";
 
 const USAGE = `Usage:  tsbuild save [OPTIONS] IMAGE [IMAGE...]
@@ -21,7 +21,6 @@ const FORMATS: readonly SaveFormat[] = ["oci-archive", "docker-archive", "oci-di
 export const save: Command = async (context) => {
   const args = await readArguments(context, SAVE_FLAGS, USAGE);
   if (args === undefined) return 0;
-  refuseHost(context, args, "tsbuild save");
   if (args.positionals.length === 0) {
     throw new BuildError("USAGE", '"tsbuild save" requires at least 1 argument (IMAGE)', {
       hint: "See 'tsbuild save --help'.",
