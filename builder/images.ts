@@ -23,6 +23,8 @@ export interface ListedImage {
   readonly imageId: Digest;
   /** Digest of the manifest, or of the index when the name names one. */
   readonly digest: Digest;
+  /** Of this platform alone. */
+  readonly manifest: Descriptor;
   /** RFC 3339; absent in images that do not say. */
   readonly created?: string;
   /** Compressed layers, config and manifest, in bytes. */
@@ -116,6 +118,7 @@ async function imagesOf(store: BlobStore, descriptor: Descriptor): Promise<Omit<
       platform: formatPlatform(platformOf(parsed)),
       imageId: config.digest,
       digest: descriptor.digest,
+      manifest: descriptor,
       ...(parsed.created === undefined ? {} : { created: parsed.created }),
       sizeBytes: layers.reduce((sum, layer) => sum + layer.size, descriptor.size + config.size),
       layers,

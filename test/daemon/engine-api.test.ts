@@ -240,6 +240,7 @@ test("the newest image comes first, and what images share counts once", () => {
     platform: "linux/amd64",
     imageId: layer(letter, 0).digest,
     digest: layer(letter, 0).digest,
+    manifest: layer(letter, 0),
     created,
     sizeBytes: 7 + layers.reduce((sum, { size }) => sum + size, 0),
     layers,
@@ -250,8 +251,12 @@ test("the newest image comes first, and what images share counts once", () => {
     image("a", "2026-01-01T00:00:00Z", [base]),
     image("b", "2026-01-02T00:00:00Z", [base, layer("1", 20), layer("1", 20)]),
   ];
-  const [newest, oldest] = summaries(images, true);
+  const [newest, oldest] = summaries(images, { shared: true, manifests: true });
   assert.partialDeepStrictEqual(newest, { RepoTags: ["b:1"], Size: 1047, SharedSize: 1000 });
+  const platform = { os: "linux", architecture: "amd64" };
+  const size = { Content: 1047, Total: 1047 };
+  const manifest = { Size: size, Kind: "image", ImageData: { Platform: platform } };
+  assert.partialDeepStrictEqual(newest, { Manifests: [manifest] });
   assert.partialDeepStrictEqual(oldest, { RepoTags: ["a:1"], Size: 1007, SharedSize: 1000 });
   assert.equal(totalBytes(images), 1000 + 20 + 7 + 7);
 });

@@ -34,7 +34,7 @@ async function usage(root: string): Promise<object> {
   const images = await listImages(root);
   return {
     LayersSize: totalBytes(images),
-    Images: summaries(images, true),
+    Images: summaries(images, { shared: true }),
     Containers: [],
     Volumes: [],
     BuildCache: items.map(cacheRecord),

@@ -1,7 +1,7 @@
 // The images of the store as docker's clients list them, and what of their bytes they share.
 
 import type { Digest } from "../../../builder/core/digest.ts";
-import { formatPlatform, hostPlatform } from "../../../builder/core/platform.ts";
+import { formatPlatform, hostPlatform, parsePlatform } from "../../../builder/core/platform.ts";
 import type { ListedImage } from "../../../builder/images.ts";
 import { listImages } from "../../../builder/images.ts";
 import { readBoolean } from "../../cli/values/booleans.ts";
@@ -35,8 +35,14 @@ export async function filteredImages(
   return filterImages(images, filters);
 }
 
+/** What of a list is asked for that takes more than the rest. */
+export interface Asked {
+  readonly shared: boolean;
+  readonly manifests?: boolean;
+}
+
 /** One row for each image, whatever it is called, the newest first; of a multi-platform one that of this machine, else the first. */
-export function summaries(images: readonly ListedImage[], withShared: boolean): readonly object[] {
+export function summaries(images: readonly ListedImage[], asked: Asked): readonly object[] {
   const own = formatPlatform(hostPlatform());
   const holders = Map.groupBy(
     images.flatMap(({ digest, layers }) => layers.map((layer) => ({ image: digest, layer: layer.digest }))),
@@ -59,12 +65,36 @@ export function summaries(images: readonly ListedImage[], withShared: boolean): 
           ...namesOf(names, digest),
           Created: Math.floor(timeOf(created) / 1000),
           Size: sumOf(new Map(rows.map((row) => [row.imageId, row.sizeBytes])).values()),
-          SharedSize: withShared ? sumOf(shared) : -1,
+          SharedSize: asked.shared ? sumOf(shared) : -1,
           Labels: labels,
           // There are none that could hold it.
           Containers: 0,
+          ...(asked.manifests === true ? { Manifests: manifestsOf(rows) } : {}),
         },
       ];
+    });
+}
+
+/** One for each platform that is there. Nothing is unpacked on behalf of an image. */
+function manifestsOf(rows: readonly ListedImage[]): readonly object[] {
+  const own = new Map(rows.map((row) => [row.manifest.digest, row]));
+  return own
+    .values()
+    .toArray()
+    .map(({ manifest, platform, sizeBytes }) => {
+      const { os, architecture, variant } = parsePlatform(platform);
+      return {
+        ID: manifest.digest,
+        Descriptor: { mediaType: manifest.mediaType, digest: manifest.digest, size: manifest.size },
+        Available: true,
+        Size: { Content: sizeBytes, Total: sizeBytes },
+        Kind: "image",
+        ImageData: {
+          Platform: { os, architecture, ...(variant === undefined ? {} : { variant }) },
+          Size: { Unpacked: 0 },
+          Containers: [],
+        },
+      };
     });
 }
 

@@ -34,7 +34,8 @@ export function imageRoutes(settings: DaemonSettings, events: EngineEvents): rea
         // Older clients say a name beside the filters.
         const name = query.get("filter");
         const filters = [...filtersOf(query), ...(name ? [`reference=${name}`] : [])];
-        sendJson(response, 200, summaries(await filteredImages(root, filters), isSet(query, "shared-size")));
+        const asked = { shared: isSet(query, "shared-size"), manifests: isSet(query, "manifests") };
+        sendJson(response, 200, summaries(await filteredImages(root, filters), asked));
       },
     },
     {
