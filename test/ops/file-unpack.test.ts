@@ -1,6 +1,7 @@
 // ADD of archives: told by their content, applied in order on the destination, which is their root.
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { test } from "node:test";
 import type { FileTree } from "../../builder/layer/tree/file-tree.ts";
@@ -140,6 +141,18 @@ test("an archive that breaks off is an error, and no file of it is left open", a
       code: "ARCHIVE_INVALID",
     },
   );
+});
+
+test("what is wrong behind an archive's end is not looked at", async (t) => {
+  const bytes = tarOf([{ name: "f", content: "x" }]);
+  const junk = Buffer.from("junk");
+  const xz = execFileSync("xz", ["-c"], { input: bytes });
+  for (const packed of [Buffer.concat([bytes, junk]), gzipSync(bytes).subarray(0, -3), Buffer.concat([xz, junk])]) {
+    assert.deepEqual(await planned(t, empty, holding("t.tar", packed), copy("/t.tar", "/to/", unpack)), [
+      "to dir 0755 0:0",
+      "to/f file 0644 0:0 x",
+    ]);
+  }
 });
 
 test("directories get their times when all is in them; times before 1970 become 1970", async (t) => {

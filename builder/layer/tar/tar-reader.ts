@@ -98,6 +98,11 @@ export class TarReader {
     }
   }
 
+  /** Whether the archive's end has come: whatever follows is none of it. */
+  get isAtEnd(): boolean {
+    return this.#state === "ended";
+  }
+
   /** The input is at its end. Throws `ARCHIVE_INVALID` when that is in the middle of a member. */
   end(): void {
     if (this.#state === "ended") return;

@@ -65,6 +65,8 @@ export async function unpackArchive(
     for await (const chunk of decompress(bytesOf(archive, options.signal), "archive")) {
       options.signal.throwIfAborted();
       reader.push(chunk);
+      // What is wrong behind the archive's end is nobody's loss, and BuildKit does not look.
+      if (reader.isAtEnd) break;
     }
     reader.end();
     sink.finish();
