@@ -21,6 +21,8 @@ export class ByteSearch {
   /** By the same two bytes: the first string that has them there (its number + 1), and after each the next. */
   readonly #first: Uint32Array;
   readonly #next: Uint32Array;
+  /** By two bytes: 1 where a string begins with them. */
+  readonly #begins = new Uint8Array(1 << 16);
   /** The strings by their first byte. */
   readonly #byFirstByte = new Map<number, Uint8Array[]>();
 
@@ -44,6 +46,7 @@ export class ByteSearch {
     }
     this.#next[number] = this.#first[pair] ?? 0;
     this.#first[pair] = number;
+    this.#begins[pairAt(pattern, 1)] = 1;
     const [byte = 0] = pattern;
     const same = this.#byFirstByte.get(byte);
     if (same === undefined) this.#byFirstByte.set(byte, [pattern]);
@@ -85,12 +88,14 @@ export class ByteSearch {
     return this.#patterns[pattern]?.length ?? 0;
   }
 
-  /** Where a string may begin that goes on after the end; the number of bytes when none does. */
-  openFrom(bytes: Uint8Array): number {
-    for (let at = Math.max(0, bytes.length - this.longest + 1); at < bytes.length; at++) {
+  /** Where a string may begin that goes on after the end, or with `orEnds` ends there; the number of bytes when none does. */
+  openFrom(bytes: Uint8Array, orEnds = false): number {
+    for (let at = Math.max(0, bytes.length - this.longest + (orEnds ? 0 : 1)); at < bytes.length; at++) {
+      if (at + 1 < bytes.length && this.#begins[pairAt(bytes, at + 1)] === 0) continue;
       const left = bytes.length - at;
+      const least = orEnds ? left : left + 1;
       const candidates = this.#byFirstByte.get(bytes[at] ?? 0) ?? [];
-      if (candidates.some((pattern) => pattern.length > left && isAt(pattern, bytes, at, left))) return at;
+      if (candidates.some((pattern) => pattern.length >= least && isAt(pattern, bytes, at, left))) return at;
     }
     return bytes.length;
   }

@@ -48,16 +48,17 @@ export class MaskedStream {
   /** The next bytes, as far as they can be passed on. */
   push(data: Uint8Array): Buffer {
     const bytes = this.#bytes.length === 0 ? Buffer.from(data) : Buffer.concat([this.#bytes, data]);
-    const open = this.#search()?.openFrom(bytes) ?? bytes.length;
-    return this.#pass(bytes, Math.max(open, this.#passed));
+    const { held, kept } = this.#search()?.openFrom(bytes) ?? { held: bytes.length, kept: bytes.length };
+    return this.#pass(bytes, Math.max(held, this.#passed), kept);
   }
 
   /** What was held back: the output has ended. */
   end(): Buffer {
-    return this.#pass(this.#bytes, this.#bytes.length);
+    return this.#pass(this.#bytes, this.#bytes.length, this.#bytes.length);
   }
 
-  #pass(bytes: Buffer, end: number): Buffer {
+  /** Passes on what is before `end`; what is from `kept` on is looked at again. */
+  #pass(bytes: Buffer, end: number, kept: number): Buffer {
     const search = this.#search();
     const passed = this.#passed;
     const isTold = this.#told !== undefined;
@@ -68,9 +69,8 @@ export class MaskedStream {
     const spans = joined([...known, ...found]);
     const last = spans.findLast(({ from }) => from < end || (from === passed && isTold));
     this.#told = last === undefined || last.to < end ? undefined : last.to - end;
-    const from = Math.max(0, end - (search?.context ?? 0));
-    this.#bytes = Buffer.from(bytes.subarray(from));
-    this.#passed = end - from;
+    this.#bytes = Buffer.from(bytes.subarray(kept));
+    this.#passed = end - kept;
     return masked(bytes, passed, end, spans, isTold);
   }
 }
@@ -85,14 +85,14 @@ class MaskSearch {
   readonly #plain: ByteSearch;
   readonly #encoded: readonly EncodedForm[];
   readonly #unwrapped: ByteSearch | undefined;
-  /** Bytes that were passed on and of which an encoded string may go on. */
-  readonly context: number;
+  /** Bytes at the end in which an encoded string may stand, line ends among them. */
+  readonly #reach: number;
 
   constructor(plain: readonly Uint8Array[], encoded: readonly EncodedForm[]) {
     this.#plain = new ByteSearch(plain);
     this.#encoded = encoded;
     this.#unwrapped = encoded.length === 0 ? undefined : new ByteSearch(encoded.map(({ bytes }) => bytes));
-    this.context = 2 * (this.#unwrapped?.longest ?? 0);
+    this.#reach = 2 * (this.#unwrapped?.longest ?? 0);
   }
 
   /** Where strings stand, those that touch as one; line ends are in none that is encoded. */
@@ -104,18 +104,26 @@ class MaskSearch {
     return joined([...spans, ...this.#encodedSpans(bytes)]);
   }
 
-  /** Where a string may begin that goes on after the end; the number of bytes when none does. */
-  openFrom(bytes: Uint8Array): number {
+  /**
+   * From where on bytes may be the beginning of a string, and are held; and from where on they must be known when others
+   * come. None are held, or kept, that begin with the end.
+   */
+  openFrom(bytes: Uint8Array): { readonly held: number; readonly kept: number } {
     const plain = this.#plain.openFrom(bytes);
-    if (this.#unwrapped === undefined) return plain;
-    const { view, place } = unwrap(bytes.subarray(-this.context));
-    const skipped = Math.max(0, bytes.length - this.context);
-    const open = this.#unwrapped.openFrom(view);
+    if (this.#unwrapped === undefined) return { held: plain, kept: plain };
+    const { view, place } = unwrap(bytes.subarray(-this.#reach));
+    const skipped = Math.max(0, bytes.length - this.#reach);
+    const end = view.length;
+    const placeOf = (at: number): number => (at >= end ? bytes.length : skipped + place(at));
+    /** With the character before, which may hold bits of the secret. */
+    const bordered = (at: number): number => (isBase64(view[at - 1]) ? at - 1 : at);
+    // After a string that ends here a character may come that holds bits of it.
+    const known = this.#unwrapped.openFrom(view, true);
+    const open = known === end ? end : this.#unwrapped.openFrom(view);
     // After the end of a line few characters say nothing: the others are recognised by them when they come.
-    if (isLineEnd(bytes.at(-1)) && view.length - open < LEAST_BEFORE_LINE_END) return plain;
-    // The character before may hold bits of the secret.
-    const first = isBase64(view[open - 1]) ? open - 1 : open;
-    return first === view.length ? plain : Math.min(plain, skipped + place(first));
+    const isPassed = isLineEnd(bytes.at(-1)) && end - open < LEAST_BEFORE_LINE_END;
+    const held = isPassed ? plain : Math.min(plain, placeOf(bordered(open)));
+    return { held, kept: Math.min(held, known === end ? bytes.length : placeOf(bordered(known))) };
   }
 
   #encodedSpans(bytes: Uint8Array): Span[] {
@@ -141,17 +149,43 @@ function matchesOf(search: ByteSearch, bytes: Uint8Array): { readonly at: number
 
 /** Bytes without line ends, and where each of them stood. */
 function unwrap(bytes: Uint8Array): { readonly view: Uint8Array; readonly place: (at: number) => number } {
-  if (!bytes.some(isLineEnd)) return { view: bytes, place: (at) => at };
-  const view = new Uint8Array(bytes.length);
-  const places = new Uint32Array(bytes.length);
+  let end = bytes.length;
+  while (isLineEnd(bytes[end - 1])) end--;
+  const whole = bytes.subarray(0, end);
+  if (!whole.includes(10) && !whole.includes(13)) return { view: whole, place: (at) => at };
+  const view = new Uint8Array(whole.length);
+  /** Where lines begin, in the view and in the bytes. */
+  const lines: { readonly at: number; readonly from: number }[] = [];
   let length = 0;
-  for (let at = 0; at < bytes.length; at++) {
-    const byte = bytes[at] ?? 0;
-    if (isLineEnd(byte)) continue;
-    view[length] = byte;
-    places[length++] = at;
+  let carriage = whole.indexOf(13);
+  for (let from = 0; from < end;) {
+    const feed = whole.indexOf(10, from);
+    if (carriage >= 0 && carriage < from) carriage = whole.indexOf(13, from);
+    const to = Math.min(feed < 0 ? end : feed, carriage < 0 ? end : carriage);
+    if (to > from) {
+      view.set(whole.subarray(from, to), length);
+      lines.push({ at: length, from });
+      length += to - from;
+    }
+    from = to + 1;
   }
-  return { view: view.subarray(0, length), place: (at) => places[at] ?? bytes.length };
+  const place = (at: number): number => {
+    const line = lines[lastAt(lines, at)];
+    return line === undefined ? at : line.from + at - line.at;
+  };
+  return { view: view.subarray(0, length), place };
+}
+
+/** The number of the line in which a place of the view is. */
+function lastAt(lines: readonly { readonly at: number }[], at: number): number {
+  let low = 0;
+  let high = lines.length - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if ((lines[middle]?.at ?? 0) <= at) low = middle;
+    else high = middle - 1;
+  }
+  return low;
 }
 
 /** The parts of a span of unwrapped bytes that stand together. */
