@@ -15,7 +15,7 @@ export function parseHcl(file: SourceFile): Body {
   return body;
 }
 
-function parseBody(cursor: Cursor): Body {
+function parseBody(cursor: Cursor, isOneLine = false): Body {
   const attributes: Attribute[] = [];
   const blocks: Block[] = [];
   for (;;) {
@@ -33,9 +33,15 @@ function parseBody(cursor: Cursor): Body {
           `"${name}" was set already at line ${locationOf(earlier.place).range.startLine}`,
         );
       attributes.push(attribute);
-    } else blocks.push(parseBlock(cursor, name, start));
+    } else if (isOneLine) throw cursor.fault("a block on one line holds no other block", start);
+    else blocks.push(parseBlock(cursor, name, start));
     cursor.skip();
-    if (!cursor.isAtEnd && !cursor.looksAt("\n") && !cursor.looksAt("}"))
+    if (isOneLine) {
+      if (!cursor.looksAt("}"))
+        throw cursor.fault(`a block on one line has one attribute: expected "}", not ${cursor.next()}`);
+      break;
+    }
+    if (!cursor.isAtEnd && !cursor.looksAt("\n"))
       throw cursor.fault(`expected the end of the line, not ${cursor.next()}`);
   }
   return { attributes, blocks };
@@ -59,7 +65,8 @@ function parseBlock(cursor: Cursor, type: string, start: number): Block {
     labels.push(name);
   }
   const place = cursor.place(start);
-  const body = parseBody(cursor);
+  cursor.skip();
+  const body = parseBody(cursor, !cursor.looksAt("\n"));
   cursor.skipLines();
   cursor.expect("}", `at the end of the block "${type}"`);
   return { type, labels, body, place };
