@@ -57,7 +57,12 @@ export type DockerfileSpec =
   | { readonly kind: "path"; readonly path: string }
   | { readonly kind: "default" }
   /** In a folder on another machine, which need not be that of the context; default "Dockerfile". */
-  | { readonly kind: "client"; readonly folder: ClientFolder; readonly path?: string }
+  | {
+      readonly kind: "client";
+      readonly folder: ClientFolder;
+      readonly path?: string;
+      /** Of the folder, where it is one of several. */ readonly id?: string;
+    }
   | { readonly kind: "stream"; readonly open: () => AsyncIterable<Uint8Array> }
   | { readonly kind: "http"; readonly url: string };
 

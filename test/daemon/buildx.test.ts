@@ -6,11 +6,14 @@ import { spawnSync } from "node:child_process";
 import type { PromiseWithChild } from "node:child_process";
 import { readFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { createServer } from "node:net";
 import { after, before, test } from "node:test";
 import type { TestContext, TestOptions } from "node:test";
 import { SolveRequest, SolveResponse } from "../../src/api/proto/control.ts";
 import { connectTo, offerOf, openSession } from "../support/build-client.ts";
 import { serveSmart } from "../source/git-servers.ts";
+import { makeAuthority, makeCertificate, noOpenssl } from "../support/certificates.ts";
+import { startMemoryRegistry } from "../support/memory-registry.ts";
 import { dockerPlugin } from "../support/docker-clients.ts";
 import { isWhole } from "../support/sample.ts";
 import { Graph, mount } from "../support/graph.ts";
@@ -25,11 +28,50 @@ let daemon: ChildDaemon;
 
 before(async () => {
   if (skip !== false) return;
-  daemon = await startDaemon("buildx");
+  daemon = await startDaemon("buildx", tlsFlags);
   await client(["create", "--name", "tsbuild", "--driver", "remote", daemon.address]);
 });
 after(async () => {
   if (skip === false) await daemon[Symbol.asyncDispose]();
+});
+
+/** A second address, where only clients with a certificate of its authority come in. */
+function tlsFlags(folder: string): readonly string[] {
+  if (noOpenssl !== false) return [];
+  const authority = makeAuthority(folder, "ca");
+  makeCertificate(folder, "client", authority);
+  const { certificatePath, keyPath } = makeCertificate(folder, "daemon", authority);
+  const files = ["--tlscert", certificatePath, "--tlskey", keyPath, "--tlscacert", authority.certificatePath];
+  return ["--addr", "tcp://127.0.0.1:0", ...files];
+}
+
+test("buildx pushes, and lends its SSH agent, over TLS with a certificate", { skip: skip || noOpenssl }, async (t) => {
+  const { folder } = daemon;
+  const [, address = ""] = /"address":"(tcp:[^"]*)"/.exec(daemon.log()) ?? [];
+  const files = `cacert=${folder}/ca.crt,cert=${folder}/client.crt,key=${folder}/client.key,servername=localhost`;
+  await client(["create", "--name", "tls", "--driver", "remote", "--driver-opt", files, address]);
+  const agent = createServer((socket) => socket.destroy()).listen(join(folder, "agent.sock"));
+  t.after(() => agent.close());
+  await using registry = await startMemoryRegistry();
+  const context = await contextOf(folder, "tls", {
+    Dockerfile: 'FROM fixture:busybox\nRUN --mount=type=ssh,required [ -S "$SSH_AUTH_SOCK" ] && echo lent > /lent\n',
+  });
+  const ssh = `default=${folder}/agent.sock`;
+  // buildctl says a mode whatever the type is.
+  const inline = ["--cache-to", "type=inline,mode=min"];
+  await client([
+    "build",
+    "--builder",
+    "tls",
+    "--ssh",
+    ssh,
+    ...inline,
+    "-t",
+    `${registry.host}/a/b:1`,
+    "--push",
+    context,
+  ]);
+  assert.deepEqual([...(registry.manifests.get("a/b")?.keys() ?? [])].includes("1"), true);
 });
 
 test("buildx builds a RUN with a secret into a folder, an archive and a tar", { skip }, async () => {
@@ -92,7 +134,7 @@ test("a layout and a cache in folders of buildx's are written and read there", {
   assert.match(again.stderr, /COPY b \/b\n.*CACHED/);
 });
 
-test("a target of buildx's bake is built on another one", { skip }, async () => {
+test("a target of buildx's bake is built on another one, and each step is told of once", { skip }, async () => {
   const context = await contextOf(daemon.folder, "linked", {
     "docker-bake.hcl":
       'target "base" {\n  dockerfile-inline = "FROM fixture:busybox\\nRUN echo base > /base\\nENV BASE=1"\n}\n' +
@@ -100,8 +142,15 @@ test("a target of buildx's bake is built on another one", { skip }, async () => 
       '  dockerfile-inline = "FROM on\\nRUN cp /base /from-$BASE"\n}\n',
   });
   const own = { BUILDX_CONFIG: join(daemon.folder, "buildx"), BUILDX_BUILDER: "tsbuild" };
-  await runClient("sh", ["-c", 'cd "$1" && shift && exec "$@"', "sh", context, buildx ?? "", "bake"], own);
+  const words = ["sh", context, buildx ?? "", "bake", "--progress", "rawjson"];
+  const { stderr } = await runClient("sh", ["-c", 'cd "$1" && shift && exec "$@"', ...words], own);
   assert.equal(await readFile(join(context, "linked/from-1"), "utf8"), "base\n");
+  // Each is shown once, under its own target.
+  const loads =
+    /"digest":"([^"]*)","name":"(\S+) internal\] load build definition[^"]*","started":"[^"]*","completed"/g;
+  const told = [...stderr.matchAll(loads)].map(([, vertex, name]) => [name, vertex] as const);
+  assert.deepEqual(told.map(([name]) => name).toSorted(), ["[base", "[default"]);
+  assert.equal(new Set(told.map(([, vertex]) => vertex)).size, 2);
 });
 
 testWhole("buildx's bake builds a project that lies in a repository", { skip }, async (t) => {

@@ -37,11 +37,14 @@ export function whyNoDaemon(): string | false {
   return whyNoBusybox() ?? (isPermitted() ? false : "no sandbox for RUN here");
 }
 
-/** Starts one whose store has `fixture:busybox`. */
-export async function startDaemon(name: string): Promise<ChildDaemon> {
+/** Starts one whose store has `fixture:busybox`; `flags` says further ones, which may lie in its folder. */
+export async function startDaemon(
+  name: string,
+  flags: (folder: string) => readonly string[] = () => [],
+): Promise<ChildDaemon> {
   const folder = await mkdtemp(join(tmpdir(), `tsbuild-${name}-`));
   const { storeRoot } = await buildBase(folder);
-  return await startDaemonIn(folder, storeRoot);
+  return await startDaemonIn(folder, storeRoot, flags(folder));
 }
 
 /** Starts one with an empty store. */
@@ -50,15 +53,18 @@ export async function startEmptyDaemon(name: string): Promise<ChildDaemon> {
   return await startDaemonIn(folder, join(folder, "store"));
 }
 
-async function startDaemonIn(folder: string, storeRoot: string): Promise<ChildDaemon> {
+async function startDaemonIn(folder: string, storeRoot: string, flags: readonly string[] = []): Promise<ChildDaemon> {
   const socket = join(folder, "d.sock");
   const address = `unix://${socket}`;
-  const daemon: ChildProcess = spawn(process.execPath, [TSBUILD, "daemon", "--addr", address, "--root", storeRoot], {
-    stdio: ["ignore", "ignore", "pipe"],
-  });
+  const daemon: ChildProcess = spawn(
+    process.execPath,
+    // The socket comes last: when it is told of, all are open.
+    [TSBUILD, "daemon", ...flags, "--addr", address, "--root", storeRoot],
+    { stdio: ["ignore", "ignore", "pipe"] },
+  );
   let log = "";
   daemon.stderr?.on("data", (chunk: Buffer) => (log += chunk.toString("utf8")));
-  while (!log.includes("listening") && daemon.exitCode === null) await pause();
+  while (!log.includes(`"address":"${address}"`) && daemon.exitCode === null) await pause();
   return {
     folder,
     address,

@@ -285,10 +285,15 @@ export async function dockerfileElsewhere(
     case "default":
       return undefined;
     case "client":
-      return await tellDockerfile(world, posix.basename(spec.path ?? "Dockerfile"), async () => {
-        const { readClientDockerfile } = await import("./client-context.ts");
-        return (world.clientDockerfile = await readClientDockerfile(spec.folder, spec.path));
-      });
+      return await tellDockerfile(
+        world,
+        posix.basename(spec.path ?? "Dockerfile"),
+        async () => {
+          const { readClientDockerfile } = await import("./client-context.ts");
+          return (world.clientDockerfile = await readClientDockerfile(spec.folder, spec.path));
+        },
+        `${spec.id ?? ""} ${spec.path ?? ""}`,
+      );
     case "stream":
       return await tellDockerfile(world, "Dockerfile", async () => ({
         bytes: await collect(untilAborted(spec.open(), world.signal)),
@@ -310,13 +315,15 @@ export async function dockerfileElsewhere(
   }
 }
 
+/** `from` tells it apart from others of that name: clients that build several at once show each step by its vertex. */
 async function tellDockerfile<T extends DockerfileSource>(
   { request }: ContextWorld,
   name: string,
   read: () => Promise<T>,
+  from = "",
 ): Promise<T> {
   const step = `[internal] load build definition from ${name}`;
-  const vertex = digestOf(step);
+  const vertex = digestOf(step + from);
   return await told(
     request,
     step,

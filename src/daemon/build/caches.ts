@@ -48,7 +48,7 @@ export async function cachesOf(
   world: CacheWorld,
 ): Promise<Caches> {
   const [ownFrom, from] = split([...imports, ...importsOf(attrs)]);
-  const [ownTo, to] = split(exports);
+  const [ownTo, to] = split(exports.map(withoutMeaningless));
   const words = [...from.map((one) => wordOf("--cache-from", one)), ...to.map((one) => wordOf("--cache-to", one))];
   const own = Object.fromEntries(Object.entries(world.environment).filter(([name]) => !name.startsWith("ACTIONS_")));
   const others = await readCaches(parseArguments(BUILD_FLAGS, [...new Set(words)]), buildArgs, own);
@@ -58,6 +58,11 @@ export async function cachesOf(
     cacheFrom: [...others.cacheFrom, ...ownFrom.map((one) => clientCacheFrom(one, world))],
     cacheTo: [...others.cacheTo, ...clients],
   };
+}
+
+/** buildctl gives every cache a mode; what goes into the image itself has none. */
+function withoutMeaningless({ type, attrs }: CacheEntry): CacheEntry {
+  return { type, attrs: type === "inline" ? new Map([...attrs].filter(([key]) => key !== "mode")) : attrs };
 }
 
 /** Folders are the client's: one of this machine is not the client's to name. */

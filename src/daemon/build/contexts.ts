@@ -59,8 +59,10 @@ export async function readContexts(attrs: ReadonlyMap<string, string>, world: In
   if (input !== undefined) {
     dockerfile = { kind: "stream", open: () => dockerfileIn(input, path || "Dockerfile") };
   } else if (!isRemote(context) || dockerfileKey !== undefined) {
-    const folder = await folderOf(dockerfileKey ?? "dockerfile", attrs, world);
-    dockerfile = { kind: "client", folder, ...(path === "" ? {} : { path }) };
+    const name = dockerfileKey ?? "dockerfile";
+    const folder = await folderOf(name, attrs, world);
+    const id = `${attrs.get(`local-sessionid:${name}`) ?? world.session?.id ?? ""} ${name}`;
+    dockerfile = { kind: "client", folder, id, ...(path === "" ? {} : { path }) };
   } else {
     dockerfile = path === "" || path === "Dockerfile" ? { kind: "default" } : { kind: "path", path };
   }

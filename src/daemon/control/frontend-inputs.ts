@@ -42,8 +42,15 @@ async function resultInput(world: SolveWorld, job: Job, result: string): Promise
   const attrs = new Map([...wanted.attrs].filter(([key]) => !key.startsWith("attest:")));
   // Told of in the log of the build that needs it.
   const here = { ...job, session, policies: [...policies, ...job.policies] };
-  const { digest } = await buildPart(world, here, { ...wanted, attrs }, [INPUT_IMAGE]);
+  const { digest } = await buildPart(world, here, { ...wanted, attrs }, [INPUT_IMAGE], isOfGraph);
   return { kind: "image", digest: parseDigest(digest ?? ""), file: fileOf(world, here, { ...wanted, attrs }) };
+}
+
+/** How a Dockerfile was read, and its image made, is told where it is built for itself. */
+function isOfGraph(name: string): boolean {
+  return !/^(?:\[(?:internal|context [^\]]*)\] load (?:build definition|metadata|\.dockerignore)|exporting to image)/.test(
+    name,
+  );
 }
 
 function fileOf(world: SolveWorld, job: Job, wanted: Wanted): FrontendInput["file"] {

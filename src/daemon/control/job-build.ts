@@ -4,6 +4,7 @@ import { build } from "../../../builder/build.ts";
 import { call } from "../../../builder/call.ts";
 import type { CallResult, Question } from "../../../builder/call.ts";
 import type { ClientFolders } from "../../../builder/client-folders.ts";
+import type { Digest } from "../../../builder/core/digest.ts";
 import type { BuildResult, ExportSpec } from "../../../builder/request.ts";
 import type { AskedCaches } from "../build/caches.ts";
 import type { Asked } from "../build/request.ts";
@@ -40,16 +41,23 @@ export async function buildFor(world: SolveWorld, job: Job, asked: Asked, isInte
   return result;
 }
 
-/** A result of which the job's build may be made, without what its exporters ask for; `exports` are outputs of our own. */
+/**
+ * A result of which the job's build may be made, without what its exporters ask for; `exports` are outputs of our own. Of steps
+ * whose names `isTold` refuses nothing is told.
+ */
 export async function buildPart(
   world: SolveWorld,
   job: Job,
   wanted: Wanted,
   exports: readonly ExportSpec[] = [],
+  isTold: (name: string) => boolean = () => true,
 ): Promise<BuildResult> {
   using held = new DisposableStack();
   const { events, ...more } = await requestWorld(world, job, held);
+  const hidden = new Set<Digest | undefined>();
   const told: typeof events = (event) => {
+    if (event.kind === "vertex" && !isTold(event.name)) hidden.add(event.vertex);
+    if (event.vertex !== undefined && hidden.has(event.vertex)) return;
     job.earlier.add(event);
     events(event);
   };
