@@ -5,18 +5,28 @@ import { isDigest } from "../../builder/core/digest.ts";
 import type { BuildEvent, WarningEvent } from "../../builder/core/events.ts";
 import type { StatusResponse } from "../api/proto/control.ts";
 
-/** The events in one message, in an order in which each step is known before what is said of it. */
+/**
+ * The events in one message, which has them by kind: each step is known before what is said of it, and ends after that, or its
+ * lines would be shown again when it is done.
+ */
 export function eventsOf({ vertexes, statuses, logs, warnings }: StatusResponse): readonly BuildEvent[] {
   const events: BuildEvent[] = [];
+  const ends: BuildEvent[] = [];
+  const spoken = new Set([...statuses, ...logs].map(({ vertex }) => vertex));
   for (const { digest, inputs, name, cached, started, completed, error } of vertexes) {
     if (!isDigest(digest)) continue;
-    events.push({
+    const begun: BuildEvent = {
       kind: "vertex",
       vertex: digest,
       name,
       inputs: inputs.filter(isDigest),
-      ...(cached ? { cached } : {}),
       ...(started === undefined ? {} : { started }),
+    };
+    const isLater = completed !== undefined && spoken.has(digest);
+    if (isLater) events.push(begun);
+    (isLater ? ends : events).push({
+      ...begun,
+      ...(cached ? { cached } : {}),
       ...(completed === undefined ? {} : { completed }),
       ...(error === "" ? {} : { error }),
     });
@@ -46,7 +56,7 @@ export function eventsOf({ vertexes, statuses, logs, warnings }: StatusResponse)
         data,
         time: timestamp ?? 0,
       });
-  return [...events, ...warnings.map(warningOf)];
+  return [...events, ...ends, ...warnings.map(warningOf)];
 }
 
 /** Its text is "Rule: message (line 3)" where a rule of the Dockerfile fired. */

@@ -149,8 +149,8 @@ test("a target of buildx's bake is built on another one, and each step is told o
   const loads =
     /"digest":"([^"]*)","name":"(\S+) internal\] load build definition[^"]*","started":"[^"]*","completed"/g;
   const told = [...stderr.matchAll(loads)].map(([, vertex, name]) => [name, vertex] as const);
-  assert.deepEqual(told.map(([name]) => name).toSorted(), ["[base", "[default"]);
-  assert.equal(new Set(told.map(([, vertex]) => vertex)).size, 2);
+  assert.deepEqual(new Set(told.map(([name]) => name)), new Set(["[base", "[default"]));
+  assert.deepEqual([told.length, new Set(told.map(([, vertex]) => vertex)).size], [2, 2]);
 });
 
 testWhole("buildx's bake builds a project that lies in a repository", { skip }, async (t) => {

@@ -9,6 +9,7 @@ import { MalformedMessage } from "../../src/api/proto/message.ts";
 import { bytesMessage, readBytesMessage, readPacket, writePacket } from "../../src/api/proto/packets.ts";
 import type { Packet } from "../../src/api/proto/packets.ts";
 import { fileOf, statOf } from "../../src/api/files/go-stat.ts";
+import { eventsOf } from "../../src/client/status.ts";
 
 const PATH = fc.string({ unit: "binary-ascii", minLength: 1, maxLength: 30 });
 /** Objects as our code makes them, whose prototype is Object's. */
@@ -129,4 +130,26 @@ test("the data of a part of a stream is not copied, and comes back", () => {
   const parts = bytesMessage(data);
   assert.equal(parts.at(-1), data);
   assert.deepEqual(Buffer.from(readBytesMessage(Buffer.concat(parts))), data);
+});
+
+test("what a step said comes before its end, though a message has them by kind", () => {
+  const vertex = `sha256:${"a".repeat(64)}`;
+  const silent = `sha256:${"b".repeat(64)}`;
+  const step = { inputs: [], name: "a step", cached: false, started: 1, completed: 2, error: "" };
+  const message = StatusResponse.decode(
+    StatusResponse.encode({
+      vertexes: [
+        { ...step, digest: vertex },
+        { ...step, digest: silent },
+      ],
+      statuses: [{ id: "i", vertex, name: "copying", current: 1, total: 1, timestamp: 2, started: 1, completed: 2 }],
+      logs: [{ vertex, timestamp: 2, stream: 1, data: Buffer.from("line") }],
+    }),
+  );
+  const told = eventsOf(message).map((event) => [event.kind, event.kind === "vertex" && event.completed]);
+  const [begun, ended] = [
+    ["vertex", undefined],
+    ["vertex", 2],
+  ];
+  assert.deepEqual(told, [begun, ended, ["status", false], ["log", false], ended]);
 });
