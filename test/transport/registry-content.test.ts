@@ -66,6 +66,10 @@ suite("docker-registry", { skip: noRegistry }, () => {
   test("lists its tags", async () => {
     assert.deepEqual((await listTags(access, `${registry.host}/app`, signal)).toSorted(), ["1", "2", "old"]);
     await assert.rejects(
+      pull(store, `${registry.host}/app:olt`, optionsFor()),
+      isError("INPUT_MISSING", /manifest olt of .* MANIFEST_UNKNOWN/, /the repository has "old", "1", "2"/),
+    );
+    await assert.rejects(
       listTags(access, `${registry.host}/nothing`, signal),
       isError("INPUT_MISSING", /there is no repository "127.0.0.1:\d+\/nothing"/),
     );

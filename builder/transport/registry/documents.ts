@@ -11,6 +11,7 @@ import { mediaTypeIn } from "../source.ts";
 import type { RegistryClient } from "./client.ts";
 import { manifestPath } from "./client.ts";
 import type { Repository } from "./repository.ts";
+import { insteadOfTag } from "./tags.ts";
 import { readWhole } from "./whole-answer.ts";
 
 /** The most that a registry must take (distribution-spec, Pushing Manifests), and the most that we read. */
@@ -46,7 +47,13 @@ export async function fetchDocument(
   signal: AbortSignal,
 ): Promise<{ readonly descriptor: Descriptor; readonly bytes: Uint8Array }> {
   const by = isDigest(which) ? "digest" : "tag";
-  return await repository.read(by, `manifest ${which}`, signal, (client) => getDocument(client, which, signal));
+  try {
+    return await repository.read(by, `manifest ${which}`, signal, (client) => getDocument(client, which, signal));
+  } catch (error) {
+    if (by === "digest" || !(error instanceof BuildError) || error.code !== "INPUT_MISSING") throw error;
+    const hint = await insteadOfTag(await repository.registry(), which, signal);
+    throw new BuildError("INPUT_MISSING", error.message, { cause: error, hint });
+  }
 }
 
 /** The same, from one place. */

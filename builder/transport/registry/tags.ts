@@ -3,7 +3,7 @@
 import * as v from "valibot";
 import { BuildError } from "../../core/errors.ts";
 import type { Reference } from "../../core/reference.ts";
-import type { RegistryOptions } from "./client.ts";
+import type { RegistryClient, RegistryOptions } from "./client.ts";
 import { pagesOf } from "./pages.ts";
 import { Repository } from "./repository.ts";
 
@@ -30,6 +30,31 @@ export async function listTags(
     return [...tags];
   } finally {
     repository.close();
+  }
+}
+
+/** Whoever asks for a tag that is not there is shown so many that are. */
+const SHOWN_TAGS = 5;
+
+/** For people: which tags a repository has in the place of one that it lacks, those that begin alike first. */
+export async function insteadOfTag(client: RegistryClient, tag: string, signal: AbortSignal): Promise<string> {
+  const plain = "is the name right, and the tag?";
+  try {
+    for await (const { bytes } of pagesOf(client, `tags/list?n=${PAGE_TAGS}`, "the list of tags", signal)) {
+      const tags = parse(bytes, client.describe("the list of tags"));
+      if (tags.length === 0) return plain;
+      const alike = (other: string): number => {
+        const differs = [...other].findIndex((letter, place) => letter !== tag[place]);
+        return differs < 0 ? other.length : differs;
+      };
+      const nearest = tags.toSorted((a, b) => alike(b) - alike(a) || (a < b ? -1 : 1)).slice(0, SHOWN_TAGS);
+      const has = nearest.length === tags.length ? "has" : "has, among others,";
+      return `the repository ${has} ${nearest.map((other) => JSON.stringify(other)).join(", ")}`;
+    }
+    return plain;
+  } catch (error) {
+    if (signal.aborted || !(error instanceof BuildError)) throw error;
+    return plain; // the list is no more than a help
   }
 }
 
