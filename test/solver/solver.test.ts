@@ -1,6 +1,7 @@
 // The solver alone: vertices with an operator that knows nothing but names.
 
 import assert from "node:assert/strict";
+import process from "node:process";
 import { suite, test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import type { Digest } from "../../builder/core/digest.ts";
@@ -151,21 +152,22 @@ suite("the solver", () => {
     assert.equal(bench.running, 0);
   });
 
-  test("a chain of 10,000 steps needs neither a deep stack nor long", { timeout: 60_000 }, async () => {
+  test("a chain of 10,000 steps needs neither a deep stack nor much work", async () => {
     const chain = (): Vertex => {
       let top = step("s");
       for (let number = 1; number < 10_000; number++) top = step(String(number), [top]);
       return top;
     };
     const bench = new Bench({ plain: true });
-    const started = performance.now();
+    const started = process.cpuUsage();
     await bench.solve([chain()]);
     assert.equal(bench.ran.length, 10_000);
     const again = bench.next();
     assert.equal(await again.isKnown([chain()]), true);
     await again.solve([chain()]);
     assert.deepEqual(again.ran, []);
-    assert.ok(performance.now() - started < 30_000, `${performance.now() - started} ms`);
+    const { user, system } = process.cpuUsage(started);
+    assert.ok(user + system < 30e6, `${(user + system) / 1e6} s of processor time`);
   });
 
   test("results are on disk before the build says that it is done, also when it failed", async () => {
