@@ -3,6 +3,7 @@
 
 import type { Duplex, Readable } from "node:stream";
 import { once } from "node:events";
+import { arrivalsOf } from "./arrivals.ts";
 import { CODE, RpcError } from "./status.ts";
 
 /** What BuildKit's server and clients take at most. */
@@ -26,7 +27,7 @@ export function messagesOf(lots: AsyncIterable<readonly Uint8Array[]>): Messages
 }
 
 /**
- * The messages of a stream; nothing is read ahead of who asks. Reading throws `RpcError`. Whoever stops asking, or gets an
+ * The messages of a stream; little is read ahead of who asks. Reading throws `RpcError`. Whoever stops asking, or gets an
  * error, still has the stream: the answer goes out on it.
  */
 export function readMessages(stream: Readable): Messages {
@@ -34,38 +35,69 @@ export function readMessages(stream: Readable): Messages {
 }
 
 async function* lotsOf(stream: Readable): AsyncGenerator<readonly Uint8Array[], void, void> {
-  let held: Buffer[] = [];
-  let size = 0;
-  let wanted = PREFIX_BYTES;
-  const chunks: AsyncIterable<unknown> = stream.iterator({ destroyOnReturn: false });
-  for await (const chunk of chunks) {
-    if (!(chunk instanceof Uint8Array)) throw new RpcError(CODE.internal, "a stream of text");
-    held.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
-    size += chunk.length;
-    if (size < wanted) continue;
-    const all = held.length === 1 && held[0] !== undefined ? held[0] : Buffer.concat(held);
+  const held = new HeldBytes();
+  /** Of the message that is coming, once its prefix has come. */
+  let length: number | undefined;
+  for await (const chunks of arrivalsOf(stream)) {
     const lot: Uint8Array[] = [];
-    let at = 0;
-    wanted = PREFIX_BYTES;
-    while (all.length - at >= PREFIX_BYTES) {
-      const length = lengthAt(all, at);
-      if (all.length - at < PREFIX_BYTES + length) {
-        wanted = PREFIX_BYTES + length;
-        break;
+    for (const chunk of chunks) {
+      held.add(chunk);
+      for (;;) {
+        if (length === undefined) {
+          if (held.size < PREFIX_BYTES) break;
+          length = lengthOf(held.take(PREFIX_BYTES));
+        }
+        if (held.size < length) break;
+        lot.push(held.take(length));
+        length = undefined;
       }
-      lot.push(all.subarray(at + PREFIX_BYTES, at + PREFIX_BYTES + length));
-      at += PREFIX_BYTES + length;
     }
-    held = at === all.length ? [] : [all.subarray(at)];
-    size = all.length - at;
     if (lot.length > 0) yield lot;
   }
-  if (size > 0) throw new RpcError(CODE.internal, "the stream ended in the middle of a message");
+  if (held.size > 0 || length !== undefined)
+    throw new RpcError(CODE.internal, "the stream ended in the middle of a message");
 }
 
-function lengthAt(bytes: Buffer, at: number): number {
-  if (bytes[at] !== 0) throw new RpcError(CODE.unimplemented, "compressed messages are not taken");
-  const length = bytes.readUInt32BE(at + 1);
+/** Bytes in the pieces in which they came: what lies in one is not copied. */
+class HeldBytes {
+  readonly #pieces: Buffer[] = [];
+  size = 0;
+
+  add(piece: Buffer): void {
+    this.#pieces.push(piece);
+    this.size += piece.length;
+  }
+
+  /** The first so many of them, which must be there. */
+  take(length: number): Buffer {
+    const [first = NO_BYTES] = this.#pieces;
+    this.size -= length;
+    if (length <= first.length) {
+      this.#drop(first, length);
+      return first.subarray(0, length);
+    }
+    const bytes = Buffer.allocUnsafe(length);
+    for (let at = 0; at < length;) {
+      const [piece = NO_BYTES] = this.#pieces;
+      const count = Math.min(piece.length, length - at);
+      piece.copy(bytes, at, 0, count);
+      this.#drop(piece, count);
+      at += count;
+    }
+    return bytes;
+  }
+
+  #drop(first: Buffer, length: number): void {
+    if (length < first.length) this.#pieces[0] = first.subarray(length);
+    else this.#pieces.shift();
+  }
+}
+
+const NO_BYTES = Buffer.alloc(0);
+
+function lengthOf(prefix: Buffer): number {
+  if (prefix[0] !== 0) throw new RpcError(CODE.unimplemented, "compressed messages are not taken");
+  const length = prefix.readUInt32BE(1);
   if (length > LARGEST_MESSAGE_BYTES)
     throw new RpcError(
       CODE.resourceExhausted,

@@ -2,6 +2,7 @@
 
 import { once } from "node:events";
 import type { Duplex } from "node:stream";
+import { noteEnd } from "../../../builder/core/passed-bytes.ts";
 import { messagesOf } from "../../api/grpc/framing.ts";
 import type { Metadata } from "../../api/grpc/metadata.ts";
 import { CODE, RpcError } from "../../api/grpc/status.ts";
@@ -73,6 +74,7 @@ export class Sessions {
       this.#watch.ended(session.id);
       connection.destroy();
       await closed;
+      noteEnd();
     }
   }
 
