@@ -38,7 +38,7 @@ const TOGETHER: readonly Sharing[] = [
   {
     name: "documents",
     only: "user",
-    members: /^test\/(?:attest\/(?:provenance|rpm|withheld)|bundle\/config|cache\/(?:recorded|step-records)|commands\/cloud-login|config\/credentials|conformance\/compare|daemon\/(?:graph|messages|history|turns)|image\/.*|solver\/.*|source\/git-credentials|transport\/pull-progress)\./, // prettier-ignore
+    members: /^test\/(?:attest\/(?:provenance|rpm|withheld)|bundle\/config|cache\/step-records|commands\/cloud-login|config\/credentials|conformance\/compare|image\/.*|solver\/.*|source\/git-credentials|transport\/pull-progress)\./, // prettier-ignore
   },
   {
     name: "files",
