@@ -7,6 +7,7 @@ import { test } from "node:test";
 
 import type { Arguments } from "../../src/cli/flags.ts";
 import type { Command } from "../../src/commands/command.ts";
+import { COMMANDS } from "../../src/commands/command-table.ts";
 
 const SRC = join(import.meta.dirname, "../../src");
 const MANUAL = readFileSync(join(SRC, "../docs/manual.md"), "utf8");
@@ -23,14 +24,11 @@ const NO_FLAGS: Arguments = { values: new Map(), positionals: [], notes: [] };
 
 test("the manual names each command, and each flag of its help and no other", async () => {
   const documented = readFlagLists(MANUAL);
-  const commands = readCommands(readFileSync(join(SRC, "main.ts"), "utf8"));
-  assert.ok(commands.length > 30);
+  assert.ok(COMMANDS.length > 30);
   const names: string[] = [];
-  for (const { name, file, member } of commands) {
+  for (const { name, load } of COMMANDS) {
     assert.match(MANUAL, new RegExp(`\`(?:tsbuild )?(?:\\[)?${name}\\b`), `the manual lacks the command ${name}`);
-    const module = (await import(join(SRC, file))) as Readonly<Record<string, Command>>;
-    const command = module[member];
-    assert.ok(command, `${file} has no ${member}`);
+    const command = await load();
     const variants = [...(WITHOUT_FLAGS.includes(name) ? [] : [[]]), ...(BELOW[name] ?? []).map((word) => [word])];
     for (const words of variants) {
       const full = [name, ...words].join(" ");
@@ -40,13 +38,6 @@ test("the manual names each command, and each flag of its help and no other", as
   }
   assert.deepEqual([...documented.keys()].toSorted(), names.toSorted());
 });
-
-/** The table of commands in main.ts: it cannot be imported without being run. */
-function readCommands(main: string): { readonly name: string; readonly file: string; readonly member: string }[] {
-  return [...main.matchAll(/\{ name: "([a-z-]+)".*import\("\.\/(\S+\.ts)"\)\)\.(\w+) \}/g)].map(
-    ([, name = "", file = "", member = ""]) => ({ name, file, member }),
-  );
-}
 
 /** The long names in what the command prints for --help. */
 async function flagsOf(command: Command, words: readonly string[]): Promise<readonly string[]> {
