@@ -2,16 +2,19 @@
 
 /** The chunks of a stream, until `signal` is aborted; then throws its reason, whatever the stream is doing. */
 export async function* untilAborted<T>(stream: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T, void, void> {
-  signal.throwIfAborted();
-  const aborted = Promise.withResolvers<never>();
-  aborted.promise.catch(() => undefined); // the stream may end first
-  const stop = (): void => aborted.reject(signal.reason);
+  // One promise a chunk: whatever waits with others for one that lasts is kept, with its chunk, as long as that one.
+  let giveUp = (): void => undefined;
+  const stop = (): void => giveUp();
   signal.addEventListener("abort", stop, { once: true });
   const chunks = stream[Symbol.asyncIterator]();
   let isOver = false;
   try {
     for (;;) {
-      const next = await Promise.race([chunks.next(), aborted.promise]);
+      signal.throwIfAborted();
+      const next = await new Promise<IteratorResult<T, unknown>>((resolve, reject) => {
+        giveUp = () => reject(signal.reason);
+        chunks.next().then(resolve, reject);
+      });
       isOver = next.done === true;
       if (next.done === true) return;
       yield next.value;
