@@ -2,6 +2,7 @@
 
 import { chmodSync, chownSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { displayPath } from "../core/byte-path.ts";
 import { BuildError } from "../core/errors.ts";
 import type { MountSpec } from "../executor/executor.ts";
 import type { ExecMount, ExecOp } from "../graph/op.ts";
@@ -130,13 +131,24 @@ async function cacheMounts(
   return specs;
 }
 
-/** What a cache mount begins with. */
+/**
+ * What a cache mount begins with: a folder of its input, to which links lead as in the input's own root. Throws
+ * `INPUT_MISSING` when nothing is there, `UNSUPPORTED` for a file.
+ */
 export async function seedOf(
   mount: CacheMount,
   input: OpResult | undefined,
   signal: AbortSignal,
 ): Promise<CacheMountRequest["from"]> {
-  return input === undefined ? undefined : { ref: await input.ref(signal), selector: cleaned(mount.selector) };
+  if (input === undefined) return undefined;
+  const ref = await input.ref(signal);
+  const wanted = cleaned(mount.selector);
+  if (wanted === "") return { ref, selector: wanted };
+  const { path, entry } = resolvePath(await input.tree(signal), wanted, { followLast: true });
+  const source = `the source "/${displayPath(wanted)}" of the cache mount on "${mount.target}"`;
+  if (entry === undefined) throw new BuildError("INPUT_MISSING", `${source} is not there`);
+  if (entry.type !== "dir") throw new BuildError("UNSUPPORTED", `${source} is no folder; a cache is one`);
+  return { ref, selector: path };
 }
 
 async function secretMount(

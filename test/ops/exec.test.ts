@@ -53,10 +53,17 @@ function execTests(kind: "overlay" | "copy"): void {
   }
 
   async function run(step: Step): Promise<RefResult> {
-    return (await runAll(step)).root as RefResult; // runExec makes no other kind
+    return await runOn(base, step);
   }
 
-  async function runAll({ script, hiddenEnv = [], signal = NEVER, ...changes }: Step): Promise<ExecResults> {
+  async function runOn(root: RefResult, step: Step): Promise<RefResult> {
+    return (await runAll(step, root)).root as RefResult; // runExec makes no other kind
+  }
+
+  async function runAll(
+    { script, hiddenEnv = [], signal = NEVER, ...changes }: Step,
+    root: RefResult = base,
+  ): Promise<ExecResults> {
     const op: ExecOp = {
       kind: "exec",
       rootInput: 0,
@@ -77,7 +84,7 @@ function execTests(kind: "overlay" | "copy"): void {
     };
     said = "";
     const step = vertex(op, [], { name: "RUN", hiddenEnv });
-    return await runExec(context(), step, op, [base], signal);
+    return await runExec(context(), step, op, [root], signal);
   }
 
   /** What a RUN touches of a build; the rest is not there. */
@@ -235,6 +242,30 @@ function execTests(kind: "overlay" | "copy"): void {
     assert.deepEqual(await result.layers.at(-1)?.index(NEVER), []);
     await run({ script: "stat -c %a /c; ls /c", mounts: [{ ...cache, mode: 0o751 }] });
     assert.equal(said, "751\n", "one that starts otherwise is another one");
+  });
+
+  test("a cache directory begins with what lies where links of the input lead; what is not there, or no folder, is refused", async () => {
+    const seeded = (selector: string): ExecMount => ({
+      type: "cache",
+      input: 0,
+      selector,
+      target: "/c",
+      id: `${kind}-seeded`,
+      sharing: "shared",
+      readonly: false,
+      mode: 0o755,
+      uid: 0,
+      gid: 0,
+    });
+    const { layers } = await run({ script: "ln -s ../etc /bin/link" });
+    const linked = new RefResult({ layers });
+    await runOn(linked, { script: "ls /c", mounts: [seeded("/bin/link")] });
+    assert.match(said, /^passwd$/m);
+    await assert.rejects(run({ script: "ls /c", mounts: [seeded("/none")] }), {
+      code: "INPUT_MISSING",
+      message: 'the source "/none" of the cache mount on "/c" is not there',
+    });
+    await assert.rejects(run({ script: "ls /c", mounts: [seeded("/etc/passwd")] }), { code: "UNSUPPORTED" });
   });
 
   test("a mount point that the image lacks stays out of the layer, also when its folder was touched; what is put beside it does not", async () => {
