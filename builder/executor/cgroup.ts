@@ -27,7 +27,7 @@ export function makeStepCgroups(step: StepSpec, host: HostFacts): StepCgroups {
   } catch (cause) {
     throw new BuildError(
       "SANDBOX",
-      `cannot make a cgroup for step ${step.id} below "${step.cgroupParent}": ${String(cause)}`,
+      `cannot make a cgroup for the step below "${step.cgroupParent}": ${String(cause)}`,
       {
         cause,
         hint: "leave --cgroup-parent out, or have that cgroup delegated to this user",

@@ -40,7 +40,7 @@ export function furnish(root: string, step: StepSpec, isWatched: boolean): Furni
     furniture[Symbol.dispose]();
     if (error instanceof BuildError) throw error;
     const why = error instanceof Error ? error.message : String(error);
-    throw new BuildError("SANDBOX", `step ${step.id}: cannot prepare its root: ${why}`, { cause: error });
+    throw new BuildError("SANDBOX", `cannot prepare the step's root: ${why}`, { cause: error });
   }
 }
 

@@ -74,8 +74,8 @@ export function chrootExecutor(path: string, notes: readonly string[]): Executor
       refuseCgroupParent(step, "chroot");
       const isWatched = notes === WATCHED_NOTES && step.isRepeatable === true;
       const root = refuseWhatIsMissing(step, isWatched);
-      return await inTurn(step, signal, async () => {
-        throwIfAborted(step, signal);
+      return await inTurn(signal, async () => {
+        throwIfAborted(signal);
         const outOfMemory = watchOwnMemory();
         using furnished = furnish(root, step, isWatched);
         const wanted = step.process.capabilities ?? DEFAULT_CAPABILITIES;
@@ -98,7 +98,7 @@ function isKept(name: Capability): boolean {
 /** Throws `SANDBOX` for what only namespaces and mounts give. */
 function refuseWhatIsMissing(step: StepSpec, isWatched: boolean): string {
   const refuse = (what: string, hint?: string): BuildError =>
-    new BuildError("SANDBOX", `step ${step.id}: ${what} is not possible where nothing may be mounted`, {
+    new BuildError("SANDBOX", `${what} is not possible where nothing may be mounted`, {
       hint: hint === undefined ? MOUNTS_HINT : `${hint}; or ${MOUNTS_HINT}`,
     });
   if (step.root.kind !== "directory") throw refuse("an overlay");

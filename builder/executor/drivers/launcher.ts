@@ -25,7 +25,7 @@ export function launcherExecutor(path: string, notes: readonly string[] = []): E
     notes,
     async run(step, signal) {
       const run = async (): Promise<StepResult> => {
-        throwIfAborted(step, signal);
+        throwIfAborted(signal);
         using cgroups = makeStepCgroups(step, host);
         const terminal = wantsTerminal(step);
         const spec = planStep(step, host, { terminal, cgroups: cgroups.directories });
@@ -34,7 +34,7 @@ export function launcherExecutor(path: string, notes: readonly string[] = []): E
           : await runPiped(path, spec, step, signal);
         return { ...result, ...(cgroups.outOfMemory() ? { outOfMemory: true } : {}) };
       };
-      return notes.includes(OUTER_PROC) ? await inTurn(step, signal, run) : await run();
+      return notes.includes(OUTER_PROC) ? await inTurn(signal, run) : await run();
     },
   };
 }
@@ -91,9 +91,9 @@ export async function runPiped(path: string, spec: Buffer, step: StepSpec, signa
   }
   using _input = feedInput(child);
   passed.to(child.pid, 1);
-  await endOf(child, step, signal);
-  throwIfAborted(step, signal);
-  return passed.resultOf(resultOf(step, readReports(Buffer.concat(reports))));
+  await endOf(child, signal);
+  throwIfAborted(signal);
+  return passed.resultOf(resultOf(readReports(Buffer.concat(reports))));
 }
 
 /** The same on a terminal, which leaves no room for fd 3: spec and reports are files. */
@@ -104,8 +104,8 @@ async function runInTerminal(path: string, spec: Buffer, step: StepSpec, signal:
   writeFileSync(reportFile, "", { mode: 0o600 });
   const command = { command: [path, "step", specFile, reportFile], cwd: "/", env: {}, depth: 1 };
   const { passed } = await runOnTerminal(command, step, (pid) => process.kill(pid, "SIGTERM"), signal);
-  throwIfAborted(step, signal);
-  return passed.resultOf(resultOf(step, readReports(readFileSync(reportFile))));
+  throwIfAborted(signal);
+  return passed.resultOf(resultOf(readReports(readFileSync(reportFile))));
 }
 
 function collect(child: ChildProcess, spec: Buffer): Buffer[] {
@@ -120,13 +120,13 @@ function collect(child: ChildProcess, spec: Buffer): Buffer[] {
 }
 
 /** Waits until the launcher and its pipes are closed; stops it when the signal aborts. */
-async function endOf(child: ChildProcess, step: StepSpec, signal: AbortSignal): Promise<void> {
+async function endOf(child: ChildProcess, signal: AbortSignal): Promise<void> {
   const stop = (): void => void child.kill("SIGTERM");
   signal.addEventListener("abort", stop, { once: true });
   try {
     await new Promise<void>((resolve, reject) => {
       child.on("error", (cause) =>
-        reject(new BuildError("SANDBOX", `step ${step.id}: the launcher does not start: ${cause.message}`, { cause })),
+        reject(new BuildError("SANDBOX", `the launcher does not start: ${cause.message}`, { cause })),
       );
       child.on("close", () => resolve());
       if (signal.aborted) stop();

@@ -38,7 +38,7 @@ export function runtimeExecutor(runtime: RuntimeDriver): Executor {
     driver: runtime.driver,
     notes: runtime.notes,
     async run(step, signal) {
-      throwIfAborted(step, signal);
+      throwIfAborted(signal);
       refuseCgroupParent(step, runtime.driver);
       const plan = planPrelude(step, host);
       const config = runtimeSpec({
@@ -102,7 +102,7 @@ function throwRuntimeError(driver: string, step: StepSpec, log: string): void {
     const reason = /exec format error|is a directory/i.exec(message)?.[0] ?? "permission denied";
     throw new BuildError("RUN_FAILED", `exec: "${program}": ${reason.toLowerCase()}`, { exitCode: 126 });
   }
-  throw new BuildError("SANDBOX", `step ${step.id}: ${driver}: ${message}`);
+  throw new BuildError("SANDBOX", `${driver}: ${message}`);
 }
 
 function errorMessage(line: string): string[] {

@@ -151,13 +151,13 @@ export async function runCommand(
   depth: number,
   signal: AbortSignal,
 ): Promise<StepResult> {
-  throwIfAborted(step, signal);
+  throwIfAborted(signal);
   const [file = "", ...args] = command;
   const env = { PATH: TOOL_PATH, LIBMOUNT_FORCE_MOUNT2: "always" };
   const cwd = join(step.scratch, "l");
   if (wantsTerminal(step)) {
     const end = await runOnTerminal({ command, cwd, env, depth }, step, killInside, signal);
-    throwIfAborted(step, signal);
+    throwIfAborted(signal);
     return end.passed.resultOf(signalled(end.signal === undefined ? end.code : 128 + end.signal));
   }
   const output = step.output;
@@ -177,11 +177,10 @@ export async function runCommand(
   try {
     const result = await new Promise<StepResult>((resolve, reject) => {
       child.on("error", (cause) =>
-        reject(new BuildError("SANDBOX", `step ${step.id}: cannot start "${file}": ${cause.message}`, { cause })),
+        reject(new BuildError("SANDBOX", `cannot start "${file}": ${cause.message}`, { cause })),
       );
       child.on("close", (code, name) => {
-        if (signal.aborted)
-          reject(new BuildError("CANCELLED", `step ${step.id} was stopped`, { cause: signal.reason }));
+        if (signal.aborted) reject(new BuildError("CANCELLED", "the step was stopped", { cause: signal.reason }));
         else if (name !== null) resolve({ exitCode: 128 + constants.signals[name], signal: name });
         else resolve(signalled(code ?? 0));
       });

@@ -2,17 +2,16 @@
 // memory and variables (/proc/PID/root, ptrace(2)).
 
 import { Slots } from "../../core/slots.ts";
-import type { StepSpec } from "../executor.ts";
 import { throwIfAborted } from "../launcher/step-result.ts";
 
 const TURNS = new Slots(1);
 
 /** Runs a step when no other one of this process runs so. */
-export async function inTurn<T>(step: StepSpec, signal: AbortSignal, run: () => Promise<T>): Promise<T> {
+export async function inTurn<T>(signal: AbortSignal, run: () => Promise<T>): Promise<T> {
   try {
     return await TURNS.use(signal, run);
   } catch (error) {
-    throwIfAborted(step, signal); // also while it waited
+    throwIfAborted(signal); // also while it waited
     throw error;
   }
 }

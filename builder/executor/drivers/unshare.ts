@@ -52,7 +52,7 @@ export function unshareExecutor(notes: readonly string[] = UNSHARE_NOTES): Execu
     driver: "unshare",
     notes,
     async run(step, signal) {
-      throwIfAborted(step, signal);
+      throwIfAborted(signal);
       refuseCgroupParent(step, "unshare");
       const plan = planPrelude(step, host);
       if (step.root.kind === "directory") makeMountPoints(step.root.path, plan.mounts);

@@ -73,7 +73,7 @@ export function checkIds(step: StepSpec, host: HostFacts): void {
   const missing = hasId(host.uids, uid) ? [gid, ...additionalGids].find((id) => !hasId(host.gids, id)) : uid;
   if (missing === undefined && (host.setgroups || additionalGids.length === 0)) return;
   const what = missing === undefined ? "supplementary groups" : `id ${missing}`;
-  throw new BuildError("SANDBOX", `step ${step.id} asks for ${what}, which this user namespace does not have`, {
+  throw new BuildError("SANDBOX", `the step asks for ${what}, which this user namespace does not have`, {
     hint: "give the user subordinate ids: as root, usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER",
   });
 }

@@ -3,7 +3,7 @@
 import { constants as osConstants } from "node:os";
 import { getSystemErrorMessage } from "node:util";
 import { BuildError } from "../../core/errors.ts";
-import type { StepResult, StepSpec } from "../executor.ts";
+import type { StepResult } from "../executor.ts";
 import { NewPrivilegesNeeded } from "../executor.ts";
 import type { Report } from "./spec.ts";
 
@@ -12,10 +12,10 @@ export const MOUNTS_HINT =
   "allow the container user namespaces, or give it CAP_SYS_ADMIN in one of its own (hostUsers: false); tsbuild doctor tells more";
 
 /** What the reports say: a result, or an error of the sandbox or of the program's start. */
-export function resultOf(step: StepSpec, reports: readonly Report[]): StepResult {
+export function resultOf(reports: readonly Report[]): StepResult {
   const setup = reports.find((report) => report.kind === "setup");
   if (setup !== undefined) {
-    throw new BuildError("SANDBOX", `step ${step.id}: ${setup.text}: ${errnoText(setup.value)}`);
+    throw new BuildError("SANDBOX", `${setup.text}: ${errnoText(setup.value)}`);
   }
   const refused = reports.find((report) => report.kind === "refused");
   if (refused?.value === 1) throw new NewPrivilegesNeeded(refused.text);
@@ -27,7 +27,7 @@ export function resultOf(step: StepSpec, reports: readonly Report[]): StepResult
     });
   }
   const exit = reports.find((report) => report.kind === "exit");
-  if (exit === undefined) throw new BuildError("SANDBOX", `step ${step.id}: the launcher was killed`);
+  if (exit === undefined) throw new BuildError("SANDBOX", "the launcher was killed");
   return waitStatus(exit.value);
 }
 
@@ -40,8 +40,8 @@ function waitStatus(status: number): StepResult {
 }
 
 /** Rejects with what an aborted step rejects with. */
-export function throwIfAborted(step: StepSpec, signal: AbortSignal): void {
-  if (signal.aborted) throw new BuildError("CANCELLED", `step ${step.id} was stopped`, { cause: signal.reason });
+export function throwIfAborted(signal: AbortSignal): void {
+  if (signal.aborted) throw new BuildError("CANCELLED", "the step was stopped", { cause: signal.reason });
 }
 
 /** The C library's words start with a capital letter, Go's, which people know from here, with a small one. */
