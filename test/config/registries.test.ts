@@ -236,7 +236,10 @@ test("headers and the registry's name go to the place that they are for, each lo
     JSON.stringify(["/base/v2/other/app/?ns=upstream.example", "all:p", "k", "me"]),
     JSON.stringify(["/base/v2/team/app/?ns=upstream.example", "team:p", "k", "me"]),
     JSON.stringify(["/v2/other/app/?ns=upstream.example", "all:p", null, "me"]),
+    // Which tags there are instead.
+    JSON.stringify(["/v2/other/app/tags/list?n=1000&ns=upstream.example", "all:p", null, "me"]),
     JSON.stringify(["/v2/team/app/?ns=upstream.example", "team:p", null, "me"]),
+    JSON.stringify(["/v2/team/app/tags/list?n=1000&ns=upstream.example", "team:p", null, "me"]),
   ]);
 });
 
