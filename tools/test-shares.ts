@@ -5,7 +5,7 @@
 // functions, and leave their process as they found it, are imported into one process for each group here.
 //
 // CI runs the suite twice, as root and as an ordinary user. What rests on no privilege, no owner and no namespace is
-// run in one of the two: `root` or `user` says where. Everywhere else all of it is run. What plays a part of a table
+// run in one of the two: `root` or `user` says where. Everywhere else (without TEST_TWICE) all of it is run. What plays a part of a table
 // (test/support/sample.ts) belongs in both.
 
 import path from "node:path";

@@ -8,6 +8,9 @@
 //
 // A run that reports nothing for TEST_SILENCE_S seconds (600) hangs: its processes are named and killed, and it goes on.
 //
+// TEST_TWICE=true says that the suite is run as root and as a user: what shows the same for both is left to one of them
+// (tools/test-shares.ts).
+//
 // TEST_SUMMARY=file also writes what failed, and at the end the counts, there: tools/test-sum.ts adds several runs up.
 
 import { globSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -57,7 +60,7 @@ const found = globSync(patterns.length > 0 ? patterns : ["test/**/*.test.ts"], {
 const isAll = patterns.length === 0;
 const runner = process.getuid?.() === 0 ? "root" : "user";
 const leftOut = isAll && tests === "" ? found.filter((file) => LONG.test(file)) : [];
-const leftToOtherRun = isAll && process.env["CI"] === "true" ? leftToOther(found, runner) : [];
+const leftToOtherRun = isAll && process.env["TEST_TWICE"] === "true" ? leftToOther(found, runner) : [];
 const chosen = found.filter((file) => !leftOut.includes(file) && !leftToOtherRun.includes(file)).toSorted();
 const { alone, groups } = isAll ? gather(chosen, path.join(ROOT, ".cache/groups")) : { alone: chosen, groups: [] };
 for (const group of groups) {
