@@ -1,10 +1,9 @@
 // The part of a request that the conversion of a Dockerfile looks at.
 
-import { BuildError } from "../core/errors.ts";
 import type { Platform } from "../core/platform.ts";
-import { parseBool } from "../dockerfile/convert/go-text.ts";
 import type { ConvertOptions } from "../dockerfile/convert/plan.ts";
 import type { BuildRequest } from "../request.ts";
+import { isMultiPlatform } from "./multi-platform.ts";
 
 /** The conversion's options for one of the request's platforms. */
 export function convertOptions(request: BuildRequest, platform: Platform): ConvertOptions {
@@ -30,19 +29,6 @@ export function convertOptions(request: BuildRequest, platform: Platform): Conve
     reproducible: request.reproducible,
     check: checkOf(request),
   };
-}
-
-/** Several platforms are asked for, or BUILDKIT_MULTI_PLATFORM says so. Throws `USAGE` where that forbids them. */
-function isMultiPlatform({ platforms, buildArgs }: BuildRequest): boolean {
-  const said = buildArgs.get("BUILDKIT_MULTI_PLATFORM") ?? "";
-  if (said === "") return platforms.length > 1;
-  const wanted = parseBool(said);
-  if (wanted === undefined) throw new BuildError("USAGE", `BUILDKIT_MULTI_PLATFORM is true or false, not "${said}"`);
-  if (wanted || platforms.length < 2) return wanted;
-  throw new BuildError(
-    "USAGE",
-    `BUILDKIT_MULTI_PLATFORM=${said} allows one platform, ${platforms.length} are asked for`,
-  );
 }
 
 /** What the request says about lint rules; undefined: the Dockerfile's own word counts. */

@@ -35,6 +35,8 @@ export interface ImageLook {
   readonly level?: number;
   readonly encoder?: "native" | "portable";
   readonly forceCompression: boolean;
+  /** Also an image of one platform stands in an index. */
+  readonly asIndex?: boolean | undefined;
   /** How attestations are written; default "artifact". */
   readonly attestationForm?: AttestationForm;
   readonly annotations: readonly {
@@ -75,7 +77,7 @@ export async function assembleImage(
   const [first] = results;
   if (first === undefined) throw new BuildError("INTERNAL", "there is no result to make an image of");
   const hasStatements = results.some(({ attestations = [] }) => attestations.length > 0);
-  const hasIndex = results.length > 1 || hasStatements;
+  const hasIndex = results.length > 1 || hasStatements || look.asIndex === true;
   if (!hasIndex && look.annotations.some(({ place }) => place.startsWith("index"))) {
     throw new BuildError("USAGE", "there is no index to annotate: the image has one platform", {
       hint: "annotate the manifest",

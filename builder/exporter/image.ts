@@ -59,6 +59,8 @@ export interface ExportContext extends BuildTime {
   readonly signal: AbortSignal;
   readonly onStatus?: StatusSink | undefined;
   readonly tell?: TellPart | undefined;
+  /** Also an image of one platform stands in an index. */
+  readonly asIndex?: boolean | undefined;
 }
 
 /** What came out. */
@@ -82,7 +84,8 @@ export async function exportImage(
   const names = [...new Set(spec.image.names.map((name) => formatReference(parseReference(name))))];
   const tell: TellPart = context.tell ?? ((_, work) => work());
   const stated = results.map((result) => ({ ...result, attestations: attestationsFor(spec, result.attestations) }));
-  const assembled = await assembleImage(stated, names, spec.image, context, context.store, context.signal, tell);
+  const look = { ...spec.image, asIndex: context.asIndex };
+  const assembled = await assembleImage(stated, names, look, context, context.store, context.signal, tell);
   let isOnlyStored = false;
   switch (spec.type) {
     case "load":

@@ -5,12 +5,13 @@ import { basename } from "node:path";
 import type { ConfigSource } from "../../attest/facts.ts";
 import type { ImageLocation } from "../../core/image-location.ts";
 import type { BuildRequest, ContextSpec } from "../../request.ts";
+import { isMultiPlatform } from "../multi-platform.ts";
 
 const DEFAULT_SHM_BYTES = 64 << 20;
 
 /** Attributes of the frontend, by name. URLs are as they were given. */
 export function frontendArgs(request: BuildRequest): ReadonlyMap<string, string> {
-  const { buildArgs, labels, namedContexts, noCache, platforms, network } = request;
+  const { buildArgs, labels, namedContexts, noCache, network } = request;
   const args = new Map<string, string>();
   const set = (key: string, value: string | undefined): void => {
     if (value !== undefined && value !== "") args.set(key, value);
@@ -23,7 +24,7 @@ export function frontendArgs(request: BuildRequest): ReadonlyMap<string, string>
   set("force-network-mode", network === "default" ? undefined : network);
   set("ulimit", request.ulimits.map(({ name, soft, hard }) => `${name}=${soft}:${hard}`).join(","));
   set("shm-size", request.shmSizeBytes === DEFAULT_SHM_BYTES ? undefined : String(request.shmSizeBytes));
-  set("multi-platform", platforms.length > 1 ? "true" : undefined);
+  set("multi-platform", isMultiPlatform(request) ? "true" : undefined);
   // An empty list means all stages.
   if (noCache === true) args.set("no-cache", "");
   else if (noCache !== false) set("no-cache", noCache.join(","));

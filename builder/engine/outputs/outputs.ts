@@ -14,6 +14,7 @@ import { viewOf } from "../../ops/result.ts";
 import type { PlatformTree } from "../../exporter/merged.ts";
 import type { SourcedEntry } from "../../layer/entry.ts";
 import { partsOf } from "../internal-steps.ts";
+import { isMultiPlatform } from "../multi-platform.ts";
 import { keepInstructionPlaces } from "../../records/instruction-places.ts";
 import { registryOptions } from "../../registry-options.ts";
 import type { BuildRequest, BuildResult, ExportSpec } from "../../request.ts";
@@ -130,6 +131,7 @@ async function exportOne(
           store: engine.store,
           createdMs,
           epochSeconds,
+          asIndex: isMultiPlatform(request),
           openSink: async (repository) => {
             const { openRegistrySink } = await import("../../transport/registry/sink.ts");
             return await openRegistrySink(repository, registryOptions(request));
@@ -179,7 +181,7 @@ async function exportOne(
       const { exportLocal } = await import("../../exporter/local.ts");
       const { exportTar } = await import("../../exporter/tar.ts");
       const trees = await treesOf(outcomes, signal);
-      const split = spec.platformSplit ?? outcomes.length > 1;
+      const split = spec.platformSplit ?? isMultiPlatform(request);
       const timeMs = epochSeconds === undefined ? createdMs : epochSeconds * 1000;
       const statements = { prefix: spec.attestationPrefix ?? "", timeMs };
       if (spec.type === "tar") {
