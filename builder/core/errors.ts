@@ -103,6 +103,11 @@ const NO_PLACE: ReadonlyMap<string, { readonly reason: string; readonly hint?: s
   ["EDQUOT", { reason: "the disk quota is used up" }],
 ]);
 
+/** Whether something could not be written because there is no room, in the words of a system or of a database. */
+export function isDiskFull(error: unknown): boolean {
+  return isErrno(error, "ENOSPC", "EDQUOT") || databaseErrno(error) === "ENOSPC";
+}
+
 /** What an error of a database means, as the operating system would say it (sqlite.org/rescode.html: READONLY, FULL). */
 function databaseErrno(error: unknown): string | undefined {
   if (!(error instanceof Error) || !("errcode" in error)) return undefined;

@@ -3,6 +3,7 @@
 
 import type { Ledger } from "../cache/ledger.ts";
 import type { BuildError } from "../core/errors.ts";
+import { isDiskFull } from "../core/errors.ts";
 import type { ItemName, Reservation, StoreSpace } from "../core/space.ts";
 import type { Collector } from "./collector.ts";
 import type { DiskSettings } from "./settings.ts";
@@ -125,7 +126,9 @@ export class SpaceKeeper implements StoreSpace {
       // What is ahead may not come; what is there counts.
       if (seen > this.#growth && !(await this.#grow(seen))) this.#stop.abort(await this.#tooMuch(seen - this.#growth));
     } catch (error) {
-      this.#stop.abort(error);
+      // Where there is no room for the account either, whoever writes there meets that himself, and says it better.
+      const isFull = isDiskFull(error) || diskSpace(this.#options.root).free < FULL_BYTES;
+      if (!isFull) this.#stop.abort(error);
     } finally {
       this.#isLooking = false;
     }
@@ -178,6 +181,8 @@ function isDue(used: number, { rules }: DiskSettings, root: string, sinceMs: num
 
 const DAY_MS = 24 * 3600 * 1000;
 const LOOK_MS = 250;
+/** A database that lacks a page or two speaks of its input and output, not of the disk. */
+const FULL_BYTES = 1 << 20;
 /** More builds than that do not take what was made for one of them, one after the other. */
 const MOST_ATTEMPTS = 20;
 const MOST_AHEAD_BYTES = 32 << 20;
