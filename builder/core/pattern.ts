@@ -140,7 +140,7 @@ class Exceptions {
 interface Pattern {
   readonly key: PatternKey;
   readonly isException: boolean;
-  /** The pattern without "/*" and "/**" at its end, as a byte path. */
+  /** The pattern without "/**" and then "/*" at its end, as a byte path (fsutil, filter.go: patternWithoutTrailingGlob). */
   readonly base: BytePath;
   matches(path: BytePath): boolean;
 }
