@@ -2,4 +2,4 @@
 
 export type { NamedSource, SourcePolicy, SourceRule } from "./source/source-policy.ts";
 export { applyPolicies } from "./source/source-policy.ts";
-export { changedIn, otherKind } from "./source/policed-sources.ts";
+export { requireAllowed } from "./source/policed-sources.ts";

@@ -10,7 +10,7 @@ import { isErrno } from "./errors.ts";
 export function removeAny(path: BytePath): void {
   const found = lstatSync(fsPath(path), { throwIfNoEntry: false });
   if (found?.isDirectory()) removeTree(path);
-  else unless("ENOENT", () => unlinkSync(fsPath(path)));
+  else ifThere(() => unlinkSync(fsPath(path)));
 }
 
 /** Nothing there is no error, nor is what somebody else removes meanwhile. */
@@ -29,7 +29,7 @@ export function removeTree(directory: BytePath): void {
     if (entry.isDirectory()) removeTree(path);
     else removeFile(path, directory);
   }
-  unless("ENOENT", () => rmdirSync(fsPath(directory)));
+  ifThere(() => rmdirSync(fsPath(directory)));
 }
 
 function list(directory: BytePath): { name: string; isDirectory(): boolean }[] {
@@ -38,18 +38,18 @@ function list(directory: BytePath): { name: string; isDirectory(): boolean }[] {
 
 function removeFile(path: BytePath, directory: BytePath): void {
   try {
-    unless("ENOENT", () => unlinkSync(fsPath(path)));
+    ifThere(() => unlinkSync(fsPath(path)));
   } catch (error) {
     if (!isErrno(error, "EACCES")) throw error;
     chmodSync(fsPath(directory), 0o700);
-    unlinkSync(fsPath(path));
+    ifThere(() => unlinkSync(fsPath(path)));
   }
 }
 
-function unless(code: string, act: () => void): void {
+function ifThere(act: () => void): void {
   try {
     act();
   } catch (error) {
-    if (!isErrno(error, code)) throw error;
+    if (!isErrno(error, "ENOENT")) throw error;
   }
 }

@@ -83,6 +83,13 @@ export function changedIn(
   });
 }
 
+/** Asks policies about a source of which they may change nothing. Throws `INPUT_MISSING`, `USAGE`, `UNSUPPORTED`. */
+export function requireAllowed(identifier: string, police: Police): void {
+  const next = police({ identifier, attrs: new Map() });
+  changedIn(new Map(), next, []);
+  if (next.identifier !== identifier) throw otherKind(identifier, next);
+}
+
 /** A policy may move a source, and not make another kind of thing of it. */
 export function otherKind(identifier: string, next: NamedSource): BuildError {
   return new BuildError(

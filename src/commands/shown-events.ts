@@ -51,6 +51,25 @@ export function closeShown({ display, events }: ShownEvents, error?: BuildError)
   display.close(error);
 }
 
+/**
+ * Ends it for what was thrown; gives the failure to throw on. What has to begin anew in a namespace takes along what was not
+ * shown yet, and is thrown itself.
+ */
+export function closeFailed({ outcome }: CommandContext, shown: ShownEvents, error: unknown): BuildError {
+  keepNotes(shown, error);
+  const failure = asBuildError(error);
+  closeShown(shown, failure);
+  outcome.told ||= shown.display.tellsErrors;
+  return failure;
+}
+
+/** Throws on what has to begin anew in a namespace, with what was said meanwhile and not shown. */
+export function keepNotes({ events }: ShownEvents, error: unknown): void {
+  if (!(error instanceof NamespaceNeeded)) return;
+  error.notes.push(...events.drop());
+  throw error;
+}
+
 /** Shows what is done before a command's own builds. Where that may begin anew, what was quick is shown when it does. */
 export async function showBefore(
   context: CommandContext,
@@ -63,14 +82,7 @@ export async function showBefore(
     if (shown.repeatable) shown.events.drop();
     closeShown(shown);
   } catch (error) {
-    if (error instanceof NamespaceNeeded) {
-      error.notes.push(...shown.events.drop());
-      throw error;
-    }
-    const failure = asBuildError(error);
-    closeShown(shown, failure);
-    context.outcome.told ||= shown.display.tellsErrors;
-    throw failure;
+    throw closeFailed(context, shown, error);
   }
 }
 

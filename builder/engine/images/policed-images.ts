@@ -42,8 +42,6 @@ export async function policedImage(
 export async function policedLayout(policies: readonly SourcePolicy[] | undefined, identifier: string): Promise<void> {
   if (policies === undefined || policies.length === 0) return;
   const { applyPolicies } = await import("../../source/source-policy.ts");
-  const { changedIn, otherKind } = await import("../../source/policed-sources.ts");
-  const next = applyPolicies(policies, { identifier, attrs: new Map() });
-  changedIn(new Map(), next, []);
-  if (next.identifier !== identifier) throw otherKind(identifier, next);
+  const { requireAllowed } = await import("../../source/policed-sources.ts");
+  requireAllowed(identifier, (source) => applyPolicies(policies, source));
 }

@@ -15,7 +15,7 @@ import { overlayOptions } from "../overlay-options.ts";
 import { feedInput, inputKind } from "../own-streams.ts";
 import { childrenOf, passSignals } from "../pass-signals.ts";
 import { runOnTerminal, wantsTerminal } from "../terminal.ts";
-import { throwIfAborted } from "../launcher/step-result.ts";
+import { stopped, throwIfAborted } from "../launcher/step-result.ts";
 
 /** One thing that the prelude script does. */
 export type PreludeStep =
@@ -180,7 +180,7 @@ export async function runCommand(
         reject(new BuildError("SANDBOX", `cannot start "${file}": ${cause.message}`, { cause })),
       );
       child.on("close", (code, name) => {
-        if (signal.aborted) reject(new BuildError("CANCELLED", "the step was stopped", { cause: signal.reason }));
+        if (signal.aborted) reject(stopped(signal));
         else if (name !== null) resolve({ exitCode: 128 + constants.signals[name], signal: name });
         else resolve(signalled(code ?? 0));
       });

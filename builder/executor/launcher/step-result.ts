@@ -41,7 +41,12 @@ function waitStatus(status: number): StepResult {
 
 /** Rejects with what an aborted step rejects with. */
 export function throwIfAborted(signal: AbortSignal): void {
-  if (signal.aborted) throw new BuildError("CANCELLED", "the step was stopped", { cause: signal.reason });
+  if (signal.aborted) throw stopped(signal);
+}
+
+/** What a step is rejected with that its signal stopped. */
+export function stopped(signal: AbortSignal): BuildError {
+  return new BuildError("CANCELLED", "the step was stopped", { cause: signal.reason });
 }
 
 /** The C library's words start with a capital letter, Go's, which people know from here, with a small one. */

@@ -4,9 +4,8 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { asBuildError, BuildError } from "../../../builder/core/errors.ts";
+import { BuildError } from "../../../builder/core/errors.ts";
 import type { WarningEvent } from "../../../builder/core/events.ts";
-import { NamespaceNeeded } from "../../../builder/core/namespace.ts";
 import type { BuildResult } from "../../../builder/request.ts";
 import { parseEntitlements, requireEntitled } from "../../bake/entitlements.ts";
 import type { Selection } from "../../bake/resolve.ts";
@@ -21,7 +20,7 @@ import type { TargetBuild } from "./request.ts";
 import { named, readBuilds } from "./request.ts";
 import { progressMode } from "../build/build.ts";
 import type { CommandContext } from "../command.ts";
-import { closeShown, showEvents } from "../shown-events.ts";
+import { closeFailed, closeShown, showEvents } from "../shown-events.ts";
 
 /**
  * Builds, writes what is asked for and returns the exit code. `unpacked` is a folder that came with the definition.
@@ -68,13 +67,7 @@ export async function buildTargets(
     await report(context, args, results, { warnings, quiet: mode === "quiet" });
     return 0;
   } catch (error) {
-    if (error instanceof NamespaceNeeded) {
-      error.notes.push(...shown.events.drop());
-      throw error;
-    }
-    const failure = asBuildError(error);
-    closeShown(shown, failure);
-    context.outcome.told ||= shown.display.tellsErrors;
+    const failure = closeFailed(context, shown, error);
     const file = textOf(args, "metadata-file");
     if (file) await writeWhole(file, `${JSON.stringify(failureMetadata(failure), null, 2)}\n`).catch(() => undefined);
     throw failure;

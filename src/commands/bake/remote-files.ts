@@ -2,7 +2,6 @@
 // a URL is reached as a context is, with the same logins, and from the same machine.
 
 import { mkdtempSync, rmSync } from "node:fs";
-import { open } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, posix } from "node:path";
 import { BuildError } from "../../../builder/core/errors.ts";
@@ -62,7 +61,8 @@ async function repositoryFiles(fetching: Fetching, names: readonly string[]): Pr
 async function urlFiles(fetching: Fetching, names: readonly string[]): Promise<Found> {
   const to = join(fetching.folder, "file");
   await bring(fetching, to, [copyLine(["context"], "/")]);
-  if (!(await isArchive(join(to, "context")))) {
+  const { isArchive } = await import("../../../builder/archive.ts");
+  if (!isArchive(join(to, "context"))) {
     const [file] = await readFilesIn(to, ["context"]);
     return { files: file === undefined ? [] : [{ ...file, name: fetching.url }], input: undefined };
   }
@@ -117,18 +117,4 @@ function patternOf(name: string): string {
 function copyLine(from: readonly string[], to: string): string {
   const words = [...from, to].map((word) => word.replaceAll(/[$\\]/g, (each) => `\\${each}`));
   return `COPY --from=${DEFINITION} ${JSON.stringify(words)}`;
-}
-
-const ARCHIVES = [
-  { at: 0, bytes: [0x1f, 0x8b] },
-  { at: 0, bytes: [...Buffer.from("BZh")] },
-  { at: 0, bytes: [0xfd, ...Buffer.from("7zXZ")] },
-  { at: 0, bytes: [0x28, 0xb5, 0x2f, 0xfd] },
-  { at: 257, bytes: [...Buffer.from("ustar")] },
-];
-
-async function isArchive(path: string): Promise<boolean> {
-  await using file = await open(path);
-  const { buffer, bytesRead } = await file.read(Buffer.alloc(512), 0, 512, 0);
-  return ARCHIVES.some(({ at, bytes }) => bytesRead > at && bytes.every((byte, index) => buffer[at + index] === byte));
 }

@@ -1,7 +1,6 @@
 // `tsbuild build`: flags to a request, the request to the engine, its events to a display, its result to files.
 
 import { asBuildError, BuildError } from "../../../builder/core/errors.ts";
-import { NamespaceNeeded } from "../../../builder/core/namespace.ts";
 import type { WarningEvent } from "../../../builder/core/events.ts";
 import type { BuildResult } from "../../../builder/request.ts";
 import { readBoolean } from "../../cli/values/booleans.ts";
@@ -21,7 +20,7 @@ import { failureMetadata, imageIdOf, metadata, resultLines, writeWhole } from ".
 import type { Command, CommandContext } from "../command.ts";
 import { exactly, readArguments, rootOf } from "../command.ts";
 import type { ShownEvents } from "../shown-events.ts";
-import { closeShown, showEvents } from "../shown-events.ts";
+import { closeFailed, closeShown, keepNotes, showEvents } from "../shown-events.ts";
 
 const USAGE = `Usage:  tsbuild [build] [OPTIONS] PATH | URL | -
 
@@ -91,10 +90,7 @@ export const build: Command = async (context) => {
     await report(context, args, result, warnings, mode === "quiet", outputs.usesStdout);
     return 0;
   } catch (error) {
-    if (error instanceof NamespaceNeeded) {
-      error.notes.push(...events.drop());
-      throw error;
-    }
+    keepNotes(shown, error);
     const failure = asBuildError(error);
     if (isShellWanted && shellOnError === undefined) onError?.tellNoTerminal(shown, failure);
     await reportFailure(context, args, failure, shown);
@@ -127,13 +123,12 @@ async function report(
 }
 
 async function reportFailure(
-  { outcome }: CommandContext,
+  context: CommandContext,
   args: Arguments,
   error: BuildError,
   shown: ShownEvents,
 ): Promise<void> {
-  closeShown(shown, error);
-  outcome.told ||= shown.display.tellsErrors;
+  closeFailed(context, shown, error);
   const metadataFile = textOf(args, "metadata-file");
   // What failed is what counts, not that it could not be written down as well.
   if (metadataFile)

@@ -1,8 +1,7 @@
 // `tsbuild verify`: whether a build gives the same image again, and if not, what differs.
 
-import { asBuildError, BuildError } from "../../../builder/core/errors.ts";
+import { BuildError } from "../../../builder/core/errors.ts";
 import type { EventSink } from "../../../builder/core/events.ts";
-import { NamespaceNeeded } from "../../../builder/core/namespace.ts";
 import type { Difference, Verification } from "../../../builder/verify.ts";
 import { BUILD_FLAGS } from "../../cli/flags/build-flags.ts";
 import type { Flag } from "../../cli/flags.ts";
@@ -14,7 +13,7 @@ import { readOutputs } from "../build/outputs.ts";
 import { readRequest } from "../build/request.ts";
 import type { Command, CommandContext } from "../command.ts";
 import { readArguments, rootOf } from "../command.ts";
-import { closeShown, showEvents } from "../shown-events.ts";
+import { closeFailed, closeShown, showEvents } from "../shown-events.ts";
 import { openStdin } from "../stdin.ts";
 
 /** What makes no sense here: where the result goes, what is asked instead of it, what a cache would know. */
@@ -74,12 +73,7 @@ async function shown<T>(
     closeShown(view);
     return result;
   } catch (error) {
-    if (error instanceof NamespaceNeeded) error.notes.push(...view.events.drop());
-    else {
-      closeShown(view, asBuildError(error));
-      context.outcome.told = view.display.tellsErrors;
-    }
-    throw error;
+    throw closeFailed(context, view, error);
   }
 }
 

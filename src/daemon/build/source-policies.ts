@@ -43,11 +43,8 @@ function known<T>(words: readonly T[], number: number, what: string): T {
 export function policedFolder(folder: ClientFolder, name: string, policies: readonly SourcePolicy[]): ClientFolder {
   if (policies.length === 0) return folder;
   const check = async (): Promise<void> => {
-    const { applyPolicies, changedIn, otherKind } = await import("../../../builder/source-policy.ts");
-    const identifier = `local://${name}`;
-    const next = applyPolicies(policies, { identifier, attrs: new Map() });
-    changedIn(new Map(), next, []);
-    if (next.identifier !== identifier) throw otherKind(identifier, next);
+    const { applyPolicies, requireAllowed } = await import("../../../builder/source-policy.ts");
+    requireAllowed(`local://${name}`, (source) => applyPolicies(policies, source));
   };
   return {
     read: async (paths) => {
