@@ -5,6 +5,7 @@ import { promisify } from "node:util";
 import { constants, zstdCompress, zstdDecompress } from "node:zlib";
 import type { BytePath } from "../core/byte-path.ts";
 import { displayPath } from "../core/byte-path.ts";
+import { bytePieces } from "../core/byte-pieces.ts";
 import { BoundedFolder } from "../store/bounded-folder.ts";
 import type { FileState } from "./ingredients.ts";
 
@@ -42,15 +43,10 @@ export class Listings {
   async keep(digest: string, entries: () => Promise<Iterable<ListingEntry>>): Promise<boolean> {
     const name = nameOf(digest);
     if (this.#folder.has(name)) return true;
-    // No field is empty, and none has a NUL.
-    let text = "";
-    let count = 0;
-    for (const entry of await entries()) {
-      if (++count > MOST_ENTRIES) return false;
-      text += `${count === 1 ? "" : "\0\0"}${lineOf(entry)}`;
-    }
+    const bytes = listOf(await entries());
+    if (bytes === undefined) return false;
     const options = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
-    await this.#folder.write(name, await promisify(zstdCompress)(Buffer.from(text, "latin1"), options));
+    await this.#folder.write(name, await promisify(zstdCompress)(bytes, options));
     return true;
   }
 
@@ -65,6 +61,19 @@ export class Listings {
       return undefined;
     }
   }
+}
+
+/** No field is empty, and none has a NUL. Undefined when there are too many. */
+function listOf(entries: Iterable<ListingEntry>): Buffer | undefined {
+  let count = 0;
+  function* lines(): Iterable<string> {
+    for (const entry of entries) {
+      if (++count > MOST_ENTRIES) return;
+      yield count === 1 ? lineOf(entry) : `\0\0${lineOf(entry)}`;
+    }
+  }
+  const pieces = [...bytePieces(lines())];
+  return count > MOST_ENTRIES ? undefined : Buffer.concat(pieces);
 }
 
 function lineOf({ path, type, mode, owner = "-", link = "-", capability = "-", digest = "-" }: ListingEntry): string {

@@ -3,6 +3,7 @@
 
 import type { BytePath } from "../../core/byte-path.ts";
 import { joinBytes } from "../../core/byte-path.ts";
+import { bytePieces } from "../../core/byte-pieces.ts";
 import type { Digest } from "../../core/digest.ts";
 import { Digester, digestOf } from "../../core/digest.ts";
 import { BuildError } from "../../core/errors.ts";
@@ -157,20 +158,16 @@ class Listing {
 
   async digest(signal: AbortSignal): Promise<Digest> {
     const files = this.#files.filter((file) => file !== undefined);
-    const digests = await this.#tree.digests(files, signal);
-    this.#digests = digests;
+    this.#digests = await this.#tree.digests(files, signal);
     const digester = new Digester();
-    let text = "";
-    for (const [number, line] of this.#lines.entries()) {
-      const file = this.#files[number];
-      text += `${line}\0${file === undefined ? "" : digests.get(file)}\0\0`;
-      if (text.length < CHARS_AT_ONCE) continue;
-      digester.update(Buffer.from(text, "latin1"));
-      text = "";
-    }
-    digester.update(Buffer.from(text, "latin1"));
+    for (const piece of bytePieces(this.#withDigests())) digester.update(piece);
     return digester.digest();
   }
-}
 
-const CHARS_AT_ONCE = 256 << 10;
+  *#withDigests(): Iterable<string> {
+    for (const [number, line] of this.#lines.entries()) {
+      const file = this.#files[number];
+      yield `${line}\0${file === undefined ? "" : this.#digests.get(file)}\0\0`;
+    }
+  }
+}
