@@ -195,11 +195,12 @@ async function attestIfAsked(
   dockerfile: Readonly<Record<"name" | "text", string>> | undefined,
   startedMs: number,
 ): Promise<readonly Outcome[]> {
-  if (request.attestations === undefined) return outcomes;
-  const { attestationsOf } = await import("./engine/outputs/attestations.ts");
+  if (request.attestations === undefined && request.recordsProvenance !== true) return outcomes;
+  const { attestationsOf, recordedOf } = await import("./engine/outputs/attestations.ts");
   const done = { engine, request, inputs, dockerfile, startedMs, finishedMs: request.now() };
   const stated = await attestationsOf(done, outcomes, signal);
-  return outcomes.map((outcome, at) => ({ ...outcome, attestations: stated[at] ?? [] }));
+  const recorded = request.recordsProvenance === true ? await recordedOf(done, outcomes) : [];
+  return outcomes.map((outcome, at) => ({ ...outcome, attestations: stated[at] ?? [], recorded: recorded[at] }));
 }
 
 /** Where secrets are known, nothing is written that holds one. */
@@ -213,6 +214,7 @@ async function exportGuarded(
   const attested = outcomes.map((outcome) => ({
     ...outcome,
     attestations: (outcome.attestations ?? []).map((attestation) => guard.attested(attestation)),
+    recorded: outcome.recorded && guard.attested(outcome.recorded),
   }));
   return await exportAll({ ...engine, store: guard.guarded(engine.store) }, request, attested, signal);
 }

@@ -209,6 +209,8 @@ export interface BuildRequest {
   readonly allow: readonly string[];
   readonly exports: readonly ExportSpec[];
   readonly attestations?: AttestationRequest;
+  /** For whoever keeps records of builds: the result says how it came to be whatever its outputs state (mode max, v0.2). */
+  readonly recordsProvenance?: boolean | undefined;
   /** Caches elsewhere that may have results (--cache-from). */
   readonly cacheFrom?: readonly CacheFrom[];
   /** Where what this build knows goes, for other builds (--cache-to). */
@@ -278,10 +280,10 @@ export interface BuildResult {
   readonly images: readonly ImageIdentity[];
   /** The manifest, or the index of several platforms. */
   readonly digest: string | undefined;
-  readonly descriptor: { readonly mediaType: string; readonly digest: string; readonly size: number } | undefined;
+  readonly descriptor: { readonly mediaType: string; readonly digest: Digest; readonly size: number } | undefined;
   readonly names: readonly string[];
   readonly warnings: number;
-  /** How it came to be, as SLSA provenance, by platform ("linux/amd64"); only when it was asked for. */
+  /** How it came to be, as SLSA provenance, by platform ("linux/amd64"); only when it was asked for, or records are kept. */
   readonly provenance?: ReadonlyMap<string, object>;
   /** Of a dry run: what would become of its steps. */
   readonly plan?: BuildReasons;

@@ -12,6 +12,8 @@ export interface DiskRule {
   readonly all: boolean;
   /** Only these; all where it is not said. */
   readonly filter?: (item: DiskItem) => boolean;
+  /** The same in words, for whoever is told of the rule. */
+  readonly filterTexts?: readonly string[];
   /** Nothing that was used within so many ms. */
   readonly keepMs: number;
   /** So much is always left. */
@@ -37,14 +39,15 @@ const NONE: Amount = { bytes: 0 };
 const CAPS = { reserved: { percent: 10 }, maxUsed: { percent: 80 }, minFree: { percent: 20 } } as const;
 
 /** Kinds that are made again from elsewhere: contexts, checkouts, downloads, cache mounts. */
-const SHORT_LIVED = new Set(["source.local", "exec.cachemount", "source.git.checkout"]);
+const SHORT_LIVED = ["source.local", "exec.cachemount", "source.git.checkout"];
 
 export const DEFAULT_SETTINGS: DiskSettings = {
   ceiling: CAPS.maxUsed,
   rules: [
     {
       all: false,
-      filter: ({ type }) => SHORT_LIVED.has(type),
+      filter: ({ type }) => SHORT_LIVED.includes(type),
+      filterTexts: SHORT_LIVED.map((type) => `type==${type}`),
       keepMs: 48 * HOUR_MS,
       reserved: NONE,
       maxUsed: { bytes: 512e6 },

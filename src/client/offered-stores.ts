@@ -32,7 +32,12 @@ export function storeHandlers(stores: ReadonlyMap<string, OfferedLayout>): reado
     [
       `${SERVICE}/Info`,
       unary(ContentInfoRequest, ContentInfoResponse, async ({ digest }, call) => ({
-        info: { digest, size: await sizeIn(storeOf(call), digestOf(digest)) },
+        info: {
+          digest,
+          size: await sizeIn(storeOf(call), digestOf(digest)),
+          createdAt: undefined,
+          updatedAt: undefined,
+        },
       })),
     ],
     [

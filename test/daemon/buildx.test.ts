@@ -102,6 +102,7 @@ COPY --from=0 /secret /made /n /
   assert.match(again.stderr, /RUN .*\n.*CACHED/);
   const told = JSON.parse(await readFile(metadata, "utf8"));
   assert.match(told["containerimage.digest"], /^sha256:[0-9a-f]{64}$/);
+  assert.equal(told["buildx.build.provenance"].buildType, "https://mobyproject.org/buildkit@v1");
   assert.equal(told["image.name"], "docker.io/library/app:1");
   assert.match((await runClient("tar", ["tf", archive], {})).stdout, /^oci-layout$/m);
   assert.match((await runClient("tar", ["tf", join(daemon.folder, "files.tar")], {})).stdout, /^made$/m);
@@ -204,6 +205,8 @@ test("buildx shows the line that fails, and ends as a build that failed", { skip
   assert.equal(code, 1);
   assert.match(stderr, />>> RUN exit 7/);
   assert.match(stderr, /process "\/bin\/sh -c exit 7" did not complete successfully: exit code: 7/);
+  // Also when it is asked about afterwards.
+  assert.match((await client(["history", "inspect"])).stdout, />>> RUN exit 7/);
 });
 
 test("buildx asks about a Dockerfile without building it", { skip }, async () => {

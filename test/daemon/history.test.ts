@@ -1,12 +1,24 @@
 // Builds that were: they are there when the daemon was started again, and whoever listens hears of what becomes of them.
 
 import assert from "node:assert/strict";
-import { readdir, writeFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { serve } from "../../src/daemon/daemon.ts";
 import type { GrpcClient } from "../../src/api/grpc/client.ts";
+import { digestOf } from "../../builder/core/digest.ts";
+import { CODE, RpcError } from "../../src/api/grpc/status.ts";
+import { StatusMessage } from "../../src/api/proto/bridge.ts";
+import {
+  ContentInfoRequest,
+  ContentInfoResponse,
+  ContentListRequest,
+  ContentListResponse,
+  ContentReadRequest,
+  ContentReadResponse,
+} from "../../src/api/proto/content.ts";
 import { Empty } from "../../src/api/proto/control.ts";
+import type { HistoryRecord } from "../../src/api/proto/disk.ts";
 import { HistoryEvent, HistoryRequest, UpdateHistoryRequest } from "../../src/api/proto/disk.ts";
 import type { Of } from "../../src/api/proto/message.ts";
 import { buildThrough, offerOf, openSession, statusOf } from "../support/build-client.ts";
@@ -44,7 +56,9 @@ test("a build and its log are there when the daemon was started again, without v
     await update(of, { ref: "past", pinned: true });
   });
   const kept = join(folder, "again/tsbuild/history");
-  assert.equal((await readdir(kept)).length, 2);
+  const names = await readdir(kept);
+  assert.deepEqual(new Set(names.map((name) => name.split(".")[0])).size, 1);
+  for (const name of names) assert.ok(!(await readFile(join(kept, name), "utf8")).includes("s3cret"), name);
   await writeFile(join(kept, "damaged.json"), "{");
   await withDaemon(async (of) => {
     assert.deepEqual(await history("removed", of), []);
@@ -59,8 +73,73 @@ test("a build and its log are there when the daemon was started again, without v
       assert.deepEqual([record?.pinned, [...(record?.frontendAttrs ?? [])]], [true, [["label:l", "v"]]]);
     }
   });
-  assert.equal((await readdir(kept)).length, 2);
+  assert.deepEqual((await readdir(kept)).toSorted(), names.toSorted());
 });
+
+test("what is kept beside a build's record can be read as content, from anywhere in it, and not be changed", async () => {
+  await build("beside", offerOf({ Dockerfile: DOCKERFILE, a: "A" }), TAR);
+  const { logs, trace, result } = await recordOf("beside");
+  const [provenance] = result?.attestations ?? [];
+  assert.equal(provenance?.annotations.get("in-toto.io/predicate-type"), "https://slsa.dev/provenance/v0.2");
+  const predicate = JSON.parse((await contentOf(provenance?.digest ?? "")).toString("utf8"));
+  assert.equal(predicate.invocation.parameters.frontend, "dockerfile.v0");
+  const spans = (await contentOf(trace?.digest ?? "")).toString("utf8").trim().split("\n");
+  assert.ok(spans.some((line) => JSON.parse(line).Name === "[1/1] COPY . /"));
+  const log = await contentOf(logs?.digest ?? "");
+  assert.deepEqual([digestOf(log), log.length], [logs?.digest, logs?.size]);
+  assert.deepEqual(await contentOf(logs?.digest ?? "", 7, 20), log.subarray(7, 27));
+  const info = await client.unary(
+    `${CONTENT}/Info`,
+    [ContentInfoRequest, ContentInfoResponse],
+    { digest: logs?.digest ?? "" },
+    NEVER,
+  );
+  assert.equal(info.info?.size, log.length);
+  await using listing = client.call(`${CONTENT}/List`, {}, NEVER);
+  await listing.send(ContentListRequest.encode({}));
+  listing.end();
+  const listed: string[] = [];
+  for await (const message of listing.messages)
+    listed.push(...ContentListResponse.decode(message).info.map(({ digest }) => digest));
+  assert.ok(listed.includes(trace?.digest ?? ""));
+  await assert.rejects(contentOf(digestOf("nothing has it")), withCode(CODE.notFound));
+  await assert.rejects(contentOf("../../x"), withCode(CODE.invalidArgument));
+  await assert.rejects(contentOf(logs?.digest ?? "", log.length + 1), withCode(CODE.outOfRange));
+  await assert.rejects(client.unary(`${CONTENT}/Write`, [Empty, Empty], {}, NEVER), withCode(CODE.unimplemented));
+
+  const failing = offerOf({ Dockerfile: "FROM scratch\nCOPY missing /\n" });
+  await assert.rejects(build("failing", failing, TAR));
+  const { externalError, error } = await recordOf("failing");
+  const { message, details } = StatusMessage.decode(await contentOf(externalError?.digest ?? ""));
+  assert.equal(message, error?.message);
+  assert.match(Buffer.from(details[0]?.value ?? "").toString("utf8"), /"ranges":\[\{"start":\{"line":2/);
+});
+
+function withCode(code: number): (error: unknown) => boolean {
+  return (error) => error instanceof RpcError && error.status.code === code;
+}
+
+const CONTENT = "/containerd.services.content.v1.Content";
+
+async function contentOf(digest: string, offset = 0, size = 0): Promise<Buffer> {
+  await using call = client.call(`${CONTENT}/Read`, {}, NEVER);
+  await call.send(ContentReadRequest.encode({ digest, offset, size }));
+  call.end();
+  const parts: Uint8Array[] = [];
+  for await (const message of call.messages) parts.push(ContentReadResponse.decode(message).data);
+  return Buffer.concat(parts);
+}
+
+async function recordOf(ref: string): Promise<Of<typeof HistoryRecord>> {
+  await using call = client.call("/moby.buildkit.v1.Control/ListenBuildHistory", {}, NEVER);
+  await call.send(HistoryRequest.encode({ ref, earlyExit: true }));
+  call.end();
+  for await (const message of call.messages) {
+    const { record } = HistoryEvent.decode(message);
+    if (record !== undefined) return record;
+  }
+  throw new Error(`no record of ${ref}`);
+}
 
 test("whoever listens hears of a build that ends, is pinned and is forgotten; who asks for one build hears of that alone", async () => {
   await build("before", offerOf({ Dockerfile: DOCKERFILE, a: "A" }), TAR);

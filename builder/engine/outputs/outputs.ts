@@ -27,6 +27,8 @@ export interface Outcome {
   /** Layers from this one on have been made one. */
   readonly squashedFrom?: number;
   readonly attestations?: readonly Attestation[];
+  /** Of the build's record, in no output. */
+  readonly recorded?: Attestation | undefined;
   /** The records that the image's config carries, as base64. */
   readonly inlineCache?: string;
 }
@@ -74,10 +76,12 @@ async function provenanceOf(
   signal: AbortSignal,
 ): Promise<Pick<BuildResult, "provenance">> {
   const found = new Map<string, object>();
-  for (const { plan, attestations = [] } of outcomes) {
-    const provenance = attestations.find(({ predicateType }) => predicateType.includes("slsa.dev/provenance"));
-    if (provenance === undefined) continue;
-    found.set(formatPlatform(plan.platform), await provenance.predicate(undefined, signal));
+  for (const { plan, attestations = [], recorded } of outcomes) {
+    const stated = attestations.find(({ predicateType }) => predicateType.includes("slsa.dev/provenance"));
+    // A record lacks one that would hold a secret: the build does not fail for it.
+    const made = recorded?.predicate(undefined, signal).catch(() => undefined);
+    const predicate = await (made ?? stated?.predicate(undefined, signal));
+    if (predicate !== undefined) found.set(formatPlatform(plan.platform), predicate);
   }
   return found.size === 0 ? {} : { provenance: found };
 }

@@ -17,6 +17,7 @@ export const CODE = {
   permissionDenied: 7,
   resourceExhausted: 8,
   failedPrecondition: 9,
+  outOfRange: 11,
   unimplemented: 12,
   internal: 13,
   unavailable: 14,

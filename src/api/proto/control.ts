@@ -28,10 +28,20 @@ export const BuildkitVersion = message({
 export const InfoResponse = message({ version: one(1, BuildkitVersion) });
 
 const PlatformMessage = message({ architecture: string(1), os: string(2), variant: string(3) });
+/** `keepDuration` is in nanoseconds. */
+const GcPolicy = message({
+  all: bool(1),
+  keepDuration: int(2),
+  reservedSpace: int(3),
+  filters: strings(4),
+  maxUsedSpace: int(5),
+  minFreeSpace: int(6),
+});
 export const WorkerRecord = message({
   id: string(1),
   labels: stringMap(2),
   platforms: many(3, PlatformMessage),
+  gcPolicy: many(4, GcPolicy),
   version: one(5, BuildkitVersion),
 });
 export const ListWorkersRequest = message({ filter: strings(1) });

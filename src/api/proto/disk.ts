@@ -2,7 +2,19 @@
 
 import { StatusMessage } from "./bridge.ts";
 import { Exporter } from "./control.ts";
-import { bool, int, many, message, one, string, stringMap, strings, time } from "./message.ts";
+import {
+  bool,
+  int,
+  intMessageMap,
+  many,
+  message,
+  messageMap,
+  one,
+  string,
+  stringMap,
+  strings,
+  time,
+} from "./message.ts";
 
 export const UsageRecord = message({
   id: string(1),
@@ -30,6 +42,19 @@ export const PruneRequest = message({
 });
 
 export const HistoryRequest = message({ activeOnly: bool(1), ref: string(2), earlyExit: bool(3), limit: int(5) });
+/** Names what is kept of a build, to be read as content. */
+export const RecordDescriptor = message({
+  mediaType: string(1),
+  digest: string(2),
+  size: int(3),
+  annotations: stringMap(5),
+});
+/** `results` are by the place of their exporter; `first` is the first of them, for old clients. */
+export const RecordResult = message({
+  first: one(1, RecordDescriptor),
+  attestations: many(2, RecordDescriptor),
+  results: intMessageMap(3, RecordDescriptor),
+});
 export const HistoryRecord = message({
   ref: string(1),
   frontend: string(2),
@@ -38,11 +63,17 @@ export const HistoryRecord = message({
   error: one(5, StatusMessage),
   createdAt: time(6),
   completedAt: time(7),
+  logs: one(8, RecordDescriptor),
   exporterResponse: stringMap(9),
+  result: one(10, RecordResult),
+  results: messageMap(11, RecordResult),
+  trace: one(13, RecordDescriptor),
   pinned: bool(14),
   cachedSteps: int(15),
   totalSteps: int(16),
   completedSteps: int(17),
+  externalError: one(18, RecordDescriptor),
+  warnings: int(19),
 });
 /** `type` is 0 for a build that began, 1 for one that ended, 2 for one that was forgotten. */
 export const HistoryEvent = message({ type: int(1), record: one(2, HistoryRecord) });

@@ -170,6 +170,8 @@ export const boolMap = (number: number): Field<ReadonlyMap<string, boolean>> => 
 export const bytesMap = (number: number): Field<ReadonlyMap<string, Uint8Array>> => map(number, BYTES);
 export const messageMap = <T>(number: number, type: MessageType<T>): Field<ReadonlyMap<string, T>> =>
   map(number, type.kind);
+export const intMessageMap = <T>(number: number, type: MessageType<T>): Field<ReadonlyMap<number, T>> =>
+  map(number, type.kind, int(1));
 
 const Timestamp: MessageType<{ readonly seconds: number; readonly nanos: number }> = message({
   seconds: int(1),
@@ -213,8 +215,10 @@ function list<T>(number: number, kind: Kind<T>): Field<readonly T[]> {
   };
 }
 
-function map<T>(number: number, kind: Kind<T>): Field<ReadonlyMap<string, T>> {
-  const entry = message({ key: string(1), value: optional(2, kind) });
+function map<T>(number: number, kind: Kind<T>): Field<ReadonlyMap<string, T>>;
+function map<K, T>(number: number, kind: Kind<T>, keys: Field<K>): Field<ReadonlyMap<K, T>>;
+function map<T>(number: number, kind: Kind<T>, keys: Field<unknown> = string(1)): Field<ReadonlyMap<unknown, T>> {
+  const entry = message<{ key: unknown; value: T | undefined }>({ key: keys, value: optional(2, kind) });
   return {
     number,
     absent: () => new Map(),
@@ -223,7 +227,7 @@ function map<T>(number: number, kind: Kind<T>): Field<ReadonlyMap<string, T>> {
     },
     read(reader, wire, before) {
       const { key, value = emptyOf(kind) } = readOne(reader, wire, number, entry.kind);
-      return (before as Map<string, T>).set(key, value); // it is the map that absent() made
+      return (before as Map<unknown, T>).set(key, value); // it is the map that absent() made
     },
   };
 }

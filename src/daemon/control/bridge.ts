@@ -51,7 +51,7 @@ export function bridgeHandlers(world: SolveWorld): readonly (readonly [string, H
       `${SERVICE}/Ping`,
       unary(Empty, PongResponse, async (_, call) => {
         await jobOf(call);
-        return { frontendCaps: FRONTEND_CAPS, llbCaps: LLB_CAPS, workers: [workerRecord()] };
+        return { frontendCaps: FRONTEND_CAPS, llbCaps: LLB_CAPS, workers: [workerRecord(world.settings)] };
       }),
     ],
     [

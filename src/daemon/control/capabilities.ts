@@ -1,13 +1,16 @@
 // What this daemon tells its clients that it can do.
 
+import { rulesInBytes } from "../../../builder/disk-settings.ts";
 import { hostGateway } from "../../../builder/core/host-gateway.ts";
 import { hostPlatform } from "../../../builder/core/platform.ts";
 import { VERSION } from "../../version.ts";
 import type { BuildkitVersion, WorkerRecord } from "../../api/proto/control.ts";
 import type { Of } from "../../api/proto/message.ts";
+import type { DaemonSettings } from "../settings.ts";
 
 /** The release whose API is spoken: clients compare it with what they need. */
 const API_VERSION = "v0.25.0";
+const NS_PER_MS = 1e6;
 
 export const VERSION_RECORD: Of<typeof BuildkitVersion> = {
   package: "tsbuild",
@@ -17,7 +20,7 @@ export const VERSION_RECORD: Of<typeof BuildkitVersion> = {
 };
 
 /** The one worker. */
-export function workerRecord(): Of<typeof WorkerRecord> {
+export function workerRecord({ root, disk }: Pick<DaemonSettings, "root" | "disk">): Of<typeof WorkerRecord> {
   const { os, architecture, variant = "" } = hostPlatform();
   const gateway = hostGateway();
   return {
@@ -29,6 +32,12 @@ export function workerRecord(): Of<typeof WorkerRecord> {
       ...(gateway === undefined ? [] : [["org.mobyproject.buildkit.worker.moby.host-gateway-ip", gateway] as const]),
     ]),
     platforms: [{ os, architecture, variant }],
+    gcPolicy: rulesInBytes(root, disk).map(
+      ({ all, keepMs, filterTexts: filters, reservedBytes, maxUsedBytes, minFreeBytes }) => ({
+        ...{ all, keepDuration: keepMs * NS_PER_MS, filters },
+        ...{ reservedSpace: reservedBytes, maxUsedSpace: maxUsedBytes, minFreeSpace: minFreeBytes },
+      }),
+    ),
     version: VERSION_RECORD,
   };
 }

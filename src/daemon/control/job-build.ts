@@ -36,7 +36,10 @@ export interface SolveWorld {
 export async function buildFor(world: SolveWorld, job: Job, asked: Asked, isInternal: boolean): Promise<BuildResult> {
   using held = new DisposableStack();
   const request = await requestOf(asked, await requestWorld(world, job, held));
-  const result = await build({ ...request, isInternal, earlier: job.earlier }, job.signal);
+  const result = await build(
+    { ...request, isInternal, earlier: job.earlier, recordsProvenance: !isInternal },
+    job.signal,
+  );
   if (request.exports.some((spec) => spec.type === "image" && spec.store)) world.events.built(result);
   return result;
 }
@@ -95,6 +98,7 @@ async function requestWorld(
       if (event.kind === "vertex" && earlier.has(event.vertex)) return;
       log.add(event);
       job.observed?.event(event);
+      if (event.kind === "warning") outcome.warnings++;
       if (event.kind !== "vertex") return;
       const { vertex, cached, completed } = event;
       outcome.steps.set(vertex, cached === true ? "cached" : completed === undefined ? "known" : "completed");

@@ -13,6 +13,7 @@ import { CODE, RpcError } from "../../api/grpc/status.ts";
 import type { Exporter } from "../../api/proto/control.ts";
 import type { ClientSession } from "../session/client-session.ts";
 import type { ObservedBuild } from "../watch/observer.ts";
+import type { Attachment } from "./attachments.ts";
 import { Gateway } from "./gateway.ts";
 import { KeptBuilds } from "./kept-builds.ts";
 import { StatusLog } from "./status-log.ts";
@@ -37,6 +38,14 @@ export interface JobOutcome {
   completedMs: number | undefined;
   error: Status | undefined;
   response: ReadonlyMap<string, string>;
+  /** How it came to be, by platform, until that is on disk. */
+  provenance: ReadonlyMap<string, object>;
+  /** The image that it made. */
+  image: Descriptor | undefined;
+  /** Of those that were told. */
+  warnings: number;
+  /** What is kept beside its record. */
+  attachments: readonly Attachment[];
   /** Of a cache that the client keeps. */
   cacheManifest: Descriptor | undefined;
   /** How far each step has come. */
@@ -50,6 +59,8 @@ export interface EndedJob {
   readonly outcome: JobOutcome;
   /** Stays whatever else ends. */
   readonly isPinned: boolean;
+  /** Who is told of it, once it is known to be a build; not after it was read from disk. */
+  observed?: ObservedBuild | undefined;
 }
 
 /** One build. */
@@ -67,8 +78,6 @@ export interface Job extends EndedJob {
   readonly earlier: EarlierParts;
   /** Aborted when the build is to stop, or is over. */
   readonly signal: AbortSignal;
-  /** Who is told of it, once it is known to be a build. */
-  observed: ObservedBuild | undefined;
 }
 
 export class Jobs {
@@ -111,6 +120,10 @@ export class Jobs {
       completedMs: undefined,
       error: undefined,
       response: new Map(),
+      provenance: new Map(),
+      image: undefined,
+      warnings: 0,
+      attachments: [],
       cacheManifest: undefined,
       steps: new Map(),
     };
@@ -142,8 +155,8 @@ export class Jobs {
       this.#linger(job);
       return;
     }
-    const { ref, log, outcome, isPinned } = job;
-    const ended: EndedJob = { ref, log, outcome, isPinned };
+    const { ref, log, outcome, isPinned, observed } = job;
+    const ended: EndedJob = { ref, log, outcome, isPinned, observed };
     this.#ended.set(ref, ended);
     this.#kept.keep(ended);
     const others = [...this.#ended.values()].filter((one) => !one.isPinned);
@@ -182,6 +195,26 @@ export class Jobs {
   /** Builds, not questions: those that ended, then those under way, each in the order in which they did. */
   builds(): readonly EndedJob[] {
     return [...this.#ended.values(), ...this.#running.values()].filter(({ outcome }) => outcome.isBuild);
+  }
+
+  /** Waits until what is kept of builds that ended is on disk. */
+  async settled(): Promise<void> {
+    await this.#kept.settled();
+  }
+
+  /** The digests of what is kept beside records. */
+  async attachments(): Promise<readonly Digest[]> {
+    await this.#kept.settled();
+    return [...this.#ended.values()].flatMap(({ outcome }) => outcome.attachments.map(({ digest }) => digest));
+  }
+
+  /** The file of what is kept under a digest beside a record. */
+  async attachment(digest: Digest): Promise<string | undefined> {
+    await this.#kept.settled();
+    const job = [...this.#ended.values()].find(({ outcome }) =>
+      outcome.attachments.some((one) => one.digest === digest),
+    );
+    return job && this.#kept.pathOf(job, digest);
   }
 
   /** Forgets a build that ended. Throws `RpcError` when there is none of that name. */

@@ -1,16 +1,18 @@
 // The builds that ended lately, on disk: what came of each and its log, so that they can be asked for when the daemon was
-// started again. Values of build arguments stay out of it. Nothing depends on it: what cannot be written or read is not
+// started again. Of values of build arguments it has what its provenance has, without what looks like a secret. Nothing depends on it: what cannot be written or read is not
 // kept.
 
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import * as v from "valibot";
+import type { Digest } from "../../../builder/core/digest.ts";
 import { digestOf, hexOf, isDigest } from "../../../builder/core/digest.ts";
-import type { EndedJob, JobOutcome } from "./jobs.ts";
+import { attachmentsOf, logAttachment } from "./attachments.ts";
+import type { EndedJob } from "./jobs.ts";
 import { StatusLog } from "./status-log.ts";
 
 const RECORD = ".json";
-const LOG = ".status";
+const LOG = ".log";
 
 const Kept = v.object({
   ref: v.string(),
@@ -21,16 +23,24 @@ const Kept = v.object({
   createdMs: v.number(),
   completedMs: v.number(),
   error: v.optional(v.object({ code: v.number(), message: v.string() })),
-  response: v.array(v.tuple([v.string(), v.string()])),
-  steps: v.array(
-    v.tuple([
-      v.custom<JobOutcome["steps"] extends Map<infer D, unknown> ? D : never>(isStep),
-      v.picklist(["known", "completed", "cached"]),
-    ]),
+  image: v.optional(v.object({ mediaType: v.string(), digest: v.custom<Digest>(isDigestText), size: v.number() })),
+  warnings: v.optional(v.number(), 0),
+  attachments: v.optional(
+    v.array(
+      v.object({
+        kind: v.picklist(["log", "provenance", "trace", "failure"]),
+        digest: v.custom<Digest>(isDigestText),
+        size: v.number(),
+        platform: v.optional(v.string()),
+      }),
+    ),
+    [],
   ),
+  response: v.array(v.tuple([v.string(), v.string()])),
+  steps: v.array(v.tuple([v.custom<Digest>(isDigestText), v.picklist(["known", "completed", "cached"])])),
 });
 
-function isStep(value: unknown): boolean {
+function isDigestText(value: unknown): boolean {
   return typeof value === "string" && isDigest(value);
 }
 
@@ -53,7 +63,7 @@ export class KeptBuilds {
       try {
         found.push(read(base));
       } catch {
-        for (const ending of [RECORD, LOG]) rmSync(`${base}${ending}`, { force: true });
+        this.#clear(base);
       }
     }
     return found.toSorted((a, b) => (a.outcome.completedMs ?? 0) - (b.outcome.completedMs ?? 0));
@@ -66,6 +76,10 @@ export class KeptBuilds {
       const base = this.#base(job.ref);
       await job.log.copyTo(`${base}.new`);
       renameSync(`${base}.new`, `${base}${LOG}`);
+      const beside = attachmentsOf(job);
+      for (const [{ digest }, bytes] of beside) writeFileSync(`${base}.${hexOf(digest)}`, bytes, { mode: 0o600 });
+      job.outcome.attachments = [await logAttachment(`${base}${LOG}`), ...beside.map(([attachment]) => attachment)];
+      job.outcome.provenance = new Map();
       this.#write(job);
     });
   }
@@ -76,9 +90,13 @@ export class KeptBuilds {
   }
 
   remove(ref: string): void {
-    this.#later(() => {
-      for (const ending of [RECORD, LOG]) rmSync(`${this.#base(ref)}${ending}`, { force: true });
-    });
+    this.#later(() => this.#clear(this.#base(ref)));
+  }
+
+  /** Where something lies that is kept beside a record. */
+  pathOf({ ref, outcome }: EndedJob, digest: Digest): string {
+    const isLog = outcome.attachments.some((one) => one.kind === "log" && one.digest === digest);
+    return `${this.#base(ref)}${isLog ? LOG : `.${hexOf(digest)}`}`;
   }
 
   /** Waits until all of it is on disk. */
@@ -94,6 +112,7 @@ export class KeptBuilds {
   /** The record comes last: what has one is whole. */
   #write({ ref, isPinned, outcome }: EndedJob): void {
     const { frontend, attrs, exporters, createdMs, completedMs = createdMs, error, response, steps } = outcome;
+    const { image, warnings, attachments } = outcome;
     const record: v.InferInput<typeof Kept> = {
       ref,
       isPinned,
@@ -103,12 +122,20 @@ export class KeptBuilds {
       createdMs,
       completedMs,
       ...(error === undefined ? {} : { error: { code: error.code, message: error.message } }),
+      ...(image === undefined ? {} : { image: { mediaType: image.mediaType, digest: image.digest, size: image.size } }),
+      warnings,
+      attachments: [...attachments],
       response: [...response],
       steps: [...steps],
     };
     const base = this.#base(ref);
     writeFileSync(`${base}.new`, JSON.stringify(record), { mode: 0o600 });
     renameSync(`${base}.new`, `${base}${RECORD}`);
+  }
+
+  #clear(base: string): void {
+    const prefix = `${basename(base)}.`;
+    for (const name of this.#names()) if (name.startsWith(prefix)) rmSync(join(this.#directory, name), { force: true });
   }
 
   #base(ref: string): string {
@@ -127,6 +154,7 @@ export class KeptBuilds {
 function read(base: string): EndedJob {
   const kept = v.parse(Kept, JSON.parse(readFileSync(`${base}${RECORD}`, "utf8")));
   const { ref, isPinned, frontend, attrs, exporters, createdMs, completedMs, error, response, steps } = kept;
+  const { image, warnings, attachments } = kept;
   return {
     ref,
     isPinned,
@@ -140,6 +168,10 @@ function read(base: string): EndedJob {
       completedMs,
       error: error && { ...error, details: [] },
       response: new Map(response),
+      provenance: new Map(),
+      image,
+      warnings,
+      attachments,
       cacheManifest: undefined,
       steps: new Map(steps),
     },

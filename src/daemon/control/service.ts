@@ -16,6 +16,7 @@ import {
 } from "../../api/proto/control.ts";
 import { bridgeHandlers } from "./bridge.ts";
 import { VERSION_RECORD, workerRecord } from "./capabilities.ts";
+import { contentHandlers } from "./content.ts";
 import { diskHandlers } from "./disk.ts";
 import { historyHandlers } from "./history.ts";
 import type { SolveWorld } from "./job-build.ts";
@@ -36,7 +37,10 @@ export interface ControlWorld extends SolveWorld {
 export function controlHandlers(world: ControlWorld): ReadonlyMap<string, Handler> {
   return new Map<string, Handler>([
     [`${SERVICE}/Info`, unary(Empty, InfoResponse, () => ({ version: VERSION_RECORD }))],
-    [`${SERVICE}/ListWorkers`, unary(ListWorkersRequest, ListWorkersResponse, () => ({ records: [workerRecord()] }))],
+    [
+      `${SERVICE}/ListWorkers`,
+      unary(ListWorkersRequest, ListWorkersResponse, () => ({ records: [workerRecord(world.settings)] })),
+    ],
     [`${SERVICE}/Session`, (call) => world.sessions.hold(call)],
     [
       `${SERVICE}/Solve`,
@@ -59,6 +63,7 @@ export function controlHandlers(world: ControlWorld): ReadonlyMap<string, Handle
     ],
     ...bridgeHandlers(world),
     ...diskHandlers(world.settings.root),
-    ...historyHandlers(world.jobs),
+    ...historyHandlers(world.settings.root, world.jobs),
+    ...contentHandlers(world.settings.root, world.jobs),
   ]);
 }

@@ -52,6 +52,7 @@ export async function solve(
     const { entitlements, cache } = request;
     const caches = cache ?? NO_CACHES;
     const result = await buildFor(world, job, { ...wanted, exporters, entitlements, caches, given }, request.internal);
+    [job.outcome.provenance, job.outcome.image] = [result.provenance ?? new Map(), result.descriptor];
     job.observed?.ended({ digest: result.digest });
     return (job.outcome.response = responseOf(result, job.outcome.cacheManifest));
   } catch (error) {

@@ -1,5 +1,6 @@
 // What happened in a build, for any number of readers at their own pace. It lies in a file without a name, so a reader
-// that stops reading costs nothing, and nothing of it outlives this process but what is copied.
+// that stops reading costs nothing, and nothing of it outlives this process but what is copied. Its form is that of
+// BuildKit's (solver/llbsolver/history, ImportStatus): the length of a message in four bytes, the lowest first, and it.
 
 import { closeSync, fstatSync, mkdirSync, openSync, read, unlinkSync } from "node:fs";
 import { copyFile } from "node:fs/promises";
@@ -88,7 +89,7 @@ export class StatusLog {
     try {
       for (let at = 0; !signal.aborted;) {
         while (at < this.#size && !signal.aborted) {
-          const length = (await this.#bytes(at, LENGTH_BYTES)).readUInt32BE(0);
+          const length = (await this.#bytes(at, LENGTH_BYTES)).readUInt32LE(0);
           yield await this.#bytes(at + LENGTH_BYTES, length);
           at += LENGTH_BYTES + length;
         }
@@ -122,7 +123,7 @@ export class StatusLog {
 
   #write(message: Uint8Array): void {
     const record = Buffer.alloc(LENGTH_BYTES + message.length);
-    record.writeUInt32BE(message.length, 0);
+    record.writeUInt32LE(message.length, 0);
     record.set(message, LENGTH_BYTES);
     try {
       writeAll(this.#fd, record, this.#size);

@@ -6,7 +6,7 @@ import { CODE } from "../../api/grpc/status.ts";
 import type { Log } from "../log.ts";
 import { BuildTrace } from "./build-trace.ts";
 import type { DaemonMetrics, Ending } from "./daemon-metrics.ts";
-import type { OtlpExporter } from "./otlp.ts";
+import type { OtlpExporter, Span } from "./otlp.ts";
 import { traceContextOf } from "./trace-context.ts";
 
 /** What a build came to. */
@@ -20,6 +20,8 @@ export interface ObservedBuild {
   event(event: BuildEvent): void;
   /** Only the first end counts. */
   ended(end: ObservedEnd): void;
+  /** What it took time for, once it has ended. */
+  readonly spans: readonly Span[];
 }
 
 export interface ObserverParts {
@@ -40,16 +42,17 @@ export class Observer {
   begin(ref: string, traceparent: string | undefined): ObservedBuild {
     const { log, metrics, traces } = this.#parts;
     const startMs = Date.now();
-    const trace = traces === undefined ? undefined : new BuildTrace(traceContextOf(traceparent));
-    const facts = { ref, ...(trace === undefined ? {} : { trace: trace.context.traceId }) };
+    const trace = new BuildTrace(traceContextOf(traceparent));
+    const facts = { ref, ...(traces === undefined ? {} : { trace: trace.context.traceId }) };
     const steps = { done: 0, cached: 0, failed: 0 };
     let isOver = false;
+    let spans: readonly Span[] = [];
     log("info", "build", facts);
     return {
       event: (event) => {
         if (event.kind !== "vertex" || isOver) return;
         metrics.step(event);
-        trace?.step(event);
+        trace.step(event);
         if (event.completed !== undefined)
           steps[event.error !== undefined ? "failed" : event.cached === true ? "cached" : "done"] += 1;
       },
@@ -63,13 +66,16 @@ export class Observer {
         const told = { ...facts, ms, steps };
         if (error === undefined) log("info", "built", { ...told, digest });
         else log("info", "build failed", { ...told, code: error.code, error: error.message });
-        if (trace === undefined || !trace.context.isSampled) return;
         const attributes = {
           "tsbuild.ref": ref,
           "tsbuild.result": ending,
           ...(digest === undefined ? {} : { "tsbuild.digest": digest }),
         };
-        traces?.add(trace.spans({ startMs, endMs }, attributes, error?.message));
+        spans = trace.spans({ startMs, endMs }, attributes, error?.message);
+        if (trace.context.isSampled) traces?.add(spans);
+      },
+      get spans() {
+        return spans;
       },
     };
   }
