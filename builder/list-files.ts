@@ -41,7 +41,7 @@ export async function listFiles(
   const layer = request.layer === undefined ? undefined : request.layer - 1;
   const view = await files.view(layer);
   const markers = new Markers(layer === undefined ? [] : await files.entries(layer));
-  const path = lookUp(view, request.path, request.followLast, image);
+  const path = lookUp(view, request.path, request.followLast, placeName(image, request.layer));
   const isOpaque = false;
   if (view.lstat(path)?.type !== "dir") return [{ name: bytePath(request.path), entry: entryAt(view, path), isOpaque }];
   const listed: ListedFile[] = [];
@@ -89,7 +89,7 @@ export async function* readFileOf(
 ): AsyncGenerator<Uint8Array> {
   await using files = new ImageFiles(image, root, signal);
   const view = await files.view();
-  const found = lookUp(view, path, true, image);
+  const found = lookUp(view, path, true, image.opened.name);
   const entry = entryAt(view, found);
   if (entry.type !== "file")
     throw new BuildError("USAGE", `"${path}" in ${image.opened.name} is no file but ${KINDS[entry.type]}`);
@@ -111,12 +111,17 @@ const KINDS: Readonly<Record<Entry["type"], string>> = {
   opaque: "a deletion",
 };
 
-function lookUp(view: RootfsView, path: string, followLast: boolean, image: PlatformImage): BytePath {
+function placeName({ opened }: PlatformImage, layer: number | undefined): string {
+  return layer === undefined ? opened.name : `layer ${layer} of ${opened.name}`;
+}
+
+/** `place` is what the view shows, for the error. */
+function lookUp(view: RootfsView, path: string, followLast: boolean, place: string): BytePath {
   const found = view.resolve(bytePath(path), { followLast });
   if (found.entry !== undefined) return found.path;
   const where =
     found.path === bytePath(path).replace(/^\/+|\/+$/g, "") ? "" : ` (it leads to "/${displayPath(found.path)}")`;
-  throw new BuildError("INPUT_MISSING", `there is no "${path}" in ${image.opened.name}${where}`);
+  throw new BuildError("INPUT_MISSING", `there is no "${path}" in ${place}${where}`);
 }
 
 function entryAt(view: RootfsView, path: BytePath): Entry {

@@ -10,7 +10,15 @@ import type { ImageConfig } from "./core/image-config.ts";
 import type { Platform } from "./core/platform.ts";
 import { formatPlatform } from "./core/platform.ts";
 import type { Check } from "./image/checks.ts";
-import { check, checkIdentity, checkMediaType, checkPairs, checkReading, checkSchema } from "./image/checks.ts";
+import {
+  check,
+  checkEmbedded,
+  checkIdentity,
+  checkMediaType,
+  checkPairs,
+  checkReading,
+  checkSchema,
+} from "./image/checks.ts";
 import type { ImageIndex } from "./image/index.ts";
 import { attestedBy, chooseManifest } from "./image/index.ts";
 import type { ImageManifest } from "./image/manifest.ts";
@@ -68,7 +76,7 @@ class Walk {
       yield { subject, ...check("it is a JSON object", false) };
       return;
     }
-    yield* about(subject, [...checkSchema(kind, json), ...checkMediaType(descriptor, json)]);
+    yield* about(subject, [...checkSchema(kind, json), ...checkMediaType(descriptor, json), ...checkEmbedded(json)]);
     const { checks, value } = checkReading(() => parseDocument(bytes, `the ${kind}`, descriptor.mediaType));
     yield* about(subject, checks);
     if (value?.kind === "index") yield* this.#index(owner, value.index, depth);

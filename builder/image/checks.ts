@@ -58,6 +58,33 @@ export function checkMediaType(descriptor: Descriptor, json: object): Check[] {
   ];
 }
 
+/** That what descriptors in a document embed is what they name (OCI image-spec, descriptor.md, Properties, data). */
+export function checkEmbedded(json: object): Check[] {
+  return descriptorsIn(json).flatMap(([path, { data, digest, size }]): Check[] => {
+    if (typeof data !== "string") return [];
+    const bytes = Buffer.from(data, "base64");
+    const rule = `the data in "${path}" is what its digest and size say`;
+    const isOne = digest === digestOf(bytes) && size === bytes.length;
+    return [check(rule, isOne, `it has ${bytes.length} bytes and ${digestOf(bytes)}`)];
+  });
+}
+
+type Unread = Readonly<Record<string, unknown>>;
+
+/** Descriptors of a manifest or an index, whatever else is wrong with it. */
+function descriptorsIn(json: object): (readonly [path: string, descriptor: Unread])[] {
+  const places = Object.entries(json).flatMap(([name, value]: [string, unknown]): (readonly [string, unknown])[] => {
+    if (name === "config" || name === "subject") return [[name, value]];
+    if ((name !== "layers" && name !== "manifests") || !Array.isArray(value)) return [];
+    return value.map((each: unknown, at) => [`${name}.${at}`, each]);
+  });
+  return places.flatMap(([path, value]) => (isObject(value) ? [[path, value] as const] : []));
+}
+
+function isObject(value: unknown): value is Unread {
+  return typeof value === "object" && value !== null;
+}
+
 /** That something can be read by the rules of this program; what it was read as. */
 export function checkReading<T>(read: () => T): { readonly checks: Check[]; readonly value: T | undefined } {
   try {

@@ -1,6 +1,8 @@
 // What differs between what two images say of themselves: config fields, annotations.
 
+import { alignLists } from "../core/align.ts";
 import type { ImageConfig } from "../core/image-config.ts";
+import { fieldInstruction } from "./history.ts";
 import { goJson } from "./json.ts";
 
 /** One field that is not the same. `field` is its path in the format: `config.Env.PATH`, `config.Labels["a.b"]`. */
@@ -9,6 +11,8 @@ export interface FieldChange {
   readonly field: string;
   readonly before?: unknown;
   readonly after?: unknown;
+  /** The last one that sets it, as the history of the image has it that holds the field; undefined where it names none. */
+  readonly instruction?: string;
 }
 
 /** What is compared: the config, and the annotations of the manifest. */
@@ -22,12 +26,16 @@ export function compareStatements(a: ImageStatement, b: ImageStatement, times: b
   const { config: runtimeA = {}, ...topA } = a.config;
   const { config: runtimeB = {}, ...topB } = b.config;
   const left = new Set(times ? ["rootfs", "history"] : ["rootfs", "history", "created"]);
-  return [
+  const changes = [
     ...compareMaps("", topA, topB).filter(({ field }) => !left.has(field)),
     ...compareMaps("config.", splitMaps(runtimeA), splitMaps(runtimeB)),
     ...compareHistories(a.config, b.config, times),
     ...compareMaps("", splitMap("annotations", a.annotations), splitMap("annotations", b.annotations)),
   ];
+  return changes.map((change) => {
+    const instruction = fieldInstruction((change.kind === "deleted" ? a : b).config, change.field);
+    return instruction === undefined ? change : { ...change, instruction };
+  });
 }
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -73,32 +81,25 @@ function fieldOf(name: string, key: string): string {
   return /^\w+$/.test(key) ? `${name}.${key}` : `${name}[${JSON.stringify(key)}]`;
 }
 
-// What both have at the beginning and at the end is the same story; between lies what one of them has, or, where it is
-// as much on both sides, entries of which each differs in some fields.
+// Entries that are equal, or else of the same instruction, belong together; so do those left between them where it is as
+// much on both sides.
 function compareHistories(a: ImageConfig, b: ImageConfig, times: boolean): FieldChange[] {
-  const told = (config: ImageConfig): Fields[] =>
-    (config.history ?? []).map(({ created, ...rest }) =>
-      times && created !== undefined ? { ...rest, created } : rest,
-    );
-  const [left, right] = [told(a), told(b)];
-  const same = (i: number, j: number): boolean => canonical(left[i]) === canonical(right[j]);
-  const shorter = Math.min(left.length, right.length);
-  let head = 0;
-  while (head < shorter && same(head, head)) head++;
-  let tail = 0;
-  while (tail < shorter - head && same(left.length - 1 - tail, right.length - 1 - tail)) tail++;
-  if (left.length === right.length) {
-    const pairs = left.slice(head, left.length - tail).map((before, at) => [before, right[head + at] ?? {}] as const);
-    return pairs.flatMap(([before, after], at) => compareMaps(`history.${head + at}.`, before, after));
-  }
-  return [
-    ...left.slice(head, left.length - tail).map((before, at): FieldChange => {
-      return { kind: "deleted", field: `history.${head + at}`, before };
-    }),
-    ...right.slice(head, right.length - tail).map((after, at): FieldChange => {
-      return { kind: "added", field: `history.${head + at}`, after };
-    }),
-  ];
+  const told = ({ history = [] }: ImageConfig): { readonly at: number; readonly entry: Fields }[] =>
+    history.map(({ created, ...rest }, at) => ({
+      at,
+      entry: times && created !== undefined ? { ...rest, created } : rest,
+    }));
+  const pairs = alignLists(
+    told(a),
+    told(b),
+    ({ entry }) => canonical(entry),
+    ({ entry }) => canonical(entry["created_by"] ?? ""),
+  );
+  return pairs.flatMap(({ a: before, b: after }): FieldChange[] => {
+    if (before === undefined) return after ? [{ kind: "added", field: `history.${after.at}`, after: after.entry }] : [];
+    if (after === undefined) return [{ kind: "deleted", field: `history.${before.at}`, before: before.entry }];
+    return compareMaps(`history.${before.at}.`, before.entry, after.entry);
+  });
 }
 
 /** Text that is equal for equal values, whatever the order of their fields. */

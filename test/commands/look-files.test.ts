@@ -123,7 +123,7 @@ suite("diff", () => {
     assert.equal(code, 0);
     assert.match(stdout, /^config\n {2}A config\.Cmd {2}\["sh","-c","a b"\]\n/);
     assert.match(stdout, /A config\.Labels\["a\.b"\] {2}"\\u001b\]0;title"/);
-    const files = stdout.slice(stdout.indexOf("\n\n") + 2);
+    const files = stdout.slice(stdout.lastIndexOf("\n\n") + 2);
     const [heading, ...lines] = files.trimEnd().split("\n");
     assert.match(heading ?? "", /layout.*:app layer 2 {2}RUN very very/);
     assert.deepEqual(lines, [

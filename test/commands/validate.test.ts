@@ -118,6 +118,11 @@ suite("validate", () => {
       /manifest: it follows the schema of a manifest: "annotations.a": 1 is not a text/,
     ],
     [
+      "embedded data that is something else",
+      { ...honest, manifest: (it) => ({ ...it, config: { ...it.config, data: "e30=" } }) },
+      /manifest: the data in "config" is what its digest and size say: it has 2 bytes and sha256:44136fa355b3/,
+    ],
+    [
       "a manifest that is an index, too",
       { ...honest, manifest: (it) => ({ ...it, manifests: [] }) },
       /manifest and an index at once/,

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { ImageConfig } from "../../builder/core/image-config.ts";
+import type { HistoryEntry, ImageConfig } from "../../builder/core/image-config.ts";
 import { fieldInstruction } from "../../builder/image/history.ts";
 import { compareStatements } from "../../builder/image/compare-configs.ts";
 
@@ -54,15 +54,27 @@ test("names of fields may be those of every object", () => {
   ]);
 });
 
-test("of the history only what is between the common beginning and end differs", () => {
-  const [first, , last] = base.history ?? [];
-  const history = [first, { created_by: "RUN y" }, last].flatMap((entry) => entry ?? []);
-  assert.deepEqual(lines({ ...base, history }), [
+test("of the history only what one has differs, wherever it stands; else entries of the same instruction belong together", () => {
+  const [first, second, last] = base.history ?? [];
+  const of = (...history: readonly (HistoryEntry | undefined)[]): ImageConfig => ({
+    ...base,
+    history: history.flatMap((entry) => entry ?? []),
+  });
+  assert.deepEqual(lines(of(first, { created_by: "RUN y" }, last)), [
     'changed history.1.created_by "ENV A=1" "RUN y"',
     "deleted history.1.empty_layer true undefined",
   ]);
-  const longer = [first, { created_by: "RUN y" }, ...(base.history ?? []).slice(1)].flatMap((entry) => entry ?? []);
-  assert.deepEqual(lines({ ...base, history: longer }), ['added history.1 undefined {"created_by":"RUN y"}']);
+  const added = (at: number, name: string): string => `added history.${at} undefined {"created_by":"${name}"}`;
+  assert.deepEqual(lines(of(first, { created_by: "RUN y" }, second, { created_by: "RUN z" }, last)), [
+    added(1, "RUN y"),
+    added(3, "RUN z"),
+  ]);
+  assert.deepEqual(lines(of({ created_by: "RUN y" }, { created_by: "ENV A=1", comment: "c" }, last, last)), [
+    'changed history.0.created_by "ADD x" "RUN y"',
+    'added history.1.comment undefined "c"',
+    "deleted history.1.empty_layer true undefined",
+    'added history.2 undefined {"created_by":"CMD sh","empty_layer":true}',
+  ]);
 });
 
 test("times count only where they are asked for; annotations do", () => {

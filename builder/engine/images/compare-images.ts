@@ -2,13 +2,15 @@
 // platform, the layer and its instruction, the path, the field. Nothing is overlooked
 // because a later layer hides it: layers are compared one by one.
 
+import { alignLists } from "../../core/align.ts";
 import type { BytePath } from "../../core/byte-path.ts";
 import { compareBytes, displayPath } from "../../core/byte-path.ts";
+import type { Digest } from "../../core/digest.ts";
 import { formatPlatform } from "../../core/platform.ts";
 import type { Platform } from "../../core/platform.ts";
 import { ImageFiles } from "./image-files.ts";
 import { compareStatements } from "../../image/compare-configs.ts";
-import { fieldInstruction, layerInstructions } from "../../image/history.ts";
+import { layerInstructions } from "../../image/history.ts";
 import { isImageEntry } from "../../image/index.ts";
 import { compareTrees } from "../../layer/view/compare-trees.ts";
 import type { EntryField } from "../../layer/view/compare-trees.ts";
@@ -94,10 +96,7 @@ function compareConfigs(
     config,
     annotations: manifest.annotations ?? {},
   });
-  return compareStatements(statement(a, filesOfA), statement(b, filesOfB), true).map((change): Found => {
-    const instruction = fieldInstruction((change.kind === "deleted" ? filesOfA : filesOfB).config, change.field);
-    return { ...change, ...(instruction === undefined ? {} : { instruction }) };
-  });
+  return compareStatements(statement(a, filesOfA), statement(b, filesOfB), true);
 }
 
 /** Everything that is understood is equal, and still the bytes are not. */
@@ -108,49 +107,67 @@ function compareDocuments(a: PlatformImage, b: PlatformImage): Found {
   return { kind: "changed", field: "bytes of the manifest", before, after };
 }
 
+interface ToldLayer {
+  /** Counted from 0 at the bottom. */
+  readonly at: number;
+  readonly digest: Digest;
+  readonly mediaType: string;
+  readonly diffId: Digest;
+  readonly instruction: string | undefined;
+}
+
 async function compareLayers(a: ImageFiles, b: ImageFiles): Promise<readonly Found[]> {
-  const [told, toldB] = [layerInstructions(a.config), layerInstructions(b.config)];
-  const moved = movedLayers(a, b);
+  const [inA, inB] = [toldLayers(a), toldLayers(b)];
+  const moved = movedLayers(inA, inB);
   if (moved.length > 0) return moved;
   const found: Found[] = [];
-  for (let at = 0; at < Math.max(a.layers.length, b.layers.length); at++) {
-    const [ofA, ofB] = [a.layers[at], b.layers[at]];
-    const instruction = (ofA === undefined ? toldB : told)[at];
-    const place = { layer: at + 1, ...(instruction === undefined ? {} : { instruction }) };
-    if (ofA === undefined) found.push({ ...place, kind: "added", field: "layer", after: ofB?.descriptor.digest });
-    else if (ofB === undefined)
-      found.push({ ...place, kind: "deleted", field: "layer", before: ofA.descriptor.digest });
-    else if (ofA.diffId !== ofB.diffId) {
-      const entries = compareEntries(await a.entries(at), await b.entries(at));
-      // The same names and contents in another order, or fields that say the same in other bytes.
-      const bytes: Found = { kind: "changed", field: "bytes of the tar", before: ofA.diffId, after: ofB.diffId };
-      found.push(...(entries.length > 0 ? entries : [bytes]).map((each) => ({ ...place, ...each })));
-    } else if (ofA.descriptor.digest !== ofB.descriptor.digest) {
-      const [before, after] = [ofA, ofB].map(({ descriptor }) => `${descriptor.digest} (${descriptor.mediaType})`);
-      found.push({ ...place, kind: "changed", field: "compression", before, after });
-    }
+  const pairs = alignLists(
+    inA,
+    inB,
+    ({ diffId }) => diffId,
+    ({ instruction = "" }) => instruction,
+  );
+  for (const { a: ofA, b: ofB } of pairs) {
+    if (ofA !== undefined && ofB !== undefined) {
+      const changes = await compareLayer(a, ofA, b, ofB);
+      found.push(...changes.map((change) => ({ ...placeOf(ofA), ...change })));
+    } else if (ofA !== undefined) found.push({ ...placeOf(ofA), kind: "deleted", field: "layer", before: ofA.digest });
+    else if (ofB !== undefined) found.push({ ...placeOf(ofB), kind: "added", field: "layer", after: ofB.digest });
   }
   return found;
 }
 
+function toldLayers({ layers, config }: ImageFiles): readonly ToldLayer[] {
+  const instructions = layerInstructions(config);
+  return layers.map(({ diffId, descriptor: { digest, mediaType } }, at) => {
+    return { at, digest, mediaType, diffId, instruction: instructions[at] };
+  });
+}
+
+function placeOf({ at, instruction }: ToldLayer): Pick<Found, "layer" | "instruction"> {
+  return { layer: at + 1, ...(instruction === undefined ? {} : { instruction }) };
+}
+
+async function compareLayer(a: ImageFiles, ofA: ToldLayer, b: ImageFiles, ofB: ToldLayer): Promise<readonly Found[]> {
+  if (ofA.diffId === ofB.diffId && ofA.digest === ofB.digest) return [];
+  if (ofA.diffId === ofB.diffId) {
+    const [before, after] = [ofA, ofB].map(({ digest, mediaType }) => `${digest} (${mediaType})`);
+    return [{ kind: "changed", field: "compression", before, after }];
+  }
+  const entries = compareEntries(await a.entries(ofA.at), await b.entries(ofB.at));
+  if (entries.length > 0) return entries;
+  // The same names and contents in another order, or fields that say the same in other bytes.
+  return [{ kind: "changed", field: "bytes of the tar", before: ofA.diffId, after: ofB.diffId }];
+}
+
 /** The same layers in another order: where each of those that moved is in b. */
-function movedLayers(a: ImageFiles, b: ImageFiles): readonly Found[] {
-  const [inA, inB] = [a, b].map(({ layers }) => layers.map(({ diffId }) => diffId));
-  if (inA === undefined || inB === undefined || inA.toSorted().join() !== inB.toSorted().join()) return [];
-  const told = layerInstructions(a.config);
-  return inA.flatMap((diffId, at): Found[] => {
-    if (inB[at] === diffId) return [];
-    const instruction = told[at] === undefined ? {} : { instruction: told[at] };
-    return [
-      {
-        layer: at + 1,
-        ...instruction,
-        kind: "changed",
-        field: "place",
-        before: at + 1,
-        after: inB.indexOf(diffId) + 1,
-      },
-    ];
+function movedLayers(inA: readonly ToldLayer[], inB: readonly ToldLayer[]): readonly Found[] {
+  const idsOf = (layers: readonly ToldLayer[]): Digest[] => layers.map(({ diffId }) => diffId);
+  if (idsOf(inA).sort().join() !== idsOf(inB).sort().join()) return [];
+  return inA.flatMap((layer): Found[] => {
+    if (inB[layer.at]?.diffId === layer.diffId) return [];
+    const after = idsOf(inB).indexOf(layer.diffId) + 1;
+    return [{ ...placeOf(layer), kind: "changed", field: "place", before: layer.at + 1, after }];
   });
 }
 

@@ -13,7 +13,9 @@ const MARKS = { added: "A", changed: "C", deleted: "D" } as const;
 export function diffText(diff: ImageDiff): string {
   const { fields, files } = diff;
   const parts: string[] = [];
-  if (fields.length > 0) parts.push(`config\n${fields.map(fieldText).join("")}`);
+  for (const [place, changes] of Map.groupBy(fields, (change) => fieldHeading(diff, change))) {
+    parts.push(`${place}\n${changes.map(fieldText).join("")}`);
+  }
   for (const [place, changes] of byLayer(files)) {
     parts.push(`${heading(diff, place)}\n${changes.map(fileText).join("")}`);
   }
@@ -88,6 +90,13 @@ function heading(diff: ImageDiff, place: TreeChange["by"]): string {
   const instruction = instructionOf(diff, place) ?? "";
   const name = printable(diff[place.side].name);
   return `${name} layer ${place.layer + 1}  ${cut(printable(instruction), INSTRUCTION_COLUMNS)}`.trimEnd();
+}
+
+/** The instruction that a field comes from; `config` where the history does not tell, and for the history itself. */
+function fieldHeading({ a, b }: ImageDiff, { kind, instruction }: FieldChange): string {
+  if (instruction === undefined) return "config";
+  const name = printable((kind === "deleted" ? a : b).name);
+  return `${name} config  ${cut(printable(instruction), INSTRUCTION_COLUMNS)}`;
 }
 
 function fieldText({ kind, field, before, after }: FieldChange): string {
