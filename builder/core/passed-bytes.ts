@@ -9,7 +9,10 @@ import { trimHeap } from "./syscall.ts";
 const BYTES = 2 << 20;
 
 let passed = 0;
-let collect: ((options: { readonly type: "minor" }) => void) | undefined;
+let collect: ((options: GcOptions) => void) | undefined;
+
+/** What V8's gc() takes; "last-resort" looks until nothing more is found. */
+type GcOptions = { readonly type: "minor" } | { readonly type: "major"; readonly flavor: "last-resort" };
 
 /** Tells that buffers of so many bytes were used and let go. */
 export function notePassed(bytes: number): void {
@@ -24,6 +27,16 @@ export function notePassed(bytes: number): void {
 export function noteEnd(): void {
   if (collect === undefined) return; // too little to speak of
   collect({ type: "minor" });
+  trimHeap();
+}
+
+/**
+ * Looks for all that is of no use any more, and gives it back to the system: some 50 ms of work, for a process that has
+ * nothing else to do.
+ */
+export function giveBackMemory(): void {
+  collect ??= findCollector();
+  collect({ type: "major", flavor: "last-resort" });
   trimHeap();
 }
 

@@ -11,6 +11,7 @@ import type { Log } from "./log.ts";
 import type { OpenTenant } from "./open-tenant.ts";
 import { openTenant } from "./open-tenant.ts";
 import type { RefusedClient } from "./refused-client.ts";
+import { Rest } from "./rest.ts";
 import type { DaemonSettings } from "./settings.ts";
 import type { TenantRule } from "./tenants.ts";
 import { tenantOf } from "./tenants.ts";
@@ -58,6 +59,7 @@ export async function serve(options: DaemonOptions, signal: AbortSignal): Promis
   const running = (): number => sumOf(tenants, (tenant) => tenant.running);
   const metrics = metricsOf(tenants, turns, startedMs);
   const traces = options.otlp === undefined ? undefined : new OtlpExporter(options.otlp, log);
+  using rest = new Rest(() => running() === 0 && sumOf(tenants, ({ sessions }) => sessions) === 0);
   const stop = new AbortController();
   const shared = {
     patienceMs: options.patienceMs,
@@ -71,7 +73,10 @@ export async function serve(options: DaemonOptions, signal: AbortSignal): Promis
       received: (bytes: number) => metrics.received(bytes),
       sent: (bytes: number) => metrics.sent(bytes),
       began: (session: string) => log("debug", "session", { session }),
-      ended: (session: string) => log("debug", "session ended", { session }),
+      ended: (session: string) => {
+        log("debug", "session ended", { session });
+        rest.soon();
+      },
     },
   };
   for (const each of [settings, ...rules.map((rule) => rule.settings)])
@@ -79,7 +84,10 @@ export async function serve(options: DaemonOptions, signal: AbortSignal): Promis
   await using listeners = new AsyncDisposableStack();
   const addresses = new Set([...options.addresses, ...rules.flatMap((rule) => rule.addresses)]);
   for (const address of addresses) {
-    const take = (connection: Socket): void => tenants.get(tenantOf(connection, address, rules))?.accept(connection);
+    const take = (connection: Socket): void => {
+      connection.once("close", () => rest.soon());
+      tenants.get(tenantOf(connection, address, rules))?.accept(connection);
+    };
     const onRefused = ({ hungUp, ...client }: RefusedClient): void =>
       log(hungUp ? "debug" : "warn", "client refused", { address, ...client });
     const opened: readonly Listener[] = await listen(address, { ...options, onRefused }, take);

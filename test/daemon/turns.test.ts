@@ -1,4 +1,5 @@
-// Turns of steps among clients: who waits, who is next, and what a client that goes away leaves.
+// Turns of steps among clients: who waits, who is next, and what a client that goes away leaves; and what happens when
+// nobody wants one.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -8,6 +9,8 @@ import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { giveBackMemory } from "../../builder/core/passed-bytes.ts";
+import { Rest, REST_AFTER_MS } from "../../src/daemon/rest.ts";
 import { clientOf } from "../../src/daemon/tenants.ts";
 import { FairTurns } from "../../src/daemon/turns.ts";
 import type { Share } from "../../src/daemon/turns.ts";
@@ -145,4 +148,42 @@ test("a step that fails or is cancelled gives its turn, or its place, to the nex
   await last;
   assert.deepEqual(steps.order, ["last"]);
   assert.equal(turns.running, 0);
+});
+
+test("a daemon gives back memory a while after the last of its clients, and never while one builds", (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const [first = 0, last = 0] = REST_AFTER_MS;
+  let [isIdle, given] = [true, 0];
+  using rest = new Rest(
+    () => isIdle,
+    () => given++,
+  );
+  rest.soon();
+  t.mock.timers.tick(first - 1);
+  rest.soon(); // another client
+  t.mock.timers.tick(first - 1);
+  assert.equal(given, 0);
+  t.mock.timers.tick(1);
+  assert.equal(given, 1);
+  isIdle = false;
+  t.mock.timers.tick(last);
+  assert.equal(given, 1);
+  isIdle = true;
+  rest.soon();
+  t.mock.timers.tick(last);
+  assert.equal(given, 3);
+  rest.soon();
+  rest[Symbol.dispose]();
+  t.mock.timers.tick(last);
+  assert.equal(given, 3);
+});
+
+test("memory that is of no use any more is given back", () => {
+  let garbage: unknown[] | undefined = Array.from({ length: 200_000 }, (_, number) => ({ number }));
+  assert.equal(garbage.length, 200_000);
+  const before = process.memoryUsage().heapUsed;
+  garbage = undefined;
+  giveBackMemory();
+  const freed = before - process.memoryUsage().heapUsed;
+  assert.ok(freed > 4 << 20, `${freed} bytes were given back`);
 });

@@ -12,6 +12,7 @@ import path from "node:path";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { buildThrough, connectTo, offerOf, openSession, statusOf } from "../../test/support/build-client.ts";
+import { REST_AFTER_MS } from "../../src/daemon/rest.ts";
 import { buildBase, whyNoBusybox } from "../../test/support/busybox.ts";
 
 const BUILDS = Number(process.env["DAEMON_BUILDS"] ?? "200");
@@ -70,6 +71,7 @@ try {
   tell(`after ${BUILDS} builds`, last);
   const kinds = ["mounts", "children", "temporary", "files"] as const;
   for (const kind of kinds) assert.deepEqual(counted(last[kind]), counted(warm[kind]), `${kind} are left`);
+  assert.ok(last.rssKb < MOST_IDLE_KB, `the daemon takes ${last.rssKb} KiB when it has come to rest`);
   const growth = last.rssKb / warm.rssKb;
   assert.ok(growth < MOST_GROWTH, `the daemon's memory grew by ${Math.round((growth - 1) * 100)} %`);
   console.log(
@@ -113,8 +115,9 @@ async function oneBuild(number: number): Promise<void> {
   }
 }
 
-/** What the daemon holds when it has come to rest. */
+/** What the daemon holds when it has come to rest: when nothing of builds is under way, and their memory is given back. */
 async function settled(): Promise<Held> {
+  await sleep(Math.max(...REST_AFTER_MS));
   let before = held();
   for (let calm = 0; calm < 8;) {
     await sleep(500);
