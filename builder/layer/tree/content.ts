@@ -65,10 +65,12 @@ export class ContentReader {
     }
     let read = 0;
     while (read < length) {
-      const count = readSync(this.#fd, buffer, offset + read, length - read, this.#at);
-      if (count === 0) break;
+      const wanted = length - read;
+      const count = readSync(this.#fd, buffer, offset + read, wanted, this.#at);
       read += count;
       this.#at += count;
+      // Less than was wanted, and all that there should be: that is the end, and asking again would only confirm it.
+      if (count === 0 || (count < wanted && this.#at === this.#entry.size)) break;
     }
     return { read, isHole: false };
   }

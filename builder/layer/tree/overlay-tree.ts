@@ -24,7 +24,7 @@ import {
 import type { BytePath } from "../../core/byte-path.ts";
 import { bytePath, displayPath, fsPath, joinBytes } from "../../core/byte-path.ts";
 import { BuildError, isErrno } from "../../core/errors.ts";
-import { lsetxattr, mknod, S_IF, setMtimeNs } from "../../core/syscall.ts";
+import { lsetxattr, mknod, S_IF, setMtimeNs, setOpenMtimeNs } from "../../core/syscall.ts";
 import type { Entry } from "../entry.ts";
 import { removeTree } from "../../core/remove-tree.ts";
 
@@ -82,7 +82,7 @@ export class OverlayTree {
       if ((mode & ~this.#umask & 0o777) !== mode) fchmodSync(fd, mode);
       if (entry.xattrs !== undefined) this.#setXattrs(path, entry.xattrs);
       const seconds = wholeSeconds(mtimeNs);
-      if (seconds === undefined) setMtimeNs(this.pathOf(path), mtimeNs);
+      if (seconds === undefined) setOpenMtimeNs(fd, mtimeNs, this.pathOf(path));
       else futimesSync(fd, seconds, seconds);
     } finally {
       closeSync(fd);
