@@ -37,6 +37,7 @@ export async function planOfDefinition(
   const world: SourceWorld = {
     ...sources,
     image: async (...asked) => remembered(await sources.image(...asked)),
+    result: async (...asked) => remembered(await sources.result(...asked)),
     layoutImage: async (...asked) => remembered(await sources.layoutImage(...asked)),
   };
   const options = { platform, allow: request.allow, abilities, noCache: request.noCache === true };

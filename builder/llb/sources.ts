@@ -11,6 +11,9 @@ import type { LlbSource } from "./definition.ts";
 import { invalid, unsupported } from "./order.ts";
 import type { Output } from "./outputs.ts";
 
+/** Of sources that are results of other builds. */
+export const RESULT_SCHEME = "tsbuild-result";
+
 /** An image as far as a graph needs it. */
 export interface SourceImage {
   /** Opaque: the resolver knows what to load for it. */
@@ -40,6 +43,8 @@ export interface SourceWorld {
   /** `isPulled`: ask the registry even for what is here. Throws when there is no such image. */
   image(reference: string, platform: Platform, isPulled: boolean): Promise<SourceImage>;
   layoutImage(source: LayoutSource, platform: Platform): Promise<SourceImage>;
+  /** What another build of the client's made, by the name that it was given. Throws `USAGE` when there is none of it. */
+  result(id: string, platform: Platform): Promise<SourceImage>;
   /** Makes a folder known; what is returned names it in the graph. */
   local(source: LocalSource): Promise<string>;
 }
@@ -77,6 +82,9 @@ export async function sourceOutput(
       read.refuseOthers(scheme);
       return imageOutput(await world.layoutImage({ name, digest: parseDigest(digest), store, session }, platform));
     }
+    case RESULT_SCHEME:
+      read.refuseOthers(scheme);
+      return imageOutput(await world.result(rest, platform));
     case "local": {
       const excludes = read.list("local.excludepatterns");
       const [includes, follows] = [read.list("local.includepattern"), read.list("local.followpaths")];

@@ -20,7 +20,7 @@ import {
 } from "../../src/api/proto/bridge.ts";
 import { Empty, SolveRequest, SolveResponse } from "../../src/api/proto/control.ts";
 import { BuildRecords } from "../../builder/records/build-records.ts";
-import { Definition } from "../../src/api/proto/llb.ts";
+import { Definition, OpMessage } from "../../src/api/proto/llb.ts";
 import { bridgeOf, offerOf, openSession, statusOf } from "../support/build-client.ts";
 import type { Offer } from "../support/build-client.ts";
 import type { Edge } from "../support/graph.ts";
@@ -236,6 +236,30 @@ test("a client that calls the bridge gives the image its config, and what it eva
     [image["architecture"], Cmd, (image["history"] as { created_by: string }[])[0]?.created_by],
     ["arm64", ["/f"], "mine"],
   );
+});
+
+test("a client builds with ops of its own on what a Dockerfile gave it", async () => {
+  const ref = "graph on a result";
+  const offer = offerOf({ Dockerfile: "FROM scratch\nCOPY a /kept\nCOPY a /gone\n", a: "A" });
+  await using _session = openSession(client, ref, offer);
+  const exporters = [{ type: "tar", attrs: new Map<string, string>() }];
+  const types = [SolveRequest, SolveResponse] as const;
+  const solved = client.unary("/moby.buildkit.v1.Control/Solve", types, { ref, session: ref, exporters }, NEVER);
+  solved.catch(() => undefined);
+  const bridge = bridgeOf(client, ref);
+  await bridge("Ping", [Empty, PongResponse], {});
+  const { result } = await bridge("Solve", [BridgeSolveRequest, BridgeSolveResponse], { frontend: "dockerfile.v0" });
+  const graph = new Graph();
+  const [source] = result?.ref?.definition?.ops ?? [];
+  const identifier = OpMessage.decode(source ?? new Uint8Array()).source?.identifier ?? "";
+  const more = graph.file([rm("/gone"), mkfile("/more", "m")], [graph.source(identifier)], 0);
+  const larger = await bridge("Solve", [BridgeSolveRequest, BridgeSolveResponse], { definition: graph.closed(more) });
+  await bridge("Return", [ReturnRequest, Empty], { result: larger.result });
+  await solved;
+  assert.deepEqual(await listed(offer.outputs[0] ?? Buffer.alloc(0)), { kept: "644 0:0 A", more: "644 0:0 m" });
+  const other = new Graph();
+  const missing = other.file([mkfile("/more", "m")], [other.source("tsbuild-result://none")], 0);
+  await assert.rejects(built(other, missing), /no build under way has the result none/);
 });
 
 async function blobs(tar: Buffer, name: string): Promise<readonly string[]> {

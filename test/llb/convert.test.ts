@@ -22,6 +22,7 @@ const WORLD: SourceWorld = {
   image: (name, _, isPulled) =>
     Promise.resolve({ id: `${name}${isPulled ? " pulled" : ""}`, name, layers: name === "empty" ? 0 : 1 }),
   layoutImage: ({ digest }) => Promise.resolve({ id: digest, name: digest, layers: 1 }),
+  result: (id) => Promise.resolve({ id, name: id, layers: 1 }),
   local: ({ name }) => Promise.resolve(name),
 };
 const SHELL = ["/bin/sh"];

@@ -1,11 +1,15 @@
 // The sources of a graph that a client sent, opened by the inputs of the build.
 
+import { BuildError } from "../../core/errors.ts";
 import type { NamedContext } from "../../dockerfile/convert/plan.ts";
 import type { DefinitionRequest } from "../../definition-request.ts";
 import { convertDefinition } from "../../llb/convert.ts";
 import type { SourceWorld } from "../../llb/sources.ts";
 import type { BuildRequest } from "../../request.ts";
 import type { InputLoader } from "./inputs.ts";
+
+/** Names that people see of what has none. */
+const RESULT_NAME = "result of another build";
 
 /** What a graph's sources find. People see `prefix` and the client's word where a folder of its is named. */
 export function sourcesOf(
@@ -20,6 +24,11 @@ export function sourcesOf(
     layoutImage: async ({ name, digest, store: storeName, session }, of) => {
       const spec = { kind: "client-image", digest, store: await definition.store(storeName, session) } as const;
       return await inputs.resolveGiven(spec, name, of);
+    },
+    result: async (id, of) => {
+      const image = definition.result(id);
+      if (image === undefined) throw new BuildError("USAGE", `the graph names a result that is not there ("${id}")`);
+      return await inputs.resolveGiven({ kind: "location", location: { transport: "store", image } }, RESULT_NAME, of);
     },
     local: async (source) => {
       const key = JSON.stringify([source.name, source.session, source.sharedKeyHint]);

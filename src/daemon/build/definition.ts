@@ -1,5 +1,6 @@
 // A graph that a client sends in BuildKit's low-level form, and what of it lies with the client.
 
+import type { Digest } from "../../../builder/core/digest.ts";
 import { digestOf } from "../../../builder/core/digest.ts";
 import { BuildError } from "../../../builder/core/errors.ts";
 import type { DefinitionRequest, LlbOp } from "../../../builder/definition-request.ts";
@@ -20,6 +21,8 @@ export interface AskedDefinition {
   readonly abilities: ReadonlySet<string>;
   /** The config of the image; undefined where the client says nothing of it. */
   readonly config: Uint8Array | undefined;
+  /** Images in the store for the results of other builds that it names. */
+  readonly results: ReadonlyMap<string, Digest>;
 }
 
 /** What a request has where the graph is the client's. */
@@ -33,7 +36,7 @@ async function* nothing(): AsyncIterable<Uint8Array> {}
 
 /** Reads the ops, and names them by their digests. Throws `USAGE`, `MalformedMessage`. */
 export function readDefinition(
-  { message, abilities, config }: AskedDefinition,
+  { message, abilities, config, results }: AskedDefinition,
   world: ContextsWorld,
 ): DefinitionRequest {
   const { places, held, signal } = world;
@@ -51,6 +54,7 @@ export function readDefinition(
     graph: { ops, metadata: message.metadata, source: message.source },
     abilities,
     config,
+    result: (id) => results.get(id),
     folder: async ({ name, session, sharedKeyHint }) =>
       policedFolder(
         new SessionFolder({ session: await sessionOf(session), name, sharedKeyHint, places, held, signal }),

@@ -27,7 +27,7 @@ import type { Of } from "../../api/proto/message.ts";
 import { readPolicy } from "../build/source-policies.ts";
 import { FRONTEND_CAPS, LLB_CAPS, workerRecord } from "./capabilities.ts";
 import { rpcErrorOf } from "./errors.ts";
-import { frontendInputs } from "./frontend-inputs.ts";
+import { askedGraph, frontendInputs } from "./frontend-inputs.ts";
 import type { Job } from "./jobs.ts";
 import { lookInto } from "./look.ts";
 import type { ResultFiles } from "./result-files.ts";
@@ -121,7 +121,8 @@ async function bridgeSolve(
   try {
     const policies = request.sourcePolicies.map(readPolicy);
     const found = await frontendInputs(world, job, inputs);
-    id = job.gateway.keep({ frontend, attrs, definition, inputs: found, policies });
+    const graph = definition && (await askedGraph(world, job, definition));
+    id = job.gateway.keep({ frontend, attrs, definition: graph, inputs: found, policies });
     const question = frontend === "" ? undefined : questionOf(request.frontendOpt);
     if (question !== undefined) {
       const answer = await answerFor(world, job, job.gateway.find(id), question);

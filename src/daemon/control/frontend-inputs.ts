@@ -1,16 +1,18 @@
 // The inputs of a frontend: what other builds of the client's made, and graphs. They become contexts of the build, and
 // one of them may have its Dockerfile.
 
+import type { Digest } from "../../../builder/core/digest.ts";
 import { parseDigest } from "../../../builder/core/digest.ts";
 import type { ExportSpec } from "../../../builder/request.ts";
 import type { Definition } from "../../api/proto/llb.ts";
 import type { Of } from "../../api/proto/message.ts";
 import type { FrontendInput } from "../build/contexts.ts";
+import type { AskedDefinition } from "../build/definition.ts";
 import { ABILITIES } from "./capabilities.ts";
 import type { Wanted } from "./gateway.ts";
 import type { Job } from "./jobs.ts";
 import { lookInto } from "./look.ts";
-import { resultInGraph } from "./result-graph.ts";
+import { resultInGraph, resultsUnder } from "./result-graph.ts";
 import type { SolveWorld } from "./job-build.ts";
 import { buildPart } from "./job-build.ts";
 
@@ -26,24 +28,44 @@ export async function frontendInputs(
   const found = new Map<string, FrontendInput>();
   for (const [name, graph] of inputs) {
     const result = resultInGraph(graph);
-    found.set(name, result === undefined ? graphInput(world, job, graph) : await resultInput(world, job, result));
+    found.set(name, await (result === undefined ? graphInput(world, job, graph) : resultInput(world, job, result)));
   }
   return found;
 }
 
-function graphInput(world: SolveWorld, job: Job, message: Of<typeof Definition>): FrontendInput {
-  const definition = { message, abilities: ABILITIES, config: undefined };
+/** A client's graph, with what it stands on. Throws `RpcError`. */
+export async function askedGraph(
+  world: SolveWorld,
+  job: Job,
+  message: Of<typeof Definition>,
+): Promise<AskedDefinition> {
+  const results = new Map<string, Digest>();
+  for (const id of resultsUnder(message)) results.set(id, await imageOfResult(world, job, id));
+  return { message, abilities: ABILITIES, config: undefined, results };
+}
+
+async function graphInput(world: SolveWorld, job: Job, message: Of<typeof Definition>): Promise<FrontendInput> {
+  const definition = await askedGraph(world, job, message);
   return { kind: "graph", definition, file: fileOf(world, job, { attrs: new Map(), definition }) };
 }
 
 async function resultInput(world: SolveWorld, job: Job, result: string): Promise<FrontendInput> {
+  const { wanted, here } = madeIn(world, job, result);
+  return { kind: "image", digest: await imageOfResult(world, job, result), file: fileOf(world, here, wanted) };
+}
+
+async function imageOfResult(world: SolveWorld, job: Job, result: string): Promise<Digest> {
+  const { wanted, here } = madeIn(world, job, result);
+  const { digest } = await buildPart(world, here, wanted, [INPUT_IMAGE], isOfGraph);
+  return parseDigest(digest ?? "");
+}
+
+/** A result with the build that it is of; it is told of in the log of the build that needs it. */
+function madeIn(world: SolveWorld, job: Job, result: string): { readonly wanted: Wanted; readonly here: Job } {
   const { gateway, session, policies } = world.jobs.owning(result);
   const wanted = gateway.find(result);
   const attrs = new Map([...wanted.attrs].filter(([key]) => !key.startsWith("attest:")));
-  // Told of in the log of the build that needs it.
-  const here = { ...job, session, policies: [...policies, ...job.policies] };
-  const { digest } = await buildPart(world, here, { ...wanted, attrs }, [INPUT_IMAGE], isOfGraph);
-  return { kind: "image", digest: parseDigest(digest ?? ""), file: fileOf(world, here, { ...wanted, attrs }) };
+  return { wanted: { ...wanted, attrs }, here: { ...job, session, policies: [...policies, ...job.policies] } };
 }
 
 /** How a Dockerfile was read, and its image made, is told where it is built for itself. */

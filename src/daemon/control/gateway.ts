@@ -8,11 +8,9 @@ import { CODE, RpcError } from "../../api/grpc/status.ts";
 import type { Status } from "../../api/grpc/status.ts";
 import type { ReturnRequest } from "../../api/proto/bridge.ts";
 import type { Exporter } from "../../api/proto/control.ts";
-import type { Definition } from "../../api/proto/llb.ts";
 import type { Of } from "../../api/proto/message.ts";
 import type { FrontendInput } from "../build/contexts.ts";
 import type { AskedDefinition } from "../build/definition.ts";
-import { ABILITIES } from "./capabilities.ts";
 
 /** What a frontend was told. */
 export type Attrs = ReadonlyMap<string, string>;
@@ -109,7 +107,7 @@ function failed({ code, message, details }: Status): RpcError {
 export interface Asking {
   readonly frontend: string;
   readonly attrs: Attrs;
-  readonly definition: Of<typeof Definition> | undefined;
+  readonly definition: AskedDefinition | undefined;
   readonly inputs: ReadonlyMap<string, FrontendInput>;
 }
 
@@ -117,7 +115,7 @@ export interface Asking {
 export function wantedOf({ frontend, attrs, definition, inputs }: Asking): Wanted {
   if (frontend === "") {
     if (definition === undefined) throw new RpcError(CODE.invalidArgument, "neither a frontend nor a definition");
-    return { attrs, definition: { message: definition, abilities: ABILITIES, config: undefined } };
+    return { attrs, definition };
   }
   const source = attrs.get("source") ?? "";
   // The image of the Dockerfile frontend: what it does is built in.
@@ -129,7 +127,7 @@ export function wantedOf({ frontend, attrs, definition, inputs }: Asking): Wante
       `the frontend ${name} is not supported: tsbuild builds Dockerfiles and graphs (LLB)`,
     );
   }
-  if (definition !== undefined && definition.ops.length > 0)
+  if (definition !== undefined && definition.message.ops.length > 0)
     throw new RpcError(CODE.unimplemented, "a graph as the input of a frontend is not supported");
   return inputs.size === 0 ? { attrs } : { attrs, inputs };
 }

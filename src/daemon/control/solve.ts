@@ -11,7 +11,7 @@ import type { ServerCall } from "../../api/grpc/server.ts";
 import { CODE, RpcError } from "../../api/grpc/status.ts";
 import type { Exporter, SolveRequest } from "../../api/proto/control.ts";
 import { rpcErrorOf } from "./errors.ts";
-import { frontendInputs } from "./frontend-inputs.ts";
+import { askedGraph, frontendInputs } from "./frontend-inputs.ts";
 import type { Attrs, Wanted } from "./gateway.ts";
 import { configured, wantedOf } from "./gateway.ts";
 import type { SolveWorld } from "./job-build.ts";
@@ -82,7 +82,10 @@ async function whatToBuild(
   { frontend, frontendAttrs: attrs, definition, frontendInputs: inputs }: SolveRequest,
 ): Promise<Wanted | undefined> {
   if (frontend !== "" || (definition !== undefined && definition.ops.length > 0))
-    return wantedOf({ frontend, attrs, definition, inputs: await frontendInputs(world, job, inputs) });
+    return wantedOf({
+      ...{ frontend, attrs, inputs: await frontendInputs(world, job, inputs) },
+      definition: definition && (await askedGraph(world, job, definition)),
+    });
   return await job.gateway.returned(job.signal);
 }
 
