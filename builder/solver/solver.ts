@@ -39,6 +39,8 @@ interface State<R> {
   keyIsFree?: Promise<boolean>;
   /** Whether people have been told of it. */
   told: boolean;
+  /** Whether its result was found: it is told of as CACHED. */
+  wasKnown?: boolean;
   /** Whether it, or something it is built upon, must be made anew in this build. */
   rerun: boolean;
 }
@@ -229,12 +231,21 @@ export class Solver<R> {
 
   async #make(vertex: Vertex): Promise<R> {
     const { operator } = this.#options;
-    if (operator.isTransient(vertex)) return await this.#run(vertex, await this.#inputs(vertex));
+    if (operator.isTransient(vertex)) return await this.#makeTransient(vertex);
     const known = await this.#known(vertex);
     if (known !== undefined) this.#tellCached(vertex);
     const result = known ?? (await this.#makeOnce(vertex));
     this.#options.onResult?.(vertex, result);
     return result;
+  }
+
+  /** What is made of known results, and of sources, is as good as known. */
+  async #makeTransient(vertex: Vertex): Promise<R> {
+    const inputs = await this.#inputs(vertex);
+    const isMade = (input: Vertex): boolean => input.inputs.length > 0 || !this.#options.operator.isTransient(input);
+    const made = vertex.inputs.filter(isMade);
+    if (made.length > 0 && made.every((input) => this.#state(input).wasKnown === true)) this.#tellCached(vertex);
+    return await this.#run(vertex, inputs);
   }
 
   /** Runs the vertex unless another build, that was at it already, leaves its result. */
@@ -274,6 +285,7 @@ export class Solver<R> {
 
   /** People expect a CACHED line for every step above a known one, though none of them was asked for. */
   #tellCached(vertex: Vertex): void {
+    this.#state(vertex).wasKnown = true;
     for (const each of topological([vertex])) {
       const state = this.#state(each);
       if (state.told || (each !== vertex && state.result !== undefined)) continue;

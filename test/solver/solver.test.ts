@@ -90,6 +90,18 @@ suite("the solver", () => {
     ]);
   });
 
+  test("what is put together of known results alone is told as CACHED, of a new one as made", async () => {
+    const bench = new Bench({ transient: "merge" });
+    const merged = (name: string): Vertex => step("merge", [step(name), step("link")]);
+    const told = async (built: Bench, name: string): Promise<string[]> => {
+      await built.solve([merged(name)]);
+      return names(built.events.filter((event) => event.cached));
+    };
+    assert.deepEqual(await told(bench, "below"), []);
+    assert.deepEqual(await told(bench.next(), "below"), ["below", "link", "merge"]);
+    assert.deepEqual(await told(bench.next(), "other"), ["link"]);
+  });
+
   test("what is known of the middle is taken, and only what stands on it runs", async () => {
     const bench = new Bench();
     await bench.solve([step("b", [step("a")])]);
