@@ -29,7 +29,7 @@ export function chooseEntry(index: ImageIndex, { ref, index: place }: Selection,
       named(fullName(ref)) ??
       manifests.findLast((entry) => namesIn(entry).some((one) => one.endsWith(`:${ref}`)));
     if (found !== undefined) return found;
-    const known = [...new Set(manifests.flatMap(namesIn))];
+    const known = namesToGive(manifests.filter((entry) => namesIn(entry).length > 0));
     throw new BuildError("INPUT_MISSING", `${name} has no image "${ref}"`, {
       hint:
         known.length === 0 ? "its images have no names: give none, or its place as @0" : `it has ${known.join(", ")}`,
@@ -41,7 +41,7 @@ export function chooseEntry(index: ImageIndex, { ref, index: place }: Selection,
   const latest = digests.size === 1 ? only : named("latest");
   if (latest !== undefined) return latest;
   throw new BuildError("INPUT_MISSING", `${name} holds ${digests.size} images and none is called "latest"`, {
-    hint: `name one: ${manifests.map((entry) => namesIn(entry)[0] ?? entry.digest).join(", ")}`,
+    hint: `name one: ${namesToGive(manifests).join(", ")}`,
   });
 }
 
@@ -50,6 +50,16 @@ export function refusePlace(place: number, count: number, name: string): never {
   throw new BuildError("INPUT_MISSING", `${name}: there is no image @${place}: it holds ${count}`, {
     hint: count === 0 ? undefined : `places are @0 to @${count - 1}`,
   });
+}
+
+/** A name for each entry that means it alone: the short one where no other has it, its place where it has none. */
+function namesToGive(entries: readonly Descriptor[]): readonly string[] {
+  const holders = Map.groupBy(entries, (entry) => namesIn(entry)[0]);
+  const given = entries.map((entry, place) => {
+    const [short, full = short] = namesIn(entry);
+    return (holders.get(short)?.length === 1 ? short : full) ?? `@${place}`;
+  });
+  return [...new Set(given)];
 }
 
 /** What an entry is called, the short name first. */

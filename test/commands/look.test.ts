@@ -7,6 +7,7 @@ import { suite, test } from "node:test";
 import { openStore } from "../../builder/store/open.ts";
 import { history } from "../../src/commands/images/history.ts";
 import { splitImagePath } from "../../src/commands/images/image-arguments.ts";
+import { partsOf } from "../../src/commands/images/image-rows.ts";
 import { inspect } from "../../src/commands/images/inspect.ts";
 import { layers } from "../../src/commands/images/layers.ts";
 import { ls } from "../../src/commands/images/ls.ts";
@@ -128,6 +129,13 @@ suite("names of images", () => {
     const { stdout } = await run(inspect, root, "--json", "app");
     assert.deepEqual(JSON.parse(stdout)[0].RepoTags, ["app:latest"]);
     assert.deepEqual(JSON.parse(stdout)[0].RepoDigests, [`app@${descriptor.digest}`]);
+  });
+
+  test("have a repository and a tag in lists, of which a digest leaves the first", () => {
+    const digest = `sha256:${"0".repeat(64)}`;
+    for (const name of [`docker.io/library/app:1@${digest}`, `docker.io/library/app@${digest}`])
+      assert.deepEqual(partsOf(name), { repository: "app", tag: "<none>" });
+    assert.deepEqual(partsOf("h:5000/app"), { repository: "h:5000/app", tag: "latest" });
   });
 
   test("that fit several are refused with what they fit", async () => {

@@ -151,7 +151,7 @@ suite("a docker daemon", () => {
     }
     await assert.rejects(
       own.copy("docker-daemon:none:1", "store:none:1"),
-      fails("INPUT_MISSING", /No such image: none:1/),
+      fails("INPUT_MISSING", /^there is no "none:1": the docker daemon at .* HTTP 404: No such image/),
     );
     assert.equal(await own.store.names.resolve("docker.io/library/half:1"), undefined);
   });

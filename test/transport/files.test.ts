@@ -7,13 +7,17 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { gzipSync, zstdCompressSync } from "node:zlib";
+import type { Descriptor } from "../../builder/core/descriptor.ts";
+import { MEDIA } from "../../builder/core/descriptor.ts";
 import { BuildError } from "../../builder/core/errors.ts";
 import type { Digest } from "../../builder/core/digest.ts";
 import { digestOf, hexOf } from "../../builder/core/digest.ts";
 import { exportImage } from "../../builder/exporter/image.ts";
 import { validateImage } from "../../builder/image/validate.ts";
+import { CONTAINERD_NAME, REF_NAME } from "../../builder/store/names.ts";
 import { openStore } from "../../builder/store/open.ts";
 import { openDockerArchive } from "../../builder/transport/docker-archive.ts";
+import { chooseEntry } from "../../builder/transport/layout-index.ts";
 import { openOciLayout } from "../../builder/transport/oci-layout.ts";
 import { pullImage } from "../../builder/transport/pull.ts";
 import type { Selection } from "../../builder/core/image-location.ts";
@@ -90,6 +94,17 @@ suite("an OCI layout", () => {
       error instanceof BuildError && /1, 2|library\/app:1/.test(error.hint ?? "");
     await assert.rejects(load(openOciLayout(layout)), hint);
     await assert.rejects(load(openOciLayout(layout, { ref: "9" })), hint);
+    const entry = (fullName: string): Descriptor => ({
+      mediaType: MEDIA.ociManifest,
+      digest: digestOf(fullName),
+      size: 1,
+      annotations: { [CONTAINERD_NAME]: fullName, [REF_NAME]: "1" },
+    });
+    const alike = { mediaType: MEDIA.ociIndex, manifests: [entry("x/a:1"), entry("x/b:1")] };
+    assert.throws(
+      () => chooseEntry(alike, {}, "it"),
+      (error) => error instanceof BuildError && error.hint === "name one: x/a:1, x/b:1",
+    );
     await assert.rejects(load(openOciLayout(temp)), /is not an OCI image layout/);
     await assert.rejects(load(openOciLayout(layout, { digest: digestOf("x") })), /is not in the layout/);
   });

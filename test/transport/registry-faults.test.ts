@@ -80,6 +80,15 @@ suite("a registry on a bad day", () => {
       ),
     );
     assert.equal(proxy.exchanges.filter(isLayer).length, 4);
+    // What only helps with a misspelt tag is worth no pauses.
+    const isList = ({ url }: Exchange): boolean => url.includes("/tags/list");
+    proxy.decide = (exchange) => (isList(exchange) ? { kind: "answer", status: 503 } : undefined);
+    const store = await workbench.newStore();
+    await assert.rejects(
+      pull(store, `${proxy.host}/app:2`, optionsFor()),
+      isError("INPUT_MISSING", /manifest 2 of .* HTTP 404/, /is the name right, and the tag/),
+    );
+    assert.equal(proxy.exchanges.filter(isList).length, 1);
   });
 
   test("that cuts again and again gives every byte once", async () => {

@@ -72,8 +72,8 @@ async function copyDocument(work: CopyWork, document: Document, level: number): 
 async function copyIndex(work: CopyWork, document: Document, index: ImageIndex, level: number): Promise<Document> {
   const { source, sink, forms, options, signal } = work;
   if (!forms.indexes) {
-    throw new BuildError("USAGE", `${sink.name} holds images of one platform, and ${source.name} has several`, {
-      hint: "leave --all away, and choose one with --platform",
+    throw new BuildError("USAGE", `${sink.name} holds images of one platform, and ${source.name} is an index`, {
+      hint: "leave --all away; --platform says which of its images is taken",
     });
   }
   const what = "the index";

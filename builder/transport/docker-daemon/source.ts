@@ -4,6 +4,7 @@
 
 import { compressionOf } from "../../core/descriptor.ts";
 import type { Digest } from "../../core/digest.ts";
+import { BuildError } from "../../core/errors.ts";
 import type { Reference } from "../../core/reference.ts";
 import { familiarReference } from "../../core/reference.ts";
 import type { DaemonEndpoint } from "../../core/session.ts";
@@ -25,7 +26,11 @@ export async function openDaemonImage(
   const text = typeof image === "string" ? image : familiarReference(image);
   const name = `docker-daemon:${text}`;
   try {
-    const response = await client.request("GET", `/images/${text}/get`, signal);
+    const response = await client.request("GET", `/images/${text}/get`, signal).catch((error: unknown) => {
+      // The classic store says no more than "reference does not exist".
+      if (!(error instanceof BuildError) || error.code !== "INPUT_MISSING") throw error;
+      throw new BuildError("INPUT_MISSING", `there is no "${text}": ${error.message}`, { cause: error });
+    });
     const archive = await receiveArchive(name, response as AsyncIterable<Uint8Array>, options);
     const source = await dockerArchiveSource(archive, {}, name);
     return isMadeUp(await source.top(signal), name) ? { ...source, isDerived: true } : source;

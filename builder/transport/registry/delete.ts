@@ -53,7 +53,9 @@ async function remove(client: RegistryClient, which: string, signal: AbortSignal
   }
   const failure = await client.failure(response, what);
   if (response.status === 404)
-    throw new BuildError("INPUT_MISSING", failure.message, { hint: "is the name right, and the tag?" });
+    throw new BuildError("INPUT_MISSING", failure.message, {
+      hint: `is the name right, and the ${isDigest(which) ? "digest" : "tag"}?`,
+    });
   if (response.status !== 400 && response.status !== 405) throw failure;
   const hint = isDigest(which)
     ? "the registry does not delete, or has it switched off (docker-registry: REGISTRY_STORAGE_DELETE_ENABLED=true)"

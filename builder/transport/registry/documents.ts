@@ -80,7 +80,9 @@ export async function getDocument(
   if (bytes === undefined) {
     const failure = await client.failure(response, what);
     if (response.status !== 404) throw failure;
-    throw new BuildError("INPUT_MISSING", failure.message, { hint: "is the name right, and the tag?" });
+    throw new BuildError("INPUT_MISSING", failure.message, {
+      hint: `is the name right, and the ${isDigest(which) ? "digest" : "tag"}?`,
+    });
   }
   const contentType = contentTypeOf(response.headers);
   const promised = isDigest(which) ? which : promisedDigest(response.headers);

@@ -3,6 +3,7 @@
 import { BuildError } from "../../core/errors.ts";
 import type { RegistryClient } from "./client.ts";
 import type { HttpResponse } from "./http.ts";
+import { NO_RETRY } from "./retry.ts";
 import { readWhole } from "./whole-answer.ts";
 
 const PAGE_BYTES = 8 << 20;
@@ -14,19 +15,25 @@ export interface Page {
   readonly response: HttpResponse;
 }
 
+export interface PageOptions {
+  /** A page that does not come is not asked for again: somebody waits for what matters more. */
+  readonly once?: boolean;
+}
+
 /** The pages from `target` on; none when the first is not there (404). Throws `REGISTRY` for other answers, and for pages without end. */
 export async function* pagesOf(
   client: RegistryClient,
   target: string,
   what: string,
   signal: AbortSignal,
+  { once = false }: PageOptions = {},
 ): AsyncIterable<Page> {
   const seen = new Set<string>();
   for (let next: string | URL | undefined = target; next !== undefined;) {
     const asked: string | URL = next;
     const { response, bytes }: Page | { readonly response: HttpResponse; readonly bytes: undefined } = await readWhole(
-      () => client.send("GET", asked, "pull", signal),
-      { maxBytes: PAGE_BYTES, what: client.describe(what), retry: client.retry, signal },
+      () => client.send("GET", asked, "pull", signal, { once }),
+      { maxBytes: PAGE_BYTES, what: client.describe(what), retry: once ? NO_RETRY : client.retry, signal },
     );
     if (response.status === 404 && asked === target) {
       response.body.destroy();

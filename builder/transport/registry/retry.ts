@@ -16,6 +16,9 @@ export interface RetryPolicy {
 /** Ten seconds in all, or as long as the server says, up to a minute each time. */
 export const RETRY: RetryPolicy = { retries: 4, firstDelayMs: 700, longestDelayMs: 60_000, random: Math.random };
 
+/** Asked once only. */
+export const NO_RETRY: RetryPolicy = { ...RETRY, retries: 0 };
+
 /** Whether a status may be another one soon. */
 export function isPassing(status: number): boolean {
   return status === 408 || status === 429 || status === 500 || status === 502 || status === 503 || status === 504;

@@ -40,7 +40,9 @@ const SHOWN_TAGS = 5;
 export async function insteadOfTag(client: RegistryClient, tag: string, signal: AbortSignal): Promise<string> {
   const plain = "is the name right, and the tag?";
   try {
-    for await (const { bytes } of pagesOf(client, `tags/list?n=${PAGE_TAGS}`, "the list of tags", signal)) {
+    for await (const { bytes } of pagesOf(client, `tags/list?n=${PAGE_TAGS}`, "the list of tags", signal, {
+      once: true,
+    })) {
       const tags = parse(bytes, client.describe("the list of tags"));
       if (tags.length === 0) return plain;
       const alike = (other: string): number => {

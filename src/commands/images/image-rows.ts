@@ -49,11 +49,11 @@ export function shortId(imageId: Digest): string {
 /** Name and tag as people write them; what is no reference is a name. */
 export function partsOf(name: string | undefined): { readonly repository: string; readonly tag: string } {
   if (name === undefined) return { repository: NONE, tag: NONE };
-  const short = shortName(name);
+  const [short = "", digest] = shortName(name).split("@");
   const colon = short.lastIndexOf(":");
-  if (short.includes("@")) return { repository: short.slice(0, short.indexOf("@")), tag: NONE };
   if (colon <= short.lastIndexOf("/")) return { repository: short, tag: NONE };
-  return { repository: short.slice(0, colon), tag: short.slice(colon + 1) };
+  // Of both the digest counts: a tag and a digest is no name that the tag alone would find.
+  return { repository: short.slice(0, colon), tag: digest === undefined ? short.slice(colon + 1) : NONE };
 }
 
 /** The images that all filters let through. Filters of one key are alternatives, as with docker. Throws `USAGE`, `INPUT_MISSING`. */
