@@ -1,6 +1,7 @@
 // What a sandbox driver takes and gives: mounts and a process, in the words of the
 // OCI runtime-spec, and an exit status. It knows no image, no layer, no Dockerfile.
 
+import type { BytePath } from "../core/byte-path.ts";
 import { BuildError } from "../core/errors.ts";
 import type { Capability } from "./sandbox-policy.ts";
 
@@ -15,7 +16,13 @@ export interface OverlayStack {
 
 /** How the root of the process comes to be: a plain directory, or an overlay mounted by the driver. */
 export type RootSpec =
-  | { readonly kind: "directory"; readonly path: string; readonly readonly: boolean }
+  | {
+      readonly kind: "directory";
+      readonly path: string;
+      readonly readonly: boolean;
+      /** Where it stands for an overlay: its directories that this would have merged of several layers, relative paths. */
+      readonly merged?: () => readonly BytePath[];
+    }
   | { readonly kind: "overlay"; readonly stack: OverlayStack; readonly readonly: boolean };
 
 /** One mount below the root. Targets are absolute paths in the rootfs; they are created where missing (see `stubs`). */

@@ -7,6 +7,7 @@ import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import type { SourcedEntry } from "../layer/entry.ts";
 import { RootfsView } from "../layer/view/view.ts";
+import { mergedDirectories } from "./merged-directories.ts";
 import type { LayerPlace } from "./ports.ts";
 import type { StoredLayer } from "./ref.ts";
 import { rootDirectory, setRoot } from "./root-directory.ts";
@@ -22,6 +23,7 @@ export function copySnapshotter(place: LayerPlace): Snapshotter {
       const base = join(place.workDirectory, randomUUID());
       const [directory, baselineFile] = [join(base, "root"), join(base, "baseline")];
       const remove = (): Promise<void> => rm(base, { recursive: true, force: true });
+      const indexes = await Promise.all(layers.map((layer) => layer.index(signal)));
       mkdirSync(base, { mode: 0o700 });
       try {
         await jobs.plain(
@@ -34,7 +36,7 @@ export function copySnapshotter(place: LayerPlace): Snapshotter {
         throw error;
       }
       return {
-        root: { kind: "directory", path: directory, readonly: !writable },
+        root: { kind: "directory", path: directory, readonly: !writable, merged: () => mergedDirectories(indexes) },
         async freeze(skipped, freezeSignal) {
           const outDirectory = join(base, "changes");
           const { index, shared } = await jobs.changes(

@@ -18,7 +18,13 @@ export interface Stack {
 /** What the executor gets as root, or as source of a mount. */
 export type PreparedRoot =
   | { readonly kind: "overlay"; readonly stack: Stack; readonly readonly: boolean }
-  | { readonly kind: "directory"; readonly path: string; readonly readonly: boolean };
+  | {
+      readonly kind: "directory";
+      readonly path: string;
+      readonly readonly: boolean;
+      /** The directories that an overlay would have merged (see `mergedDirectories`). */
+      readonly merged: () => readonly BytePath[];
+    };
 
 /** What a step changed: a directory in overlay form that the caller now owns, and a way to list it once it is in its final place. */
 export interface Frozen {

@@ -37,7 +37,7 @@ RUN id -u >user && touch /forbidden || echo not allowed >>user
 const SAMPLE = [
   [
     "default",
-    "{diff-write-{dev-proc-sys,to-hardlink-of-base},heredoc-many,mount-{nested-readonly-parent,rw-from-stage},run-{hostname-arg,network-none-flag,pid-namespace,proc-masked,shm-size}}",
+    "{base-layers-content,diff-write-{dev-proc-sys,to-hardlink-of-base},heredoc-many,mount-{nested-readonly-parent,rw-from-stage},run-{hostname-arg,network-none-flag,pid-namespace,proc-masked,shm-size}}",
   ],
   ["namespaces", "history-every-instruction"],
 ] as const;

@@ -21,6 +21,8 @@ const MOST_LINKS = 40;
 export interface Furnished extends Disposable {
   /** What is read-only or of limited size, and all else that a mount would be if anything is; paths in the root. */
   readonly places: readonly WatchedPlace[];
+  /** Directories that have something in or below them now which the root had not, relative paths. */
+  readonly changed: readonly BytePath[];
   /** Throws `SANDBOX` when something could not be put back where it belongs. */
   check(): void;
 }
@@ -59,6 +61,7 @@ class Furniture implements Furnished {
   #before = new Map<string, string>();
   #aways = 0;
   readonly #places: WatchedPlace[] = [];
+  readonly #changed = new Set<BytePath>();
   /** A supervisor answers the step's system calls. */
   readonly #isWatched: boolean;
 
@@ -82,6 +85,10 @@ class Furniture implements Furnished {
 
   get places(): readonly WatchedPlace[] {
     return this.#places.some(({ readonly, sizeBytes }) => readonly || sizeBytes > 0) ? this.#places : [];
+  }
+
+  get changed(): readonly BytePath[] {
+    return [...this.#changed];
   }
 
   check(): void {
@@ -206,7 +213,11 @@ class Furniture implements Furnished {
   #cleared(target: string): string {
     const path = this.#place(target);
     this.#mounted.add(path);
-    if (fs.lstatSync(path, { throwIfNoEntry: false }) === undefined) return path;
+    if (fs.lstatSync(path, { throwIfNoEntry: false }) === undefined) {
+      for (let up = dirname(path); up.length > this.#root.length; up = dirname(up))
+        this.#changed.add(bytePath(up.slice(this.#root.length + 1)));
+      return path;
+    }
     const away = join(this.#aside, String(this.#aways++));
     fs.renameSync(path, away);
     this.#undo.push(() => fs.renameSync(away, path));

@@ -26,7 +26,7 @@ const ONE_AFTER_THE_OTHER = "steps run one after the other, and one could stop t
 /** What it lacks; said whenever this driver is taken. */
 const WATCHED_NOTES: readonly string[] = [
   "steps have no /sys, and one that changes its root (chroot) fails",
-  "their network is this container's, a directory has other numbers of links, and /dev/shm is as large as the disk: a step that writes such a thing into a file makes another image than elsewhere",
+  "their network is this container's, and /dev/shm is as large as the disk: a step that writes such a thing into a file makes another image than elsewhere",
   ONE_AFTER_THE_OTHER,
 ];
 /** The same without anybody who answers: the kernel is older than 5.9, or the container's filter forbids it. */
@@ -81,7 +81,8 @@ export function chrootExecutor(path: string, notes: readonly string[]): Executor
         const wanted = step.process.capabilities ?? DEFAULT_CAPABILITIES;
         const [capabilities, showsChroot] = [wanted.filter(isKept), !wanted.every(isKept)];
         const places = isWatched ? furnished.places : undefined;
-        const spec = planChroot(step, { root, capabilities, places, showsChroot }, host);
+        const { changed } = furnished;
+        const spec = planChroot(step, { root, capabilities, places, changed, showsChroot }, host);
         const result = await withoutSurvivors(root, () => runPiped(path, spec, step, signal));
         furnished.check();
         return { ...result, ...(outOfMemory() ? { outOfMemory: true } : {}) };

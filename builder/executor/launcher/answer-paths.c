@@ -43,17 +43,21 @@ int answer_readlink(const struct caller *c, int dir, uint64_t path, uint64_t to,
 	return write_memory(c, to, link, room) < 0 ? fail(EFAULT) : give((int64_t)room);
 }
 
-/* What is asked about a path that the root does not answer: a descriptor that does; -1 for what it answers, or an error that was given. */
-static int open_asked(const struct caller *c, int dir, uint64_t path, int follow, const struct place **place)
+/*
+ * What is asked about a path that the root does not answer: a descriptor that does; -1 for what it answers, or an error that was
+ * given. With `merged`, also a directory whose links have no number.
+ */
+static int open_asked(const struct caller *c, int dir, uint64_t path, int follow, const struct place **place, int *merged)
 {
 	char text[PATH_MAX];
 	struct place_found found;
 	*place = NULL;
-	int is_asked = read_path(c, path, text) == 0 && (!strncmp(text, "/proc", 5) || !strncmp(text, "/dev/", 5) || (watch->count > 0 && *text));
+	int is_asked = read_path(c, path, text) == 0 && (!strncmp(text, "/proc", 5) || !strncmp(text, "/dev/", 5) || ((watch->count > 0 || merged) && *text));
 	if (!is_asked || find_place(c, dir, text, follow, &found) < 0) return go_on(), -1;
 	*place = place_of(found.path);
 	if (!is_kernel_path(found.path)) {
 		if (*place && found.is_there) return found.fd;
+		if (merged && (*merged = !*place && found.is_there && is_merged(found.fd, found.path))) return found.fd;
 		if (found.fd >= 0) close(found.fd);
 		return go_on(), -1;
 	}
@@ -71,27 +75,29 @@ int answer_stat(const struct caller *c, int dir, uint64_t path, int follow, uint
 {
 	const struct place *place;
 	struct stat st;
-	int fd = open_asked(c, dir, path, follow, &place);
+	int merged = 0, fd = open_asked(c, dir, path, follow, &place, &merged);
 	if (fd < 0) return 0;
 	int failed = fstat(fd, &st) < 0;
 	close(fd);
 	if (failed) return go_on();
 	if (place) st.st_dev = makedev(0, device_of(place));
+	if (merged) st.st_nlink = 1;
 	return write_memory(c, to, &st, sizeof st) < 0 ? fail(EFAULT) : 0;
 }
 
 int answer_statx(const struct caller *c, const uint64_t *args)
 {
-	enum { SIZE = 256, DEVICE_MAJOR = 0x88, DEVICE_MINOR = 0x8c };
+	enum { SIZE = 256, LINKS = 0x10, DEVICE_MAJOR = 0x88, DEVICE_MINOR = 0x8c };
 	const struct place *place;
 	unsigned char st[SIZE];
-	int fd = args[2] & AT_EMPTY_PATH ? (go_on(), -1) : open_asked(c, (int)args[0], args[1], !(args[2] & AT_SYMLINK_NOFOLLOW), &place);
+	int merged = 0, fd = args[2] & AT_EMPTY_PATH ? (go_on(), -1) : open_asked(c, (int)args[0], args[1], !(args[2] & AT_SYMLINK_NOFOLLOW), &place, &merged);
 	if (fd < 0) return 0;
 	int failed = syscall(SYS_statx, fd, "", AT_EMPTY_PATH, args[3], st) < 0;
 	close(fd);
 	if (failed) return go_on();
 	uint32_t device[2] = { 0, place ? device_of(place) : 0 };
 	if (place) memcpy(st + DEVICE_MAJOR, device, sizeof device);
+	if (merged) memcpy(st + LINKS, &(uint32_t){ 1 }, sizeof(uint32_t));
 	return write_memory(c, args[4], st, SIZE) < 0 ? fail(EFAULT) : 0;
 }
 
@@ -99,7 +105,7 @@ int answer_access(const struct caller *c, int dir, uint64_t path, uint64_t mode)
 {
 	const struct place *place;
 	struct stat st;
-	int fd = open_asked(c, dir, path, 1, &place);
+	int fd = open_asked(c, dir, path, 1, &place, NULL);
 	if (fd < 0) return 0;
 	int failed = fstat(fd, &st) < 0;
 	close(fd);
@@ -113,7 +119,7 @@ int answer_statfs(const struct caller *c, uint64_t path, uint64_t to)
 	enum { TMPFS = 0x01021994, PAGE = 4096 };
 	const struct place *place;
 	struct statfs st;
-	int fd = open_asked(c, AT_FDCWD, path, 1, &place);
+	int fd = open_asked(c, AT_FDCWD, path, 1, &place, NULL);
 	if (fd < 0) return 0;
 	int failed = fstatfs(fd, &st) < 0;
 	close(fd);

@@ -35,6 +35,7 @@ void watch_begin(const struct process *p, pid_t first)
 	proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (proc_fd < 0 || setgroups(0, NULL) < 0) die("look after the step");
 	root_begin(p->root_directory);
+	directories_begin(p->merged);
 }
 
 /* The caller gets a descriptor of its own, and that is its answer. */

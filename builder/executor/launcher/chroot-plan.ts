@@ -1,5 +1,6 @@
 // A step without namespaces and mounts as the launcher's records: a root, what its supervisor answers, and the process.
 
+import type { BytePath } from "../../core/byte-path.ts";
 import type { StepSpec } from "../executor.ts";
 import type { HostFacts } from "../host-facts.ts";
 import type { Capability } from "../sandbox-policy.ts";
@@ -13,6 +14,8 @@ export interface ChrootPlan {
   readonly capabilities: readonly Capability[];
   /** What lies where mounts would be, if a supervisor answers the step's system calls; undefined if none does. */
   readonly places: readonly WatchedPlace[] | undefined;
+  /** Directories of the root that an overlay would have merged, beside those of its layers. */
+  readonly changed: readonly BytePath[];
   /** It is shown the capability to change its root, which it has not. */
   readonly showsChroot: boolean;
 }
@@ -27,6 +30,7 @@ export function planChroot(step: StepSpec, plan: ChrootPlan, host: HostFacts): B
   if (plan.places !== undefined) {
     const flags = (step.network === "none" ? WATCH_FLAG.noNetwork : 0) | (plan.showsChroot ? WATCH_FLAG.showChroot : 0);
     spec.watch(step.hostname, mountTable(step), flags, plan.places);
+    spec.merged([...((step.root.kind === "directory" ? step.root.merged?.() : undefined) ?? []), ...plan.changed]);
   }
   addCredentials(spec, step, host, plan.capabilities);
   spec.env(step.process.env);

@@ -96,6 +96,7 @@ enum op {
 	OP_CGROUP,        /* str directory whose cgroup.procs this process joins first */
 	OP_ROOT_DIRECTORY, /* str directory: the root as it is, where nothing can be mounted */
 	OP_WATCH,         /* str host name, str what /proc/mounts says, u32 enum watch_flag, u32 n, n x (str path, u32 read-only, u64 size or 0) */
+	OP_MERGED,        /* u32 n, n x str directory below the root that several layers have */
 	/* stack: str options, u32 n, n x str lowers (topmost first), str upper or "", str work or "" */
 };
 
@@ -132,6 +133,7 @@ struct process {
 	const char *cgroups[16]; /* with version 1 one a hierarchy */
 	uint32_t cgroup_count;
 	const char *root_directory;
+	char **merged; /* NULL, or directories below the root, ended by a NULL */
 	struct watch *watch; /* NULL: nobody answers the step's system calls but the kernel */
 };
 

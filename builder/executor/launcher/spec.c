@@ -98,6 +98,7 @@ struct process read_process(struct reader r)
 		case OP_STUB: take_str(&r); take_str(&r); take_u32(&r); break;
 		case OP_ROOT_DIRECTORY: p.root_directory = take_str(&r); break;
 		case OP_WATCH: p.watch = take_watch(&r); break;
+		case OP_MERGED: p.merged = take_list(&r); break;
 		case OP_ROOT_BIND: p.clean_base = take_str(&r); take_str(&r); break;
 		case OP_ROOT_OVERLAY: p.clean_base = take_stack(&r).upper; take_str(&r); break;
 		case OP_BIND: take_str(&r); take_str(&r); take_u64(&r); take_u32(&r); break;

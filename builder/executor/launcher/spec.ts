@@ -2,6 +2,7 @@
 // byte order. The numbers here and those of launcher.h are the same.
 
 import { endianness } from "node:os";
+import type { BytePath } from "../../core/byte-path.ts";
 import type { OverlayStack } from "../executor.ts";
 
 const OP = {
@@ -28,6 +29,7 @@ const OP = {
   cgroup: 21,
   rootDirectory: 22,
   watch: 23,
+  merged: 24,
 } as const;
 
 /** Namespaces of a step (linux/sched.h). */
@@ -207,6 +209,11 @@ export class SpecWriter {
       this.#numbers(readonly ? 1 : 0);
       this.#long(sizeBytes);
     }
+  }
+
+  merged(directories: readonly BytePath[]): void {
+    this.#numbers(OP.merged, directories.length);
+    for (const path of directories) this.#bytes(Buffer.from(path, "latin1"));
   }
 
   cgroup(directory: string): void {

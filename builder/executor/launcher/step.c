@@ -142,7 +142,7 @@ static void run_child(struct process *p, struct reader records, int parent_gone,
 		case OP_USER: take_u32(&records); take_u32(&records); for (uint32_t n = take_u32(&records); n > 0; n--) take_u32(&records); break;
 		case OP_CAPS: take_u64(&records); take_u32(&records); break;
 		case OP_SECCOMP: case OP_CGROUP: take_str(&records); break;
-		case OP_ENV: case OP_ARGS: for (uint32_t n = take_u32(&records); n > 0; n--) take_str(&records); break;
+		case OP_ENV: case OP_ARGS: case OP_MERGED: for (uint32_t n = take_u32(&records); n > 0; n--) take_str(&records); break;
 		default: errno = EPROTO; die("read the spec: opcode %u", op);
 		}
 	}

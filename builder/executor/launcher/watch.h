@@ -100,4 +100,8 @@ uint64_t tree_bytes(const char *path);
 int change_error(const struct caller *c, const struct call_data *call);
 const struct place *overfull(void);
 
+/* directories.c: their numbers of links */
+void directories_begin(char **merged);
+int is_merged(int fd, const char *path);
+
 #endif
