@@ -7,8 +7,8 @@ import { BuildError } from "../../core/errors.ts";
 import { readIgnoreLines } from "../../dockerfile/dockerignore.ts";
 import type { NamedContext } from "../../dockerfile/convert/plan.ts";
 import { told } from "../internal-steps.ts";
-import type { ContextWorld, DockerfileSource, MainContext } from "./main-context.ts";
-import { dockerfileElsewhere } from "./main-context.ts";
+import type { ContextWorld, DockerfileSource, MainContext } from "./world.ts";
+import { dockerfileElsewhere } from "./dockerfile-source.ts";
 import { noDockerfile } from "../../source/context.ts";
 
 const IGNORE_FILE = ".dockerignore";

@@ -11,7 +11,7 @@ import type { ConvertWorld, NamedContext, ResolvedImage } from "../../dockerfile
 import type { Engine } from "../../engine.ts";
 import type { Vertex } from "../../graph/vertex.ts";
 import { told } from "../internal-steps.ts";
-import type { ContextWorld, DockerfileSource, GivenContext, MainContext } from "./main-context.ts";
+import type { ContextWorld, DockerfileSource, GivenContext, MainContext } from "./world.ts";
 import { openMainContext } from "./main-context.ts";
 import { fullName, NamedContexts } from "./named-contexts.ts";
 import type { Reader } from "../../ops/context-files.ts";
@@ -22,7 +22,7 @@ import type { BlobOptions } from "../../snapshot/ref.ts";
 import type { ResolvedSources, SourcePins } from "./source-trees.ts";
 import { SourceTrees } from "./source-trees.ts";
 
-export type { DockerfileSource } from "./main-context.ts";
+export type { DockerfileSource } from "./world.ts";
 
 /** Opens inputs when they are asked for, each once. */
 export class InputLoader implements ConvertWorld, AsyncDisposable {

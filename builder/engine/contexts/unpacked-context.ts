@@ -11,7 +11,8 @@ import { exportLocal } from "../../exporter/local.ts";
 import type { FileTree } from "../../layer/tree/file-tree.ts";
 import { readTreeFile } from "../../layer/tree/read-tree-file.ts";
 import { resolvePath } from "../../layer/tree/resolve-path.ts";
-import type { ContextWorld, DockerfileSource, MainContext, RemoteContext } from "./main-context.ts";
+import type { RemoteContext } from "./remote-context.ts";
+import type { ContextWorld, DockerfileSource, MainContext } from "./world.ts";
 import type { Unpack } from "../../request.ts";
 
 const MOST_IGNORE_BYTES = 4 << 20;
