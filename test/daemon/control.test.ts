@@ -8,6 +8,7 @@ import type { SourceRule } from "../../builder/source-policy.ts";
 import { applyPolicies } from "../../builder/source-policy.ts";
 import { serve } from "../../src/daemon/daemon.ts";
 import { CODE, RpcError } from "../../src/api/grpc/status.ts";
+import { StatusLog } from "../../src/daemon/control/status-log.ts";
 import { PongResponse, ReturnRequest } from "../../src/api/proto/bridge.ts";
 import {
   Empty,
@@ -114,6 +115,33 @@ test("a folder goes back to the client, and an image's digests are told", async 
   assert.match(response.get("containerimage.config.digest") ?? "", /^sha256:/);
   assert.equal(response.get("image.name"), "docker.io/library/app:1");
   assert.match(offer.outputs.at(-1)?.toString("latin1") ?? "", /oci-layout/);
+});
+
+test("a build's answer waits until its client has read what happened, as long as it reads", async (t) => {
+  const log = StatusLog.begin(join(folder, "read before the answer"));
+  for (let line = 0; line < 3; line++)
+    log.add({ kind: "log", vertex: `sha256:${"0".repeat(64)}`, stream: 1, data: Buffer.alloc(200_000), time: 0 });
+  log.end();
+  const lots = log.lots(NEVER, "client");
+  const other = log.lots(NEVER, "other client");
+  assert.ok((await lots.next()).done === false && (await other.next()).done === false);
+  await log.wasRead("nobody", NEVER);
+  let isRead = false;
+  const waiting = log.wasRead("client", NEVER).then(() => (isRead = true));
+  await new Promise(setImmediate);
+  assert.ok(!isRead);
+  while ((await lots.next()).done !== true) assert.ok(!isRead);
+  await waiting;
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const stuck = log.wasRead("other client", NEVER);
+  t.mock.timers.tick(3000);
+  await stuck;
+  const gone = new AbortController();
+  const ended = log.wasRead("other client", gone.signal);
+  gone.abort();
+  await ended;
+  await other.return();
+  log.forget();
 });
 
 test("progress has BuildKit's names, and can be read again after the build", async () => {

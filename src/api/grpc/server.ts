@@ -19,6 +19,8 @@ export interface ServerCall {
   readonly metadata: Metadata;
   /** Whose it is: equal for all calls of one client. */
   readonly client: string;
+  /** Equal for all calls of one connection. */
+  readonly connection: unknown;
   /** The client's messages, for one reader. */
   readonly messages: Messages;
   /** Aborted when the client has gone or the server stops. */
@@ -111,6 +113,7 @@ export class GrpcServer {
       await handler({
         metadata: new Metadata(raw),
         client,
+        connection: stream.session,
         messages: readMessages(stream),
         signal: gone.signal,
         start: (more) => start(answer, more),

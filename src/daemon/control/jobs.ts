@@ -8,6 +8,7 @@ import type { Digest } from "../../../builder/core/digest.ts";
 import { EarlierParts } from "../../../builder/request.ts";
 import type { ResolvedRef } from "../../../builder/request.ts";
 import type { SourcePolicy } from "../../../builder/source-policy.ts";
+import type { ServerCall } from "../../api/grpc/server.ts";
 import type { Status } from "../../api/grpc/status.ts";
 import { CODE, RpcError } from "../../api/grpc/status.ts";
 import type { Exporter } from "../../api/proto/control.ts";
@@ -183,6 +184,11 @@ export class Jobs {
     const job = find();
     if (job === undefined) throw new RpcError(CODE.notFound, `no such job ${ref}`);
     return job;
+  }
+
+  /** Waits until whoever asked over the same connection has read what happened in a build that ended. */
+  async wasRead(ref: string, { connection, signal }: Pick<ServerCall, "connection" | "signal">): Promise<void> {
+    await this.#over(ref)?.log.wasRead(connection, signal);
   }
 
   /** The build under way that has a result of this name. Throws `RpcError` when there is none. */

@@ -46,7 +46,13 @@ export function controlHandlers(world: ControlWorld): ReadonlyMap<string, Handle
       `${SERVICE}/Solve`,
       unary(SolveRequest, SolveResponse, async (request, call) => {
         if (world.isDraining()) throw new RpcError(CODE.unavailable, "the daemon is stopping and takes no new builds");
-        return { exporterResponse: await solve(world, request, call) };
+        try {
+          return { exporterResponse: await solve(world, request, call) };
+        } finally {
+          // Older clients give what they have not read of it 3 s after the answer, and take its rest for a failure
+          // (BuildKit, client/solve.go): on a busy machine that is not enough.
+          await world.jobs.wasRead(request.ref, call);
+        }
       }),
     ],
     [
@@ -54,7 +60,7 @@ export function controlHandlers(world: ControlWorld): ReadonlyMap<string, Handle
       streaming(StatusRequest, async ({ ref }, call) => {
         call.start({ "buildkit-current-timestamp": new Date().toISOString() });
         const { log } = await world.jobs.find(ref, false, call.signal);
-        for await (const message of log.messages(call.signal)) await call.send(message);
+        for await (const lot of log.lots(call.signal, call.connection)) await call.sendAll(lot);
       }),
     ],
     [

@@ -16,6 +16,16 @@ const readAt = promisify(read);
 const PAUSE_MS = 50;
 const MOST_PENDING_BYTES = 512 << 10;
 const LENGTH_BYTES = 4;
+/** Read in one go: thousands of small messages must not take a turn of the event loop each. */
+const LOT_BYTES = 64 << 10;
+/** Whoever reads nothing for so long, in ms, is not waited for. */
+const PATIENCE_MS = 3000;
+
+/** One who reads: how far it is, and to which connection it belongs, where that is of interest. */
+interface Reader {
+  readonly owner: unknown;
+  at: number;
+}
 
 export class StatusLog {
   readonly #fd: number;
@@ -25,7 +35,8 @@ export class StatusLog {
   #size = 0;
   #isEnded = false;
   #isForgotten = false;
-  #readers = 0;
+  #copies = 0;
+  readonly #readers = new Set<Reader>();
   #wake = Promise.withResolvers<void>();
 
   private constructor(fd: number) {
@@ -50,11 +61,11 @@ export class StatusLog {
 
   /** Writes all of it to a file. Throws what the operating system says. */
   async copyTo(path: string): Promise<void> {
-    this.#readers++;
+    this.#copies++;
     try {
       await copyFile(`/proc/self/fd/${this.#fd}`, path);
     } finally {
-      this.#readers--;
+      this.#copies--;
       this.#closeIfUnused();
     }
   }
@@ -84,22 +95,63 @@ export class StatusLog {
 
   /** The messages from the beginning to the end, waited for. */
   async *messages(signal: AbortSignal): AsyncGenerator<Uint8Array, void, void> {
-    this.#readers++;
+    for await (const lot of this.lots(signal)) yield* lot;
+  }
+
+  /** The same, as many at a time as there are. `owner` is who may wait for this reader with `wasRead`. */
+  async *lots(signal: AbortSignal, owner?: unknown): AsyncGenerator<readonly Uint8Array[], void, void> {
+    const reader: Reader = { owner, at: 0 };
+    this.#readers.add(reader);
     const stopped = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
     try {
-      for (let at = 0; !signal.aborted;) {
-        while (at < this.#size && !signal.aborted) {
-          const length = (await this.#bytes(at, LENGTH_BYTES)).readUInt32LE(0);
-          yield await this.#bytes(at + LENGTH_BYTES, length);
-          at += LENGTH_BYTES + length;
+      while (!signal.aborted) {
+        while (reader.at < this.#size && !signal.aborted) {
+          const { messages, bytes } = await this.#lotAt(reader.at);
+          yield messages;
+          reader.at += bytes;
         }
-        if (this.#isEnded && at >= this.#size) return;
-        if (at >= this.#size) await Promise.race([this.#wake.promise, stopped]);
+        if (this.#isEnded && reader.at >= this.#size) return;
+        if (reader.at >= this.#size) await Promise.race([this.#wake.promise, stopped]);
       }
     } finally {
-      this.#readers--;
+      this.#readers.delete(reader);
+      this.#notify();
       this.#closeIfUnused();
     }
+  }
+
+  /** After the end: waits until an owner's readers have read all, or read no further, or `signal` is aborted. */
+  async wasRead(owner: unknown, signal: AbortSignal): Promise<void> {
+    const stopped = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+    for (let isStuck = false; !isStuck && !signal.aborted;) {
+      const reading = [...this.#readers]
+        .filter((reader) => reader.owner === owner)
+        .map((reader) => ({ ...reader, reader }));
+      if (reading.length === 0) return;
+      const { promise: late, resolve } = Promise.withResolvers<void>();
+      const timer = setTimeout(() => {
+        isStuck = reading.some(({ reader, at }) => this.#readers.has(reader) && reader.at === at);
+        resolve();
+      }, PATIENCE_MS);
+      await Promise.race([this.#wake.promise, late, stopped]);
+      clearTimeout(timer);
+    }
+  }
+
+  /** The messages that lie together from a place on, one of them at least. */
+  async #lotAt(at: number): Promise<{ readonly messages: readonly Uint8Array[]; readonly bytes: number }> {
+    const bytes = await this.#bytes(at, Math.min(this.#size - at, LOT_BYTES));
+    const messages: Uint8Array[] = [];
+    let end = 0;
+    while (end + LENGTH_BYTES <= bytes.length) {
+      const next = end + LENGTH_BYTES + bytes.readUInt32LE(end);
+      if (next > bytes.length) break;
+      messages.push(bytes.subarray(end + LENGTH_BYTES, next));
+      end = next;
+    }
+    if (messages.length > 0) return { messages, bytes: end };
+    const length = bytes.readUInt32LE(0);
+    return { messages: [await this.#bytes(at + LENGTH_BYTES, length)], bytes: LENGTH_BYTES + length };
   }
 
   async #bytes(at: number, length: number): Promise<Buffer> {
@@ -140,7 +192,7 @@ export class StatusLog {
   }
 
   #closeIfUnused(): void {
-    if (!this.#isForgotten || this.#readers > 0) return;
+    if (!this.#isForgotten || this.#copies > 0 || this.#readers.size > 0) return;
     this.#isForgotten = false;
     closeSync(this.#fd);
   }
