@@ -3,6 +3,7 @@
 
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { parseDocument } from "yaml";
 import { BuildError, isErrno } from "../../../builder/core/errors.ts";
 import { parseSize } from "../../cli/values/sizes.ts";
 import type { Environment } from "../../config/environment.ts";
@@ -13,6 +14,7 @@ import type { SourceFile } from "../hcl/source.ts";
 import { sanitizeName } from "../resolve.ts";
 import type { Definition, Target } from "../target.ts";
 import { mergeTargets } from "../target.ts";
+import { checkService } from "./check.ts";
 import { parseDotenv } from "./dotenv.ts";
 import { wholeModel } from "./include.ts";
 import type { LookUp } from "./interpolate.ts";
@@ -33,7 +35,9 @@ export async function readCompose(
 ): Promise<void> {
   const known: LookUp = (name) => environment[name];
   const fromFile = parseDotenv(await dotenvText(), known);
-  const lookUp: LookUp = (name) => variables.get(name) ?? environment[name] ?? fromFile.get(name);
+  const ofEnvironment: LookUp = (name) => variables.get(name) ?? environment[name] ?? fromFile.get(name);
+  const lookUp: LookUp = (name) =>
+    ofEnvironment(name) || (name === PROJECT_NAME ? projectName(files) : ofEnvironment(name));
   const model = files.reduce<Data | undefined>(
     (before, file) => mergeData(before, wholeModel(file, lookUp)),
     undefined,
@@ -41,7 +45,9 @@ export async function readCompose(
   const whole = mapOf(model ?? {}, "the compose file");
   const names: string[] = [];
   for (const [service, data] of Object.entries(mapOf(whole["services"] ?? {}, "services"))) {
-    const target = targetOf(mapOf(data ?? {}, `service "${service}"`), whole, lookUp);
+    const fields = mapOf(data ?? {}, `service "${service}"`);
+    checkService(service, fields, whole);
+    const target = targetOf(fields, whole, lookUp);
     if (target === undefined) continue;
     const name = sanitizeName(service);
     if (!/^[a-zA-Z0-9_-]+$/.test(name)) throw new BuildError("CONFIG", `invalid service name "${service}"`);
@@ -49,6 +55,15 @@ export async function readCompose(
     names.push(name);
   }
   definition.groups.set("default", { targets: names });
+}
+
+const PROJECT_NAME = "COMPOSE_PROJECT_NAME";
+
+/** What the last file that names the project calls it; else bake's own name for one. */
+function projectName(files: readonly SourceFile[]): string {
+  const names = files.map(({ text }): unknown => parseDocument(text).get("name"));
+  const name = names.findLast((one) => typeof one === "string" && one !== "");
+  return typeof name === "string" ? name : "bake";
 }
 
 async function dotenvText(): Promise<string> {
@@ -153,7 +168,7 @@ function contextsOf(data: Data | undefined): ReadonlyMap<string, string> {
     Object.entries(pairs(data, "additional_contexts")).map(([name, value]) => {
       const text = shown(value);
       const [, other] = /^(?:service|target):(.*)$/s.exec(text) ?? [];
-      return [name, other === undefined ? text : `target:${sanitizeName(other)}`];
+      return [name, other === undefined ? (pathOf(text) ?? "") : `target:${sanitizeName(other)}`];
     }),
   );
 }
