@@ -28,11 +28,31 @@ export interface ReportInput {
   readonly layerBytes: ReadonlyMap<string, number>;
 }
 
+/** What a timeline is made of: a build's, or what is known of one under way. */
+export type TimelineInput = Omit<ReportInput, "record"> & {
+  readonly record: Pick<BuildRecord, "id" | "startedMs" | "endedMs" | "timeline">;
+  /** Under way: what has not ended is running, and `endedMs` is now. */
+  readonly isLive?: boolean;
+};
+
+/** The steps of a build one below the other, each with its bar in the time of the whole. */
+export function timelineBlocks(input: TimelineInput): readonly Html[] {
+  const { timeline, endedMs } = input.record;
+  const path = new Set(criticalPath(input.isLive === true ? stoppedAt(timeline.steps, endedMs) : timeline.steps));
+  return timeline.steps.map((step, at) => stepBlock(step, at, path.has(at), input));
+}
+
+/** What a build under way waits for is its critical path until now. */
+function stoppedAt(steps: readonly TimelineStep[], nowMs: number): readonly TimelineStep[] {
+  return steps.map((step) =>
+    step.startedMs === undefined || step.completedMs !== undefined ? step : { ...step, completedMs: nowMs },
+  );
+}
+
 /** The page. Nothing of a build is markup in it, whatever it holds. */
 export function reportPage(input: ReportInput): string {
   const { record } = input;
-  const { timeline, id, what, failure } = record;
-  const path = new Set(criticalPath(timeline.steps));
+  const { id, what, failure } = record;
   const page = html`<!doctype html>
     <html lang="en">
       <head>
@@ -60,7 +80,7 @@ export function reportPage(input: ReportInput): string {
             From the first event to the last ${humanTook(record.endedMs - record.startedMs)}. &#9670; and orange: the
             critical path, which the build had to wait for. Green: from the cache. A step opens to what it printed.
           </p>
-          ${timeline.steps.map((step, at) => stepBlock(step, at, path.has(at), input))} ${warnings(record)}
+          ${timelineBlocks(input)} ${warnings(record)}
           <p class="legend">tsbuild ${record.version}, build ${id}</p>
         </main>
       </body>
@@ -97,12 +117,16 @@ function head({ id, status, startedMs, endedMs, timeline, request, result }: Bui
   </dl>`;
 }
 
-function stepBlock(step: TimelineStep, at: number, isCritical: boolean, input: ReportInput): Html {
-  const { record, output, reasons, layerBytes } = input;
+function stepBlock(step: TimelineStep, at: number, isCritical: boolean, input: TimelineInput): Html {
+  const { record, output, reasons, layerBytes, isLive = false } = input;
   const { vertex, name, error, cached } = step;
   const state = error !== undefined ? "failed" : cached === true ? "cached" : isCritical ? "path" : "";
   const bytes = layerBytes.get(vertex);
-  const facts = [`#${at + 1}`, tookText(step), bytes === undefined ? "" : `layer ${humanSize(bytes)}`];
+  const facts = [
+    `#${at + 1}`,
+    tookText(step, isLive ? record.endedMs : undefined),
+    bytes === undefined ? "" : `layer ${humanSize(bytes)}`,
+  ];
   const printed = output.get(vertex);
   const why = reasons.get(vertex);
   return html`<details class="${state}" ${error === undefined ? [] : raw(" open")}>
@@ -117,7 +141,7 @@ function stepBlock(step: TimelineStep, at: number, isCritical: boolean, input: R
   </details> `;
 }
 
-function bar({ startedMs, completedMs }: TimelineStep, record: BuildRecord): Html {
+function bar({ startedMs, completedMs }: TimelineStep, record: TimelineInput["record"]): Html {
   if (startedMs === undefined) return raw("");
   const whole = Math.max(1, record.endedMs - record.startedMs);
   const share = (ms: number): number => Math.round(Math.min(1, Math.max(0, ms / whole)) * 10_000) / 100;
@@ -128,10 +152,14 @@ function bar({ startedMs, completedMs }: TimelineStep, record: BuildRecord): Htm
   ></span>`;
 }
 
-function tookText({ startedMs, completedMs, cached, cachedFrom, error }: TimelineStep): string {
+function tookText(
+  { startedMs, completedMs, cached, cachedFrom, error }: TimelineStep,
+  nowMs: number | undefined,
+): string {
   if (cached === true) return cachedFrom === undefined ? "from the cache" : `from the cache ${cachedFrom}`;
-  if (startedMs === undefined) return "not run";
-  if (completedMs === undefined) return "not ended";
+  if (startedMs === undefined) return nowMs === undefined ? "not run" : "waiting";
+  if (completedMs === undefined)
+    return nowMs === undefined ? "not ended" : `running for ${humanTook(nowMs - startedMs)}`;
   return `${error === undefined ? "" : "failed after "}${humanTook(completedMs - startedMs)}`;
 }
 

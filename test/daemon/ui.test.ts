@@ -124,11 +124,18 @@ test("the output of a build under way comes as it is made", async () => {
   assert.match(list, new RegExp(`/ui/running/${ref}">${ref}:1<`));
   const response = await fetch(`${address}/ui/running/${ref}`);
   assert.ok(response.body !== null);
-  let text = "";
+  let [text, steps] = ["", ""];
   for await (const chunk of response.body) {
     text += Buffer.from(chunk).toString("utf8");
-    if (text.includes("load build definition")) hold.resolve();
+    if (!text.includes("load build definition")) continue;
+    // The same as a timeline, again and again.
+    steps ||= await get(`/ui/running/${ref}/steps`);
+    hold.resolve();
   }
+  assert.match(text, new RegExp(`<iframe title="Steps" src="/ui/running/${ref}/steps">`));
+  assert.match(steps, /http-equiv="refresh"/);
+  assert.match(steps, /class="path"[^]*load build definition from Dockerfile<[^]*class="span"[^]*running for /);
+  assert.doesNotMatch(await get(`/ui/running/${ref}/steps`), /http-equiv="refresh"/);
   assert.match(text, /load build definition from Dockerfile begins<\/b>\n/);
   assert.match(text, /The build has ended\..*<\/body><\/html>\n$/s);
   assert.equal(text.indexOf("</body>"), text.lastIndexOf("</body>"));

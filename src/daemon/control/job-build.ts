@@ -97,6 +97,7 @@ async function requestWorld(
     events: (event) => {
       if (event.kind === "vertex" && earlier.has(event.vertex)) return;
       log.add(event);
+      job.timeline?.take(event);
       job.observed?.event(event);
       if (event.kind === "warning") outcome.warnings++;
       if (event.kind !== "vertex") return;

@@ -3,6 +3,7 @@
 
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
+import { TimelineFold } from "../../../builder/builds.ts";
 import type { Descriptor } from "../../../builder/core/descriptor.ts";
 import type { Digest } from "../../../builder/core/digest.ts";
 import { EarlierParts } from "../../../builder/request.ts";
@@ -62,6 +63,8 @@ export interface EndedJob {
   readonly isPinned: boolean;
   /** Who is told of it, once it is known to be a build; not after it was read from disk. */
   observed?: ObservedBuild | undefined;
+  /** Its steps until now, while it is under way. */
+  readonly timeline?: TimelineFold;
 }
 
 /** One build. */
@@ -137,6 +140,7 @@ export class Jobs {
       gitRefs: new Map(),
       policies: [],
       earlier: new EarlierParts(),
+      timeline: new TimelineFold(),
       session,
       signal,
       outcome,

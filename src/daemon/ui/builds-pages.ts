@@ -10,12 +10,23 @@ import { StatusResponse } from "../../api/proto/control.ts";
 import { humanTook } from "../../cli/human.ts";
 import { buildPage } from "../../commands/build/report.ts";
 import { plainLines } from "../../progress/terminal-text.ts";
+import { timelineBlocks } from "../../report/report.ts";
 import { html, raw } from "../../report/html.ts";
 import type { Html } from "../../report/html.ts";
 import type { EndedJob, Jobs } from "../control/jobs.ts";
 import { HttpError, write } from "../http/answer.ts";
 import type { HttpRequest } from "../http/router.ts";
-import { beginPage, momentText, PAGE_END, pageHead, pageLinks, sendMarkup, sendPage, tableOf } from "./page.ts";
+import {
+  beginPage,
+  momentText,
+  PAGE_END,
+  pageHead,
+  pageLinks,
+  sendFrame,
+  sendMarkup,
+  sendPage,
+  tableOf,
+} from "./page.ts";
 
 const MOST_LISTED = 200;
 const REFRESH_SECONDS = 5;
@@ -97,6 +108,33 @@ export function recordOf(root: string, id: string): BuildRecord {
   }
 }
 
+/** Of the steps of a build under way: its page asks for them again and again. */
+const MOST_STEPS = 300;
+const TIMELINE_SECONDS = 2;
+
+/** The steps of a build under way, as a frame of its page. */
+export function timelinePage(jobs: Jobs, { parameters }: HttpRequest, response: ServerResponse): void {
+  const { outcome, timeline, ref } = jobs.builds().find((one) => one.ref === parameters["ref"]) ?? {};
+  if (outcome === undefined || timeline === undefined || ref === undefined) {
+    sendFrame(response, html`<p class="legend">The build has ended.</p>`);
+    return;
+  }
+  // Withheld values are no part of what is told of a build.
+  const { steps } = timeline.timeline((text) => text);
+  const shown = steps.slice(-MOST_STEPS);
+  const record = {
+    id: ref,
+    startedMs: outcome.createdMs,
+    endedMs: Date.now(),
+    timeline: { steps: shown, warnings: [] },
+  };
+  const none = { output: new Map(), reasons: new Map(), layerBytes: new Map() };
+  const left = steps.length - shown.length;
+  const body = html`${left === 0 ? [] : html`<p class="legend">${left} steps before these</p>`}
+  ${timelineBlocks({ ...none, record, isLive: true })}`;
+  sendFrame(response, body, TIMELINE_SECONDS);
+}
+
 const LIVE = raw('<div class="live" tabindex="0" role="log" aria-label="Output"><pre>');
 
 /** The output of a build under way, as it comes; the page ends with the build. */
@@ -105,7 +143,10 @@ export async function livePage(jobs: Jobs, request: HttpRequest, response: Serve
   const job = jobs.builds().find((one) => one.ref === ref);
   if (job === undefined) throw new HttpError(404, `there is no build "${ref}" any more`);
   beginPage(response);
-  await write(response, `${pageHead(runningName(job)).markup}${LIVE.markup}`);
+  const frame = html`<h2>Steps</h2>
+    <iframe title="Steps" src="/ui/running/${encodeURIComponent(ref)}/steps"></iframe>
+    <h2>Output</h2>`;
+  await write(response, `${pageHead(runningName(job)).markup}${frame.markup}${LIVE.markup}`);
   const told = new Set<string>();
   const decoders = new Map<string, StringDecoder>();
   for await (const message of job.log.messages(request.signal)) {

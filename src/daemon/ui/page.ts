@@ -12,6 +12,7 @@ table { width: 100%; } th { text-align: left; color: var(--soft); font-weight: n
 tr { border-top: 1px solid var(--line); } .size { white-space: nowrap; }
 .completed { color: var(--cached); } .error-status { color: var(--failed); } .running { color: var(--path); }
 input, button { font: inherit; padding: .4rem .6rem; max-width: 100%; }
+iframe { width: 100%; height: 40vh; border: 1px solid var(--line); }
 .live { display: flex; flex-direction: column-reverse; max-height: 80vh; overflow: auto; background: var(--block); }
 .live pre { max-height: none; margin: 0; flex: none; }
 @media (max-width: 40rem) { table, tbody, tr, td { display: block; } tr:has(th) { display: none; } tr { padding: .35rem 0; }
@@ -22,7 +23,7 @@ input, button { font: inherit; padding: .4rem .6rem; max-width: 100%; }
 const HEADERS = {
   "Content-Type": "text/html; charset=utf-8",
   "Content-Security-Policy":
-    "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "default-src 'none'; style-src 'unsafe-inline'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
   "X-Content-Type-Options": "nosniff",
   "Referrer-Policy": "no-referrer",
   "Cache-Control": "no-store",
@@ -74,6 +75,31 @@ export function pageLinks(current = ""): Html {
 /** Answers with a whole page. */
 export function sendPage(response: ServerResponse, title: string, body: Html, refreshSeconds?: number): void {
   sendMarkup(response, `${pageHead(title, refreshSeconds).markup}${body.markup}${PAGE_END.markup}`);
+}
+
+/** Answers with what stands in a frame of a page of ours, and of nobody else's. */
+export function sendFrame(response: ServerResponse, body: Html, refreshSeconds?: number): void {
+  const policy = HEADERS["Content-Security-Policy"].replace("frame-ancestors 'none'", "frame-ancestors 'self'");
+  const markup = html`<!doctype html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        ${refreshSeconds === undefined ? [] : html`<meta http-equiv="refresh" content="${refreshSeconds}" />`}
+        <title>Steps</title>
+        <style>
+          ${raw(STYLE)}body {
+            padding: 0;
+          }
+        </style>
+      </head>
+      <body>
+        <main>${body}</main>
+      </body>
+    </html>`;
+  const bytes = Buffer.from(markup.markup);
+  response.writeHead(200, { ...HEADERS, "Content-Security-Policy": policy, "Content-Length": bytes.length });
+  response.end(bytes);
 }
 
 /** Answers with a page that somebody else made. */

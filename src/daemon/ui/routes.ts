@@ -4,7 +4,7 @@
 import type { Jobs } from "../control/jobs.ts";
 import type { Route } from "../http/router.ts";
 import type { DaemonSettings } from "../settings.ts";
-import { listPage, livePage, recordPage } from "./builds-pages.ts";
+import { listPage, livePage, recordPage, timelinePage } from "./builds-pages.ts";
 import { diskPage, prunePage } from "./disk-page.ts";
 import { imagePage } from "./image-page.ts";
 
@@ -32,6 +32,11 @@ export function uiRoutes({ token }: UiSettings, settings: DaemonSettings, jobs: 
       method: "GET",
       pattern: "/ui/running/{ref}",
       handler: (request, response) => livePage(jobs, request, response),
+    },
+    {
+      method: "GET",
+      pattern: "/ui/running/{ref}/steps",
+      handler: async (request, response) => timelinePage(jobs, request, response),
     },
     { method: "GET", pattern: "/ui/disk", handler: (_, response) => diskPage(root, token !== undefined, response) },
     { method: "POST", pattern: "/ui/prune", handler: (request, response) => prunePage(root, token, request, response) },
