@@ -15,9 +15,10 @@ export interface PackageUrl {
   readonly qualifiers?: Readonly<Record<string, string | undefined>>;
 }
 
-/** Writes a package URL; qualifiers are sorted, and those that are empty left out. */
-export function formatPackageUrl({ type, namespace = "", name, version = "", qualifiers = {} }: PackageUrl): string {
-  const path = [...namespace.split("/").filter((segment) => segment !== ""), name].map(escape).join("/");
+/** Writes a package URL; qualifiers are sorted, and those that are empty left out. `escapeName`: for the segments of the name. */
+export function formatPackageUrl(url: PackageUrl, escapeName = escape): string {
+  const { type, namespace = "", name, version = "", qualifiers = {} } = url;
+  const path = [...namespace.split("/").filter((segment) => segment !== ""), name].map(escapeName).join("/");
   const fields = Object.entries(qualifiers)
     .filter(([, value]) => value !== undefined && value !== "")
     .sort(([a], [b]) => (a < b ? -1 : 1))
@@ -31,13 +32,15 @@ export function imagePackageUrl(name: string, platform: Platform, type: "docker"
   const { digest, ...reference } = parseReference(name);
   const path = familiarReference({ ...reference, tag: "" }).replace(/:$/, "");
   const slash = path.lastIndexOf("/");
-  return formatPackageUrl({
+  const url = {
     type,
     namespace: path.slice(0, Math.max(0, slash)),
     name: path.slice(slash + 1),
     version: reference.tag,
     qualifiers: { digest, platform: formatPlatform(platform) },
-  });
+  };
+  // The colon before a port is escaped: BuildKit writes it so, and materials are compared as texts.
+  return formatPackageUrl(url, (segment) => escape(segment).replaceAll(":", "%3A"));
 }
 
 /** Letters, digits and `.-_~:` stay. */

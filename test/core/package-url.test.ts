@@ -12,7 +12,7 @@ for (const [name, purl] of [
   ["busybox", "pkg:docker/busybox@latest?platform=linux%2Famd64"],
   ["docker.io/library/busybox:1.36", "pkg:docker/busybox@1.36?platform=linux%2Famd64"],
   ["foo/bar:1", "pkg:docker/foo/bar@1?platform=linux%2Famd64"],
-  ["127.0.0.1:5077/library/busybox", "pkg:docker/127.0.0.1:5077/library/busybox@latest?platform=linux%2Famd64"],
+  ["127.0.0.1:5077/library/busybox", "pkg:docker/127.0.0.1%3A5077/library/busybox@latest?platform=linux%2Famd64"],
   [`busybox@${DIGEST}`, `pkg:docker/busybox?digest=${DIGEST}&platform=linux%2Famd64`],
   [`busybox:1@${DIGEST}`, `pkg:docker/busybox@1?digest=${DIGEST}&platform=linux%2Famd64`],
 ] as const) {
