@@ -88,6 +88,19 @@ suite("git", { skip: HAS_GIT ? false : "there is no git" }, () => {
     );
   });
 
+  test("a tag of another commit than was told is refused, kept .git or not", async (t) => {
+    const { url, first, second, tag } = makeRepository(t);
+    const options = local(t);
+    const told = (commit: string): object => ({ resolved: { ref: "refs/tags/v1", object: tag, commit } });
+    for (const keep of [{}, { keepGitDir: true }]) {
+      await openGit(source(url, { ref: "v1", ...keep, ...told(first) }), options);
+      await assert.rejects(openGit(source(url, { ref: "v1", ...keep, ...told(second) }), options), {
+        code: "DIGEST_INVALID",
+        message: `the tag ${tag} is of the commit ${first}, not of ${second}`,
+      });
+    }
+  });
+
   test("a subdirectory is the root; a link or a file is none", async (t) => {
     const { url } = makeRepository(t);
     const options = local(t);

@@ -178,8 +178,11 @@ export class SourceTrees {
         const { gitRefs } = this.#request;
         const known = gitRefs?.get(vertex);
         const policed = await this.#policed(source, ({ policedGit }) => policedGit);
-        const pinned = this.#pins?.git(policed) ?? (known === undefined ? policed : { ...policed, resolved: known });
-        const { tree, resolved } = await openGitCheckout(pinned, this.remoteOptions(vertex));
+        const locked = this.#pins?.git(policed);
+        const pinned = locked ?? (known === undefined ? policed : { ...policed, resolved: known });
+        const { tree, resolved } = await openGitCheckout(pinned, this.remoteOptions(vertex)).catch((error: unknown) => {
+          throw locked === undefined ? error : changed(policed, error);
+        });
         gitRefs?.set(vertex, resolved);
         this.#resolved.git.push({ vertex, source: policed, resolved });
         return tree;
@@ -264,7 +267,7 @@ export class SourceTrees {
 }
 
 /** What the lock file names is not there any more. */
-function changed({ url }: HttpSource, error: unknown): unknown {
+function changed({ url }: HttpSource | GitSource, error: unknown): unknown {
   if (!(error instanceof BuildError) || error.code !== "DIGEST_INVALID") return error;
   return new BuildError(error.code, `"${redact(url)}" is not what the lock file says: ${error.message}`, {
     cause: error,

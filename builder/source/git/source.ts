@@ -10,7 +10,7 @@ import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { bytePath } from "../../core/byte-path.ts";
 import { digestOf, hexOf } from "../../core/digest.ts";
-import { isErrno } from "../../core/errors.ts";
+import { BuildError, isErrno } from "../../core/errors.ts";
 import { FREE_SPACE } from "../../core/space.ts";
 import type { Entry } from "../../layer/entry.ts";
 import type { FileTree } from "../../layer/tree/file-tree.ts";
@@ -21,6 +21,7 @@ import { redact } from "../redact.ts";
 import type { GitSource, RemoteOptions, ResolvedRef } from "../remote.ts";
 import { agentFor, authConfig } from "./auth.ts";
 import { checkOut, commitSeconds, keepsGitDir } from "./checkout.ts";
+import type { Mirror } from "./mirror.ts";
 import { fetchInto } from "./mirror.ts";
 import { Git, NETWORK } from "./program.ts";
 import { resolveRef } from "./resolve.ts";
@@ -90,7 +91,7 @@ function keyOf(source: GitSource, resolved: ResolvedRef): string {
   const keeps = keepsGitDir(source);
   const parts = {
     // A kept `.git` has the tag object and the ref's name; the files alone are those of the commit.
-    object: keeps ? [resolved.object, resolved.ref ?? ""] : (resolved.commit ?? resolved.object),
+    object: keeps ? [resolved.object, resolved.commit ?? "", resolved.ref ?? ""] : (resolved.commit ?? resolved.object),
     subdir: source.subdir ?? "",
     submodules: source.submodules !== false,
     mtime: source.mtime ?? "checkout",
@@ -112,6 +113,7 @@ async function make(
   { directory, place, git, signal }: Making,
 ): Promise<FileTree> {
   const mirror = await fetchInto(directory, resolved, source.url, git);
+  await checkCommit(resolved, mirror, git);
   const scratch = join(directory, "trees", `${UNFINISHED}${randomUUID()}`);
   mkdirSync(join(scratch, "tree"), { recursive: true });
   try {
@@ -133,6 +135,14 @@ async function make(
   } finally {
     removeTree(bytePath(scratch));
   }
+}
+
+/** That a tag is of the commit that was told: by its remote, which may lie, or by a lock file, which may be changed. */
+async function checkCommit({ object, commit }: ResolvedRef, { gitDir }: Mirror, git: Git): Promise<void> {
+  if (commit === undefined) return;
+  const found = (await git.run(["rev-parse", `${object}^{commit}`], { gitDir, quiet: true })).trim();
+  if (found === commit) return;
+  throw new BuildError("DIGEST_INVALID", `the tag ${object} is of the commit ${found}, not of ${commit}`);
 }
 
 const UNFINISHED = ".unfinished-";
