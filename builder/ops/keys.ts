@@ -124,7 +124,8 @@ async function execInputs(
     context.onKeyFiles?.(vertex, { input: mount.input, target: mount.target, ...files });
     return files.digest;
   });
-  return [await keyAt(op.rootInput, inputs), ...(await Promise.all(mounted))];
+  // Together: one that fails while another is waited for is nobody's otherwise, and ends the process.
+  return await Promise.all([keyAt(op.rootInput, inputs), ...mounted]);
 }
 
 async function fileContent(

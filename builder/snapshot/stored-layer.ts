@@ -9,6 +9,7 @@ import { bytePath, fsPath } from "../core/byte-path.ts";
 import { compressionOf, layerMediaType } from "../core/descriptor.ts";
 import { BuildError } from "../core/errors.ts";
 import { NamespaceNeeded } from "../core/namespace.ts";
+import { forgetOnFailure } from "../core/shared-work.ts";
 import { fileOnDisk } from "../core/space.ts";
 import { setMtimeNs } from "../core/syscall.ts";
 import type { ContentSource, Entry, SourcedEntry } from "../layer/entry.ts";
@@ -92,11 +93,15 @@ export class DiskLayer implements StoredLayer {
   }
 
   #storedIndex(signal: AbortSignal): Promise<LayerIndex> {
-    return (this.#index ??= forgetOnFailure(this.#makeIndex(signal), () => (this.#index = undefined)));
+    return (this.#index ??= forgetOnFailure(this.#makeIndex(signal), signal, () => (this.#index = undefined)));
   }
 
   directory(signal: AbortSignal): Promise<string> {
-    return (this.#directory ??= forgetOnFailure(this.#makeDirectory(signal), () => (this.#directory = undefined)));
+    return (this.#directory ??= forgetOnFailure(
+      this.#makeDirectory(signal),
+      signal,
+      () => (this.#directory = undefined),
+    ));
   }
 
   hasDirectory(): boolean {
@@ -127,7 +132,7 @@ export class DiskLayer implements StoredLayer {
     const variant = this.#variantFor(options);
     let made = this.#blobs.get(variant);
     if (!made) {
-      made = forgetOnFailure(this.#makeBlob(variant, options, signal), () => void this.#blobs.delete(variant));
+      made = forgetOnFailure(this.#makeBlob(variant, options, signal), signal, () => void this.#blobs.delete(variant));
       this.#blobs.set(variant, made);
     }
     return made;
@@ -339,9 +344,3 @@ function unpackedBytes({ uncompressedSize, descriptor }: LayerBlob): number {
 }
 
 const GUESSED_RATIO = 2;
-
-/** A failed attempt is not remembered: the next one who asks tries again. */
-function forgetOnFailure<T>(promise: Promise<T>, forget: () => void): Promise<T> {
-  promise.catch(forget);
-  return promise;
-}

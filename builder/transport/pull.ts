@@ -3,6 +3,7 @@
 
 import type { Descriptor } from "../core/descriptor.ts";
 import type { Digest } from "../core/digest.ts";
+import { joinWork } from "../core/shared-work.ts";
 import { BuildError } from "../core/errors.ts";
 import type { ImageConfig } from "../core/image-config.ts";
 import type { GrowingFile } from "../core/growing-file.ts";
@@ -185,11 +186,5 @@ function diffIdAt(config: ImageConfig, place: number): Digest {
 
 function sharedByDigest(work: PulledImage["fetchLayer"]): PulledImage["fetchLayer"] {
   const running = new Map<Digest, Promise<void>>();
-  return (layer, signal, onGrowing) => {
-    const known = running.get(layer.digest);
-    if (known !== undefined) return known;
-    const started = work(layer, signal, onGrowing).finally(() => running.delete(layer.digest));
-    running.set(layer.digest, started);
-    return started;
-  };
+  return (layer, signal, onGrowing) => joinWork(running, layer.digest, signal, () => work(layer, signal, onGrowing));
 }

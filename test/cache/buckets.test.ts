@@ -21,6 +21,7 @@ const FILES = {
     "RUN echo tool $(cat /proc/sys/kernel/random/uuid) > /tool",
     "FROM fixture:busybox",
     "RUN cat /proc/sys/kernel/random/uuid > /once",
+    "RUN --mount=type=bind,from=tools,target=/tools cp /tools/tool /bound",
     "COPY --from=tools /tool /tool",
   ].join("\n"),
 };

@@ -1,10 +1,11 @@
-// A stream that is given up: at once, and without keeping what went by.
+// What is given up: a stream, at once and without keeping what went by; shared work, which nobody joins any more.
 
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
+import { joinWork } from "../../builder/core/shared-work.ts";
 import { untilAborted } from "../../builder/core/until-aborted.ts";
 
 const COUNT = 50;
@@ -57,5 +58,25 @@ suite("a stream until it is given up", () => {
       kept = given.filter((one) => one.deref() !== undefined).length;
     }
     assert.ok(kept < 5, `${kept} of ${COUNT}`);
+  });
+});
+
+suite("work that several ask for", () => {
+  test("is begun once while it runs, and anew when it was stopped or failed, though it has not ended yet", async () => {
+    const running = new Map<string, Promise<number>>();
+    const [first, second] = [new AbortController(), new AbortController()];
+    const { promise: stopped, reject } = Promise.withResolvers<number>();
+    const join = (signal: AbortSignal, work: Promise<number>): Promise<number> =>
+      joinWork(running, "key", signal, () => work);
+    assert.equal(join(first.signal, stopped), join(second.signal, Promise.resolve(0)));
+    first.abort();
+    const begun = Promise.withResolvers<number>();
+    const anew = join(second.signal, begun.promise);
+    reject(new Error("stopped"));
+    await assert.rejects(stopped, /stopped/);
+    assert.equal(join(second.signal, Promise.resolve(0)), anew, "the old one's end takes nothing from the new one");
+    begun.reject(new Error("failed"));
+    await assert.rejects(anew, /failed/);
+    assert.equal(await join(second.signal, Promise.resolve(3)), 3);
   });
 });

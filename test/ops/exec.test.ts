@@ -5,6 +5,7 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
+import { type Digest, digestOf } from "../../builder/core/digest.ts";
 import { hostPlatform } from "../../builder/core/platform.ts";
 import type { BuildEvent } from "../../builder/core/events.ts";
 import { type Engine, openEngine } from "../../builder/engine.ts";
@@ -12,15 +13,26 @@ import type { ExecMount, ExecOp } from "../../builder/graph/op.ts";
 import { vertex } from "../../builder/graph/vertex.ts";
 import type { OpContext } from "../../builder/ops/engine-parts.ts";
 import type { ExecResults } from "../../builder/ops/exec.ts";
+import { type KeyContext, keyOf } from "../../builder/ops/keys.ts";
 import { runExec } from "../../builder/ops/exec.ts";
 import type { OpResult } from "../../builder/ops/result.ts";
 import { RefResult } from "../../builder/ops/result.ts";
 import { SharedRuns } from "../../builder/ops/shared-runs.ts";
+import type { SolvedInput } from "../../builder/solver/operator.ts";
 import { insideSandboxUser } from "../executor/step-fixture.ts";
 import { entriesOf } from "../layer/support.ts";
 import { makeBase } from "../snapshot/base-tree.ts";
 
 const NEVER = new AbortController().signal;
+
+test("a mount that cannot be had while the key of what it stands on is still sought fails its step, not the process", async () => {
+  const mount: ExecMount = { type: "bind", input: 1, selector: "", target: "/t", readonly: true };
+  const op = { kind: "exec", rootInput: 0, mounts: [mount] } as unknown as ExecOp; // what a key looks at
+  const root = { key: () => new Promise<Digest>((resolve) => setTimeout(resolve, 5, digestOf("root"))) };
+  const mounted = { result: () => Promise.reject(new Error("it is gone")) };
+  const inputs = [root, mounted] as unknown as readonly SolvedInput<OpResult>[]; // neither is asked for more
+  await assert.rejects(keyOf(vertex(op, [], { name: "RUN" }), inputs, {} as KeyContext, NEVER), /it is gone/);
+});
 
 if (await insideSandboxUser(import.meta.url)) {
   for (const kind of ["overlay", "copy"] as const) suite(`RUN on the ${kind} snapshotter`, () => execTests(kind));

@@ -27,6 +27,12 @@ export class Matcher {
     this.#isUsable = isUsable;
   }
 
+  /** Looks everything up anew from now on. */
+  forget(): void {
+    this.#cheap.clear();
+    this.#all.clear();
+  }
+
   /** The newest result of a vertex that can be found by looking at the files of sources only, not at those of steps. */
   async findCheap(vertex: Vertex, tree: TreeOf, signal: AbortSignal): Promise<Remote | undefined> {
     return this.#newest(await this.#nodes(vertex, this.#cheap, tree, signal));
@@ -49,7 +55,7 @@ export class Matcher {
       if (known.has(vertex.digest)) continue;
       const nodes = this.#findNodes(vertex, known, tree, signal);
       known.set(vertex.digest, nodes);
-      nodes.catch(() => known.delete(vertex.digest));
+      nodes.catch(() => void (known.get(vertex.digest) === nodes && known.delete(vertex.digest)));
     }
     return (await known.get(target.digest)) ?? NONE;
   }

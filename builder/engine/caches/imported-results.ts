@@ -13,6 +13,7 @@ import type { Descriptor } from "../../core/descriptor.ts";
 import { compressionOf } from "../../core/descriptor.ts";
 import type { Digest } from "../../core/digest.ts";
 import { asBuildError, BuildError } from "../../core/errors.ts";
+import { joinWork } from "../../core/shared-work.ts";
 import type { Engine } from "../../engine.ts";
 import type { Vertex } from "../../graph/vertex.ts";
 import { topological } from "../../graph/vertex.ts";
@@ -88,10 +89,12 @@ export class ImportedResults implements AsyncDisposable {
   }
 
   /** Whether a promised blob turned out not to be there since this was asked last: what was built on it must be built again. */
-  takeBroken(): boolean {
+  async takeBroken(): Promise<boolean> {
     const has = this.#hasNewlyBroken;
     this.#hasNewlyBroken = false;
+    // What was begun before may still fail, of what was stopped with it.
     this.#needFiles.clear();
+    for (const { matcher } of (await this.#caches) ?? []) matcher.forget();
     return has;
   }
 
@@ -107,7 +110,10 @@ export class ImportedResults implements AsyncDisposable {
     // Inputs first, so that no chain of calls grows as deep as a Dockerfile is long.
     for (const vertex of known.has(target.digest) ? [] : topological([target])) {
       if (known.has(vertex.digest)) continue;
-      known.set(vertex.digest, this.#ownKeyNeedsFiles(vertex, solved));
+      const needs = this.#ownKeyNeedsFiles(vertex, solved);
+      known.set(vertex.digest, needs);
+      // Whoever asks for one of them sees that it failed; of the others nobody may ask.
+      needs.catch(() => undefined);
     }
     return (await known.get(target.digest)) === true;
   }
@@ -236,14 +242,9 @@ export class ImportedResults implements AsyncDisposable {
 
   /** Brings a blob and holds it against what its descriptor says; calls at the same time share the work. */
   #fetch(descriptor: Descriptor, diffId: Digest, source: CacheSource, signal: AbortSignal): Promise<void> {
-    let fetching = this.#fetching.get(descriptor.digest);
-    if (fetching === undefined) {
-      fetching = this.#fetchOnce(descriptor, diffId, source, signal).finally(() =>
-        this.#fetching.delete(descriptor.digest),
-      );
-      this.#fetching.set(descriptor.digest, fetching);
-    }
-    return fetching;
+    return joinWork(this.#fetching, descriptor.digest, signal, () =>
+      this.#fetchOnce(descriptor, diffId, source, signal),
+    );
   }
 
   async #fetchOnce(descriptor: Descriptor, diffId: Digest, source: CacheSource, signal: AbortSignal): Promise<void> {

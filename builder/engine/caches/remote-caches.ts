@@ -61,7 +61,7 @@ export class RemoteCaches implements AsyncDisposable {
       try {
         return await work();
       } catch (error) {
-        if (this.imported?.takeBroken() !== true) throw error;
+        if ((await this.imported?.takeBroken()) !== true) throw error;
       }
     }
   }
