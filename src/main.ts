@@ -87,7 +87,10 @@ async function main(words: readonly string[]): Promise<number> {
   return await run({ args, globals: flags, environment: process.env, ofThisStore, signal, signals, print, outcome });
 }
 
-/** Global flags, then a command's name; with any other word, or a flag that is not global, all of it is build's. */
+/**
+ * Global flags, then a command's name; with any other word, or a flag that is not global, all of it is build's. What says
+ * where the daemon is may stand before the command as well, as docker has it.
+ */
 async function splitWords(
   words: readonly string[],
 ): Promise<{ flags: Arguments; command: CommandEntry | undefined; args: readonly string[] }> {
@@ -102,24 +105,29 @@ async function splitWords(
   if (personality !== undefined) return { flags: parseArguments(globals, []), command: personality, args: words };
 
   let at = 0;
+  const [globalWords, moved]: [string[], string[]] = [[], []];
   for (
     let word = words[at];
     word !== undefined && word.startsWith("-") && word !== "-" && word !== "--";
     word = words[at]
   ) {
     const name = word.replace(/^--?/, "").replace(/=.*$/s, "");
-    const flag = globals.find((candidate) => (word.startsWith("--") ? candidate.name : candidate.short) === name);
-    if (flag === undefined) break;
-    at += flag.kind === "boolean" || word.includes("=") ? 1 : 2;
+    const isLong = word.startsWith("--");
+    const flag = globals.find((candidate) => (isLong ? candidate.name : candidate.short) === name);
+    const isHost = flag === undefined && isLong && /^(?:host|tls-(?:ca|cert|key|server-name))$/.test(name);
+    if (flag === undefined && !isHost) break;
+    const count = flag?.kind === "boolean" || word.includes("=") ? 1 : 2;
+    (isHost ? moved : globalWords).push(...words.slice(at, at + count));
+    at += count;
   }
-  const flags = parseArguments(globals, words.slice(0, at));
+  const flags = parseArguments(globals, globalWords);
   const word = words[at];
-  if (word === undefined) return { flags, command: undefined, args: [] };
-  if (LATER.has(word)) await refuseLater(word);
+  if (word === undefined && moved.length === 0) return { flags, command: undefined, args: [] };
+  if (word !== undefined && LATER.has(word)) await refuseLater(word);
   const named = COMMANDS.find(({ name }) => name === word);
-  if (named !== undefined) return { flags, command: named, args: words.slice(at + 1) };
+  if (named !== undefined) return { flags, command: named, args: [...moved, ...words.slice(at + 1)] };
   if (word === "help") return { flags, command: undefined, args: [] };
-  return { flags, command: COMMANDS[0], args: words.slice(at) };
+  return { flags, command: COMMANDS[0], args: [...moved, ...words.slice(at)] };
 }
 
 async function refuseLater(name: string): Promise<never> {

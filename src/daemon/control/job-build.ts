@@ -71,8 +71,16 @@ export async function buildPart(
 /** Answers a question about the Dockerfile. */
 export async function answerFor(world: SolveWorld, job: Job, wanted: Wanted, question: Question): Promise<CallResult> {
   using held = new DisposableStack();
-  const request = await requestOf({ ...NOTHING_KEPT, ...wanted }, await requestWorld(world, job, held));
+  // The other targets of a bake are not built for a question: nothing is known of their results.
+  const attrs = new Map([...wanted.attrs].map(([key, value]) => [key, isOtherTarget(key, value) ? SCRATCH : value]));
+  const request = await requestOf({ ...NOTHING_KEPT, ...wanted, attrs }, await requestWorld(world, job, held));
   return await call(request, question, job.signal);
+}
+
+const SCRATCH = "docker-image://scratch";
+
+function isOtherTarget(key: string, value: string): boolean {
+  return key.startsWith("context:") && value.startsWith("target:");
 }
 
 async function requestWorld(
