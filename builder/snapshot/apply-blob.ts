@@ -2,6 +2,7 @@
 // what takes longer of the two, fetching or unpacking, is all that one waits for.
 
 import { compressionOf } from "../core/descriptor.ts";
+import { damageOfFile } from "../core/damaged-blob.ts";
 import { BuildError } from "../core/errors.ts";
 import type { GrowingFile } from "../core/growing-file.ts";
 import { isWhole } from "../core/growing-file.ts";
@@ -13,7 +14,7 @@ import type { FetchBlob, LayerPlace } from "./ports.ts";
 type Wish = Pick<ApplyRequest, "directory" | "only" | "index">;
 type Request = Pick<ApplyRequest, "compression" | "diffId" | "overlayXattrs">;
 
-/** Applies a blob of the store. */
+/** Applies a blob of the store. One that fails because its file was changed since is named as damaged. */
 export async function applyStored(
   place: LayerPlace,
   blobFile: string,
@@ -21,7 +22,12 @@ export async function applyStored(
   wish: Wish,
   signal: AbortSignal,
 ): Promise<AppliedLayer> {
-  return await named(variant, place.jobs.apply({ blobFile, ...requestFor(place, variant), ...wish }, signal));
+  try {
+    return await named(variant, place.jobs.apply({ blobFile, ...requestFor(place, variant), ...wish }, signal));
+  } catch (error) {
+    if (signal.aborted || !isAboutLayer(error)) throw error;
+    throw (await damageOfFile(blobFile, variant.descriptor.digest, signal)) ?? error;
+  }
 }
 
 /**

@@ -211,7 +211,12 @@ export class DiskBlobs implements BlobStore, BlobPlace {
   }
 
   #missing(digest: Digest): BuildError {
-    return new BuildError(this.#code, `blob ${digest} is not in "${this.layoutPath}"`);
+    return new BuildError(this.#code, `blob ${digest} is not in "${this.layoutPath}"`, {
+      hint:
+        this.#code === "STORE" && this.#kind === "blob"
+          ? "tsbuild fsck names the images that lack it: pull or build these again"
+          : undefined,
+    });
   }
 
   #damaged(digest: Digest, why: string): BuildError {

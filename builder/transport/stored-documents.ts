@@ -1,7 +1,8 @@
-// Manifests that the store has need not be fetched: a name is resolved by a HEAD where its place can do that, and a
-// digest by nothing at all.
+// Manifests and configs that the store has need not be fetched: a name is resolved by a HEAD where its place can do that,
+// and a digest by nothing at all.
 
 import type { Descriptor } from "../core/descriptor.ts";
+import { digestOf } from "../core/digest.ts";
 import { BuildError } from "../core/errors.ts";
 import type { BlobStore } from "../store/store.ts";
 import type { ImageSource } from "./source.ts";
@@ -9,14 +10,16 @@ import { mediaTypeIn } from "./source.ts";
 
 const DOCUMENT_BYTES = 16 << 20;
 
-/** The documents of a source, from the store where it has them. Their bytes are the caller's to verify. */
+/** A source whose documents and small blobs come from the store where it has them whole. What comes from the source is the caller's to verify. */
 export function withStoredDocuments(
   source: ImageSource,
   store: BlobStore,
-): Pick<ImageSource, "name" | "top" | "document"> {
+): Pick<ImageSource, "name" | "top" | "document" | "blob"> {
   const stored = async (digest: Descriptor["digest"]): Promise<Uint8Array | undefined> => {
     const size = await store.sizeOf(digest);
-    return size === undefined || size > DOCUMENT_BYTES ? undefined : await store.read(digest);
+    if (size === undefined || size > DOCUMENT_BYTES) return undefined;
+    const bytes = await store.read(digest);
+    return digestOf(bytes) === digest ? bytes : undefined; // damaged ones come anew
   };
   return {
     name: source.name,
@@ -43,6 +46,11 @@ export function withStoredDocuments(
     },
     async document(descriptor, signal) {
       return (await stored(descriptor.digest)) ?? (await source.document(descriptor, signal));
+    },
+    async *blob(descriptor, signal) {
+      const bytes = await stored(descriptor.digest);
+      if (bytes === undefined) yield* source.blob(descriptor, signal);
+      else yield bytes;
     },
   };
 }

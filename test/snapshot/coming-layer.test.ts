@@ -141,6 +141,20 @@ suite("a layer that is fetched to be unpacked", () => {
     assert.equal(await engine.store.sizeOf(descriptor.digest), blob.length);
   });
 
+  test("that was there and has been damaged since is named as such, with what mends it", async () => {
+    const { layer, asked, descriptor } = layerOf(async function* () {});
+    await engine.store.put(blob);
+    writeFileSync(await engine.store.pathOf(descriptor.digest), Buffer.from(blob).fill(0, 5000, 5100));
+    await assert.rejects(layer.unpackTo(target, never), (error) => {
+      assert.ok(
+        isError("DIGEST_INVALID", /is damaged in the store: the bytes of ".*" have sha256:/)(error),
+        String(error),
+      );
+      return error instanceof BuildError && /fsck --repair/.test(error.hint ?? "");
+    });
+    assert.deepEqual(asked, []);
+  });
+
   test("ends when it is given up, and leaves no file", async () => {
     const given = new AbortController();
     const { layer } = layerOf(async function* (from) {

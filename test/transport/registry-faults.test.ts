@@ -228,6 +228,9 @@ suite("a registry on a bad day", () => {
     proxy.exchanges.length = 0;
     await pull(store, `${proxy.host}/app@${image.manifest.digest}`, optionsFor());
     assert.deepEqual(proxy.exchanges, []);
+    await using source = await openRegistry(parseReference(`${proxy.host}/app@${image.manifest.digest}`), optionsFor());
+    assert.equal((await pullAll(source, store)).digest, image.manifest.digest);
+    assert.deepEqual(proxy.exchanges, []);
   });
 
   test("is asked once for a blob that two images need at the same time", async () => {

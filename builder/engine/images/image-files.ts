@@ -16,6 +16,7 @@ import { decodeIndex, encodeIndex } from "../../layer/index-file.ts";
 import { RootfsView } from "../../layer/view/view.ts";
 import type { PlatformImage } from "../../open-image.ts";
 import { BoundedFolder } from "../../store/bounded-folder.ts";
+import { blaming } from "../../transport/copy/source-damage.ts";
 import { inParallel } from "../../transport/pull.ts";
 
 /** Indexes that are kept. */
@@ -123,10 +124,12 @@ export class ImageFiles implements AsyncDisposable {
     const signal = this.#signal;
     const { source, name } = this.#image.opened;
     try {
-      return await applyFrom(
-        () => source.blob(descriptor, signal),
-        { diffId, overlayXattrs: "user", ...want },
-        () => signal.throwIfAborted(),
+      return await blaming(source, descriptor, signal, () =>
+        applyFrom(
+          () => source.blob(descriptor, signal),
+          { diffId, overlayXattrs: "user", ...want },
+          () => signal.throwIfAborted(),
+        ),
       );
     } catch (error) {
       if (!(error instanceof BuildError) || error.code !== "ARCHIVE_INVALID") throw error;

@@ -2,6 +2,7 @@
 // is; when its bytes turn out wrong on the way, a disk or a hand has changed the file since.
 
 import type { Descriptor } from "../../core/descriptor.ts";
+import { MEND_DAMAGE } from "../../core/damaged-blob.ts";
 import { BuildError } from "../../core/errors.ts";
 import { RefusalError } from "../registry/failure.ts";
 import type { ImageSource } from "../source.ts";
@@ -39,7 +40,7 @@ async function damageOf(source: ImageSource, blob: Descriptor, signal: AbortSign
     if (!(error instanceof BuildError)) throw error;
     return new BuildError("DIGEST_INVALID", `a blob of "${source.name}" is damaged in the store: ${error.message}`, {
       cause: error,
-      hint: "tsbuild fsck --repair removes it; build or pull the image again then",
+      hint: MEND_DAMAGE,
     });
   }
 }

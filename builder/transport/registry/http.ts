@@ -256,10 +256,11 @@ function reasonOf(url: URL, error: unknown): { readonly why: string; readonly hi
     };
   }
   const isUntrusted = /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|SSL/i.test(`${code}${message}`);
+  const place = isUnknownAuthority(error) ? `its authority goes to /etc/docker/certs.d/${url.host}/ca.crt; ` : "";
   return {
     why: message,
     hint: isUntrusted
-      ? `if "${url.host}" is to be used without a trusted certificate, name it as an insecure registry`
+      ? `${place}if "${url.host}" is to be used without a trusted certificate, name it as an insecure registry`
       : undefined,
   };
 }
