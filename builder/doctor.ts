@@ -3,7 +3,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { whyNoOverlay } from "./choose-snapshotter.ts";
-import { BuildError } from "./core/errors.ts";
+import { BuildError, isErrno } from "./core/errors.ts";
 import { chooseExecutor, probeDrivers } from "./executor/choose.ts";
 import type { DriverName, DriverProbe, RequiredSandbox } from "./executor/executor.ts";
 import { ownCapabilities } from "./executor/own-capabilities.ts";
@@ -23,7 +23,7 @@ import { isInsideUserNamespace, planUserNamespace } from "./executor/user-namesp
 export type Rung = "namespaces" | "chroot" | "none";
 
 /** How RUN gets its rights: as they are, or through a user namespace of one or many ids; or there are none to be had, and another root is all. */
-export type Rights = "direct" | "subordinate" | "single" | "impossible" | "chroot";
+export type Rights = "direct" | "own" | "subordinate" | "single" | "impossible" | "chroot";
 
 export interface Examination {
   readonly rights: Rights;
@@ -67,7 +67,8 @@ export interface ProcessFacts {
 /** Which way into a namespace there is. */
 export async function examineNamespace(environment: NodeJS.ProcessEnv): Promise<Examination> {
   if (isInsideUserNamespace(environment)) {
-    const rights = environment[NAMESPACE_VARIABLE] === "single" ? "single" : "subordinate";
+    const kind = environment[NAMESPACE_VARIABLE];
+    const rights = kind === "single" || kind === "own" ? kind : "subordinate";
     const variables = Object.entries(environment).flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const])); // prettier-ignore
     return { rights, isInside: true, notes: namespaceNotes(new Map(variables)) };
   }
@@ -87,7 +88,7 @@ export async function examineNamespace(environment: NodeJS.ProcessEnv): Promise<
  */
 export async function diagnose(environment: NodeJS.ProcessEnv, root: string): Promise<Diagnosis | undefined> {
   const { rights, isInside, notes } = await examineNamespace(environment);
-  if (!isInside && (rights === "subordinate" || rights === "single")) return undefined;
+  if (!isInside && rights in IDS) return undefined;
   const drivers = rights === "impossible" ? [] : await probeDrivers();
   const sandbox = drivers.find(({ usable }) => usable)?.driver;
   const rung = rungOf(sandbox);
@@ -125,6 +126,9 @@ export async function chosenSandbox(required: RequiredSandbox | undefined): Prom
   }
 }
 
+/** Rights of a user namespace, and which ids it has. */
+const IDS = { own: "all ids of this container", subordinate: "subordinate ids", single: "one id" } as const;
+
 function rungOf(driver: DriverName | undefined): Rung {
   if (driver === undefined) return "none";
   return driver === "chroot" ? "chroot" : "namespaces";
@@ -143,9 +147,10 @@ export async function sandboxLine(environment: NodeJS.ProcessEnv, required?: Req
   switch (rights) {
     case "direct":
       return "RUN has namespaces of its own: this process may make them";
+    case "own":
     case "subordinate":
     case "single":
-      return `RUN has namespaces of its own, in a user namespace with ${rights === "single" ? "one id" : "subordinate ids"}`;
+      return `RUN has namespaces of its own, in a user namespace with ${IDS[rights]}`;
     case "chroot":
       return "RUN has another root: a container's ordinary capabilities allow neither mounts nor namespaces";
     case "impossible":
@@ -157,7 +162,13 @@ export async function sandboxLine(environment: NodeJS.ProcessEnv, required?: Req
 async function examineOverlay(root: string): Promise<string | undefined> {
   let parent = root;
   while (!existsSync(parent)) parent = dirname(parent);
-  const workDirectory = mkdtempSync(join(parent, ".tsbuild-doctor-"));
+  let workDirectory: string;
+  try {
+    workDirectory = mkdtempSync(join(parent, ".tsbuild-doctor-"));
+  } catch (error) {
+    if (!isErrno(error, "EROFS", "EACCES", "EPERM")) throw error;
+    return `"${parent}" cannot be written to`;
+  }
   try {
     const { executor } = await chooseExecutor();
     return await whyNoOverlay({ workDirectory, overlayXattrs: overlayXattrs() }, executor);

@@ -14,6 +14,8 @@ export interface IdMapping {
   readonly count: number;
 }
 
+const ALL_IDS = 0xffff_ffff;
+
 /** All ranges of a user, by name or by number, in the file's order; none when the file is missing. */
 export function readSubordinateIds(file: string, user: string, uid: number): SubordinateRange[] {
   return parseSubordinateIds(readText(file), user, uid);
@@ -36,6 +38,15 @@ export function mappingsFor(own: number, ranges: readonly SubordinateRange[]): I
     inside += range.count;
   }
   return mappings;
+}
+
+/** Every id of a map of this process (/proc/PID/uid_map), as itself; of a machine's own namespace all but the last, so that it is seen to be another one. */
+export function ownIds(mapFile: string): IdMapping[] {
+  return readText(mapFile)
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/).map(Number))
+    .filter((numbers) => numbers.length === 3)
+    .map(([first = 0, , count = 0]) => ({ inside: first, outside: first, count: Math.min(count, ALL_IDS - 1) }));
 }
 
 /** "0 1000 1 1 100000 65536", as newuidmap takes it. */

@@ -9,10 +9,12 @@ import { BuildError } from "../core/errors.ts";
 import { keepOpenOnExec } from "../core/syscall.ts";
 import { tool } from "./drivers/prelude.ts";
 import { findLauncher } from "./find-launcher.ts";
+import { ownCapabilities } from "./own-capabilities.ts";
+import { capabilityMask } from "./sandbox-policy.ts";
 import { findProgram } from "./find-program.ts";
 import { NAMESPACE_VARIABLE, NOTES_VARIABLE } from "./rights.ts";
 import type { IdMapping } from "./subordinate-ids.ts";
-import { formatMappings, freeRange, mappingsFor, readSubordinateIds } from "./subordinate-ids.ts";
+import { formatMappings, freeRange, mappingsFor, ownIds, readSubordinateIds } from "./subordinate-ids.ts";
 import { readText } from "./read-text.ts";
 
 /** How RUN steps get the rights they need. */
@@ -20,6 +22,13 @@ export type NamespacePlan =
   | { readonly kind: "direct"; readonly notes: readonly string[] }
   | {
       readonly kind: "subordinate";
+      readonly uids: readonly IdMapping[];
+      readonly gids: readonly IdMapping[];
+      readonly notes: readonly string[];
+    }
+  | {
+      /** All ids that this process has, as itself: it may map them without anybody's help. */
+      readonly kind: "own";
       readonly uids: readonly IdMapping[];
       readonly gids: readonly IdMapping[];
       readonly notes: readonly string[];
@@ -32,13 +41,18 @@ export function isInsideUserNamespace(env: NodeJS.ProcessEnv): boolean {
 }
 
 /**
- * Finds out by trying, in order: rights as they are, a user namespace with subordinate ids, one with a single id (whose
- * notes say what will not work). Throws `SANDBOX` that says what is missing, with the one thing to do about it.
+ * Finds out by trying, in order: rights as they are, a user namespace with all ids that a container's root has, one with
+ * subordinate ids, one with a single id (whose notes say what will not work). Throws `SANDBOX` that says what is missing, with the one thing to do about it.
  */
 export async function planUserNamespace(env: NodeJS.ProcessEnv): Promise<NamespacePlan> {
   const direct = await attempt([]);
   if (direct.works) return { kind: "direct", notes: [] };
   if (isInsideUserNamespace(env)) throw refusal(direct);
+  if (mayMapIds()) {
+    const own = { uids: ownIds("/proc/self/uid_map"), gids: ownIds("/proc/self/gid_map") };
+    const tried = await attempt(["own", formatMappings(own.uids, " "), formatMappings(own.gids, " ")]);
+    if (tried.works) return { kind: "own", ...own, notes: [] };
+  }
   const ids = subordinatePlan(env);
   if ("uids" in ids) {
     const tried = await attempt(["helpers", formatMappings(ids.uids, " "), formatMappings(ids.gids, " ")]);
@@ -50,6 +64,8 @@ export async function planUserNamespace(env: NodeJS.ProcessEnv): Promise<Namespa
   return { kind: "single", notes: [...ids.problems, SINGLE_ID_NOTE] };
 }
 
+/** Who writes the map, as the launcher names it. */
+const MODES = { own: "own", subordinate: "helpers", single: "self" } as const;
 const FIRST_LISTENED = 3;
 const SINGLE_ID_NOTE =
   "only one user id is available: files of other owners, `USER`, chown and setgroups fail, and apt-get needs -o APT::Sandbox::User=root";
@@ -85,10 +101,9 @@ export function namespaceCommand(
   program: readonly string[],
 ): [string, ...string[]] {
   const launcher = findLauncher();
-  const uids = plan.kind === "subordinate" ? formatMappings(plan.uids, " ") : `0 ${ownUid()} 1`;
-  const gids = plan.kind === "subordinate" ? formatMappings(plan.gids, " ") : `0 ${ownGid()} 1`;
-  if (launcher !== undefined)
-    return [launcher, "userns", plan.kind === "subordinate" ? "helpers" : "self", uids, gids, ...program];
+  const uids = plan.kind === "single" ? `0 ${ownUid()} 1` : formatMappings(plan.uids, " ");
+  const gids = plan.kind === "single" ? `0 ${ownGid()} 1` : formatMappings(plan.gids, " ");
+  if (launcher !== undefined) return [launcher, "userns", MODES[plan.kind], uids, gids, ...program];
   return [
     tool("unshare"),
     "--user",
@@ -177,6 +192,12 @@ async function capture(
     child.on("close", (status) => resolve(status ?? 128));
   });
   return { code, stdout, stderr: stderr.trim().replaceAll("\n", "; ") };
+}
+
+/** Whether the kernel takes any map from this process, which only the launcher writes. */
+function mayMapIds(): boolean {
+  const needed = capabilityMask(["CAP_SETUID", "CAP_SETGID"]);
+  return findLauncher() !== undefined && ownUid() === 0 && (ownCapabilities().effective & needed) === needed;
 }
 
 interface SubordinatePlan {

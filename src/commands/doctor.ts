@@ -24,6 +24,7 @@ Says what this machine can do for RUN, and what the smallest change is that allo
 
 const WAYS = {
   direct: "rights: this process may mount and make namespaces",
+  own: "rights: a user namespace with all ids of this container",
   subordinate: "rights: a user namespace with subordinate ids",
   single: "rights: a user namespace with a single id",
   chroot: "rights: a container's root, which may neither mount nor make namespaces",

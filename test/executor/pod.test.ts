@@ -3,11 +3,12 @@
 
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { lstatSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite, test } from "node:test";
 import type { Diagnosis } from "../../builder/doctor.ts";
+import { findLauncher } from "../../builder/executor/find-launcher.ts";
 import { buildBase, whyNoBusybox } from "../support/busybox.ts";
 import { startMemoryRegistry } from "../support/memory-registry.ts";
 import { Pod, whyNoPod } from "../support/pod.ts";
@@ -178,6 +179,17 @@ suite("a pod", { skip: whyNoPod() || (whyNoBusybox() ?? false) }, () => {
     const calls = /allow (.*) in its seccomp profile/.exec(missing[1].change)?.[1]?.split(/, | and /) ?? [];
     using advised = new Pod("restricted", undefined, calls);
     assert.equal((await diagnosis(advised, "--require-sandbox=namespaces")).sandbox, "launcher");
+    using root = new Pod("default", undefined, calls);
+    assert.equal((await diagnosis(root)).rights, "own");
+    const owner = "touch /pod/f && chown 33:44 /pod/f && chown 70000 /pod";
+    const owned = await root.run(findLauncher() ?? "", "userns", "own", "0 0 70001", "0 0 45", "/bin/sh", "-c", owner);
+    assert.equal(owned.code, 0, owned.stderr);
+    assert.deepEqual([lstatSync(join(root.work, "f")).uid, lstatSync(root.work).uid], [33, 70_000]);
+    const readonly = JSON.parse((await root.tsbuild("--root=/usr/x", "doctor", "--json")).stdout) as Diagnosis;
+    assert.match(
+      readonly.missing[0]?.what ?? "",
+      /no overlay can be mounted in the store: "\/usr" cannot be written to/,
+    );
     writeFileSync(join(pod.work, "context/Dockerfile"), "FROM scratch\nRUN true\n");
     const refused = await pod.tsbuild(...job);
     assert.equal(refused.code, 1);
