@@ -63,6 +63,16 @@ suite("a job that pushes", { skip: whyNoBusybox() ?? false }, () => {
     assert.equal(early.code, 1);
     assert.match(early.stderr, /the permission to push of .*denied.*HTTP 403/);
     assert.doesNotMatch(early.stderr, /COPY/);
+    const body = '{"errors":[{"code":"UNAUTHORIZED","message":"Your authorization token has expired."}]}';
+    proxy.decide = () => ({ kind: "answer", status: 401, headers: { "www-authenticate": 'Basic realm="x"' }, body });
+    const auths = { [proxy.host]: { auth: Buffer.from("me:hush").toString("base64") } };
+    const expired = await job(args, { env: { DOCKER_AUTH_CONFIG: JSON.stringify({ auths }) } });
+    assert.equal(expired.code, 1);
+    assert.match(
+      expired.stderr,
+      /refuses the credentials of "me": UNAUTHORIZED: Your authorization token has expired\./,
+    );
+    assert.doesNotMatch(expired.stderr, /hush|bWU6/);
     proxy.decide = ({ method }) => (method === "PUT" ? { kind: "answer", status: 403 } : undefined);
     const late = await job([...args, "--insecure"]);
     assert.equal(late.code, 76);

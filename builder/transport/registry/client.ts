@@ -8,7 +8,7 @@ import { RegistryAuth } from "./auth.ts";
 import { openEndpoint } from "./endpoint-http.ts";
 import type { RegistryEndpoint, RegistryRouter } from "./endpoints.ts";
 import { apiOf } from "./endpoints.ts";
-import { refusalOf } from "./failure.ts";
+import { refusalOf, refusedLogin, saying } from "./failure.ts";
 import type { HttpClient, HttpRequest, HttpResponse } from "./http.ts";
 import { discard } from "./http.ts";
 import { findOrigin } from "./origin.ts";
@@ -107,8 +107,12 @@ export class RegistryClient {
       // What was good a moment ago has run out, perhaps while others used it: that is no refusal.
       const hasRunOut = authorization !== undefined && authorization === this.#accepted;
       if (attempt > 0 && (!hasRunOut || attempt >= MOST_RENEWALS)) return response;
-      discard(response);
-      await this.#auth.answer(response.headers["www-authenticate"], scope, authorization, base, signal);
+      const challenge = response.headers["www-authenticate"];
+      if (authorization === undefined) discard(response);
+      const said = authorization === undefined ? undefined : await refusedLogin(response);
+      await this.#auth.answer(challenge, scope, authorization, base, signal).catch((error: unknown) => {
+        throw said === undefined || !(error instanceof BuildError) ? error : saying(error, said);
+      });
     }
   }
 
@@ -123,8 +127,9 @@ export class RegistryClient {
   /** The error for an answer that is none of those expected; reads (a part of) its body. */
   async failure(response: HttpResponse, what: string): Promise<BuildError> {
     if (response.status !== 401) return await refusalOf(response, this.describe(what));
-    discard(response);
-    const { message, hint } = await this.#auth.refused();
+    const said = await refusedLogin(response);
+    const refused = await this.#auth.refused();
+    const { message, hint } = said === undefined ? refused : saying(refused, said);
     return new BuildError("REGISTRY", `${this.describe(what)}: ${message}`, { hint });
   }
 

@@ -8,6 +8,9 @@ import { retryAfterMs } from "./retry.ts";
 /** What registries say of a tag that is there and may not be changed (Artifact Registry, ECR, Harbor). */
 const IMMUTABLE = /immutab|cannot be overwritten|updating existing tag/i;
 
+/** The specification's code, and what most registries have beside it. */
+const ONLY_A_LOGIN = /^UNAUTHORIZED(?:: *(?:authentication required|unauthorized|authorization required)?\.?)?$/i;
+
 const ERROR_BYTES = 16 << 10;
 
 /** A registry's refusal, with its status. */
@@ -41,6 +44,18 @@ export async function refusalOf(response: HttpResponse, what: string): Promise<R
     codes,
     hintFor(response, codes, message),
   );
+}
+
+/** What an answer with 401 says beside that it wants a login; reads (a part of) its body. */
+export async function refusedLogin(response: HttpResponse): Promise<string | undefined> {
+  const text = await startOf(response.body);
+  const { codes, message } = saidIn(text);
+  return codes.length === 0 || message === undefined || ONLY_A_LOGIN.test(message) ? undefined : message;
+}
+
+/** The error, with the registry's own words. */
+export function saying(error: BuildError, said: string): BuildError {
+  return new BuildError(error.code, `${error.message}: ${said}`, { hint: error.hint, cause: error });
 }
 
 /** The beginning of a body, as text; the rest is not read. */
