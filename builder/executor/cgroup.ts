@@ -15,6 +15,8 @@ export interface StepCgroups extends Disposable {
   outOfMemory(): boolean;
 }
 
+/** Version 1 has a number for that, somewhat above. */
+const NO_LIMIT = 2 ** 60;
 const MOUNTED = "/sys/fs/cgroup";
 
 /** Makes the cgroups that the step asks for; disposing removes them. Throws `SANDBOX` where they cannot be made. */
@@ -59,6 +61,15 @@ export function watchOwnMemory(): () => boolean {
   const count = (): number => directories.reduce((sum, directory) => sum + oomKills(directory), 0);
   const before = count();
   return () => count() > before;
+}
+
+/** The most memory that the cgroups of this process may have, in bytes; undefined where there is no limit, or none can be seen. */
+export function ownMemoryLimit(): number | undefined {
+  const limits = ownMemoryCgroups().flatMap((directory) =>
+    ["memory.max", "memory.limit_in_bytes"].map((name) => Number(readText(join(directory, name)).trim() || "max")),
+  );
+  const least = Math.min(...limits.filter((bytes) => bytes > 0)); // no number: "max"
+  return least < NO_LIMIT ? least : undefined;
 }
 
 /** Those that count memory (cgroups(7)); in a container without a cgroup namespace its own is what is mounted. */

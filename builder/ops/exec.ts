@@ -1,8 +1,10 @@
 // RUN: a rootfs on top of the input's layers, its mounts, a process in the sandbox, and
 // the layer of what it changed.
 
+import { totalmem } from "node:os";
 import { bytePath } from "../core/byte-path.ts";
 import { BuildError } from "../core/errors.ts";
+import { ownMemoryLimit } from "../executor/cgroup.ts";
 import type { Executor, StepResult } from "../executor/executor.ts";
 import { NewPrivilegesNeeded } from "../executor/executor.ts";
 import type { ExecOp } from "../graph/op.ts";
@@ -121,9 +123,23 @@ function runFailed(op: ExecOp, result: StepResult, { driver, notes }: Executor):
       : `killed by ${result.signal} (exit code: ${result.exitCode})`;
   const lacks =
     notes.length === 0 ? undefined : `it was run by ${driver}: ${notes[0]}; tsbuild doctor says what gives more`;
-  const hint = result.outOfMemory === true ? "the kernel ended it for want of memory" : lacks;
+  const hint = result.exitCode === KILLED ? whyKilled(result.outOfMemory === true) : lacks;
   return new BuildError("RUN_FAILED", `process "${command}" did not complete successfully: ${how}`, {
     exitCode: result.exitCode,
     hint,
   });
+}
+
+/** 128 and the number of SIGKILL: of a step, or of what a shell in it waited for. */
+const KILLED = 137;
+
+function whyKilled(isKnown: boolean): string {
+  const limit = ownMemoryLimit();
+  const has = limit === undefined ? "" : ` (this container may have ${Math.round(limit / 2 ** 20)} MiB)`;
+  if (isKnown) return `the kernel ended it for want of memory${has}`;
+  const machine =
+    limit === undefined
+      ? `; no limit of this container can be seen, the machine has ${Math.round(totalmem() / 2 ** 20)} MiB`
+      : "";
+  return `something else ended it, as a rule the kernel for want of memory${has}${machine}: give the container more (resources.limits.memory), or let the step do less at once`;
 }

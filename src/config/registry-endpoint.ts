@@ -107,6 +107,7 @@ async function readPair({ certificate, key }: ClientPair): Promise<{ certificate
 
 async function readPem(path: string): Promise<string> {
   const text = await readText(path);
-  if (text === undefined) throw new BuildError("CONFIG", `there is no "${path}", which a configuration file names`);
+  if (text === undefined)
+    throw new BuildError("CONFIG", `there is no "${path}", which is named as certificate or key of a registry`);
   return text;
 }

@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, suite, test } from "node:test";
 import { BuildError } from "../../builder/core/errors.ts";
+import { ownMemoryLimit } from "../../builder/executor/cgroup.ts";
 import { chooseExecutor, probeDrivers } from "../../builder/executor/choose.ts";
 import { readHostFacts } from "../../builder/executor/host-facts.ts";
 import { setMemoryLimit } from "../../builder/executor/memory-limit.ts";
@@ -32,6 +33,8 @@ suite("a step below --cgroup-parent", { skip: why ?? false }, () => {
     assert.deepEqual([small.exitCode, small.outOfMemory], [0, undefined]);
     const large = await bench.run(executor, "exec tail /dev/zero", { cgroupParent: parent });
     assert.deepEqual([large.exitCode, large.signal, large.outOfMemory], [137, "SIGKILL", true]);
+    const own = ownMemoryLimit();
+    assert(own === undefined || own > 2 ** 20, String(own));
     assert(!existsSync(join(directory, "tsbuild")), readdirSync(directory).join(" "));
   });
 

@@ -163,7 +163,10 @@ function execTests(kind: "overlay" | "copy"): void {
       exitCode: 42,
       message: /did not complete successfully: exit code: 42$/,
     });
-    await assert.rejects(run({ script: "busybox sh -c 'kill -9 $$'; exit $?" }), { exitCode: 137 });
+    await assert.rejects(run({ script: "busybox sh -c 'kill -9 $$'; exit $?" }), {
+      exitCode: 137,
+      hint: /^something else ended it, .*for want of memory.*\d MiB.*resources\.limits\.memory/,
+    });
     await assert.rejects(run({ script: "", args: ["/missing"] }), { exitCode: 127 });
     assert.deepEqual(leftovers(), []);
   });
