@@ -28,7 +28,7 @@ export interface Difference {
   /** Of the layer or the field of the config, as the history has it. */
   readonly instruction?: string;
   /** In the layer: "/etc/passwd"; absent for what is about all of it. */
-  readonly path?: string;
+  readonly path?: BytePath;
   /** "config.Env.PATH", "mode", "content"; "entry" of a path that only one has, "whiteout" of a deletion. */
   readonly field: string;
   readonly before?: unknown;
@@ -174,7 +174,7 @@ function movedLayers(inA: readonly ToldLayer[], inB: readonly ToldLayer[]): read
 function compareEntries(a: readonly Entry[], b: readonly Entry[]): readonly Found[] {
   const changes = compareTrees([a], [b], { sharedLayers: 0, times: true }).flatMap(
     ({ kind, path, before, after, fields }): Found[] => {
-      const name = { kind, path: `/${displayPath(path)}` };
+      const name = { kind, path: `/${path}` };
       if (kind !== "changed")
         return [
           { ...name, field: "entry", ...(before && { before: before.type }), ...(after && { after: after.type }) },
@@ -191,7 +191,7 @@ function compareDeletions(a: readonly Entry[], b: readonly Entry[]): readonly Fo
     [...paths]
       .filter((path) => !others.has(path))
       .sort(compareBytes)
-      .map((path) => ({ kind, path: `/${displayPath(path)}`, field: "whiteout" }));
+      .map((path) => ({ kind, path: `/${path}`, field: "whiteout" }));
   return [...only(inA, inB, "deleted"), ...only(inB, inA, "added")];
 }
 

@@ -6,7 +6,7 @@ import type { Difference, Verification } from "../../../builder/verify.ts";
 import { BUILD_FLAGS } from "../../cli/flags/build-flags.ts";
 import type { Flag } from "../../cli/flags.ts";
 import { isOn } from "../../cli/flags.ts";
-import { printable } from "../../cli/printable.ts";
+import { namedInJson, printable, printableName } from "../../cli/printable.ts";
 import { cut } from "../../progress/terminal-text.ts";
 import { progressMode } from "../build/build.ts";
 import { readOutputs } from "../build/outputs.ts";
@@ -78,7 +78,11 @@ async function shown<T>(
 }
 
 function jsonOf({ a, b, differences }: Verification): object {
-  return { same: differences.length === 0, a, b, differences };
+  const named = differences.map(({ path, ...difference }) => ({
+    ...difference,
+    ...(path === undefined ? {} : namedInJson("path", path)),
+  }));
+  return { same: differences.length === 0, a, b, differences: named };
 }
 
 function textOf({ a, b, differences }: Verification): string {
@@ -107,5 +111,5 @@ function lineOf({ kind, path, field, before, after }: Difference): string {
     kind === "changed"
       ? `${shownValue(before)} -> ${shownValue(after)}`
       : shownValue((kind === "added" ? after : before) ?? "");
-  return `  ${MARKS[kind]} ${path === undefined ? "" : `${printable(path)}  `}${field} ${values}`.trimEnd() + "\n";
+  return `  ${MARKS[kind]} ${path === undefined ? "" : `${printableName(path)}  `}${field} ${values}`.trimEnd() + "\n";
 }
