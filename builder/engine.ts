@@ -1,15 +1,15 @@
 // Opens the parts of the engine on one root and closes them again. Commands share it;
 // what a single build adds (events, session, sources) is put together in build.ts.
 
-import { rmSync } from "node:fs";
-import { mkdirSync, rmdirSync } from "node:fs";
-import { rm } from "node:fs/promises";
+import { mkdirSync, rmdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { availableParallelism } from "node:os";
 import { openDatabase } from "./cache/database.ts";
 import { CacheRecords } from "./cache/records.ts";
 import { openSpace } from "./engine/space.ts";
 import type { BytePath } from "./core/byte-path.ts";
+import { bytePath } from "./core/byte-path.ts";
+import { removeTree } from "./core/remove-tree.ts";
 import { isErrno } from "./core/errors.ts";
 import type { SnapshotterName } from "./choose-snapshotter.ts";
 import type { Executor, RequiredSandbox } from "./executor/executor.ts";
@@ -78,7 +78,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   const layersDirectory = join(own, "layers");
   await prepareStore(root);
   const workDirectory = await openWorkDirectory(root, layersDirectory);
-  const removeWork = (): Promise<void> => removeFolder(workDirectory);
+  const removeWork = (): void => removeFolder(workDirectory);
   undo.defer(removeWork);
   const { database, putAside } = openDatabase(join(own, "cache.db"));
   undo.defer(() => database.close());
@@ -88,9 +88,9 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   const space = undo.use(await openSpace({ ...options, database, privileged, onFault }));
   const store = await openStore(root, space);
   // Before what is left is counted.
-  undo.defer(async () => {
+  undo.defer(() => {
     dropUnfinished(workDirectory, layersDirectory);
-    await removeWork();
+    removeWork();
   });
   const jobs = undo.use(
     openLayerJobs({ workers: Math.min(4, Math.max(2, availableParallelism())), limits: options.limits }),
@@ -200,10 +200,10 @@ async function openWorkDirectory(root: string, layersDirectory: string): Promise
 }
 
 /** Most often nothing is in it any more, or it is gone. */
-async function removeFolder(path: string): Promise<void> {
+function removeFolder(path: string): void {
   try {
     rmdirSync(path);
   } catch (error) {
-    if (!isErrno(error, "ENOENT")) await rm(path, { recursive: true, force: true });
+    if (!isErrno(error, "ENOENT")) removeTree(bytePath(path));
   }
 }

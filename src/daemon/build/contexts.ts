@@ -11,11 +11,10 @@ import type { SourcePolicy } from "../../../builder/source-policy.ts";
 import type { ContextSpec, DockerfileSpec } from "../../../builder/request.ts";
 import type { ClientSession } from "../session/client-session.ts";
 import { clientStore } from "../session/client-store.ts";
-import { SessionFolder } from "../session/client-folder.ts";
 import type { ClientFolders } from "../../../builder/client-folders.ts";
 import type { AskedDefinition } from "./definition.ts";
 import { readDefinition } from "./definition.ts";
-import { policedFolder } from "./source-policies.ts";
+import { sessionFolder } from "./session-folder.ts";
 import { uploaded } from "../session/remote-session.ts";
 
 const UPLOAD_URL = "http://buildkit-session/";
@@ -155,16 +154,12 @@ async function namedContext(
 }
 
 /** A folder of the client's; one that lies in another session says so. */
-async function folderOf(
-  name: string,
-  attrs: ReadonlyMap<string, string>,
-  { session, otherSession, places, held, signal, policies }: ContextsWorld,
-): Promise<ClientFolder> {
+async function folderOf(name: string, attrs: ReadonlyMap<string, string>, world: ContextsWorld): Promise<ClientFolder> {
+  const { session, otherSession } = world;
   const other = attrs.get(`local-sessionid:${name}`);
   const owner = other === undefined ? needed(session, "a folder of the client's") : await otherSession(other);
   const sharedKeyHint = attrs.get(`sharedkey:localdir:${name}`) ?? "";
-  const folder = new SessionFolder({ session: owner, name, sharedKeyHint, places, held, signal });
-  return policedFolder(folder, name, policies);
+  return sessionFolder({ session: owner, name, sharedKeyHint }, world);
 }
 
 function needed(session: ClientSession | undefined, what: string): ClientSession {

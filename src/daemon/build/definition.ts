@@ -9,10 +9,9 @@ import type { Definition } from "../../api/proto/llb.ts";
 import { OpMessage } from "../../api/proto/llb.ts";
 import type { Of } from "../../api/proto/message.ts";
 import type { ClientSession } from "../session/client-session.ts";
-import { SessionFolder } from "../session/client-folder.ts";
 import { clientStore } from "../session/client-store.ts";
 import type { Contexts, ContextsWorld } from "./contexts.ts";
-import { policedFolder } from "./source-policies.ts";
+import { sessionFolder } from "./session-folder.ts";
 
 /** A graph as it came. */
 export interface AskedDefinition {
@@ -39,7 +38,6 @@ export function readDefinition(
   { message, abilities, config, results }: AskedDefinition,
   world: ContextsWorld,
 ): DefinitionRequest {
-  const { places, held, signal } = world;
   if (message.ops.length > MOST_OPS)
     throw new BuildError("USAGE", `a definition has ${message.ops.length} ops, and may have ${MOST_OPS}`);
   const ops = new Map(
@@ -56,11 +54,7 @@ export function readDefinition(
     config,
     result: (id) => results.get(id),
     folder: async ({ name, session, sharedKeyHint }) =>
-      policedFolder(
-        new SessionFolder({ session: await sessionOf(session), name, sharedKeyHint, places, held, signal }),
-        name,
-        world.policies,
-      ),
-    store: async (name, session) => clientStore(await sessionOf(session), `oci:${name}`, signal),
+      sessionFolder({ session: await sessionOf(session), name, sharedKeyHint }, world),
+    store: async (name, session) => clientStore(await sessionOf(session), `oci:${name}`, world.signal),
   };
 }
