@@ -126,6 +126,7 @@ async function bridgeSolve(
     const question = frontend === "" ? undefined : questionOf(request.frontendOpt);
     if (question !== undefined) {
       const answer = await answerFor(world, job, job.gateway.find(id), question);
+      job.gateway.hasAnswered = true;
       return { ...none, metadata: metadataOf(answer, question === "check") };
     }
   } catch (error) {

@@ -35,6 +35,8 @@ export class Gateway {
   readonly #refs = new Map<string, Wanted>();
   readonly #returned = Promise.withResolvers<Wanted | undefined>();
   #bytes = 0;
+  /** A question was answered: there need not be a result then, whatever its outputs would be. */
+  hasAnswered = false;
 
   constructor() {
     this.#returned.promise.catch(() => undefined); // asked for later, or never

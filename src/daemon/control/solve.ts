@@ -44,7 +44,8 @@ export async function solve(
     job.policies = request.sourcePolicy === undefined ? [] : [readPolicy(request.sourcePolicy)];
     const asked = await whatToBuild(world, job, request);
     if (asked === undefined) {
-      if (exportersOf(request).length > 0) throw new RpcError(CODE.invalidArgument, "there is no result to export");
+      if (exportersOf(request).length > 0 && !job.gateway.hasAnswered)
+        throw new RpcError(CODE.invalidArgument, "there is no result to export");
       return new Map();
     }
     const { wanted, exporters } = configured(asked, exportersOf(request));
