@@ -39,6 +39,7 @@ suite("a context in a cloud's store", () => {
     assert.deepEqual(await read("s3://builds/a folder/app+1.tar.gz", environment), BYTES);
     assert.deepEqual(await read("s3://builds", environment), BYTES);
     await assert.rejects(read("s3://builds/nope", environment), isError("INPUT_MISSING", /no "nope" in s3:\/\/builds/));
+    await assert.rejects(read("s3://other/nope", environment), isError("INPUT_MISSING", /no bucket s3:\/\/other$/));
     await assert.rejects(
       read("s3://builds", { ...environment, AWS_SECRET_ACCESS_KEY: "wrong" }),
       isError("REGISTRY", /context\.tar\.gz.*HTTP 403.*SignatureDoesNotMatch/),

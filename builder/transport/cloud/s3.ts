@@ -75,8 +75,8 @@ export class S3Bucket {
     const headers: Record<string, string> = from === 0 ? {} : { range: `bytes=${from}-` };
     const response = await this.#send("GET", key, { headers }, signal);
     if (response.status === 404) {
-      discard(response);
-      throw new BuildError("INPUT_MISSING", `there is no "${key}" in ${this.name}`);
+      const isBucketMissing = (await startOf(response.body)).includes("<Code>NoSuchBucket</Code>");
+      throw new BuildError("INPUT_MISSING", `there is no ${isBucketMissing ? "bucket" : `"${key}" in`} ${this.name}`);
     }
     if (response.status !== (from === 0 ? 200 : 206)) throw await this.#refusal(response, `cannot read "${key}"`);
     yield* bodyChunks(response.body);
