@@ -127,7 +127,7 @@ export class IndexNames implements ImageNames {
       throw new BuildError(
         this.#code,
         `"${path}" is not an image index: ${error instanceof Error ? error.message : String(error)}`,
-        { cause: error },
+        { cause: error, hint: this.#code === "STORE" ? "`tsbuild fsck --repair` writes a new one" : undefined },
       );
     }
   }

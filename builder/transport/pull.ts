@@ -12,7 +12,7 @@ import { noteEnd, notePassed } from "../core/passed-bytes.ts";
 import type { Platform } from "../core/platform.ts";
 import { Slots } from "../core/slots.ts";
 import { parseImageManifest } from "../image/read.ts";
-import { validateImage } from "../image/validate.ts";
+import { type BlobReader, validateImage } from "../image/validate.ts";
 import type { BlobDownload, BlobStore } from "../store/store.ts";
 import type { ImageSource, StatusSink } from "./source.ts";
 import { resolveImage } from "./source.ts";
@@ -60,7 +60,8 @@ export async function pullImage(
   checkConfigSize(manifest.config, source.name);
   await fetchBlob(source, manifest.config, store, signal);
   for (const document of resolved.documents) await store.put(document.bytes);
-  const image = await validateImage(descriptor, store, { layers: "absent", signal });
+  const there = source.isVerified === true ? store : withoutCut(store, manifest.layers);
+  const image = await validateImage(descriptor, there, { layers: "absent", signal });
   const turns = new Slots(LAYERS_AT_ONCE);
   return {
     top: resolved.top.descriptor,
@@ -72,6 +73,19 @@ export async function pullImage(
     fetchLayer: sharedByDigest((layer, innerSignal, onGrowing) =>
       turns.use(innerSignal, () => fetchBlob(source, layer, store, innerSignal, onStatus, onGrowing)),
     ),
+  };
+}
+
+/** A blob that the disk has cut short is as good as none: it comes again. */
+function withoutCut(store: BlobStore, layers: readonly Descriptor[]): BlobReader {
+  const sizes = new Map(layers.map(({ digest, size }) => [digest, size]));
+  return {
+    read: (digest, maxBytes) => store.read(digest, maxBytes),
+    open: (digest, signal) => store.open(digest, signal),
+    sizeOf: async (digest) => {
+      const size = await store.sizeOf(digest);
+      return size === sizes.get(digest) ? size : undefined;
+    },
   };
 }
 
