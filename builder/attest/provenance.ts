@@ -49,11 +49,21 @@ export function predicateType(version: SlsaVersion): string {
 /** The predicate, without secrets and the build arguments that look like one. */
 export function provenance(facts: BuildFacts, look: ProvenanceLook, world: ProvenanceWorld): JsonObject {
   const hidden = [...facts.args].filter(([key]) => isVariable(key) && isSecretName(variableOf(key)));
-  const withheld = new Withheld([...world.secrets, ...hidden.map(([, value]) => value)]);
+  const withheld = new Withheld([
+    ...world.secrets,
+    ...hidden.map(([, value]) => value),
+    ...[...facts.args.values()].flatMap(credentialsIn),
+  ]);
   const parts = partsOf(facts, look, { ...world, withheld });
   const isRequestComplete = look.mode === "max" ? !withheld.isUsed : ![...facts.args.keys()].some(isVariable);
   const predicate = { ...parts, isRequestComplete, invocationId: facts.invocationId ?? derivedId(parts) };
   return look.version === "v1" ? slsa1(predicate) : slsa02(predicate);
+}
+
+/** Of the URLs in a value, as a proxy's: user with password, and the password. */
+function credentialsIn(value: string): readonly string[] {
+  const found = value.matchAll(/\b[a-z][a-z\d+.-]*:\/\/([^\s/@:]*:([^\s/@]*))@/gi);
+  return [...found].flatMap(([, both = "", password = ""]) => [both, password]);
 }
 
 /** The same while the predicate is written. */
