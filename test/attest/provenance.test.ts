@@ -190,10 +190,7 @@ suite("secrets", () => {
     assert.deepEqual(Object.keys(request.args), ["build-arg:NAME", "build-arg:PLAIN", "context:other"]);
     assert.equal(request.isComplete, false);
     const proxied = await factsOf("FROM busybox\n", { "build-arg:http_proxy": "http://u:proxy-word@p:1" });
-    assert.deepEqual(requestOf(provenance(proxied, LOOK, WORLD)), {
-      args: { "build-arg:http_proxy": "http://<withheld>@p:1" },
-      isComplete: false,
-    });
+    assert.deepEqual(requestOf(provenance(proxied, LOOK, WORLD)), { args: undefined, isComplete: false });
     const plain = requestOf(provenance(await factsOf("FROM busybox\n", { "build-arg:PLAIN": "1" }), LOOK, WORLD));
     assert.deepEqual(plain, { args: { "build-arg:PLAIN": "1" }, isComplete: true });
   });
