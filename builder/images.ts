@@ -5,7 +5,7 @@ import type { Digest } from "./core/digest.ts";
 import { BuildError } from "./core/errors.ts";
 import { formatPlatform } from "./core/platform.ts";
 import type { ExpandName } from "./core/reference.ts";
-import { formatReference, parseReference } from "./core/reference.ts";
+import { givenName } from "./core/reference.ts";
 import { isImageManifest } from "./image/convert.ts";
 import { parseConfig, parseDocument, platformOf } from "./image/read.ts";
 import { imageIdsOf, keptById, keptImages, requireStored, unknownImage } from "./engine/images/kept-images.ts";
@@ -51,7 +51,7 @@ const LAST = "\uffff";
 export async function tagImage(root: string, from: string, to: string, expandName?: ExpandName): Promise<void> {
   const store = await openStore(root);
   const { descriptor } = await requireStored(store, from, expandName);
-  await store.names.tag(formatReference(parseReference(to)), descriptor);
+  await store.names.tag(givenName(to), descriptor);
 }
 
 /** What `untagImages` took away. */

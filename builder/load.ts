@@ -4,10 +4,11 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { CopyResult, TransferRequest } from "./copy.ts";
 import { transferOptions } from "./copy.ts";
+import type { Digest } from "./core/digest.ts";
 import { BuildError, isErrno } from "./core/errors.ts";
 import type { Platform } from "./core/platform.ts";
 import { hostPlatform } from "./core/platform.ts";
-import { formatReference, parseReference } from "./core/reference.ts";
+import { givenName } from "./core/reference.ts";
 import { toldTransfer } from "./engine/internal-steps.ts";
 import type { ArchiveFile } from "./transport/archive-file.ts";
 import { openArchiveFile, receiveArchive } from "./transport/archive-file.ts";
@@ -47,11 +48,12 @@ export async function load(request: LoadRequest, signal: AbortSignal): Promise<r
     if (request.names.length > 0 && images.length > 1) {
       throw new BuildError("USAGE", `${what} holds ${images.length} images: --tag would give all of them one name`);
     }
-    const more = request.names.map((name) => formatReference(parseReference(name)));
+    const more = request.names.map(givenName);
     const { sink, nameAll } = namingLast(storeSink(await openStore(request.root)));
     const results: LoadResult[] = [];
     for (const image of images) {
       await using source = await image.open();
+      refuseForeignDigest(image.names, (await source.top(signal)).descriptor.digest, what);
       const names = [...new Set([...image.names, ...more])];
       const result = await copyImage(source, sink, {
         which: request.platform === undefined ? "present" : "one",
@@ -69,6 +71,13 @@ export async function load(request: LoadRequest, signal: AbortSignal): Promise<r
     await nameAll();
     return results;
   });
+}
+
+// Whoever asks for a digest must not be given what an archive says of itself.
+function refuseForeignDigest(names: readonly string[], digest: Digest, what: string): void {
+  const name = names.find((one) => (/@(sha256:.*)$/.exec(one)?.[1] ?? digest) !== digest);
+  if (name !== undefined)
+    throw new BuildError("ARCHIVE_INVALID", `${what}: "${name}" is the name of another image: this one is ${digest}`);
 }
 
 /** Full references of the images in an archive. Throws `INPUT_MISSING`, `ARCHIVE_INVALID`. */

@@ -59,3 +59,11 @@ export function formatReference(reference: Reference): string {
 export function familiarReference(reference: Reference): string {
   return formatReference(reference).replace(/^docker\.io\/(?:library\/)?/, "");
 }
+
+/** The full form of a name that somebody gives an image. Throws `USAGE` for one with a digest: that is the image's own. */
+export function givenName(name: string): string {
+  const reference = parseReference(name);
+  if (reference.digest !== undefined)
+    throw new BuildError("USAGE", `"${name}" has a digest, but the digest is what the image has`);
+  return formatReference(reference);
+}

@@ -4,7 +4,7 @@
 import type { Descriptor } from "../../core/descriptor.ts";
 import { BuildError } from "../../core/errors.ts";
 import type { ExpandName } from "../../core/reference.ts";
-import { formatReference, parseReference } from "../../core/reference.ts";
+import { formatReference, givenName, parseReference } from "../../core/reference.ts";
 import type { DaemonEndpoint } from "../../core/session.ts";
 import type { UnpackLimits } from "../../layer/unpack-limits.ts";
 import { writeOutput } from "../../exporter/file-sink.ts";
@@ -120,7 +120,7 @@ export async function openSink(
     case "docker-archive": {
       const { openDockerArchiveSink } = await import("../../transport/docker-archive-sink.ts");
       const sink = openDockerArchiveSink(toFile(location.path), `docker archive "${location.path}"`, access.signal);
-      return { sink, names: fullNames([...newRef(location), ...more]) };
+      return { sink, names: [...newRef(location), ...more].map(givenName) };
     }
     case "docker-daemon": {
       if (typeof location.image === "string" || location.image.digest !== undefined) {
@@ -130,7 +130,7 @@ export async function openSink(
       }
       const { openDaemonSink } = await import("../../transport/docker-daemon/sink.ts");
       const sink = await openDaemonSink(await access.daemon(), access.signal);
-      return { sink, names: fullNames([formatReference(location.image), ...more]) };
+      return { sink, names: [formatReference(location.image), ...more].map(givenName) };
     }
     case "dir": {
       if (more.length > 0) throw new BuildError("USAGE", `"${formatLocation(location)}" has no place for names`);
@@ -138,7 +138,7 @@ export async function openSink(
       return { sink: await openDirSink(location.path), names: [] };
     }
     case "store":
-      return { sink: storeSink(await access.store()), names: fullNames([location.image, ...more]) };
+      return { sink: storeSink(await access.store()), names: [location.image, ...more].map(givenName) };
   }
 }
 
@@ -157,13 +157,4 @@ function newRef(location: Extract<ImageLocation, { readonly path: string }>): re
     return [];
   }
   return [location.ref];
-}
-
-function fullNames(names: readonly string[]): readonly string[] {
-  return names.map((name) => {
-    const reference = parseReference(name);
-    if (reference.digest !== undefined)
-      throw new BuildError("USAGE", `"${name}" has a digest, but the digest is what the image has`);
-    return formatReference(reference);
-  });
 }
