@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
@@ -87,6 +87,20 @@ suite("an OCI layout", () => {
     const multi = await load(openOciLayout(layout, { ref: "2" }));
     assert.notEqual(multi.top.digest, multi.descriptor.digest);
     assert.equal(multi.imageId, imageId);
+  });
+
+  test("gives a blob again that the disk of the store has cut short", async () => {
+    await using source = await openOciLayout(layout, { ref: "1" });
+    const store = await openStore(mkdtempSync(join(temp, "s-")));
+    for (const isCut of [false, true]) {
+      const image = await pullImage(source, AMD64, store, signal);
+      for (const { descriptor } of image.layers) {
+        if (isCut) truncateSync(await store.pathOf(descriptor.digest), 10);
+        const again = await pullImage(source, AMD64, store, signal);
+        await again.fetchLayer(descriptor, signal);
+      }
+      await validateImage(image.descriptor, store, { layers: "deep", signal });
+    }
   });
 
   test("says what it has when the choice is open or void", async () => {
