@@ -2,7 +2,7 @@
 
 import { BuildError } from "./core/errors.ts";
 import type { BuildEvent } from "./core/events.ts";
-import { NamespaceNeeded } from "./core/namespace.ts";
+import { NamespaceNeeded } from "./core/system/namespace.ts";
 import { openEngine } from "./engine.ts";
 import { weighEntries } from "./layer/view/usage.ts";
 import type { BuildRecord } from "./records/build-record.ts";

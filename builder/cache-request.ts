@@ -3,7 +3,7 @@
 import type { ActionsCacheOptions } from "./cache/buckets/actions.ts";
 import type { AzureCacheOptions } from "./cache/buckets/azure.ts";
 import type { S3CacheOptions } from "./cache/buckets/s3.ts";
-import type { Compression, Descriptor } from "./core/descriptor.ts";
+import type { Compression, Descriptor } from "./core/image/descriptor.ts";
 import type { Digest } from "./core/digest.ts";
 import type { ClientStore } from "./core/session.ts";
 

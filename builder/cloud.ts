@@ -35,7 +35,7 @@ export async function* openCloudObject(
   environment: ReadonlyMap<string, string>,
   signal: AbortSignal,
 ): AsyncIterable<Uint8Array> {
-  const { HttpClient } = await import("./transport/registry/http.ts");
+  const { HttpClient } = await import("./transport/registry/http/http.ts");
   const http = new HttpClient({ allowsPlain: () => true, environment });
   try {
     switch (object.kind) {
@@ -80,7 +80,7 @@ export class CloudLogins implements AsyncDisposable {
   readonly #wayOf: (registry: string) => Promise<RegistryWay | undefined>;
   readonly #environment: ReadonlyMap<string, string>;
   readonly #logins = new Map<string, Promise<RegistryLogin | undefined>>();
-  #http: Promise<import("./transport/registry/http.ts").HttpClient> | undefined;
+  #http: Promise<import("./transport/registry/http/http.ts").HttpClient> | undefined;
 
   /** `wayOf`: how a registry is logged in to, if it is a cloud's. */
   constructor(wayOf: (registry: string) => Promise<RegistryWay | undefined>, environment: ReadonlyMap<string, string>) {
@@ -119,8 +119,8 @@ export class CloudLogins implements AsyncDisposable {
     }
   }
 
-  async #open(): Promise<import("./transport/registry/http.ts").HttpClient> {
-    const { HttpClient } = await import("./transport/registry/http.ts");
+  async #open(): Promise<import("./transport/registry/http/http.ts").HttpClient> {
+    const { HttpClient } = await import("./transport/registry/http/http.ts");
     return new HttpClient({ allowsPlain: () => true, environment: this.#environment });
   }
 }

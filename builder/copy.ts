@@ -2,11 +2,11 @@
 
 import type { EventSink } from "./core/events.ts";
 import { BuildError } from "./core/errors.ts";
-import type { ImageLocation } from "./core/image-location.ts";
-import { formatLocation } from "./core/image-location.ts";
-import type { Platform } from "./core/platform.ts";
-import type { ExpandName, Reference } from "./core/reference.ts";
-import { formatReference } from "./core/reference.ts";
+import type { ImageLocation } from "./core/image/image-location.ts";
+import { formatLocation } from "./core/image/image-location.ts";
+import type { Platform } from "./core/image/platform.ts";
+import type { ExpandName, Reference } from "./core/image/reference.ts";
+import { formatReference } from "./core/image/reference.ts";
 import { toldTransfer } from "./engine/internal-steps.ts";
 import type { UnpackLimits } from "./layer/unpack-limits.ts";
 import { DEFAULT_LIMITS } from "./layer/unpack-limits.ts";
@@ -92,7 +92,7 @@ export async function copyToAll(request: CopyToAllRequest, signal: AbortSignal):
       results.push(await copy({ ...request, source, destination, additionalNames: [] }, signal));
     } catch (error) {
       signal.throwIfAborted();
-      const { isImmutableTag } = await import("./transport/registry/failure.ts");
+      const { isImmutableTag } = await import("./transport/registry/http/failure.ts");
       if (!keepImmutableTags || !isImmutableTag(error)) failures.push(error);
       else
         events({

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { StoreDatabase } from "./cache/database.ts";
 import { openDatabase } from "./cache/database.ts";
 import { Ledger } from "./cache/ledger.ts";
-import { NamespaceNeeded } from "./core/namespace.ts";
+import { NamespaceNeeded } from "./core/system/namespace.ts";
 import { Collector } from "./disk/collector.ts";
 import { compileFilters } from "./disk/filter.ts";
 import type { DiskItem, Inventory } from "./disk/items.ts";

@@ -12,8 +12,8 @@ export async function fetchFile(
   signal: AbortSignal,
 ): Promise<Uint8Array> {
   const [{ discard, HttpClient }, { readWhole }] = await Promise.all([
-    import("./transport/registry/http.ts"),
-    import("./transport/registry/whole-answer.ts"),
+    import("./transport/registry/http/http.ts"),
+    import("./transport/registry/http/whole-answer.ts"),
   ]);
   const http = new HttpClient({ allowsPlain: () => false, environment });
   // Its query may be a signature.

@@ -1,7 +1,7 @@
 // The story of an image: which instruction made which layer, when, and how much it added.
 
 import type { Digest } from "./core/digest.ts";
-import type { HistoryEntry, InstructionPlace } from "./core/image-config.ts";
+import type { HistoryEntry, InstructionPlace } from "./core/image/image-config.ts";
 import { ImageFiles } from "./engine/images/image-files.ts";
 import { historySteps } from "./image/history.ts";
 import { weighEntries } from "./layer/view/usage.ts";

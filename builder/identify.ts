@@ -1,7 +1,7 @@
 // The ids of an image side by side, each with the rule it follows, and whether the bytes keep it: everything is read and
 // hashed for this.
 
-import type { Descriptor } from "./core/descriptor.ts";
+import type { Descriptor } from "./core/image/descriptor.ts";
 import type { Digest } from "./core/digest.ts";
 import { digestOf } from "./core/digest.ts";
 import { BuildError } from "./core/errors.ts";

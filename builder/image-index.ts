@@ -3,15 +3,15 @@
 
 import type { CopyResult, TransferRequest } from "./copy.ts";
 import { accessFor, retried, transferOptions } from "./copy.ts";
-import type { Descriptor } from "./core/descriptor.ts";
+import type { Descriptor } from "./core/image/descriptor.ts";
 import type { Digest } from "./core/digest.ts";
 import { BuildError } from "./core/errors.ts";
-import type { ImageLocation } from "./core/image-location.ts";
-import { formatLocation } from "./core/image-location.ts";
-import type { Platform } from "./core/platform.ts";
-import { formatPlatform, hostPlatform } from "./core/platform.ts";
-import type { Reference } from "./core/reference.ts";
-import { formatReference } from "./core/reference.ts";
+import type { ImageLocation } from "./core/image/image-location.ts";
+import { formatLocation } from "./core/image/image-location.ts";
+import type { Platform } from "./core/image/platform.ts";
+import { formatPlatform, hostPlatform } from "./core/image/platform.ts";
+import type { Reference } from "./core/image/reference.ts";
+import { formatReference } from "./core/image/reference.ts";
 import { familyOf, isImageManifest } from "./image/convert.ts";
 import { assembleIndex } from "./image/index.ts";
 import type { JoinedPart } from "./image/join-entries.ts";

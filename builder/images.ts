@@ -1,11 +1,11 @@
 // The images in the local store: list them, give one another name, take names away.
 
-import type { Descriptor } from "./core/descriptor.ts";
+import type { Descriptor } from "./core/image/descriptor.ts";
 import type { Digest } from "./core/digest.ts";
 import { BuildError } from "./core/errors.ts";
-import { formatPlatform } from "./core/platform.ts";
-import type { ExpandName } from "./core/reference.ts";
-import { givenName } from "./core/reference.ts";
+import { formatPlatform } from "./core/image/platform.ts";
+import type { ExpandName } from "./core/image/reference.ts";
+import { givenName } from "./core/image/reference.ts";
 import { isImageManifest } from "./image/convert.ts";
 import { parseConfig, parseDocument, platformOf } from "./image/read.ts";
 import { imageIdsOf, keptById, keptImages, requireStored, unknownImage } from "./engine/images/kept-images.ts";

@@ -1,11 +1,11 @@
 // What an image says of itself: its manifest, its config, and the index that lists it, with what else is in there.
 
-import type { Descriptor } from "./core/descriptor.ts";
-import { MEDIA } from "./core/descriptor.ts";
+import type { Descriptor } from "./core/image/descriptor.ts";
+import { MEDIA } from "./core/image/descriptor.ts";
 import type { Digest } from "./core/digest.ts";
 import { BuildError } from "./core/errors.ts";
-import type { ImageConfig } from "./core/image-config.ts";
-import type { Platform } from "./core/platform.ts";
+import type { ImageConfig } from "./core/image/image-config.ts";
+import type { Platform } from "./core/image/platform.ts";
 import { layerInstructions } from "./image/history.ts";
 import { attestedBy, isAttestation } from "./image/index.ts";
 import type { ImageManifest } from "./image/manifest.ts";

@@ -1,7 +1,7 @@
 // What each layer of an image holds and weighs, which instruction made it, and what of it is wasted.
 
 import { BuildError } from "./core/errors.ts";
-import type { Descriptor } from "./core/descriptor.ts";
+import type { Descriptor } from "./core/image/descriptor.ts";
 import type { Digest } from "./core/digest.ts";
 import { ImageFiles } from "./engine/images/image-files.ts";
 import { layerInstructions } from "./image/history.ts";

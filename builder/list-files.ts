@@ -2,8 +2,8 @@
 // would see them: links are followed, and none leads out of the image.
 
 import { createReadStream } from "node:fs";
-import type { BytePath } from "./core/byte-path.ts";
-import { baseOf, bytePath, compareBytes, displayPath, fsPath, joinBytes, parentOf } from "./core/byte-path.ts";
+import type { BytePath } from "./core/bytes/byte-path.ts";
+import { baseOf, bytePath, compareBytes, displayPath, fsPath, joinBytes, parentOf } from "./core/bytes/byte-path.ts";
 import { BuildError } from "./core/errors.ts";
 import { ImageFiles } from "./engine/images/image-files.ts";
 import type { Entry } from "./layer/entry.ts";

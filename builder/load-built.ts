@@ -2,8 +2,8 @@
 
 import { rm } from "node:fs/promises";
 import { copy, transferOf } from "./copy.ts";
-import { parseReference } from "./core/reference.ts";
-import { hostPlatform } from "./core/platform.ts";
+import { parseReference } from "./core/image/reference.ts";
+import { hostPlatform } from "./core/image/platform.ts";
 import { temporaryFolder } from "./engine/temporary-folder.ts";
 import { load } from "./load.ts";
 import type { BuildRequest } from "./request.ts";

@@ -25,6 +25,6 @@ export async function checkLogin(
   const { endpoints, push } = await router({ registry, repository: "" });
   const endpoint = push ?? endpoints.at(-1);
   if (endpoint === undefined) throw new BuildError("INTERNAL", `there is no route to "${registry}"`);
-  const { tryLogin } = await import("./transport/registry/login.ts");
+  const { tryLogin } = await import("./transport/registry/auth/login.ts");
   return await tryLogin(endpoint, credentials, environment, signal);
 }

@@ -3,12 +3,12 @@
 
 import { rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import type { Descriptor } from "./core/descriptor.ts";
+import type { Descriptor } from "./core/image/descriptor.ts";
 import type { Digest } from "./core/digest.ts";
 import { hexOf } from "./core/digest.ts";
 import { BuildError, isErrno } from "./core/errors.ts";
-import type { ImageLocation } from "./core/image-location.ts";
-import { hostPlatform } from "./core/platform.ts";
+import type { ImageLocation } from "./core/image/image-location.ts";
+import { hostPlatform } from "./core/image/platform.ts";
 import { openSource } from "./engine/images/locations.ts";
 import { temporaryFolder } from "./engine/temporary-folder.ts";
 import { parseDocument } from "./image/read.ts";

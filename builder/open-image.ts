@@ -1,15 +1,15 @@
 // An image by whatever a person calls it: a name or a digest in the local store, or a place and a name there. What comes
 // out can be read, wherever it is; nothing is brought into the store for it.
 
-import type { Descriptor } from "./core/descriptor.ts";
-import { MEDIA } from "./core/descriptor.ts";
+import type { Descriptor } from "./core/image/descriptor.ts";
+import { MEDIA } from "./core/image/descriptor.ts";
 import { BuildError } from "./core/errors.ts";
-import type { ImageConfig } from "./core/image-config.ts";
-import type { ImageLocation } from "./core/image-location.ts";
-import { locationInName } from "./core/image-location.ts";
-import type { Platform } from "./core/platform.ts";
-import { formatPlatform, hostPlatform } from "./core/platform.ts";
-import type { ExpandName } from "./core/reference.ts";
+import type { ImageConfig } from "./core/image/image-config.ts";
+import type { ImageLocation } from "./core/image/image-location.ts";
+import { locationInName } from "./core/image/image-location.ts";
+import type { Platform } from "./core/image/platform.ts";
+import { formatPlatform, hostPlatform } from "./core/image/platform.ts";
+import type { ExpandName } from "./core/image/reference.ts";
 import type { DaemonEndpoint } from "./core/session.ts";
 import type { ImageIndex } from "./image/index.ts";
 import { chooseManifest, isImageEntry } from "./image/index.ts";

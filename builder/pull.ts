@@ -3,9 +3,9 @@
 import type { CopyResult, TransferRequest } from "./copy.ts";
 import { accessFor, retried, transferOptions } from "./copy.ts";
 import type { Digest } from "./core/digest.ts";
-import type { Platform } from "./core/platform.ts";
-import type { Reference } from "./core/reference.ts";
-import { formatReference } from "./core/reference.ts";
+import type { Platform } from "./core/image/platform.ts";
+import type { Reference } from "./core/image/reference.ts";
+import { formatReference } from "./core/image/reference.ts";
 import { toldTransfer } from "./engine/internal-steps.ts";
 import { openSource } from "./engine/images/locations.ts";
 import type { RegistryAccess } from "./registry-options.ts";

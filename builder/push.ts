@@ -2,13 +2,13 @@
 
 import type { CopyResult, TransferRequest } from "./copy.ts";
 import { accessFor, retried, transferOptions } from "./copy.ts";
-import type { Descriptor } from "./core/descriptor.ts";
+import type { Descriptor } from "./core/image/descriptor.ts";
 import type { Digest } from "./core/digest.ts";
 import { BuildError } from "./core/errors.ts";
-import type { Platform } from "./core/platform.ts";
-import { formatPlatform, hostPlatform } from "./core/platform.ts";
-import type { Reference } from "./core/reference.ts";
-import { formatReference, parseReference } from "./core/reference.ts";
+import type { Platform } from "./core/image/platform.ts";
+import { formatPlatform, hostPlatform } from "./core/image/platform.ts";
+import type { Reference } from "./core/image/reference.ts";
+import { formatReference, parseReference } from "./core/image/reference.ts";
 import { isImageManifest } from "./image/convert.ts";
 import { parseDocument } from "./image/read.ts";
 import { toldTransfer } from "./engine/internal-steps.ts";

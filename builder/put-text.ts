@@ -9,7 +9,7 @@ export async function putText(
   environment: ReadonlyMap<string, string>,
   signal: AbortSignal,
 ): Promise<void> {
-  const { discard, HttpClient } = await import("./transport/registry/http.ts");
+  const { discard, HttpClient } = await import("./transport/registry/http/http.ts");
   const http = new HttpClient({ allowsPlain: () => false, environment });
   const body = Buffer.from(text);
   const shown = `${url.origin}${url.pathname}`;

@@ -4,7 +4,7 @@ import { BuildError } from "./core/errors.ts";
 import type { DaemonEndpoint, Session } from "./core/session.ts";
 import type { RegistryOptions } from "./transport/registry/client.ts";
 import type { RegistryRouter } from "./transport/registry/endpoints.ts";
-import { RETRY } from "./transport/registry/retry.ts";
+import { RETRY } from "./transport/registry/http/retry.ts";
 
 /** The part of a request that registries are told of. */
 export interface RegistryAccess {

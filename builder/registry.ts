@@ -1,8 +1,8 @@
 // What one asks of a registry beside its images: which tags there are, what refers to an image, and to forget some of it.
 
-import type { Descriptor } from "./core/descriptor.ts";
+import type { Descriptor } from "./core/image/descriptor.ts";
 import type { Digest } from "./core/digest.ts";
-import { parseReference } from "./core/reference.ts";
+import { parseReference } from "./core/image/reference.ts";
 import type { RegistryAccess } from "./registry-options.ts";
 import { registryOptions } from "./registry-options.ts";
 

@@ -3,13 +3,13 @@
 
 import type { SnapshotterName } from "./choose-snapshotter.ts";
 import type { OutgoingFile } from "./core/client-file.ts";
-import type { Compression } from "./core/descriptor.ts";
+import type { Compression } from "./core/image/descriptor.ts";
 import type { CacheFrom, CacheTo } from "./cache-request.ts";
 import type { BuildError } from "./core/errors.ts";
 import type { EventSink } from "./core/events.ts";
 import type { DefinitionRequest } from "./definition-request.ts";
-import type { Platform } from "./core/platform.ts";
-import type { ExpandName } from "./core/reference.ts";
+import type { Platform } from "./core/image/platform.ts";
+import type { ExpandName } from "./core/image/reference.ts";
 import type { Digest } from "./core/digest.ts";
 import type { ClientFolder, ClientStore, Session } from "./core/session.ts";
 import type { DiskSettings } from "./disk/settings.ts";
@@ -20,7 +20,7 @@ import type { ResolvedRef } from "./source/remote.ts";
 import type { SourcePolicy } from "./source/source-policy.ts";
 import type { Turns } from "./core/slots.ts";
 import type { UnpackLimits } from "./layer/unpack-limits.ts";
-import type { ImageLocation } from "./core/image-location.ts";
+import type { ImageLocation } from "./core/image/image-location.ts";
 import type { BuildReasons } from "./why.ts";
 
 export type { RequiredSandbox } from "./executor/executor.ts";

@@ -2,8 +2,8 @@
 
 import type { SnapshotterName } from "./choose-snapshotter.ts";
 import type { EventSink } from "./core/events.ts";
-import type { Platform } from "./core/platform.ts";
-import type { ExpandName } from "./core/reference.ts";
+import type { Platform } from "./core/image/platform.ts";
+import type { ExpandName } from "./core/image/reference.ts";
 import type { Session } from "./core/session.ts";
 import type { DnsSettings, MountSpec, RequiredSandbox, SignalSource, Ulimit } from "./executor/executor.ts";
 import type { UnpackLimits } from "./layer/unpack-limits.ts";

@@ -4,8 +4,8 @@
 import { isatty } from "node:tty";
 import { imageCommand } from "./bundle/command.ts";
 import { openEngine } from "./engine.ts";
-import { hostPlatform } from "./core/platform.ts";
-import { NamespaceNeeded } from "./core/namespace.ts";
+import { hostPlatform } from "./core/image/platform.ts";
+import { NamespaceNeeded } from "./core/system/namespace.ts";
 import type { StepSpec } from "./executor/executor.ts";
 import { adjustedCapabilities } from "./executor/sandbox-policy.ts";
 import { imageForUse } from "./engine/images/image-for-use.ts";

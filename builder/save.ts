@@ -3,7 +3,7 @@
 import type { CopyResult, TransferRequest } from "./copy.ts";
 import { transferOptions } from "./copy.ts";
 import { BuildError } from "./core/errors.ts";
-import type { Platform } from "./core/platform.ts";
+import type { Platform } from "./core/image/platform.ts";
 import type { FileSink } from "./exporter/file-sink.ts";
 import { writeOutput } from "./exporter/file-sink.ts";
 import { toldTransfer } from "./engine/internal-steps.ts";

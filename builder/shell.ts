@@ -1,7 +1,7 @@
 // `tsbuild shell`: a look at a step of a build that has ended, as long as what it made is kept.
 
 import { BuildError } from "./core/errors.ts";
-import { NamespaceNeeded } from "./core/namespace.ts";
+import { NamespaceNeeded } from "./core/system/namespace.ts";
 import type { Session } from "./core/session.ts";
 import { openEngine } from "./engine.ts";
 import type { ExecMount } from "./graph/op.ts";

@@ -2,13 +2,13 @@
 // first fault. What a build, a pull or a copy asks of an image before it is visible is in image/validate.ts.
 
 import { checkBlob, checkLayer } from "./engine/images/check-layer.ts";
-import type { Descriptor } from "./core/descriptor.ts";
-import { MEDIA } from "./core/descriptor.ts";
+import type { Descriptor } from "./core/image/descriptor.ts";
+import { MEDIA } from "./core/image/descriptor.ts";
 import type { Digest } from "./core/digest.ts";
 import { BuildError } from "./core/errors.ts";
-import type { ImageConfig } from "./core/image-config.ts";
-import type { Platform } from "./core/platform.ts";
-import { formatPlatform } from "./core/platform.ts";
+import type { ImageConfig } from "./core/image/image-config.ts";
+import type { Platform } from "./core/image/platform.ts";
+import { formatPlatform } from "./core/image/platform.ts";
 import type { Check } from "./image/checks.ts";
 import {
   check,

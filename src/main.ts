@@ -139,7 +139,7 @@ async function refuseLater(name: string): Promise<never> {
 
 /** Ends the program for an error: as text, with its exit code; or once more inside a user namespace. */
 async function fail(thrown: unknown): Promise<never> {
-  const { NamespaceNeeded } = await import("../builder/core/namespace.ts");
+  const { NamespaceNeeded } = await import("../builder/core/system/namespace.ts");
   if (thrown instanceof NamespaceNeeded) {
     try {
       const { runInNamespace } = await import("../builder/namespace.ts");

@@ -60,7 +60,7 @@ suite("the rules themselves", () => {
   });
 
   test("a package has its rooms, and an unlisted room or package is closed", () => {
-    assert.equal(fault("builder/core/syscall.ts", "koffi"), undefined);
+    assert.equal(fault("builder/core/system/syscall.ts", "koffi"), undefined);
     assert.equal(fault("builder/store/x.ts", "koffi"), "builder/store/x.ts imports koffi: only core may");
     assert.equal(fault("builder/layer/tar/archive.ts", "tar-stream"), undefined);
     assert.match(fault("builder/layer/read.ts", "tar-stream") ?? "", /only builder\/layer\/tar\/archive.ts may/);

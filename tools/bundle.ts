@@ -33,7 +33,11 @@ const PARTS: readonly Part[] = [
   // What it asks of a registry, where its base image is in one.
   {
     name: "registry",
-    roots: ["builder/transport/registry/source.ts", "src/config/registry-router.ts", "src/config/credentials.ts"],
+    roots: [
+      "builder/transport/registry/source.ts",
+      "src/config/registries/registry-router.ts",
+      "src/config/credentials/credentials.ts",
+    ],
   },
   // What it makes steps with that are not known.
   {

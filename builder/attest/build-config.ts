@@ -1,7 +1,7 @@
 // The part of a provenance that only mode=max has: every step, the Dockerfile and which
 // line of it asked for which step, and the layers that each step left.
 
-import type { Descriptor } from "../core/descriptor.ts";
+import type { Descriptor } from "../core/image/descriptor.ts";
 import type { SourceRange } from "../core/errors.ts";
 import type { LayerRange } from "../graph/layer-ranges.ts";
 import { layerRanges } from "../graph/layer-ranges.ts";

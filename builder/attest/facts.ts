@@ -1,7 +1,7 @@
 // What is known of one build when it is done, and goes into its provenance.
 
 import type { Digest } from "../core/digest.ts";
-import type { Platform } from "../core/platform.ts";
+import type { Platform } from "../core/image/platform.ts";
 import type { Vertex } from "../graph/vertex.ts";
 
 /** An image that the build began with or copied from. */

@@ -2,7 +2,7 @@
 // what it has a word for. Values that are 0, false or empty are left out, as protobuf does.
 
 import { posix } from "node:path";
-import type { Platform } from "../core/platform.ts";
+import type { Platform } from "../core/image/platform.ts";
 import type { ExecMount, ExecOp, FileAction, FileOp, ModeSpec, Op, OwnerSpec, SourceOp } from "../graph/op.ts";
 import type { Vertex } from "../graph/vertex.ts";
 import type { JsonObject } from "../image/json.ts";

@@ -2,12 +2,12 @@
 // v1, and v0.2 with the same content under other names.
 
 import { formatTime } from "../core/clock.ts";
-import type { Descriptor } from "../core/descriptor.ts";
+import type { Descriptor } from "../core/image/descriptor.ts";
 import type { Digest } from "../core/digest.ts";
 import { digestOf, hexOf } from "../core/digest.ts";
 import { imagePackageUrl } from "../core/package-url.ts";
-import { formatPlatform } from "../core/platform.ts";
-import { formatReference, parseReference } from "../core/reference.ts";
+import { formatPlatform } from "../core/image/platform.ts";
+import { formatReference, parseReference } from "../core/image/reference.ts";
 import type { Op } from "../graph/op.ts";
 import { canonicalJson, topological } from "../graph/vertex.ts";
 import type { JsonObject } from "../image/json.ts";

@@ -2,7 +2,7 @@
 
 import { posix } from "node:path";
 import { BuildError } from "../core/errors.ts";
-import type { RuntimeConfig } from "../core/image-config.ts";
+import type { RuntimeConfig } from "../core/image/image-config.ts";
 
 /** What the person says; undefined is the image's. */
 export interface CommandWishes {

@@ -3,7 +3,7 @@
 
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { bytePath } from "../core/byte-path.ts";
+import { bytePath } from "../core/bytes/byte-path.ts";
 import type { ContentSource } from "../layer/entry.ts";
 import type { StoredLayer } from "../snapshot/ref.ts";
 

@@ -1,7 +1,7 @@
 // The rootfs of a bundle: an image's layers as one plain directory, whose files have the owners that they will
 // have in the bundle's user namespace.
 
-import { bytePath } from "../core/byte-path.ts";
+import { bytePath } from "../core/bytes/byte-path.ts";
 import { BuildError } from "../core/errors.ts";
 import type { Entry, SourcedEntry } from "../layer/entry.ts";
 import { mergedEntries } from "../snapshot/copy.ts";

@@ -1,7 +1,7 @@
 // config.json of a bundle: an image's config in the words of the OCI runtime-spec, by the conversion rules of
 // the image-spec (conversion.md).
 
-import type { ImageConfig } from "../core/image-config.ts";
+import type { ImageConfig } from "../core/image/image-config.ts";
 import type { ImageCommand } from "./command.ts";
 import type { IdRange } from "./id-map.ts";
 import { hostIdOf } from "./id-map.ts";

@@ -1,8 +1,8 @@
 // The image's volumes in a bundle: file systems in memory that begin as what the image has there.
 
-import type { BytePath } from "../core/byte-path.ts";
-import { bytePath, joinBytes } from "../core/byte-path.ts";
-import type { RuntimeConfig } from "../core/image-config.ts";
+import type { BytePath } from "../core/bytes/byte-path.ts";
+import { bytePath, joinBytes } from "../core/bytes/byte-path.ts";
+import type { RuntimeConfig } from "../core/image/image-config.ts";
 import { resolvePath } from "../layer/tree/resolve-path.ts";
 import type { RootfsView } from "../layer/view/view.ts";
 import type { IdRange } from "./id-map.ts";

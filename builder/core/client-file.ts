@@ -1,6 +1,6 @@
 // A file on its way between a remote client and this machine: a context's, or a result's.
 
-import type { BytePath } from "./byte-path.ts";
+import type { BytePath } from "./bytes/byte-path.ts";
 
 export interface ClientFile {
   /** Relative, plain, below the folder. */

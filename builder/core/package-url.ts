@@ -1,8 +1,8 @@
 // Package URLs: how provenance and SBOM name things (package-url/purl-spec).
 
-import type { Platform } from "./platform.ts";
-import { formatPlatform } from "./platform.ts";
-import { familiarReference, parseReference } from "./reference.ts";
+import type { Platform } from "./image/platform.ts";
+import { formatPlatform } from "./image/platform.ts";
+import { familiarReference, parseReference } from "./image/reference.ts";
 
 /** The parts of a package URL, unescaped. */
 export interface PackageUrl {

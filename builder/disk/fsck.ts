@@ -4,9 +4,9 @@
 
 import { readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { bytePath } from "../core/byte-path.ts";
+import { bytePath } from "../core/bytes/byte-path.ts";
 import { isErrno } from "../core/errors.ts";
-import { removeAny } from "../core/remove-tree.ts";
+import { removeAny } from "../core/system/remove-tree.ts";
 import type { ItemName } from "../core/space.ts";
 import { sweepTemporary, temporaryPath } from "../store/temporary.ts";
 import { checkBlobs } from "./fsck-blobs.ts";

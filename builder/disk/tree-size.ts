@@ -2,7 +2,7 @@
 
 import type { Stats } from "node:fs";
 import { lstatSync, readdirSync } from "node:fs";
-import { NamespaceNeeded } from "../core/namespace.ts";
+import { NamespaceNeeded } from "../core/system/namespace.ts";
 import { isErrno } from "../core/errors.ts";
 
 const STAT_BLOCK_BYTES = 512;

@@ -1,4 +1,4 @@
-// .dockerignore: text → patterns. What the patterns mean is in core/pattern.ts.
+// .dockerignore: text → patterns. What the patterns mean is in core/patterns/pattern.ts.
 
 import { BuildError } from "../core/errors.ts";
 import { cleanPath } from "./convert/paths.ts";

@@ -1,6 +1,6 @@
 // Durations as Go writes them: "1h15m30.918s", "-1.5h", "300ms" (time.ParseDuration).
 
-import { quote } from "./convert/go-text.ts";
+import { quote } from "./convert/config/go-text.ts";
 
 const UNITS: ReadonlyMap<string, bigint> = new Map([
   ["ns", 1n],

@@ -3,7 +3,7 @@
 // depend on them, and are named where they stand.
 
 import { BuildError } from "../core/errors.ts";
-import { quote } from "./convert/go-text.ts";
+import { quote } from "./convert/config/go-text.ts";
 import { ShellSyntaxError, replaceMatches, trimPrefix, trimSuffix } from "./shell-pattern.ts";
 import { WordBuffer } from "./word-buffer.ts";
 

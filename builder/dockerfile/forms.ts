@@ -1,6 +1,6 @@
 // How an instruction's line falls into flags and arguments. Each instruction has one of a few forms.
 
-import { quote } from "./convert/go-text.ts";
+import { quote } from "./convert/config/go-text.ts";
 import { WordError } from "./locate.ts";
 import { cutWord, isSpace, splitWords, trimSpace, trimStart } from "./space.ts";
 

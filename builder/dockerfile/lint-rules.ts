@@ -1,7 +1,7 @@
 // BuildKit's lint rules as data: names, descriptions, addresses and messages are the reference's, because
 // people silence rules by name and match messages.
 
-import { quote } from "./convert/go-text.ts";
+import { quote } from "./convert/config/go-text.ts";
 
 /** A rule; `message` takes what the finding is about. */
 export interface LintRule<Subject extends readonly string[] = readonly string[]> {

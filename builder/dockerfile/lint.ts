@@ -4,7 +4,7 @@
 
 import { BuildError, withLocation } from "../core/errors.ts";
 import type { SourceLocation, SourceRange } from "../core/errors.ts";
-import { parseBool, quote } from "./convert/go-text.ts";
+import { parseBool, quote } from "./convert/config/go-text.ts";
 import { DirectiveReader } from "./directives.ts";
 import type { Dockerfile, LintFinding } from "./instruction.ts";
 import type { LintRule } from "./lint-rules.ts";

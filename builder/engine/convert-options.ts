@@ -1,6 +1,6 @@
 // The part of a request that the conversion of a Dockerfile looks at.
 
-import type { Platform } from "../core/platform.ts";
+import type { Platform } from "../core/image/platform.ts";
 import type { ConvertOptions } from "../dockerfile/convert/plan.ts";
 import type { BuildRequest } from "../request.ts";
 import { isMultiPlatform } from "./multi-platform.ts";

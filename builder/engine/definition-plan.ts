@@ -1,6 +1,6 @@
 // A graph that a client sent, as a Dockerfile's would be: the vertex of its result, and the draft of an image.
 
-import type { HistoryEntry, RuntimeConfig } from "../core/image-config.ts";
+import type { HistoryEntry, RuntimeConfig } from "../core/image/image-config.ts";
 import type { DefinitionRequest } from "../definition-request.ts";
 import type { Plan } from "../dockerfile/convert/plan.ts";
 import type { Vertex } from "../graph/vertex.ts";

@@ -1,7 +1,7 @@
 // Whether a build is one of several platforms, as BuildKit's frontend decides it (frontend/dockerui).
 
 import { BuildError } from "../core/errors.ts";
-import { parseBool } from "../dockerfile/convert/go-text.ts";
+import { parseBool } from "../dockerfile/convert/config/go-text.ts";
 import type { BuildRequest } from "../request.ts";
 
 /**

@@ -3,7 +3,7 @@
 
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { bytePath } from "../core/byte-path.ts";
+import { bytePath } from "../core/bytes/byte-path.ts";
 import type { MountSpec } from "../executor/executor.ts";
 import { resolvePath } from "../layer/tree/resolve-path.ts";
 import type { ReadableTree } from "../layer/tree/stack-tree.ts";

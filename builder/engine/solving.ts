@@ -2,7 +2,7 @@
 
 import type { Digest } from "../core/digest.ts";
 import type { EventSink } from "../core/events.ts";
-import { NamespaceNeeded } from "../core/namespace.ts";
+import { NamespaceNeeded } from "../core/system/namespace.ts";
 import type { Engine } from "../engine.ts";
 import type { Vertex } from "../graph/vertex.ts";
 import { topological } from "../graph/vertex.ts";

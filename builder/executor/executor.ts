@@ -1,7 +1,7 @@
 // What a sandbox driver takes and gives: mounts and a process, in the words of the
 // OCI runtime-spec, and an exit status. It knows no image, no layer, no Dockerfile.
 
-import type { BytePath } from "../core/byte-path.ts";
+import type { BytePath } from "../core/bytes/byte-path.ts";
 import { BuildError } from "../core/errors.ts";
 import type { Capability } from "./sandbox-policy.ts";
 

@@ -3,7 +3,7 @@
 
 import { isatty } from "node:tty";
 import { BuildError } from "../core/errors.ts";
-import { rawOutput } from "../core/syscall.ts";
+import { rawOutput } from "../core/system/syscall.ts";
 import type { StepSpec } from "./executor.ts";
 import type { PassedSignals } from "./pass-signals.ts";
 import { passSignals } from "./pass-signals.ts";

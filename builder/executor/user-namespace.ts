@@ -6,7 +6,7 @@ import { statSync } from "node:fs";
 import { constants, userInfo } from "node:os";
 import { delimiter } from "node:path";
 import { BuildError } from "../core/errors.ts";
-import { keepOpenOnExec } from "../core/syscall.ts";
+import { keepOpenOnExec } from "../core/system/syscall.ts";
 import { tool } from "./drivers/prelude.ts";
 import { findLauncher } from "./find-launcher.ts";
 import { ownCapabilities } from "./own-capabilities.ts";

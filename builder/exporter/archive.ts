@@ -2,8 +2,8 @@
 // `docker save` writes. So it is taken by docker, podman, skopeo and containerd alike. Its
 // bytes depend on the image and its names alone.
 
-import { MEDIA } from "../core/descriptor.ts";
-import type { Descriptor } from "../core/descriptor.ts";
+import { MEDIA } from "../core/image/descriptor.ts";
+import type { Descriptor } from "../core/image/descriptor.ts";
 import type { Digest } from "../core/digest.ts";
 import { goJson } from "../image/json.ts";
 import { type MemberToWrite, writeArchive } from "../layer/tar/archive.ts";

@@ -2,13 +2,13 @@
 // manifest of each platform, an index over several, and all of it validated.
 
 import type { CompressionOptions } from "../layer/jobs/jobs.ts";
-import type { Descriptor } from "../core/descriptor.ts";
+import type { Descriptor } from "../core/image/descriptor.ts";
 import type { Digest } from "../core/digest.ts";
 import { BuildError } from "../core/errors.ts";
 import type { TellPart } from "../core/events.ts";
-import type { ConfigDraft } from "../core/image-config.ts";
-import type { Platform } from "../core/platform.ts";
-import { formatPlatform } from "../core/platform.ts";
+import type { ConfigDraft } from "../core/image/image-config.ts";
+import type { Platform } from "../core/image/platform.ts";
+import { formatPlatform } from "../core/image/platform.ts";
 import { assembleConfig, configDescriptor } from "../image/config.ts";
 import type { AttestationForm } from "../image/attestation.ts";
 import { assembleIndex } from "../image/index.ts";

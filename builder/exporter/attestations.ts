@@ -1,13 +1,13 @@
 // Statements about a build's results, put where each output has them: in the index of an
 // image, or as files beside the result's own.
 
-import type { BytePath } from "../core/byte-path.ts";
-import { bytePath, displayPath, joinBytes } from "../core/byte-path.ts";
-import type { Descriptor } from "../core/descriptor.ts";
+import type { BytePath } from "../core/bytes/byte-path.ts";
+import { bytePath, displayPath, joinBytes } from "../core/bytes/byte-path.ts";
+import type { Descriptor } from "../core/image/descriptor.ts";
 import { BuildError } from "../core/errors.ts";
 import type { TellPart } from "../core/events.ts";
 import { imagePackageUrl } from "../core/package-url.ts";
-import type { Platform } from "../core/platform.ts";
+import type { Platform } from "../core/image/platform.ts";
 import type { AttestationForm, Statement, Subject } from "../image/attestation.ts";
 import { assembleAttestations, statementBytes } from "../image/attestation.ts";
 import type { JsonObject } from "../image/json.ts";

@@ -3,10 +3,10 @@
 
 import { lstat, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { bytePath } from "../core/byte-path.ts";
+import { bytePath } from "../core/bytes/byte-path.ts";
 import { BuildError, isErrno } from "../core/errors.ts";
-import { cannotWrite } from "../core/cannot-write.ts";
-import { removeTree } from "../core/remove-tree.ts";
+import { cannotWrite } from "../core/system/cannot-write.ts";
+import { removeTree } from "../core/system/remove-tree.ts";
 import { isOwnerAlive, ownerName } from "../store/owner.ts";
 
 /** A path, or a stream that resolves once it can take more. */

@@ -1,10 +1,10 @@
 // The image outputs: an OCI layout as a tar or a folder, a docker archive, names in the
 // store, a push. The image is assembled once in the store, whatever the output.
 
-import type { Descriptor } from "../core/descriptor.ts";
+import type { Descriptor } from "../core/image/descriptor.ts";
 import { BuildError, PushStopped } from "../core/errors.ts";
 import type { TellPart } from "../core/events.ts";
-import { formatReference, parseReference } from "../core/reference.ts";
+import { formatReference, parseReference } from "../core/image/reference.ts";
 import type { ValidImage } from "../image/validate.ts";
 import { openLayoutForWriting } from "../store/open.ts";
 import type { BlobStore, ImageNames } from "../store/store.ts";
@@ -200,7 +200,7 @@ async function exportNames(
       await send(assembled, sink, tags, context);
     } catch (error) {
       if (context.signal.aborted) throw spec.store ? new PushStopped(context.signal.reason) : context.signal.reason;
-      const { isImmutableTag } = await import("../transport/registry/failure.ts");
+      const { isImmutableTag } = await import("../transport/registry/http/failure.ts");
       if (spec.keepImmutableTags === true && isImmutableTag(error))
         await tell(`${repository}: the tag is there already and cannot be changed`, () => Promise.resolve());
       else failures.push(error);

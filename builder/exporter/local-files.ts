@@ -2,13 +2,13 @@
 // through what is there: neither a symlink nor another name of a file.
 
 import * as fs from "node:fs";
-import type { BytePath } from "../core/byte-path.ts";
-import { displayPath, fsPath } from "../core/byte-path.ts";
+import type { BytePath } from "../core/bytes/byte-path.ts";
+import { displayPath, fsPath } from "../core/bytes/byte-path.ts";
 import { BuildError, isErrno } from "../core/errors.ts";
-import { mknod, S_IF, setMtimeNs } from "../core/syscall.ts";
+import { mknod, S_IF, setMtimeNs } from "../core/system/syscall.ts";
 import type { ContentSource, Entry, SourcedEntry } from "../layer/entry.ts";
-import { removeTree } from "../core/remove-tree.ts";
-import { writeAll } from "../core/write-all.ts";
+import { removeTree } from "../core/system/remove-tree.ts";
+import { writeAll } from "../core/system/write-all.ts";
 
 /** How entries become files. */
 export interface LocalLook {

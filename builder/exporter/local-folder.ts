@@ -3,11 +3,11 @@
 // and takes a moment. So a full disk, an unreadable file or Ctrl-C leave the folder as it was.
 
 import * as fs from "node:fs";
-import type { BytePath } from "../core/byte-path.ts";
-import { baseOf, bytePath, displayPath, fsPath, joinBytes, parentOf } from "../core/byte-path.ts";
+import type { BytePath } from "../core/bytes/byte-path.ts";
+import { baseOf, bytePath, displayPath, fsPath, joinBytes, parentOf } from "../core/bytes/byte-path.ts";
 import { isErrno, isSystemError } from "../core/errors.ts";
 import type { SourcedEntry } from "../layer/entry.ts";
-import { removeTree } from "../core/remove-tree.ts";
+import { removeTree } from "../core/system/remove-tree.ts";
 import type { LocalLook } from "./local-files.ts";
 import { clear, finish, lstat, makeEntry } from "./local-files.ts";
 

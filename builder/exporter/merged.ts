@@ -1,10 +1,10 @@
 // The entries of whole rootfs trees, as the folder and tar outputs write them.
 
-import type { BytePath } from "../core/byte-path.ts";
-import { bytePath, joinBytes } from "../core/byte-path.ts";
+import type { BytePath } from "../core/bytes/byte-path.ts";
+import { bytePath, joinBytes } from "../core/bytes/byte-path.ts";
 import { BuildError } from "../core/errors.ts";
-import type { Platform } from "../core/platform.ts";
-import { formatPlatform } from "../core/platform.ts";
+import type { Platform } from "../core/image/platform.ts";
+import { formatPlatform } from "../core/image/platform.ts";
 import type { Entry, SourcedEntry } from "../layer/entry.ts";
 import type { FileTree } from "../layer/tree/file-tree.ts";
 import type { Attestation, StatementFiles } from "./attestations.ts";

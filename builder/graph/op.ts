@@ -1,7 +1,7 @@
 // The operations of the graph, in BuildKit's vocabulary: source, exec, file, merge,
 // diff. Plain data, serialisable; nothing here knows a Dockerfile.
 
-import type { Platform } from "../core/platform.ts";
+import type { Platform } from "../core/image/platform.ts";
 
 /** Something from outside: a base image, the build context, a URL, a git repository. */
 export interface SourceOp {

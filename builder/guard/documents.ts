@@ -1,6 +1,6 @@
 // Secrets in documents: a config, a manifest, a provenance. A value is told of by where it stands.
 
-import { ByteSearch, findAll } from "../core/byte-search.ts";
+import { ByteSearch, findAll } from "../core/bytes/byte-search.ts";
 import type { KnownSecret } from "./known-secrets.ts";
 
 /** A secret that stands in a document. */

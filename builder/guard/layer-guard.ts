@@ -1,6 +1,6 @@
 // Looks through layers for the secrets that a build knows: while they are packed, or afterwards.
 
-import { bytePath, displayPath } from "../core/byte-path.ts";
+import { bytePath, displayPath } from "../core/bytes/byte-path.ts";
 import type { FoundString } from "../layer/jobs/jobs.ts";
 import { logForms } from "./forms.ts";
 import type { KnownSecret } from "./known-secrets.ts";

@@ -1,6 +1,6 @@
 // Takes secrets out of texts and out of output that comes in pieces.
 
-import { ByteSearch } from "../core/byte-search.ts";
+import { ByteSearch } from "../core/bytes/byte-search.ts";
 import type { EncodedForm, LogForms } from "./forms.ts";
 
 /** Stands where something was withheld. */

@@ -5,7 +5,7 @@
 import { createHmac, randomBytes } from "node:crypto";
 import { linkSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { BytePath } from "../core/byte-path.ts";
+import type { BytePath } from "../core/bytes/byte-path.ts";
 import { digestOf } from "../core/digest.ts";
 import type { Digest } from "../core/digest.ts";
 import { isErrno } from "../core/errors.ts";

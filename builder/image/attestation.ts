@@ -1,11 +1,11 @@
 // Attestations beside an image: a manifest of their own in the image's index, for the
 // platform unknown/unknown, each of its layers a statement (BuildKit, docs/attestations/attestation-storage.md).
 
-import type { Descriptor } from "../core/descriptor.ts";
-import { MEDIA } from "../core/descriptor.ts";
+import type { Descriptor } from "../core/image/descriptor.ts";
+import { MEDIA } from "../core/image/descriptor.ts";
 import type { Digest } from "../core/digest.ts";
 import { digestOf, hexOf } from "../core/digest.ts";
-import type { Platform } from "../core/platform.ts";
+import type { Platform } from "../core/image/platform.ts";
 import type { JsonObject } from "./json.ts";
 import { goJson } from "./json.ts";
 import type { Document } from "./manifest.ts";

@@ -1,11 +1,11 @@
 // What must hold of an image's documents, as checks with their outcome: for who wants to know all that is wrong.
 // validate.ts is for who wants nothing to be wrong.
 
-import type { Descriptor } from "../core/descriptor.ts";
+import type { Descriptor } from "../core/image/descriptor.ts";
 import { digestOf } from "../core/digest.ts";
 import { BuildError } from "../core/errors.ts";
-import type { ImageConfig } from "../core/image-config.ts";
-import { formatPlatform, normalizePlatform } from "../core/platform.ts";
+import type { ImageConfig } from "../core/image/image-config.ts";
+import { formatPlatform, normalizePlatform } from "../core/image/platform.ts";
 import type { ImageManifest } from "./manifest.ts";
 import { platformOf } from "./read.ts";
 import type { SchemaKind } from "./schema.ts";

@@ -1,7 +1,7 @@
 // What differs between what two images say of themselves: config fields, annotations.
 
 import { alignLists } from "../core/align.ts";
-import type { ImageConfig } from "../core/image-config.ts";
+import type { ImageConfig } from "../core/image/image-config.ts";
 import { fieldInstruction } from "./history.ts";
 import { goJson } from "./json.ts";
 

@@ -2,11 +2,17 @@
 // build made, to the exact bytes whose digest is the image id.
 
 import { formatTime } from "../core/clock.ts";
-import type { Descriptor } from "../core/descriptor.ts";
-import { MEDIA } from "../core/descriptor.ts";
+import type { Descriptor } from "../core/image/descriptor.ts";
+import { MEDIA } from "../core/image/descriptor.ts";
 import type { Digest } from "../core/digest.ts";
 import { digestOf } from "../core/digest.ts";
-import type { ConfigDraft, HealthConfig, HistoryEntry, ImageConfig, RuntimeConfig } from "../core/image-config.ts";
+import type {
+  ConfigDraft,
+  HealthConfig,
+  HistoryEntry,
+  ImageConfig,
+  RuntimeConfig,
+} from "../core/image/image-config.ts";
 import type { JsonObject } from "./json.ts";
 import { goJson, isEmpty, omitEmpty, sortedMap } from "./json.ts";
 

@@ -1,8 +1,8 @@
 // Manifests and indexes in the other family of media types (OCI and Docker's schema 2), or
 // with other layers. The config's bytes, and so the image id, stay what they are.
 
-import type { Descriptor } from "../core/descriptor.ts";
-import { compressionOf, MEDIA } from "../core/descriptor.ts";
+import type { Descriptor } from "../core/image/descriptor.ts";
+import { compressionOf, MEDIA } from "../core/image/descriptor.ts";
 import type { Digest } from "../core/digest.ts";
 import { BuildError } from "../core/errors.ts";
 import type { JsonObject } from "./json.ts";

@@ -1,7 +1,7 @@
 // Which layer an entry of the history made: those that are not "empty_layer" stand for the layers, in order. And which one
 // a field of the config comes from.
 
-import type { HistoryEntry, ImageConfig } from "../core/image-config.ts";
+import type { HistoryEntry, ImageConfig } from "../core/image/image-config.ts";
 
 /** One entry of the history, bottom first. */
 export interface HistoryStep {

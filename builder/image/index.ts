@@ -1,11 +1,11 @@
 // Indexes: one name for the images of several platforms (image-spec, image-index.md;
 // Docker's manifest lists), and which of them a platform gets.
 
-import type { Descriptor } from "../core/descriptor.ts";
-import { MEDIA } from "../core/descriptor.ts";
+import type { Descriptor } from "../core/image/descriptor.ts";
+import { MEDIA } from "../core/image/descriptor.ts";
 import { BuildError } from "../core/errors.ts";
-import type { Platform } from "../core/platform.ts";
-import { formatPlatform, normalizePlatform, platformRank } from "../core/platform.ts";
+import type { Platform } from "../core/image/platform.ts";
+import { formatPlatform, normalizePlatform, platformRank } from "../core/image/platform.ts";
 import { isEmpty, sortedMap } from "./json.ts";
 import type { Annotations, Document, MediaFamily } from "./manifest.ts";
 import { documentOf, marshalDescriptor } from "./manifest.ts";

@@ -1,9 +1,9 @@
 // Which entries an index has that is made of images and of other indexes.
 
-import type { Descriptor } from "../core/descriptor.ts";
+import type { Descriptor } from "../core/image/descriptor.ts";
 import { BuildError } from "../core/errors.ts";
-import type { Platform } from "../core/platform.ts";
-import { formatPlatform, normalizePlatform } from "../core/platform.ts";
+import type { Platform } from "../core/image/platform.ts";
+import { formatPlatform, normalizePlatform } from "../core/image/platform.ts";
 import { attestedBy, isImageEntry } from "./index.ts";
 
 /** What one image or index brings. */

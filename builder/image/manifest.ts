@@ -1,10 +1,10 @@
 // Image manifests and their bytes (image-spec, manifest.md; distribution, schema 2).
 
-import type { Descriptor } from "../core/descriptor.ts";
-import { compressionOf, layerMediaType, MEDIA } from "../core/descriptor.ts";
+import type { Descriptor } from "../core/image/descriptor.ts";
+import { compressionOf, layerMediaType, MEDIA } from "../core/image/descriptor.ts";
 import { digestOf } from "../core/digest.ts";
 import { BuildError } from "../core/errors.ts";
-import type { Platform } from "../core/platform.ts";
+import type { Platform } from "../core/image/platform.ts";
 import type { JsonObject } from "./json.ts";
 import { goJson, isEmpty, omitEmpty, sortedMap } from "./json.ts";
 

@@ -2,14 +2,14 @@
 // that says what they are and why they cannot be used.
 
 import * as v from "valibot";
-import type { Descriptor } from "../core/descriptor.ts";
-import { compressionOf, MEDIA } from "../core/descriptor.ts";
+import type { Descriptor } from "../core/image/descriptor.ts";
+import { compressionOf, MEDIA } from "../core/image/descriptor.ts";
 import { isDigest } from "../core/digest.ts";
 import type { Digest } from "../core/digest.ts";
 import { BuildError } from "../core/errors.ts";
-import type { ImageConfig } from "../core/image-config.ts";
-import type { Platform } from "../core/platform.ts";
-import { normalizePlatform } from "../core/platform.ts";
+import type { ImageConfig } from "../core/image/image-config.ts";
+import type { Platform } from "../core/image/platform.ts";
+import { normalizePlatform } from "../core/image/platform.ts";
 import type { ImageIndex } from "./index.ts";
 import type { ImageManifest } from "./manifest.ts";
 

@@ -2,7 +2,7 @@
 // family asks beyond them. All faults are found, not the first one only; read.ts is stricter about what we can use.
 
 import * as v from "valibot";
-import { MEDIA } from "../core/descriptor.ts";
+import { MEDIA } from "../core/image/descriptor.ts";
 
 /** What a document says of itself that its format does not allow. */
 export interface SchemaFault {

@@ -4,14 +4,14 @@
 
 import { pipeline } from "node:stream/promises";
 import { createGunzip, createZstdDecompress } from "node:zlib";
-import type { Descriptor } from "../core/descriptor.ts";
-import { compressionOf } from "../core/descriptor.ts";
+import type { Descriptor } from "../core/image/descriptor.ts";
+import { compressionOf } from "../core/image/descriptor.ts";
 import type { Digest } from "../core/digest.ts";
 import { digestOf, Digester } from "../core/digest.ts";
 import { BuildError } from "../core/errors.ts";
-import type { ImageConfig } from "../core/image-config.ts";
-import type { Platform } from "../core/platform.ts";
-import { formatPlatform, normalizePlatform } from "../core/platform.ts";
+import type { ImageConfig } from "../core/image/image-config.ts";
+import type { Platform } from "../core/image/platform.ts";
+import { formatPlatform, normalizePlatform } from "../core/image/platform.ts";
 import type { ImageManifest } from "./manifest.ts";
 import { parseConfig, parseImageManifest, platformOf } from "./read.ts";
 

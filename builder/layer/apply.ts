@@ -2,11 +2,11 @@
 // and the diffID come out of one pass over the bytes.
 
 import { linkSync, mkdirSync, renameSync } from "node:fs";
-import type { BytePath } from "../core/byte-path.ts";
-import { bytePath, fsPath, joinBytes, parentOf } from "../core/byte-path.ts";
+import type { BytePath } from "../core/bytes/byte-path.ts";
+import { bytePath, fsPath, joinBytes, parentOf } from "../core/bytes/byte-path.ts";
 import { Digester } from "../core/digest.ts";
 import { BuildError } from "../core/errors.ts";
-import { noteEnd, notePassed } from "../core/passed-bytes.ts";
+import { noteEnd, notePassed } from "../core/bytes/passed-bytes.ts";
 import { ArchiveReader } from "./tar/archive-reader.ts";
 import type { ArchiveRules } from "./tar/archive-reader.ts";
 import { decompress } from "./compression/decompress.ts";
@@ -18,7 +18,7 @@ import type { TreeNode } from "./tar/layer-tree.ts";
 import { NoStore, OverlayStore, PlainStore } from "./tar/member-store.ts";
 import type { MemberStore } from "./tar/member-store.ts";
 import { readChunks } from "./tree/read-chunks.ts";
-import { removeTree } from "../core/remove-tree.ts";
+import { removeTree } from "../core/system/remove-tree.ts";
 import { TarReader } from "./tar/tar-reader.ts";
 import type { UnpackLimits } from "./unpack-limits.ts";
 import { DEFAULT_LIMITS, UnpackGuard } from "./unpack-limits.ts";

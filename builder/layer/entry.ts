@@ -1,7 +1,7 @@
 // A layer is a list of entries (its index) and the bytes of its files. The list is
 // in the order of the layer's tar; the bytes lie in a directory or in a blob.
 
-import type { BytePath } from "../core/byte-path.ts";
+import type { BytePath } from "../core/bytes/byte-path.ts";
 import type { Digest } from "../core/digest.ts";
 
 /**

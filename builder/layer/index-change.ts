@@ -1,8 +1,8 @@
 // What must be done to the files of one layer so that they are those of another, by what the indexes say: after one change
 // among 20,000 files that is little, and the files themselves need not be looked at.
 
-import type { BytePath } from "../core/byte-path.ts";
-import { parentOf } from "../core/byte-path.ts";
+import type { BytePath } from "../core/bytes/byte-path.ts";
+import { parentOf } from "../core/bytes/byte-path.ts";
 import type { Entry, SourcedEntry } from "./entry.ts";
 import { bodyOf, decodeEntry, encodeEntry } from "./index-file.ts";
 import { comparePaths, sortEntries } from "./order.ts";

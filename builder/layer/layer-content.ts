@@ -1,6 +1,6 @@
 // The entries of a layer to pack or to look through, however they are handed over.
 
-import type { BytePath } from "../core/byte-path.ts";
+import type { BytePath } from "../core/bytes/byte-path.ts";
 import { BuildError } from "../core/errors.ts";
 import type { Entry, SourcedEntry } from "./entry.ts";
 import { decodeIndex } from "./index-file.ts";

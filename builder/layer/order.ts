@@ -1,8 +1,8 @@
 // The order of a layer's entries: by path, part by part in byte order, so that every
 // directory comes right before all it holds, and a hard link after its target.
 
-import type { BytePath } from "../core/byte-path.ts";
-import { displayPath } from "../core/byte-path.ts";
+import type { BytePath } from "../core/bytes/byte-path.ts";
+import { displayPath } from "../core/bytes/byte-path.ts";
 import { BuildError } from "../core/errors.ts";
 import type { Entry, SourcedEntry } from "./entry.ts";
 

@@ -2,7 +2,7 @@
 // (files, tar, blob) come out of the same pass over the bytes.
 
 import { BuildError, isSystemError } from "../core/errors.ts";
-import { displayPath } from "../core/byte-path.ts";
+import { displayPath } from "../core/bytes/byte-path.ts";
 import { Digester } from "../core/digest.ts";
 import type { Digest } from "../core/digest.ts";
 import { BLOCK_FORMAT, endsBefore } from "./compression/block-cutter.ts";

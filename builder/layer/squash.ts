@@ -1,8 +1,8 @@
 // Several layers as one: what the merged tree has that the layers below do not show, and
 // whiteouts for what they show and it has no more.
 
-import type { BytePath } from "../core/byte-path.ts";
-import { joinBytes } from "../core/byte-path.ts";
+import type { BytePath } from "../core/bytes/byte-path.ts";
+import { joinBytes } from "../core/bytes/byte-path.ts";
 import { whiteoutOf } from "./tree/disk-entry.ts";
 import type { Entry } from "./entry.ts";
 import { comparePaths, linkEntry } from "./order.ts";

@@ -1,8 +1,8 @@
 // Deletions in layers (image-spec, layer.md, Whiteouts): an empty file ".wh.<name>" hides
 // <name> of the layers below; ".wh..wh..opq" hides all that they have in its directory.
 
-import type { BytePath } from "../core/byte-path.ts";
-import { baseOf, displayPath, joinBytes, parentOf } from "../core/byte-path.ts";
+import type { BytePath } from "../core/bytes/byte-path.ts";
+import { baseOf, displayPath, joinBytes, parentOf } from "../core/bytes/byte-path.ts";
 import { BuildError } from "../core/errors.ts";
 import type { Entry } from "./entry.ts";
 import type { TarHeader } from "./tar/tar-format.ts";

@@ -3,8 +3,8 @@
 
 import type { SourceLocation } from "../core/errors.ts";
 import { withLocation } from "../core/errors.ts";
-import type { Platform } from "../core/platform.ts";
-import { normalizePlatform } from "../core/platform.ts";
+import type { Platform } from "../core/image/platform.ts";
+import { normalizePlatform } from "../core/image/platform.ts";
 import type { VertexOptions } from "../graph/vertex.ts";
 import { vertex } from "../graph/vertex.ts";
 import { execOutputs } from "./exec.ts";

@@ -1,7 +1,7 @@
 // Exec ops: a program, what is mounted for it, and which of its mounts are results.
 
 import { BuildError } from "../core/errors.ts";
-import type { Platform } from "../core/platform.ts";
+import type { Platform } from "../core/image/platform.ts";
 import type { ExecMount, ExecOp } from "../graph/op.ts";
 import type { VertexOptions } from "../graph/vertex.ts";
 import { vertex } from "../graph/vertex.ts";

@@ -3,7 +3,7 @@
 
 import type { Digest } from "../core/digest.ts";
 import { parseDigest } from "../core/digest.ts";
-import type { Platform } from "../core/platform.ts";
+import type { Platform } from "../core/image/platform.ts";
 import type { SourceOp } from "../graph/op.ts";
 import type { VertexOptions } from "../graph/vertex.ts";
 import { vertex } from "../graph/vertex.ts";

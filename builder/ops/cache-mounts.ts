@@ -5,7 +5,7 @@
 import { mkdirSync } from "node:fs";
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { BytePath } from "../core/byte-path.ts";
+import type { BytePath } from "../core/bytes/byte-path.ts";
 import { digestOf, hexOf } from "../core/digest.ts";
 import type { Ref } from "../snapshot/ref.ts";
 import type { DirectoryLock } from "./directory-lock.ts";

@@ -1,8 +1,8 @@
 // What a build takes of a client's folder, read in one go: the digests that the keys of
 // all copies need, before anybody waits for the first. People see it as the transfer of the context.
 
-import type { BytePath } from "../core/byte-path.ts";
-import { joinBytes } from "../core/byte-path.ts";
+import type { BytePath } from "../core/bytes/byte-path.ts";
+import { joinBytes } from "../core/bytes/byte-path.ts";
 import type { Op } from "../graph/op.ts";
 import type { Vertex } from "../graph/vertex.ts";
 import { topological } from "../graph/vertex.ts";

@@ -1,8 +1,8 @@
 // What one tree has on top of another: its own layers, where the other is its base; else one layer that makes it of the
 // other.
 
-import type { BytePath } from "../core/byte-path.ts";
-import { joinBytes, parentOf } from "../core/byte-path.ts";
+import type { BytePath } from "../core/bytes/byte-path.ts";
+import { joinBytes, parentOf } from "../core/bytes/byte-path.ts";
 import type { Vertex } from "../graph/vertex.ts";
 import type { Entry, SourcedEntry } from "../layer/entry.ts";
 import type { FileTree } from "../layer/tree/file-tree.ts";

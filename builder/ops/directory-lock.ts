@@ -2,7 +2,7 @@
 
 import { closeSync, constants, fstatSync, openSync, statSync } from "node:fs";
 import { BuildError, isErrno } from "../core/errors.ts";
-import { flock } from "../core/syscall.ts";
+import { flock } from "../core/system/syscall.ts";
 
 /** A lock that is held; disposing it sets the directory free. */
 export interface DirectoryLock extends Disposable {

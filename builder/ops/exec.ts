@@ -2,7 +2,7 @@
 // the layer of what it changed.
 
 import { totalmem } from "node:os";
-import { bytePath } from "../core/byte-path.ts";
+import { bytePath } from "../core/bytes/byte-path.ts";
 import { BuildError } from "../core/errors.ts";
 import { ownMemoryLimit } from "../executor/cgroup.ts";
 import type { Executor, StepResult } from "../executor/executor.ts";

@@ -2,10 +2,10 @@
 // is tried, since what comes of trying is "exec format error", or less.
 
 import { closeSync, openSync, readSync } from "node:fs";
-import { fsPath } from "../core/byte-path.ts";
+import { fsPath } from "../core/bytes/byte-path.ts";
 import { BuildError } from "../core/errors.ts";
-import type { Platform } from "../core/platform.ts";
-import { formatPlatform, hostPlatform } from "../core/platform.ts";
+import type { Platform } from "../core/image/platform.ts";
+import { formatPlatform, hostPlatform } from "../core/image/platform.ts";
 import { architecturesOf, ELF_HEAD_BYTES } from "../executor/elf.ts";
 import { emulatorHint, findEmulation, findHandler } from "../executor/emulator.ts";
 import { resolvePath } from "../layer/tree/resolve-path.ts";

@@ -1,8 +1,8 @@
 // Cache keys. A key covers the op's definition, the keys of what it builds upon, and the
 // content of exactly what it reads; never names of sources, times, or values of secrets.
 
-import type { BytePath } from "../core/byte-path.ts";
-import { bytePath } from "../core/byte-path.ts";
+import type { BytePath } from "../core/bytes/byte-path.ts";
+import { bytePath } from "../core/bytes/byte-path.ts";
 import type { Digest } from "../core/digest.ts";
 import { digestOf } from "../core/digest.ts";
 import { BuildError } from "../core/errors.ts";

@@ -8,11 +8,11 @@
 import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
-import type { BytePath } from "../core/byte-path.ts";
-import { bytePath } from "../core/byte-path.ts";
+import type { BytePath } from "../core/bytes/byte-path.ts";
+import { bytePath } from "../core/bytes/byte-path.ts";
 import { isErrno } from "../core/errors.ts";
 import type { StoreSpace } from "../core/space.ts";
-import { removeTree } from "../core/remove-tree.ts";
+import { removeTree } from "../core/system/remove-tree.ts";
 import type { Ref } from "../snapshot/ref.ts";
 import type { CacheMountRequest } from "./cache-mounts.ts";
 import { lockDirectory } from "./directory-lock.ts";

@@ -1,8 +1,8 @@
 // Where a step's mounts go. What the rootfs lacks of it is made for the step, and is no
 // change of the rootfs as long as nothing is put there.
 
-import type { BytePath } from "../core/byte-path.ts";
-import { bytePath, parentOf } from "../core/byte-path.ts";
+import type { BytePath } from "../core/bytes/byte-path.ts";
+import { bytePath, parentOf } from "../core/bytes/byte-path.ts";
 import type { Statable } from "../layer/tree/resolve-path.ts";
 import { resolvePath } from "../layer/tree/resolve-path.ts";
 

@@ -2,7 +2,7 @@
 
 import { chmodSync, chownSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { displayPath } from "../core/byte-path.ts";
+import { displayPath } from "../core/bytes/byte-path.ts";
 import { BuildError } from "../core/errors.ts";
 import type { MountSpec } from "../executor/executor.ts";
 import type { ExecMount, ExecOp } from "../graph/op.ts";

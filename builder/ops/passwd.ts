@@ -1,7 +1,7 @@
 // Users and groups by name, from /etc/passwd and /etc/group of a rootfs: for USER and
 // for `--chown`, which differ in what an unknown name is.
 
-import { bytePath } from "../core/byte-path.ts";
+import { bytePath } from "../core/bytes/byte-path.ts";
 import { BuildError } from "../core/errors.ts";
 import type { OwnerSpec } from "../graph/op.ts";
 import { readTreeFile } from "../layer/tree/read-tree-file.ts";

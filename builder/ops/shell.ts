@@ -1,7 +1,7 @@
 // A shell in the place of a RUN: its rootfs, its environment, its user, its mounts. What
 // it writes is thrown away, but for what lies in cache mounts.
 
-import { bytePath } from "../core/byte-path.ts";
+import { bytePath } from "../core/bytes/byte-path.ts";
 import { BuildError } from "../core/errors.ts";
 import type { Executor, StepResult } from "../executor/executor.ts";
 import { resolvePath } from "../layer/tree/resolve-path.ts";

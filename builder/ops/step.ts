@@ -1,8 +1,8 @@
 // What a RUN needs before it runs, and a shell in its place needs too: a rootfs, its
 // user, its mounts, its environment.
 
-import type { BytePath } from "../core/byte-path.ts";
-import { hostPlatform } from "../core/platform.ts";
+import type { BytePath } from "../core/bytes/byte-path.ts";
+import { hostPlatform } from "../core/image/platform.ts";
 import type { StepSpec } from "../executor/executor.ts";
 import type { ExecOp } from "../graph/op.ts";
 import type { ReadableTree } from "../layer/tree/stack-tree.ts";

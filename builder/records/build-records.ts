@@ -19,7 +19,7 @@ import {
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { BuildError, isErrno } from "../core/errors.ts";
-import { flock } from "../core/syscall.ts";
+import { flock } from "../core/system/syscall.ts";
 import type { BuildRecord, KeptState } from "./build-record.ts";
 import { RECORD_FORMAT } from "./build-record.ts";
 import { idsNamed, numberOfNewer } from "./build-name.ts";

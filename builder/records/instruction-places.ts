@@ -4,7 +4,7 @@
 import { join } from "node:path";
 import type { Digest } from "../core/digest.ts";
 import { hexOf } from "../core/digest.ts";
-import type { InstructionPlace } from "../core/image-config.ts";
+import type { InstructionPlace } from "../core/image/image-config.ts";
 import { BoundedFolder } from "../store/bounded-folder.ts";
 
 /** Images of which this is kept. */

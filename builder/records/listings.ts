@@ -3,9 +3,9 @@
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { constants, zstdCompress, zstdDecompress } from "node:zlib";
-import type { BytePath } from "../core/byte-path.ts";
-import { displayPath } from "../core/byte-path.ts";
-import { bytePieces } from "../core/byte-pieces.ts";
+import type { BytePath } from "../core/bytes/byte-path.ts";
+import { displayPath } from "../core/bytes/byte-path.ts";
+import { bytePieces } from "../core/bytes/byte-pieces.ts";
 import { BoundedFolder } from "../store/bounded-folder.ts";
 import type { FileState } from "./ingredients.ts";
 

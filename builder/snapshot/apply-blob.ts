@@ -1,11 +1,11 @@
 // From a layer's blob to its index and its files: as soon as the bytes come, where the blob has to be fetched, so that
 // what takes longer of the two, fetching or unpacking, is all that one waits for.
 
-import { compressionOf } from "../core/descriptor.ts";
+import { compressionOf } from "../core/image/descriptor.ts";
 import { damageOfFile } from "../core/damaged-blob.ts";
 import { BuildError } from "../core/errors.ts";
-import type { GrowingFile } from "../core/growing-file.ts";
-import { isWhole } from "../core/growing-file.ts";
+import type { GrowingFile } from "../core/system/growing-file.ts";
+import { isWhole } from "../core/system/growing-file.ts";
 import type { AppliedLayer, ApplyRequest } from "../layer/jobs/jobs.ts";
 import type { StoredVariant } from "./layer-files.ts";
 import type { FetchBlob, LayerPlace } from "./ports.ts";

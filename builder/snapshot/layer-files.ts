@@ -7,7 +7,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
-import type { Descriptor } from "../core/descriptor.ts";
+import type { Descriptor } from "../core/image/descriptor.ts";
 import * as v from "valibot";
 import type { Digest } from "../core/digest.ts";
 import { isDigest } from "../core/digest.ts";

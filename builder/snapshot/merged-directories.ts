@@ -1,8 +1,8 @@
 // Which directories an overlay of some layers would merge. It tells no number of links of such a one (1 stands for that), so a
 // copy of the layers has to know them if a step is to see what it sees on an overlay.
 
-import type { BytePath } from "../core/byte-path.ts";
-import { parentOf } from "../core/byte-path.ts";
+import type { BytePath } from "../core/bytes/byte-path.ts";
+import { parentOf } from "../core/bytes/byte-path.ts";
 import type { Entry } from "../layer/entry.ts";
 
 /** The directories that several of the layers (bottom first) have, also those that a layer only has something below; never the root. */

@@ -1,6 +1,6 @@
 // Entries to a blob in the store: the one way from a layer's entries to its bytes.
 
-import { layerMediaType } from "../core/descriptor.ts";
+import { layerMediaType } from "../core/image/descriptor.ts";
 import { contentBytes, LayerIndex } from "../layer/index-file.ts";
 import type { PackRequest } from "../layer/jobs/jobs.ts";
 import { plainDescriptor } from "./layer-files.ts";

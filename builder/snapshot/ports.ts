@@ -1,8 +1,8 @@
 // What this room needs of its neighbours; `builder/engine.ts` plugs them in.
 
-import type { Descriptor } from "../core/descriptor.ts";
+import type { Descriptor } from "../core/image/descriptor.ts";
 import type { Digest } from "../core/digest.ts";
-import type { GrowingFile } from "../core/growing-file.ts";
+import type { GrowingFile } from "../core/system/growing-file.ts";
 import type { StoreSpace } from "../core/space.ts";
 import type { FoundString, LayerJobs } from "../layer/jobs/jobs.ts";
 

@@ -2,11 +2,11 @@
 // once under its id and can be had as an index, as a directory in overlay form, or as a
 // blob; each form is made from another one the first time somebody wants it.
 
-import type { Descriptor } from "../core/descriptor.ts";
+import type { Descriptor } from "../core/image/descriptor.ts";
 import type { Digest } from "../core/digest.ts";
 import type { ContentSource, Entry } from "../layer/entry.ts";
 import type { CompressionOptions, FoundString } from "../layer/jobs/jobs.ts";
-import type { BytePath } from "../core/byte-path.ts";
+import type { BytePath } from "../core/bytes/byte-path.ts";
 import type { RootDirectory } from "./root-directory.ts";
 
 /** A layer's blob and its uncompressed identity. */

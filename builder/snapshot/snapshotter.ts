@@ -2,8 +2,8 @@
 // interface: overlay (the kernel stacks the layers' directories) and copy (one plain
 // tree, compared with itself afterwards), for file systems that cannot hold an upper.
 
-import type { BytePath } from "../core/byte-path.ts";
-import { displayPath } from "../core/byte-path.ts";
+import type { BytePath } from "../core/bytes/byte-path.ts";
+import { displayPath } from "../core/bytes/byte-path.ts";
 import { BuildError } from "../core/errors.ts";
 import type { LayerIndex } from "../layer/index-file.ts";
 import type { StoredLayer } from "./ref.ts";

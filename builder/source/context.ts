@@ -3,7 +3,7 @@
 import { realpathSync, statSync } from "node:fs";
 import { basename, dirname, isAbsolute, join, relative, resolve } from "node:path";
 import { BuildError, isErrno } from "../core/errors.ts";
-import { readSmallFile } from "../core/small-file.ts";
+import { readSmallFile } from "../core/system/small-file.ts";
 
 /** A Dockerfile that was read from disk. */
 export interface DockerfileOnDisk {

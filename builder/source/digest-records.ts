@@ -6,10 +6,10 @@
 
 import { createHash } from "node:crypto";
 import { closeSync, openSync, readFileSync } from "node:fs";
-import type { BytePath } from "../core/byte-path.ts";
+import type { BytePath } from "../core/bytes/byte-path.ts";
 import { digestOf, hexOf } from "../core/digest.ts";
 import { isErrno } from "../core/errors.ts";
-import { writeAll } from "../core/write-all.ts";
+import { writeAll } from "../core/system/write-all.ts";
 import { comparePaths } from "../layer/order.ts";
 import { FINGERPRINT_WORDS } from "./fingerprint.ts";
 

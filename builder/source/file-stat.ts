@@ -2,8 +2,8 @@
 
 import type { BigIntStats } from "node:fs";
 import { constants } from "node:fs";
-import type { BytePath } from "../core/byte-path.ts";
-import { deviceNumbers } from "../core/syscall.ts";
+import type { BytePath } from "../core/bytes/byte-path.ts";
+import { deviceNumbers } from "../core/system/syscall.ts";
 import type { Entry } from "../layer/entry.ts";
 import type { Fingerprint } from "./fingerprint.ts";
 import { fingerprintOf } from "./fingerprint.ts";

@@ -3,15 +3,15 @@
 
 import type { IncomingMessage } from "node:http";
 import { createHash } from "node:crypto";
-import { bytePath } from "../core/byte-path.ts";
+import { bytePath } from "../core/bytes/byte-path.ts";
 import type { Digest } from "../core/digest.ts";
 import { BuildError, isErrno } from "../core/errors.ts";
 import type { Session } from "../core/session.ts";
 import { decompress } from "../layer/compression/decompress.ts";
 import type { FileTree } from "../layer/tree/file-tree.ts";
 import { RootfsView } from "../layer/view/view.ts";
-import { HttpClient } from "../transport/registry/http.ts";
-import type { HttpResponse } from "../transport/registry/http.ts";
+import { HttpClient } from "../transport/registry/http/http.ts";
+import type { HttpResponse } from "../transport/registry/http/http.ts";
 import type { Download } from "./download-cache.ts";
 import { DownloadCache } from "./download-cache.ts";
 import { downloadName } from "./download-name.ts";

@@ -4,15 +4,15 @@
 // so that a build need not read them again.
 
 import * as fs from "node:fs";
-import type { BytePath } from "../core/byte-path.ts";
-import { bytePath, displayPath, fsPath, joinBytes, parentOf } from "../core/byte-path.ts";
+import type { BytePath } from "../core/bytes/byte-path.ts";
+import { bytePath, displayPath, fsPath, joinBytes, parentOf } from "../core/bytes/byte-path.ts";
 import type { ClientFile, FileReceiver } from "../core/client-file.ts";
 import type { Digest } from "../core/digest.ts";
 import { asBuildError, BuildError, isErrno } from "../core/errors.ts";
 import type { StoreSpace } from "../core/space.ts";
 import { fileOnDisk } from "../core/space.ts";
-import { mknod, S_IF, setMtimeNs } from "../core/syscall.ts";
-import { removeTree } from "../core/remove-tree.ts";
+import { mknod, S_IF, setMtimeNs } from "../core/system/syscall.ts";
+import { removeTree } from "../core/system/remove-tree.ts";
 import type { FileLook } from "./file-stat.ts";
 import { lookOf } from "./file-stat.ts";
 import type { Fingerprint } from "./fingerprint.ts";

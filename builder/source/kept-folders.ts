@@ -15,12 +15,12 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
-import { bytePath } from "../core/byte-path.ts";
+import { bytePath } from "../core/bytes/byte-path.ts";
 import { digestOf, hexOf } from "../core/digest.ts";
 import { BuildError, isErrno } from "../core/errors.ts";
 import type { StoreSpace } from "../core/space.ts";
-import { flock } from "../core/syscall.ts";
-import { removeTree } from "../core/remove-tree.ts";
+import { flock } from "../core/system/syscall.ts";
+import { removeTree } from "../core/system/remove-tree.ts";
 import { KeptFolder } from "./kept-folder.ts";
 import type { StatCachePlace } from "./stat-cache.ts";
 import { StatCache } from "./stat-cache.ts";

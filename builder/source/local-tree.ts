@@ -2,13 +2,13 @@
 // ignore file, never left by a link. Owners mean nothing here: everything is 0:0.
 
 import { lstatSync, readdirSync, readlinkSync } from "node:fs";
-import type { BytePath } from "../core/byte-path.ts";
-import { compareBytes, displayPath, fsPath, joinBytes, parentOf } from "../core/byte-path.ts";
+import type { BytePath } from "../core/bytes/byte-path.ts";
+import { compareBytes, displayPath, fsPath, joinBytes, parentOf } from "../core/bytes/byte-path.ts";
 import type { Digest } from "../core/digest.ts";
 import { digestOf } from "../core/digest.ts";
 import { BuildError, isErrno, isSystemError } from "../core/errors.ts";
-import type { PatternList, PatternWalk } from "../core/pattern.ts";
-import { compilePatterns } from "../core/pattern.ts";
+import type { PatternList, PatternWalk } from "../core/patterns/pattern.ts";
+import { compilePatterns } from "../core/patterns/pattern.ts";
 import type { ContentSource, Entry } from "../layer/entry.ts";
 import type { FileTree, TreeState } from "../layer/tree/file-tree.ts";
 import { hashSources } from "../layer/tree/hash-files.ts";

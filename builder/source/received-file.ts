@@ -3,13 +3,13 @@
 import type { Hash } from "node:crypto";
 import { createHash, hash } from "node:crypto";
 import * as fs from "node:fs";
-import type { BytePath } from "../core/byte-path.ts";
-import { displayPath, fsPath } from "../core/byte-path.ts";
+import type { BytePath } from "../core/bytes/byte-path.ts";
+import { displayPath, fsPath } from "../core/bytes/byte-path.ts";
 import type { ClientFile } from "../core/client-file.ts";
 import type { Digest } from "../core/digest.ts";
 import { BuildError } from "../core/errors.ts";
-import { setOpenMtimeNs } from "../core/syscall.ts";
-import { writeAll } from "../core/write-all.ts";
+import { setOpenMtimeNs } from "../core/system/syscall.ts";
+import { writeAll } from "../core/system/write-all.ts";
 
 const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = fs.constants;
 

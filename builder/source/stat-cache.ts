@@ -11,8 +11,8 @@
 
 import { mkdirSync, renameSync, statfsSync, statSync } from "node:fs";
 import { join } from "node:path";
-import type { BytePath } from "../core/byte-path.ts";
-import { bytePath, fsPath } from "../core/byte-path.ts";
+import type { BytePath } from "../core/bytes/byte-path.ts";
+import { bytePath, fsPath } from "../core/bytes/byte-path.ts";
 import type { Digest } from "../core/digest.ts";
 import { digestOf, hexOf } from "../core/digest.ts";
 import { temporaryPath } from "../store/temporary.ts";

@@ -5,8 +5,8 @@
 import { hash } from "node:crypto";
 import type { BigIntStats } from "node:fs";
 import { constants, lstatSync, readdirSync } from "node:fs";
-import type { BytePath } from "../core/byte-path.ts";
-import { baseOf, fsPath, joinBytes, parentOf } from "../core/byte-path.ts";
+import type { BytePath } from "../core/bytes/byte-path.ts";
+import { baseOf, fsPath, joinBytes, parentOf } from "../core/bytes/byte-path.ts";
 import { isSystemError } from "../core/errors.ts";
 import type { FileLook, FileStat } from "./file-stat.ts";
 import type { Settling } from "./fingerprint.ts";

@@ -4,12 +4,12 @@ import { closeSync, constants, fstatSync, openSync, readFileSync, statSync } fro
 import { open, rename, rm } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
-import type { Descriptor } from "../core/descriptor.ts";
+import type { Descriptor } from "../core/image/descriptor.ts";
 import type { Digest } from "../core/digest.ts";
 import { digestOf, hexOf } from "../core/digest.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import { BuildError, isErrno } from "../core/errors.ts";
-import { readChunk } from "../core/lent-chunks.ts";
+import { readChunk } from "../core/bytes/lent-chunks.ts";
 import type { ItemName, StoreSpace } from "../core/space.ts";
 import { FREE_SPACE, onDisk } from "../core/space.ts";
 import { type BlobPlace, DiskWriter } from "./blob-writer.ts";
@@ -172,7 +172,7 @@ export class DiskBlobs implements BlobStore, BlobPlace {
     }
   }
 
-  /** At once, as small files are (core/small-file.ts). */
+  /** At once, as small files are (core/system/small-file.ts). */
   #readSmall(digest: Digest, maxBytes: number): Uint8Array {
     this.#space.hold(this.#item(digest));
     const file = this.#openNow(digest);

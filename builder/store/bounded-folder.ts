@@ -5,7 +5,7 @@ import { existsSync, readdirSync, statSync, utimesSync } from "node:fs";
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { isSystemError } from "../core/errors.ts";
-import { readSmallFile } from "../core/small-file.ts";
+import { readSmallFile } from "../core/system/small-file.ts";
 import { temporaryPath } from "./temporary.ts";
 
 export interface BoundedFolderOptions {

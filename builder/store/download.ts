@@ -7,10 +7,10 @@ import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Digest } from "../core/digest.ts";
 import { BuildError, isErrno } from "../core/errors.ts";
-import { Growth } from "../core/growing-file.ts";
-import type { GrowingFile } from "../core/growing-file.ts";
+import { Growth } from "../core/system/growing-file.ts";
+import type { GrowingFile } from "../core/system/growing-file.ts";
 import type { Reservation } from "../core/space.ts";
-import { flock } from "../core/syscall.ts";
+import { flock } from "../core/system/syscall.ts";
 import { HashedFile } from "./hashed-file.ts";
 import type { BlobDownload } from "./store.ts";
 

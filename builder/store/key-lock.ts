@@ -5,7 +5,7 @@ import { closeSync, fstatSync, openSync, readdirSync, rmSync, statSync } from "n
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { BuildError, isErrno } from "../core/errors.ts";
-import { flock } from "../core/syscall.ts";
+import { flock } from "../core/system/syscall.ts";
 import { makeDirectories } from "./directories.ts";
 
 /** A lock that is held. */

@@ -5,8 +5,8 @@ import { link, open, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { BuildError, isErrno, isSystemError } from "../core/errors.ts";
 import type { ErrorCode } from "../core/errors.ts";
-import { MEDIA } from "../core/descriptor.ts";
-import { readSmallFile } from "../core/small-file.ts";
+import { MEDIA } from "../core/image/descriptor.ts";
+import { readSmallFile } from "../core/system/small-file.ts";
 import { temporaryPath } from "./temporary.ts";
 import { makeDirectories } from "./directories.ts";
 

@@ -5,7 +5,7 @@ import type { FileHandle } from "node:fs/promises";
 import { open, stat } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { BuildError } from "../core/errors.ts";
-import { flock } from "../core/syscall.ts";
+import { flock } from "../core/system/syscall.ts";
 
 const PATIENCE_MS = 60_000;
 

@@ -3,12 +3,12 @@
 
 import { join } from "node:path";
 import * as v from "valibot";
-import type { Descriptor } from "../core/descriptor.ts";
+import type { Descriptor } from "../core/image/descriptor.ts";
 import type { Digest } from "../core/digest.ts";
 import { isDigest } from "../core/digest.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import { BuildError } from "../core/errors.ts";
-import { readSmallFile } from "../core/small-file.ts";
+import { readSmallFile } from "../core/system/small-file.ts";
 import { appear, explained } from "./layout.ts";
 import type { ImageNames } from "./store.ts";
 

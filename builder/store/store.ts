@@ -1,9 +1,9 @@
 // The blob store: a valid OCI image layout on disk. A blob is there whole and verified,
 // or not there; several processes may use one store at the same time.
 
-import type { Descriptor } from "../core/descriptor.ts";
+import type { Descriptor } from "../core/image/descriptor.ts";
 import type { Digest } from "../core/digest.ts";
-import type { GrowingFile } from "../core/growing-file.ts";
+import type { GrowingFile } from "../core/system/growing-file.ts";
 
 /** A blob being written. Disposing it before `commit` removes every trace. */
 export interface BlobWriter extends AsyncDisposable {

@@ -4,9 +4,9 @@
 import { readdirSync, statSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { bytePath } from "../core/byte-path.ts";
+import { bytePath } from "../core/bytes/byte-path.ts";
 import { isErrno } from "../core/errors.ts";
-import { removeAny } from "../core/remove-tree.ts";
+import { removeAny } from "../core/system/remove-tree.ts";
 import { isOwnerAlive, ownerName } from "./owner.ts";
 
 const UNJUDGED_MS = 24 * 3600 * 1000;

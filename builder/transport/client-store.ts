@@ -1,7 +1,7 @@
 // Images in the content store of a remote client: read by their digest, written without a name. The client keeps the list of
 // what it has itself.
 
-import type { Descriptor } from "../core/descriptor.ts";
+import type { Descriptor } from "../core/image/descriptor.ts";
 import type { Digest } from "../core/digest.ts";
 import { BuildError } from "../core/errors.ts";
 import type { ClientStore } from "../core/session.ts";

@@ -5,9 +5,9 @@
 import type { FileHandle } from "node:fs/promises";
 import { mkdir, open, readdir, readFile, rename, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { Descriptor } from "../core/descriptor.ts";
+import type { Descriptor } from "../core/image/descriptor.ts";
 import { Digester, digestOf, hexOf } from "../core/digest.ts";
-import { cannotWrite } from "../core/cannot-write.ts";
+import { cannotWrite } from "../core/system/cannot-write.ts";
 import { BuildError, isErrno } from "../core/errors.ts";
 import { parseDocument } from "../image/read.ts";
 import { appear } from "../store/layout.ts";

@@ -2,11 +2,11 @@
 // docker-archive: each config and each uncompressed layer once, and manifest.json over
 // them. There is no manifest in it, so of the digests only the image id stays.
 
-import type { Descriptor } from "../core/descriptor.ts";
-import { compressionOf } from "../core/descriptor.ts";
+import type { Descriptor } from "../core/image/descriptor.ts";
+import { compressionOf } from "../core/image/descriptor.ts";
 import type { Digest } from "../core/digest.ts";
 import { hexOf } from "../core/digest.ts";
-import { formatReference, parseReference } from "../core/reference.ts";
+import { formatReference, parseReference } from "../core/image/reference.ts";
 import { goJson } from "../image/json.ts";
 import { parseImageManifest } from "../image/read.ts";
 import type { TakeBytes } from "./archive-writer.ts";

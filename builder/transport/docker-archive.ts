@@ -3,8 +3,8 @@
 // other, for which a manifest is made here; the oldest have `repositories` alone.
 
 import * as v from "valibot";
-import type { Descriptor } from "../core/descriptor.ts";
-import { MEDIA } from "../core/descriptor.ts";
+import type { Descriptor } from "../core/image/descriptor.ts";
+import { MEDIA } from "../core/image/descriptor.ts";
 import type { Digest } from "../core/digest.ts";
 import { Digester } from "../core/digest.ts";
 import { BuildError } from "../core/errors.ts";
@@ -27,8 +27,8 @@ import {
 } from "./image-archive.ts";
 import { fullName, refusePlace } from "./layout-index.ts";
 import type { ImageSource } from "./source.ts";
-import type { Selection } from "../core/image-location.ts";
-import { formatSelection } from "../core/image-location.ts";
+import type { Selection } from "../core/image/image-location.ts";
+import { formatSelection } from "../core/image/image-location.ts";
 
 const DockerManifestSchema = v.array(
   v.looseObject({

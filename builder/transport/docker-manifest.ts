@@ -3,7 +3,7 @@
 
 import type { Digest } from "../core/digest.ts";
 import { hexOf } from "../core/digest.ts";
-import { formatReference, parseReference } from "../core/reference.ts";
+import { formatReference, parseReference } from "../core/image/reference.ts";
 import { goJson } from "../image/json.ts";
 import type { ImageManifest } from "../image/manifest.ts";
 import type { NamedEntry } from "../store/names.ts";

@@ -5,8 +5,8 @@
 // a docker before 1.8.3 made it.
 
 import * as v from "valibot";
-import type { Descriptor } from "../core/descriptor.ts";
-import { MEDIA } from "../core/descriptor.ts";
+import type { Descriptor } from "../core/image/descriptor.ts";
+import { MEDIA } from "../core/image/descriptor.ts";
 import type { Digest } from "../core/digest.ts";
 import { Digester } from "../core/digest.ts";
 import { BuildError } from "../core/errors.ts";
@@ -17,7 +17,7 @@ import type { ArchiveFile, Member } from "./archive-file.ts";
 import type { Found } from "./image-archive.ts";
 import { deriveImage, DOCUMENT_BYTES, memberNamed } from "./image-archive.ts";
 import { fullName, refusePlace } from "./layout-index.ts";
-import type { Selection } from "../core/image-location.ts";
+import type { Selection } from "../core/image/image-location.ts";
 
 const MOST_LAYERS = 1000;
 

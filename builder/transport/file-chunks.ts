@@ -1,10 +1,10 @@
-// Bytes of open files, in chunks of 1 MiB that their reader may keep, or give back (core/lent-chunks.ts).
+// Bytes of open files, in chunks of 1 MiB that their reader may keep, or give back (core/bytes/lent-chunks.ts).
 
 import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { open, rm } from "node:fs/promises";
 import { BuildError } from "../core/errors.ts";
-import { readChunk } from "../core/lent-chunks.ts";
+import { readChunk } from "../core/bytes/lent-chunks.ts";
 import { temporaryPath } from "../store/temporary.ts";
 
 /** A file's bytes from a place on, to its end or `length` of them; the handle's own position does not matter. */
@@ -40,7 +40,7 @@ export async function openRegular(path: string): Promise<FileHandle> {
   throw notRegular(path);
 }
 
-/** The bytes of a small regular file, at once (core/small-file.ts); `check` is given its size first. Throws what it throws and what open(2) does. */
+/** The bytes of a small regular file, at once (core/system/small-file.ts); `check` is given its size first. Throws what it throws and what open(2) does. */
 export function readRegular(path: string, check: (size: number) => void): Uint8Array {
   const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {

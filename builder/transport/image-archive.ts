@@ -1,8 +1,8 @@
 // One image of an archive as a source: blobs are found by their digest among the
 // archive's members, under the name that an OCI layout gives them or where a table says.
 
-import type { Descriptor } from "../core/descriptor.ts";
-import { MEDIA } from "../core/descriptor.ts";
+import type { Descriptor } from "../core/image/descriptor.ts";
+import { MEDIA } from "../core/image/descriptor.ts";
 import type { Digest } from "../core/digest.ts";
 import { digestOf } from "../core/digest.ts";
 import { BuildError } from "../core/errors.ts";
@@ -11,7 +11,7 @@ import type { ArchiveFile, Member } from "./archive-file.ts";
 import { blobName } from "./docker-manifest.ts";
 import { chooseEntry, parseLayoutIndex, withoutNames } from "./layout-index.ts";
 import type { ImageSource } from "./source.ts";
-import type { Selection } from "../core/image-location.ts";
+import type { Selection } from "../core/image/image-location.ts";
 
 /** Manifests, indexes and configs are not larger. */
 export const DOCUMENT_BYTES = 16 << 20;

@@ -1,14 +1,14 @@
 // The index.json of an OCI image layout, on disk or in an archive: the images it lists,
 // their names, and the one that somebody means.
 
-import type { Descriptor } from "../core/descriptor.ts";
+import type { Descriptor } from "../core/image/descriptor.ts";
 import { BuildError } from "../core/errors.ts";
-import { formatReference, parseReference } from "../core/reference.ts";
+import { formatReference, parseReference } from "../core/image/reference.ts";
 import type { ImageIndex } from "../image/index.ts";
 import { parseDocument } from "../image/read.ts";
 import type { NamedEntry } from "../store/names.ts";
 import { CONTAINERD_NAME, REF_NAME } from "../store/names.ts";
-import type { Selection } from "../core/image-location.ts";
+import type { Selection } from "../core/image/image-location.ts";
 
 /** Reads an index.json; `where` names it in errors. Throws `ARCHIVE_INVALID`. */
 export function parseLayoutIndex(bytes: Uint8Array, where: string): ImageIndex {

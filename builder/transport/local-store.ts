@@ -1,8 +1,8 @@
 // The store as a source and a sink of images.
 
-import type { Descriptor } from "../core/descriptor.ts";
+import type { Descriptor } from "../core/image/descriptor.ts";
 import { BuildError } from "../core/errors.ts";
-import { formatPlatform } from "../core/platform.ts";
+import { formatPlatform } from "../core/image/platform.ts";
 import type { BlobStore, ImageNames } from "../store/store.ts";
 import { fetchBlob } from "./pull.ts";
 import type { ImageSink, ImageSource } from "./source.ts";

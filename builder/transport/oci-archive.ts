@@ -2,8 +2,8 @@
 // docker and podman load it like what `docker save` writes; its bytes depend on the images
 // and their names alone.
 
-import type { Descriptor } from "../core/descriptor.ts";
-import { MEDIA } from "../core/descriptor.ts";
+import type { Descriptor } from "../core/image/descriptor.ts";
+import { MEDIA } from "../core/image/descriptor.ts";
 import { BuildError } from "../core/errors.ts";
 import { isImageManifest } from "../image/convert.ts";
 import { goJson } from "../image/json.ts";
@@ -22,8 +22,8 @@ import type { EntriesOf } from "./layout-index.ts";
 import { refEntries } from "./layout-index.ts";
 import { LAYOUT_FORMS } from "./oci-layout.ts";
 import type { ImageSink, ImageSource, SinkForms } from "./source.ts";
-import type { Selection } from "../core/image-location.ts";
-import { formatSelection } from "../core/image-location.ts";
+import type { Selection } from "../core/image/image-location.ts";
+import { formatSelection } from "../core/image/image-location.ts";
 import { verified } from "./write-blob.ts";
 
 /** Opens an archived layout, plain or compressed. Throws `INPUT_MISSING`, `ARCHIVE_INVALID`. */

@@ -5,11 +5,11 @@
 import type { FileHandle } from "node:fs/promises";
 import { statSync } from "node:fs";
 import { join } from "node:path";
-import type { Descriptor } from "../core/descriptor.ts";
+import type { Descriptor } from "../core/image/descriptor.ts";
 import type { Digest } from "../core/digest.ts";
 import { hexOf } from "../core/digest.ts";
 import { BuildError, isErrno } from "../core/errors.ts";
-import { readSmallFile } from "../core/small-file.ts";
+import { readSmallFile } from "../core/system/small-file.ts";
 import { parseDocument } from "../image/read.ts";
 import { layoutVersion } from "../store/layout.ts";
 import { openLayoutForWriting } from "../store/open.ts";
@@ -18,8 +18,8 @@ import type { NamedEntry } from "../store/names.ts";
 import type { EntriesOf } from "./layout-index.ts";
 import { chooseEntry, parseLayoutIndex, refEntries, withoutNames } from "./layout-index.ts";
 import type { ImageSink, ImageSource, SinkForms } from "./source.ts";
-import type { Selection } from "../core/image-location.ts";
-import { formatSelection } from "../core/image-location.ts";
+import type { Selection } from "../core/image/image-location.ts";
+import { formatSelection } from "../core/image/image-location.ts";
 import { writeBlob } from "./write-blob.ts";
 
 const DOCUMENT_BYTES = 16 << 20;

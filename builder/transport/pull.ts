@@ -1,15 +1,15 @@
 // Brings images into the store: manifest and config at once, layers when somebody
 // wants them. Every byte is verified before it is visible under its digest.
 
-import type { Descriptor } from "../core/descriptor.ts";
+import type { Descriptor } from "../core/image/descriptor.ts";
 import type { Digest } from "../core/digest.ts";
 import { joinWork } from "../core/shared-work.ts";
 import { BuildError } from "../core/errors.ts";
-import type { ImageConfig } from "../core/image-config.ts";
-import type { GrowingFile } from "../core/growing-file.ts";
-import { giveBack, isLent } from "../core/lent-chunks.ts";
-import { noteEnd, notePassed } from "../core/passed-bytes.ts";
-import type { Platform } from "../core/platform.ts";
+import type { ImageConfig } from "../core/image/image-config.ts";
+import type { GrowingFile } from "../core/system/growing-file.ts";
+import { giveBack, isLent } from "../core/bytes/lent-chunks.ts";
+import { noteEnd, notePassed } from "../core/bytes/passed-bytes.ts";
+import type { Platform } from "../core/image/platform.ts";
 import { Slots } from "../core/slots.ts";
 import { parseImageManifest } from "../image/read.ts";
 import { type BlobReader, validateImage } from "../image/validate.ts";

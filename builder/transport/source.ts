@@ -1,11 +1,11 @@
 // Where images come from and where they go: a registry, a layout, an archive, the
 // store. To copy an image is to read one from a source and write it to a sink.
 
-import type { Compression, Descriptor } from "../core/descriptor.ts";
+import type { Compression, Descriptor } from "../core/image/descriptor.ts";
 import type { Digest } from "../core/digest.ts";
 import { digestOf } from "../core/digest.ts";
 import { BuildError } from "../core/errors.ts";
-import type { Platform } from "../core/platform.ts";
+import type { Platform } from "../core/image/platform.ts";
 import { chooseManifest } from "../image/index.ts";
 import type { MediaFamily } from "../image/manifest.ts";
 import { parseDocument } from "../image/read.ts";

@@ -1,7 +1,7 @@
 // Manifests and configs that the store has need not be fetched: a name is resolved by a HEAD where its place can do that,
 // and a digest by nothing at all.
 
-import type { Descriptor } from "../core/descriptor.ts";
+import type { Descriptor } from "../core/image/descriptor.ts";
 import { digestOf } from "../core/digest.ts";
 import { BuildError } from "../core/errors.ts";
 import type { BlobStore } from "../store/store.ts";

@@ -1,9 +1,9 @@
 // Bytes on their way from one place to another, held against their descriptor.
 
-import type { Descriptor } from "../core/descriptor.ts";
+import type { Descriptor } from "../core/image/descriptor.ts";
 import { Digester } from "../core/digest.ts";
 import { BuildError } from "../core/errors.ts";
-import { giveBack } from "../core/lent-chunks.ts";
+import { giveBack } from "../core/bytes/lent-chunks.ts";
 import type { BlobStore } from "../store/store.ts";
 
 /** Writes a blob into a store, which takes it only when digest and size are right; a failure leaves nothing. */

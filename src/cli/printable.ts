@@ -1,7 +1,7 @@
 // Text and names of images as a terminal can show them: nothing in them moves the cursor, sets the title, or turns the
 // direction of writing, and what is shown can be told from what looks like it.
 
-import type { BytePath } from "../../builder/core/byte-path.ts";
+import type { BytePath } from "../../builder/core/bytes/byte-path.ts";
 
 /** Text with control and direction characters as escapes: `\n`, `\x1b`, `\u202e`. */
 export function printable(text: string): string {

@@ -4,7 +4,7 @@
 import { existsSync, realpathSync } from "node:fs";
 import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import { BuildError } from "../../builder/core/errors.ts";
-import { formatPlatform } from "../../builder/core/platform.ts";
+import { formatPlatform } from "../../builder/core/image/platform.ts";
 import type { BuildRequest, ContextSpec } from "../../builder/request.ts";
 import type { OfferedLayout } from "../../builder/offered-layout.ts";
 import type { SolveRequest } from "../api/proto/control.ts";

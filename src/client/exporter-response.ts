@@ -1,7 +1,7 @@
 // What a daemon's exporters say they made, by the names that BuildKit has for it.
 
 import * as v from "valibot";
-import type { Descriptor } from "../../builder/core/descriptor.ts";
+import type { Descriptor } from "../../builder/core/image/descriptor.ts";
 import { isDigest } from "../../builder/core/digest.ts";
 import type { Digest } from "../../builder/core/digest.ts";
 

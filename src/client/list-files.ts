@@ -3,12 +3,12 @@
 
 import { lstatSync, readdirSync, readlinkSync } from "node:fs";
 import type { BigIntStats } from "node:fs";
-import type { BytePath } from "../../builder/core/byte-path.ts";
-import { bytePath, compareBytes, fsPath, joinBytes, parentOf } from "../../builder/core/byte-path.ts";
+import type { BytePath } from "../../builder/core/bytes/byte-path.ts";
+import { bytePath, compareBytes, fsPath, joinBytes, parentOf } from "../../builder/core/bytes/byte-path.ts";
 import type { ClientFile, OutgoingFile } from "../../builder/core/client-file.ts";
 import { isErrno } from "../../builder/core/errors.ts";
-import { compilePatterns } from "../../builder/core/pattern.ts";
-import { deviceNumbers } from "../../builder/core/syscall.ts";
+import { compilePatterns } from "../../builder/core/patterns/pattern.ts";
+import { deviceNumbers } from "../../builder/core/system/syscall.ts";
 
 const MOST_LINKS = 40;
 

@@ -3,11 +3,11 @@
 import * as fs from "node:fs";
 import { mkdtempSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import type { BytePath } from "../../builder/core/byte-path.ts";
-import { bytePath, fsPath, joinBytes } from "../../builder/core/byte-path.ts";
+import type { BytePath } from "../../builder/core/bytes/byte-path.ts";
+import { bytePath, fsPath, joinBytes } from "../../builder/core/bytes/byte-path.ts";
 import type { ClientFile, FileReceiver } from "../../builder/core/client-file.ts";
 import { BuildError } from "../../builder/core/errors.ts";
-import { writeAll } from "../../builder/core/write-all.ts";
+import { writeAll } from "../../builder/core/system/write-all.ts";
 
 const NS_PER_S = 1e9;
 

@@ -3,7 +3,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import * as v from "valibot";
 import type { CallResult, Question } from "../../builder/call.ts";
-import { hostPlatform } from "../../builder/core/platform.ts";
+import { hostPlatform } from "../../builder/core/image/platform.ts";
 import type { BuildRequest, BuildResult } from "../../builder/request.ts";
 import type { GrpcClient } from "../api/grpc/client.ts";
 import type { MessageType } from "../api/proto/message.ts";

@@ -2,7 +2,7 @@
 
 import type { Diagnosis } from "../../builder/doctor.ts";
 import { BuildError } from "../../builder/core/errors.ts";
-import { NamespaceNeeded } from "../../builder/core/namespace.ts";
+import { NamespaceNeeded } from "../../builder/core/system/namespace.ts";
 import type { Arguments, Flag } from "../cli/flags.ts";
 import { isOn, textOf } from "../cli/flags.ts";
 import { GLOBAL_FLAGS } from "../cli/flags/global-flags.ts";

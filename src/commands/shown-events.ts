@@ -2,7 +2,7 @@
 
 import { asBuildError, type BuildError } from "../../builder/core/errors.ts";
 import type { EventSink } from "../../builder/core/events.ts";
-import { NamespaceNeeded } from "../../builder/core/namespace.ts";
+import { NamespaceNeeded } from "../../builder/core/system/namespace.ts";
 import { excerpt } from "../cli/error-text.ts";
 import type { Display, ProgressMode } from "../progress/display.ts";
 import { openDisplay } from "../progress/display.ts";

@@ -5,7 +5,7 @@ import { closeSync, createReadStream, fstatSync, mkdtempSync, openSync, readFile
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { BuildError } from "../../builder/core/errors.ts";
-import { writeAll } from "../../builder/core/write-all.ts";
+import { writeAll } from "../../builder/core/system/write-all.ts";
 
 const CHUNK_BYTES = 1024 * 1024;
 

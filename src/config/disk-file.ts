@@ -3,7 +3,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Environment } from "./environment.ts";
-import { configFolders } from "./folders.ts";
+import { configFolders } from "./files/folders.ts";
 
 /** Overrides the ceiling of every file. */
 export const CEILING_VARIABLE = "TSBUILD_MAX_USED_SPACE";

@@ -1,8 +1,8 @@
 // The proxies that docker's config.json has for builds.
 
-import type { ConfigFolders } from "./folders.ts";
-import { dockerConfigPath } from "./folders.ts";
-import { objectField, readJsonObject, textField } from "./json-file.ts";
+import type { ConfigFolders } from "./files/folders.ts";
+import { dockerConfigPath } from "./files/folders.ts";
+import { objectField, readJsonObject, textField } from "./files/json-file.ts";
 
 /** By the name of the variable; in config.json each has its own spelling. */
 const PROXIES = {

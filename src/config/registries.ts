@@ -2,13 +2,13 @@
 // needs a registry: a build that knows everything already pays nothing.
 
 import { BuildError } from "../../builder/core/errors.ts";
-import type { ExpandName } from "../../builder/core/reference.ts";
+import type { ExpandName } from "../../builder/core/image/reference.ts";
 import type { Session } from "../../builder/core/session.ts";
 import type { RegistryRouter } from "../../builder/transport/registry/endpoints.ts";
-import type { CredentialFiles } from "./credentials.ts";
+import type { CredentialFiles } from "./credentials/credentials.ts";
 import type { Environment } from "./environment.ts";
-import type { RegistryConfiguration } from "./registry-router.ts";
-import type { RegistrySetting } from "./registry-settings.ts";
+import type { RegistryConfiguration } from "./registries/registry-router.ts";
+import type { RegistrySetting } from "./registries/registry-settings.ts";
 
 /** What the engine asks of it. */
 export interface LocalRegistries {
@@ -42,7 +42,7 @@ export function localRegistries(
     credentials: async (registry, repository) => await (await open()).logins.find(registry, repository),
     expandName: followsRegistriesConf(environment)
       ? async (name) => {
-          const { reportShortName } = await import("./short-names.ts");
+          const { reportShortName } = await import("./registries/short-names.ts");
           return (await reportShortName(name, (await open()).configuration, true))?.name ?? name;
         }
       : undefined,
@@ -72,9 +72,9 @@ export async function openRegistries(
   { etc, flags = [], daemonFile }: RegistryDetailsOptions = {},
 ): Promise<RegistryDetails> {
   const [{ configFolders }, { RegistryConfiguration }, { CredentialFiles }] = await Promise.all([
-    import("./folders.ts"),
-    import("./registry-router.ts"),
-    import("./credentials.ts"),
+    import("./files/folders.ts"),
+    import("./registries/registry-router.ts"),
+    import("./credentials/credentials.ts"),
   ]);
   const folders = configFolders(environment, etc);
   const configuration = new RegistryConfiguration({ environment, folders, insecure, flags, daemonFile });

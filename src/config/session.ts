@@ -57,7 +57,7 @@ export async function localSession({ secrets, ssh, environment, credentials }: S
       ),
     credentials,
     dockerDaemon: async () => {
-      const { dockerHost } = await import("./docker-host.ts");
+      const { dockerHost } = await import("./daemon/docker-host.ts");
       return await dockerHost(environment);
     },
   };

@@ -7,7 +7,7 @@ import { connect, createServer } from "node:net";
 import { dirname, isAbsolute } from "node:path";
 import { createServer as createTlsServer } from "node:tls";
 import { BuildError, isErrno } from "../../builder/core/errors.ts";
-import { flock } from "../../builder/core/syscall.ts";
+import { flock } from "../../builder/core/system/syscall.ts";
 import type { RefusedClient } from "./refused-client.ts";
 import { refusedClient } from "./refused-client.ts";
 

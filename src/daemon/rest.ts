@@ -1,7 +1,7 @@
 // What a daemon does when there is nothing to do: it gives back the memory that builds took. V8 looks for garbage when more
 // is asked of it, so what the last build left would stay until the next one, and glibc keeps what was freed.
 
-import { giveBackMemory } from "../../builder/core/passed-bytes.ts";
+import { giveBackMemory } from "../../builder/core/bytes/passed-bytes.ts";
 
 /**
  * The first is late enough for a client that builds again and again, which need not wait while memory is given back; the

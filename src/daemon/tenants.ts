@@ -6,7 +6,7 @@ import type { Duplex } from "node:stream";
 import { Socket } from "node:net";
 import type { PeerCertificate } from "node:tls";
 import { TLSSocket } from "node:tls";
-import { peerUid } from "../../builder/core/syscall.ts";
+import { peerUid } from "../../builder/core/system/syscall.ts";
 
 /** How clients of a tenant are known. */
 export interface TenantRule {

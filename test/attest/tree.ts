@@ -1,7 +1,7 @@
 // A rootfs in memory: names and what is in the files.
 
-import { bytePath } from "../../builder/core/byte-path.ts";
-import type { BytePath } from "../../builder/core/byte-path.ts";
+import { bytePath } from "../../builder/core/bytes/byte-path.ts";
+import type { BytePath } from "../../builder/core/bytes/byte-path.ts";
 import type { ContentSource, Entry } from "../../builder/layer/entry.ts";
 import { RootfsView } from "../../builder/layer/view/view.ts";
 

@@ -6,7 +6,7 @@ import { imageCommand } from "../../builder/bundle/command.ts";
 import { containerIdOf, hostIdOf, parseIdMap } from "../../builder/bundle/id-map.ts";
 import type { RuntimeConfigParts } from "../../builder/bundle/runtime-config.ts";
 import { bundleConfig } from "../../builder/bundle/runtime-config.ts";
-import type { ImageConfig, RuntimeConfig } from "../../builder/core/image-config.ts";
+import type { ImageConfig, RuntimeConfig } from "../../builder/core/image/image-config.ts";
 
 const NO_WISHES = {
   command: undefined,

@@ -31,8 +31,8 @@ import { writeMount } from "../../builder/cache/mounts/write-mount.ts";
 import type { Digest } from "../../builder/core/digest.ts";
 import { digestOf } from "../../builder/core/digest.ts";
 import { BuildError } from "../../builder/core/errors.ts";
-import { lgetxattr, lsetxattr } from "../../builder/core/syscall.ts";
-import { removeTree } from "../../builder/core/remove-tree.ts";
+import { lgetxattr, lsetxattr } from "../../builder/core/system/syscall.ts";
+import { removeTree } from "../../builder/core/system/remove-tree.ts";
 import { DEFAULT_LIMITS } from "../../builder/layer/unpack-limits.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "tsbuild-mount-"));

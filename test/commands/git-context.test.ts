@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { parseGitContext } from "../../builder/dockerfile/convert/git-url.ts";
+import { parseGitContext } from "../../builder/dockerfile/convert/copy/git-url.ts";
 import { EXECUTOR_FLAGS } from "../../src/cli/flags/executor-flags.ts";
 import { listOf, parseArguments } from "../../src/cli/flags.ts";
 import { gitOptions, gitUrl, withGitLogin } from "../../src/commands/executor/git-context.ts";

@@ -9,7 +9,7 @@ import { after, before, suite, test } from "node:test";
 import { promisify } from "node:util";
 import type { Digest } from "../../builder/core/digest.ts";
 import type { BuildEvent } from "../../builder/core/events.ts";
-import { parseReference } from "../../builder/core/reference.ts";
+import { parseReference } from "../../builder/core/image/reference.ts";
 import type { Session } from "../../builder/core/session.ts";
 import { blobPath, warmedImage } from "../../builder/engine/images/warmed-images.ts";
 import { DEFAULT_LIMITS } from "../../builder/layer/unpack-limits.ts";

@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { AwsLogin, fetchCredentials } from "../../builder/transport/cloud/aws-credentials.ts";
 import { AzureLogin, fetchAzureToken } from "../../builder/transport/cloud/azure-credentials.ts";
-import { HttpClient } from "../../builder/transport/registry/http.ts";
+import { HttpClient } from "../../builder/transport/registry/http/http.ts";
 import { awsSettings } from "../../src/config/cloud/aws.ts";
 import { azureWay } from "../../src/config/cloud/azure.ts";
 import type { IdentityStandin } from "../support/cloud/identity-standin.ts";

@@ -5,11 +5,11 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { BuildError } from "../../builder/core/errors.ts";
 import type { ErrorCode } from "../../builder/core/errors.ts";
-import { parseReference } from "../../builder/core/reference.ts";
+import { parseReference } from "../../builder/core/image/reference.ts";
 import type { Environment } from "../../src/config/environment.ts";
 import { openRegistries } from "../../src/config/registries.ts";
 import type { RegistryDetails } from "../../src/config/registries.ts";
-import type { ExplainedRoute } from "../../src/config/registry-router.ts";
+import type { ExplainedRoute } from "../../src/config/registries/registry-router.ts";
 
 /** Files below a temporary folder: "etc/…" is the system's, "home/…" the user's. */
 export class ConfigHome implements Disposable {

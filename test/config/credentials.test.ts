@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { inspect } from "node:util";
-import type { FoundCredentials } from "../../src/config/credentials.ts";
+import type { FoundCredentials } from "../../src/config/credentials/credentials.ts";
 import type { Environment } from "../../src/config/environment.ts";
 import { ConfigHome, isError } from "./config-home.ts";
 import { helperCalls, installHelper } from "./fake-helper.ts";

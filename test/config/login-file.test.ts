@@ -5,8 +5,8 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync 
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { inspect } from "node:util";
-import { configFolders } from "../../src/config/folders.ts";
-import { LoginFile } from "../../src/config/login-file.ts";
+import { configFolders } from "../../src/config/files/folders.ts";
+import { LoginFile } from "../../src/config/credentials/login-file.ts";
 import { ConfigHome, isError } from "./config-home.ts";
 import { helperCalls, installHelper } from "./fake-helper.ts";
 

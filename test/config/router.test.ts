@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { chmodSync } from "node:fs";
 import { join } from "node:path";
 import { suite, test } from "node:test";
-import { parseReference } from "../../builder/core/reference.ts";
+import { parseReference } from "../../builder/core/image/reference.ts";
 import { ConfigHome, isError } from "./config-home.ts";
 
 const USER_CONF = "home/.config/containers/registries.conf";
@@ -136,7 +136,7 @@ test("a user need not read a daemon's file, but his own; a fault of one is not h
 });
 
 test("short names are Docker Hub's unless the rules of registries.conf are asked for", async () => {
-  const { reportShortName } = await import("../../src/config/short-names.ts");
+  const { reportShortName } = await import("../../src/config/registries/short-names.ts");
   using home = new ConfigHome({
     [CONF]: `unqualified-search-registries = ["s.example"]\n[aliases]\nfedora = "registry.fedora.example/fedora"\n"a/b" = "c.example/b"`,
   });

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Digest } from "../../builder/core/digest.ts";
-import { parseReference } from "../../builder/core/reference.ts";
+import { parseReference } from "../../builder/core/image/reference.ts";
 import { exportImage } from "../../builder/exporter/image.ts";
 import { openStore } from "../../builder/store/open.ts";
 import type { RegistryOptions } from "../../builder/transport/registry/client.ts";

@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { bytePath } from "../../builder/core/byte-path.ts";
-import { BadPattern, compileGlob } from "../../builder/core/glob.ts";
+import { bytePath } from "../../builder/core/bytes/byte-path.ts";
+import { BadPattern, compileGlob } from "../../builder/core/patterns/glob.ts";
 
 suite("compileGlob", () => {
   const cases: readonly (readonly [string, string, boolean])[] = [

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { formatLocation, locationInName, parseLocation } from "../../builder/core/image-location.ts";
+import { formatLocation, locationInName, parseLocation } from "../../builder/core/image/image-location.ts";
 import { BuildError } from "../../builder/core/errors.ts";
 
 const DIGEST = `sha256:${"a".repeat(64)}` as const;

@@ -4,7 +4,7 @@ import { open } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, suite, test } from "node:test";
-import { giveBack, isLent, keepChunk, readChunk } from "../../builder/core/lent-chunks.ts";
+import { giveBack, isLent, keepChunk, readChunk } from "../../builder/core/bytes/lent-chunks.ts";
 
 const MIB = 1 << 20;
 

@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import fc from "fast-check";
-import { bytePath } from "../../builder/core/byte-path.ts";
-import { compilePatterns } from "../../builder/core/pattern.ts";
-import type { Verdict } from "../../builder/core/pattern.ts";
+import { bytePath } from "../../builder/core/bytes/byte-path.ts";
+import { compilePatterns } from "../../builder/core/patterns/pattern.ts";
+import type { Verdict } from "../../builder/core/patterns/pattern.ts";
 
 const matches = (pattern: string, path: string): boolean => compilePatterns([pattern]).matchesPath(bytePath(path));
 

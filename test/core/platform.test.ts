@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { BuildError } from "../../builder/core/errors.ts";
-import { formatPlatform, parsePlatform, platformRank } from "../../builder/core/platform.ts";
+import { formatPlatform, parsePlatform, platformRank } from "../../builder/core/image/platform.ts";
 
 const ARM = ["linux/arm", "linux/arm/v5", "linux/arm/v6", "linux/arm/v7", "linux/arm/v8"];
 

@@ -12,7 +12,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { test } from "node:test";
-import type { Descriptor } from "../../builder/core/descriptor.ts";
+import type { Descriptor } from "../../builder/core/image/descriptor.ts";
 import type { ListedImage } from "../../builder/images.ts";
 import { summaries, totalBytes } from "../../src/daemon/docker/image-list.ts";
 import { StatusResponse } from "../../src/api/proto/control.ts";

@@ -14,7 +14,7 @@ import { DiskUsageRequest, DiskUsageResponse } from "../../src/api/proto/disk.ts
 import { BuildError } from "../../builder/core/errors.ts";
 import type { DiskSettings } from "../../builder/disk-settings.ts";
 import { diskSettingsOf } from "../../src/commands/disk/settings.ts";
-import { readDaemonFile } from "../../src/config/daemon-file.ts";
+import { readDaemonFile } from "../../src/config/daemon/daemon-file.ts";
 import { tenantsOf } from "../../src/commands/daemon/tenants.ts";
 import type { TenantSettings } from "../../src/daemon/daemon.ts";
 import { serve } from "../../src/daemon/daemon.ts";

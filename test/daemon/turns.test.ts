@@ -9,7 +9,7 @@ import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { giveBackMemory } from "../../builder/core/passed-bytes.ts";
+import { giveBackMemory } from "../../builder/core/bytes/passed-bytes.ts";
 import { Rest, REST_AFTER_MS } from "../../src/daemon/rest.ts";
 import { clientOf } from "../../src/daemon/tenants.ts";
 import { FairTurns } from "../../src/daemon/turns.ts";

@@ -6,7 +6,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
-import { otlpTarget } from "../../src/config/otlp.ts";
+import { otlpTarget } from "../../src/config/daemon/otlp.ts";
 import { serve } from "../../src/daemon/daemon.ts";
 import { logTo } from "../../src/daemon/log.ts";
 import { DaemonMetrics } from "../../src/daemon/watch/daemon-metrics.ts";

@@ -2,13 +2,13 @@
 
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { csvFields } from "../../builder/dockerfile/convert/csv.ts";
-import { readPort } from "../../builder/dockerfile/convert/expose.ts";
-import { parseGitUrl } from "../../builder/dockerfile/convert/git-url.ts";
-import { formatDuration, quote } from "../../builder/dockerfile/convert/go-text.ts";
-import { modeSpec, ownerSpec } from "../../builder/dockerfile/convert/owner.ts";
+import { csvFields } from "../../builder/dockerfile/convert/run/csv.ts";
+import { readPort } from "../../builder/dockerfile/convert/config/expose.ts";
+import { parseGitUrl } from "../../builder/dockerfile/convert/copy/git-url.ts";
+import { formatDuration, quote } from "../../builder/dockerfile/convert/config/go-text.ts";
+import { modeSpec, ownerSpec } from "../../builder/dockerfile/convert/copy/owner.ts";
 import { copyDestination } from "../../builder/dockerfile/convert/paths.ts";
-import { isSignal } from "../../builder/dockerfile/convert/signals.ts";
+import { isSignal } from "../../builder/dockerfile/convert/config/signals.ts";
 import { nearest } from "../../builder/dockerfile/convert/suggest.ts";
 
 suite("text as Go prints it", () => {

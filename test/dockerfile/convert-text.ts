@@ -4,7 +4,7 @@ import type { CopyAction, ExecMount, ExecOp, FileAction, ModeSpec, Op, OwnerSpec
 import { topological } from "../../builder/graph/vertex.ts";
 import type { Vertex } from "../../builder/graph/vertex.ts";
 import type { Plan } from "../../builder/dockerfile/convert/plan.ts";
-import { formatPlatform } from "../../builder/core/platform.ts";
+import { formatPlatform } from "../../builder/core/image/platform.ts";
 
 /** The whole plan. Vertices are numbered, inputs before users; "scratch" is the empty tree. */
 export function planText(plan: Plan): string {

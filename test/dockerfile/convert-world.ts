@@ -10,9 +10,9 @@ import type {
   ResolvedImage,
 } from "../../builder/dockerfile/convert/plan.ts";
 import { BuildError } from "../../builder/core/errors.ts";
-import type { RuntimeConfig } from "../../builder/core/image-config.ts";
-import type { Platform } from "../../builder/core/platform.ts";
-import { formatPlatform } from "../../builder/core/platform.ts";
+import type { RuntimeConfig } from "../../builder/core/image/image-config.ts";
+import type { Platform } from "../../builder/core/image/platform.ts";
+import { formatPlatform } from "../../builder/core/image/platform.ts";
 
 const AMD64: Platform = { os: "linux", architecture: "amd64" };
 

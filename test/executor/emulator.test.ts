@@ -6,7 +6,7 @@ import { chmodSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { hostPlatform } from "../../builder/core/platform.ts";
+import { hostPlatform } from "../../builder/core/image/platform.ts";
 import { architecturesOf, elfProgram } from "../../builder/executor/elf.ts";
 import { findEmulation, findHandler } from "../../builder/executor/emulator.ts";
 

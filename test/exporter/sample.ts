@@ -1,11 +1,11 @@
 // A small image as a build would hand it over: two layers (gzip) in a store, and a draft.
 
 import { gzipSync } from "node:zlib";
-import type { Descriptor } from "../../builder/core/descriptor.ts";
-import { MEDIA } from "../../builder/core/descriptor.ts";
+import type { Descriptor } from "../../builder/core/image/descriptor.ts";
+import { MEDIA } from "../../builder/core/image/descriptor.ts";
 import { digestOf } from "../../builder/core/digest.ts";
-import type { ConfigDraft } from "../../builder/core/image-config.ts";
-import type { Platform } from "../../builder/core/platform.ts";
+import type { ConfigDraft } from "../../builder/core/image/image-config.ts";
+import type { Platform } from "../../builder/core/image/platform.ts";
 import type { PlatformResult } from "../../builder/exporter/assemble.ts";
 import { paddingOf } from "../../builder/layer/tar/tar-format.ts";
 import { encodeTarHeader, TAR_END } from "../../builder/layer/tar/tar-writer.ts";

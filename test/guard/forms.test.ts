@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { suite, test } from "node:test";
 import fc from "fast-check";
-import { ByteSearch, StreamSearch } from "../../builder/core/byte-search.ts";
+import { ByteSearch, StreamSearch } from "../../builder/core/bytes/byte-search.ts";
 import { imageForms, logForms } from "../../builder/guard/forms.ts";
 import { Masker } from "../../builder/guard/masker.ts";
 

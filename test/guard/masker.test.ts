@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import fc from "fast-check";
-import { ByteSearch, StreamSearch } from "../../builder/core/byte-search.ts";
+import { ByteSearch, StreamSearch } from "../../builder/core/bytes/byte-search.ts";
 import { Masker } from "../../builder/guard/masker.ts";
 
 /** Few letters, so that strings overlap, repeat and are parts of each other. */

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { digestOf } from "../../builder/core/digest.ts";
 import { BuildError } from "../../builder/core/errors.ts";
 import type { BuildEvent } from "../../builder/core/events.ts";
-import { NamespaceNeeded } from "../../builder/core/namespace.ts";
+import { NamespaceNeeded } from "../../builder/core/system/namespace.ts";
 import type { Session } from "../../builder/core/session.ts";
 import type { BuildRequest } from "../../builder/request.ts";
 import { SecretWatch } from "../../builder/engine/secrets/secret-watch.ts";

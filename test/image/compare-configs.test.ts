@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { HistoryEntry, ImageConfig } from "../../builder/core/image-config.ts";
+import type { HistoryEntry, ImageConfig } from "../../builder/core/image/image-config.ts";
 import { fieldInstruction } from "../../builder/image/history.ts";
 import { compareStatements } from "../../builder/image/compare-configs.ts";
 

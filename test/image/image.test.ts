@@ -3,13 +3,13 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { gzipSync, zstdCompressSync } from "node:zlib";
-import type { Descriptor } from "../../builder/core/descriptor.ts";
-import { MEDIA } from "../../builder/core/descriptor.ts";
+import type { Descriptor } from "../../builder/core/image/descriptor.ts";
+import { MEDIA } from "../../builder/core/image/descriptor.ts";
 import type { Digest } from "../../builder/core/digest.ts";
 import { digestOf } from "../../builder/core/digest.ts";
 import { BuildError } from "../../builder/core/errors.ts";
-import type { ConfigDraft } from "../../builder/core/image-config.ts";
-import { parsePlatform } from "../../builder/core/platform.ts";
+import type { ConfigDraft } from "../../builder/core/image/image-config.ts";
+import { parsePlatform } from "../../builder/core/image/platform.ts";
 import type { ConfigLayer } from "../../builder/image/config.ts";
 import { assembleConfig } from "../../builder/image/config.ts";
 import { assembleIndex, chooseManifest } from "../../builder/image/index.ts";

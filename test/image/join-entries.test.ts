@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Descriptor } from "../../builder/core/descriptor.ts";
-import { MEDIA } from "../../builder/core/descriptor.ts";
+import type { Descriptor } from "../../builder/core/image/descriptor.ts";
+import { MEDIA } from "../../builder/core/image/descriptor.ts";
 import { digestOf } from "../../builder/core/digest.ts";
-import { parsePlatform } from "../../builder/core/platform.ts";
+import { parsePlatform } from "../../builder/core/image/platform.ts";
 import { entriesFor, joinEntries } from "../../builder/image/join-entries.ts";
 
 function image(name: string, platform: string): Descriptor {

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import fc from "fast-check";
 import { digestOf } from "../../builder/core/digest.ts";
-import { parentOf } from "../../builder/core/byte-path.ts";
+import { parentOf } from "../../builder/core/bytes/byte-path.ts";
 import type { SourcedEntry } from "../../builder/layer/entry.ts";
 import { indexChange } from "../../builder/layer/index-change.ts";
 import { encodeEntry, indexOfLines } from "../../builder/layer/index-file.ts";

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import type { TestContext } from "node:test";
 import { BuildError } from "../../builder/core/errors.ts";
-import { lsetxattr, mknod, mount, umount } from "../../builder/core/syscall.ts";
+import { lsetxattr, mknod, mount, umount } from "../../builder/core/system/syscall.ts";
 import { apply } from "../../builder/layer/apply.ts";
 import { diff } from "../../builder/layer/tree/differ.ts";
 import type { SourcedEntry } from "../../builder/layer/entry.ts";

@@ -16,7 +16,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { TestContext } from "node:test";
-import { lgetxattr } from "../../builder/core/syscall.ts";
+import { lgetxattr } from "../../builder/core/system/syscall.ts";
 import { apply, unpack } from "../../builder/layer/apply.ts";
 import type { Member } from "./support.ts";
 import { indexOf, isRoot, refuses, summary, tarOf, treeText } from "./support.ts";

@@ -16,7 +16,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import * as fc from "fast-check";
 import { BuildError } from "../../builder/core/errors.ts";
-import { setMtimeNs } from "../../builder/core/syscall.ts";
+import { setMtimeNs } from "../../builder/core/system/syscall.ts";
 import { formatPax, formatPaxTime, parsePax, parsePaxTime } from "../../builder/layer/tar/pax.ts";
 import type { TarHeader, TarType } from "../../builder/layer/tar/tar-format.ts";
 import { TarReader } from "../../builder/layer/tar/tar-reader.ts";

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { after, test } from "node:test";
 import { promisify } from "node:util";
-import { bytePath } from "../../builder/core/byte-path.ts";
+import { bytePath } from "../../builder/core/bytes/byte-path.ts";
 import { openLayerJobs } from "../../builder/layer/jobs/pool.ts";
 
 const MIB = 1 << 20;

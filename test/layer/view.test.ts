@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import type { BytePath } from "../../builder/core/byte-path.ts";
+import type { BytePath } from "../../builder/core/bytes/byte-path.ts";
 import { BuildError } from "../../builder/core/errors.ts";
 import type { ContentSource, Entry } from "../../builder/layer/entry.ts";
 import type { ViewLayer } from "../../builder/layer/view/view-layer.ts";

@@ -5,7 +5,7 @@ import { chmodSync, lstatSync, mkdirSync, readdirSync, readFileSync, statSync, w
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { digestOf } from "../../builder/core/digest.ts";
-import { setMtimeNs } from "../../builder/core/syscall.ts";
+import { setMtimeNs } from "../../builder/core/system/syscall.ts";
 import type { SourcedEntry } from "../../builder/layer/entry.ts";
 import { openLayerJobs } from "../../builder/layer/jobs/pool.ts";
 import { entriesOf, isRoot, never, temporary, treeText, sampleTree } from "./support.ts";

@@ -19,7 +19,7 @@ import { join } from "node:path";
 import { after, suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { FREE_SPACE } from "../../builder/core/space.ts";
-import { flock } from "../../builder/core/syscall.ts";
+import { flock } from "../../builder/core/system/syscall.ts";
 import { type CacheMountRequest, CacheMounts, mountName } from "../../builder/ops/cache-mounts.ts";
 import type { MountsElsewhere } from "../../builder/ops/mount-directories.ts";
 

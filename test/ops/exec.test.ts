@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { type Digest, digestOf } from "../../builder/core/digest.ts";
-import { hostPlatform } from "../../builder/core/platform.ts";
+import { hostPlatform } from "../../builder/core/image/platform.ts";
 import type { BuildEvent } from "../../builder/core/events.ts";
 import { type Engine, openEngine } from "../../builder/engine.ts";
 import type { ExecMount, ExecOp } from "../../builder/graph/op.ts";

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { chmodSync, linkSync, lutimesSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { bytePath } from "../../builder/core/byte-path.ts";
+import { bytePath } from "../../builder/core/bytes/byte-path.ts";
 import { LocalTree } from "../../builder/source/local-tree.ts";
 import { copy, image, layerOf, local, NOW, plan, planned } from "./file-support.ts";
 import { RootfsView } from "../../builder/layer/view/view.ts";

@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { TestContext } from "node:test";
-import { bytePath, displayPath, fsPath } from "../../builder/core/byte-path.ts";
+import { bytePath, displayPath, fsPath } from "../../builder/core/bytes/byte-path.ts";
 import type { CopyAction, FileAction } from "../../builder/graph/op.ts";
 import type { ContentSource, Entry, SourcedEntry } from "../../builder/layer/entry.ts";
 import type { FileTree } from "../../builder/layer/tree/file-tree.ts";

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { BuildError } from "../../builder/core/errors.ts";
-import { hostPlatform } from "../../builder/core/platform.ts";
+import { hostPlatform } from "../../builder/core/image/platform.ts";
 import { elfProgram } from "../../builder/executor/elf.ts";
 import { StackTree } from "../../builder/layer/tree/stack-tree.ts";
 import type { PlannedProgram } from "../../builder/ops/foreign-program.ts";

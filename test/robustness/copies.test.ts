@@ -8,7 +8,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { gzipSync } from "node:zlib";
-import { MEDIA } from "../../builder/core/descriptor.ts";
+import { MEDIA } from "../../builder/core/image/descriptor.ts";
 import { digestOf } from "../../builder/core/digest.ts";
 import { assembleManifest } from "../../builder/image/manifest.ts";
 import { validateImage } from "../../builder/image/validate.ts";

@@ -7,7 +7,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
-import { hostPlatform } from "../../builder/core/platform.ts";
+import { hostPlatform } from "../../builder/core/image/platform.ts";
 import { elfProgram } from "../../builder/executor/elf.ts";
 import { findBusybox, whyNoBusybox } from "../support/busybox.ts";
 import { TSBUILD } from "./workshop.ts";

@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
-import type { BytePath } from "../../builder/core/byte-path.ts";
+import type { BytePath } from "../../builder/core/bytes/byte-path.ts";
 import { type Engine, openEngine } from "../../builder/engine.ts";
 import type { Entry } from "../../builder/layer/entry.ts";
 import { viewOf } from "../../builder/ops/result.ts";

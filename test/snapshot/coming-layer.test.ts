@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { after, afterEach, before, beforeEach, suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
-import { type Descriptor, MEDIA } from "../../builder/core/descriptor.ts";
+import { type Descriptor, MEDIA } from "../../builder/core/image/descriptor.ts";
 import { type Digest, digestOf, hexOf } from "../../builder/core/digest.ts";
 import { BuildError } from "../../builder/core/errors.ts";
 import { type Engine, openEngine } from "../../builder/engine.ts";

@@ -1,6 +1,6 @@
 // What store.test.ts does in other processes: `tag ROOT WHO N`, `hang ROOT`, `image ROOT`.
 
-import { MEDIA } from "../../builder/core/descriptor.ts";
+import { MEDIA } from "../../builder/core/image/descriptor.ts";
 import { openStore } from "../../builder/store/open.ts";
 
 const [, , what, root = "", who = "", count = "0"] = process.argv;

@@ -18,8 +18,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, suite, test } from "node:test";
-import { MEDIA } from "../../builder/core/descriptor.ts";
-import type { Descriptor } from "../../builder/core/descriptor.ts";
+import { MEDIA } from "../../builder/core/image/descriptor.ts";
+import type { Descriptor } from "../../builder/core/image/descriptor.ts";
 import { digestOf, hexOf } from "../../builder/core/digest.ts";
 import { BuildError } from "../../builder/core/errors.ts";
 import { refuseNetwork } from "../../builder/store/network-disk.ts";

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { after, before, suite, test } from "node:test";
 import { gzipSync } from "node:zlib";
-import { MEDIA } from "../../builder/core/descriptor.ts";
+import { MEDIA } from "../../builder/core/image/descriptor.ts";
 import { digestOf } from "../../builder/core/digest.ts";
 import { BuildError } from "../../builder/core/errors.ts";
 import { validateImage } from "../../builder/image/validate.ts";

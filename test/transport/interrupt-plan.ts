@@ -2,7 +2,7 @@
 // death of the process and half by the connection. The same plan in every run.
 
 import assert from "node:assert/strict";
-import type { Descriptor } from "../../builder/core/descriptor.ts";
+import type { Descriptor } from "../../builder/core/image/descriptor.ts";
 import type { Exchange } from "../support/fault-proxy.ts";
 
 /** "kill": SIGKILL to the process. "cut": this connection. "outage": all of them, and no other until the process gave up. */

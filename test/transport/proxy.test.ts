@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { proxyFor } from "../../builder/transport/registry/proxy.ts";
+import { proxyFor } from "../../builder/transport/registry/http/proxy.ts";
 
 const through = (url: string, variables: Record<string, string>): string | undefined =>
   proxyFor(new URL(url), new Map(Object.entries(variables)))?.url.href;

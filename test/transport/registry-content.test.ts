@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import { deleteManifest, deleteTag, listReferrers, listTags } from "../../builder/registry.ts";
 import type { RegistryAccess } from "../../builder/registry-options.ts";
-import { type Descriptor, MEDIA } from "../../builder/core/descriptor.ts";
+import { type Descriptor, MEDIA } from "../../builder/core/image/descriptor.ts";
 import { digestOf } from "../../builder/core/digest.ts";
 import type { BlobStore } from "../../builder/store/store.ts";
 import { openRegistrySink } from "../../builder/transport/registry/sink.ts";

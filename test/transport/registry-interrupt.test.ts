@@ -8,7 +8,7 @@ import { existsSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { after, before, suite, test } from "node:test";
-import type { Descriptor } from "../../builder/core/descriptor.ts";
+import type { Descriptor } from "../../builder/core/image/descriptor.ts";
 import { type Digest, hexOf } from "../../builder/core/digest.ts";
 import { openStore } from "../../builder/store/open.ts";
 import { type Exchange, type Fault, type FaultProxy, startFaultProxy } from "../support/fault-proxy.ts";

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { after, suite, test } from "node:test";
 import { promisify } from "node:util";
-import { type Descriptor, MEDIA } from "../../builder/core/descriptor.ts";
+import { type Descriptor, MEDIA } from "../../builder/core/image/descriptor.ts";
 import { digestOf } from "../../builder/core/digest.ts";
 import { assembleManifest } from "../../builder/image/manifest.ts";
 import { startLiar } from "./registry-server.ts";

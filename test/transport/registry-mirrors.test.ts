@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, suite, test } from "node:test";
-import type { Descriptor } from "../../builder/core/descriptor.ts";
+import type { Descriptor } from "../../builder/core/image/descriptor.ts";
 import type { RegistryEndpoint } from "../../builder/transport/registry/endpoints.ts";
 import { type FaultProxy, startFaultProxy } from "../support/fault-proxy.ts";
 import { type MemoryRegistry, startMemoryRegistry } from "../support/memory-registry.ts";

@@ -2,10 +2,10 @@
 
 import { randomBytes } from "node:crypto";
 import { gzipSync } from "node:zlib";
-import type { Descriptor } from "../../builder/core/descriptor.ts";
-import { MEDIA } from "../../builder/core/descriptor.ts";
+import type { Descriptor } from "../../builder/core/image/descriptor.ts";
+import { MEDIA } from "../../builder/core/image/descriptor.ts";
 import { type Digest, digestOf } from "../../builder/core/digest.ts";
-import type { Platform } from "../../builder/core/platform.ts";
+import type { Platform } from "../../builder/core/image/platform.ts";
 import { assembleManifest, type Document } from "../../builder/image/manifest.ts";
 import { parseImageManifest } from "../../builder/image/read.ts";
 import type { BlobStore } from "../../builder/store/store.ts";

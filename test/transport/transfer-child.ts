@@ -4,7 +4,7 @@
 import { readFileSync } from "node:fs";
 import process from "node:process";
 import { parseDigest } from "../../builder/core/digest.ts";
-import { parseReference } from "../../builder/core/reference.ts";
+import { parseReference } from "../../builder/core/image/reference.ts";
 import { openStore } from "../../builder/store/open.ts";
 import { openRegistry } from "../../builder/transport/registry/source.ts";
 import { optionsFor, pull, pullAll, push } from "./registry-workbench.ts";

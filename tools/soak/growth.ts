@@ -3,8 +3,8 @@
 // linear, 2 quadratic; on a busy machine single figures jump. `node tools/soak/growth.ts [part of a name]`.
 
 import process from "node:process";
-import { compilePatterns } from "../../builder/core/pattern.ts";
-import { compileGlob } from "../../builder/core/glob.ts";
+import { compilePatterns } from "../../builder/core/patterns/pattern.ts";
+import { compileGlob } from "../../builder/core/patterns/glob.ts";
 import { BuildError } from "../../builder/core/errors.ts";
 import { readIgnore } from "../../builder/dockerfile/dockerignore.ts";
 import { convertText } from "../../test/dockerfile/convert-world.ts";

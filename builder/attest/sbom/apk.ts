@@ -1,6 +1,6 @@
 // Alpine's packages: the database of apk, letters and values in paragraphs (apk-installed(5)).
 
-import type { BytePath } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
 import { formatPackageUrl } from "../../core/package-url.ts";
 import type { Cataloger, ScannedFiles, Software } from "./software.ts";
 import { distroOf, eachFile } from "./software.ts";

@@ -1,6 +1,6 @@
 // Rust's packages: Cargo.lock.
 
-import type { BytePath } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
 import { formatPackageUrl } from "../../core/package-url.ts";
 import { lockedPackages } from "./lock-tables.ts";
 import type { Cataloger, ScannedFiles, Software } from "./software.ts";

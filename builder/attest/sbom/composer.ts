@@ -1,6 +1,6 @@
 // PHP's packages: what composer installed, and what a composer.lock names.
 
-import type { BytePath } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
 import { formatPackageUrl } from "../../core/package-url.ts";
 import { asList, asObject, textOf } from "./json-fields.ts";
 import type { Cataloger, ScannedFiles, Software } from "./software.ts";

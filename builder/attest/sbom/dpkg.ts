@@ -1,8 +1,8 @@
 // Debian's packages: /var/lib/dpkg/status, or a file a package in status.d (images without
 // dpkg), and their licences where the copyright file can be read by machines (DEP 5).
 
-import type { BytePath } from "../../core/byte-path.ts";
-import { bytePath } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
+import { bytePath } from "../../core/bytes/byte-path.ts";
 import { formatPackageUrl } from "../../core/package-url.ts";
 import type { Entry } from "../../layer/entry.ts";
 import type { Cataloger, ScannedFiles, Software } from "./software.ts";

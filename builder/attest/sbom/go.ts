@@ -1,6 +1,6 @@
 // Go's modules: those that programs were compiled with, and those that a go.mod or go.sum names.
 
-import type { BytePath } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
 import { formatPackageUrl } from "../../core/package-url.ts";
 import type { Entry } from "../../layer/entry.ts";
 import { readGoBuildInfo } from "./go-build-info.ts";

@@ -1,7 +1,7 @@
 // Java's packages: what Maven wrote into archives about them (META-INF/maven/…/pom.properties), also of archives in
 // archives, as programs that are one file have them.
 
-import type { BytePath } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
 import { formatPackageUrl } from "../../core/package-url.ts";
 import type { Entry } from "../../layer/entry.ts";
 import type { ReadPart } from "./elf.ts";

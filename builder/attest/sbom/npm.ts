@@ -1,7 +1,7 @@
 // Node's packages: what lies in node_modules, and what the lock files of npm (package-lock-json), yarn, pnpm and bun name.
 
-import type { BytePath } from "../../core/byte-path.ts";
-import { baseOf } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
+import { baseOf } from "../../core/bytes/byte-path.ts";
 import { formatPackageUrl } from "../../core/package-url.ts";
 import { bunPackages } from "./bun-lock.ts";
 import type { JsonFields } from "./json-fields.ts";

@@ -1,8 +1,8 @@
 // Python's packages: what is installed (core metadata, PEP 566), and what lock files and
 // requirements pin.
 
-import type { BytePath } from "../../core/byte-path.ts";
-import { baseOf } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
+import { baseOf } from "../../core/bytes/byte-path.ts";
 import { formatPackageUrl } from "../../core/package-url.ts";
 import { lockedPackages } from "./lock-tables.ts";
 import type { Cataloger, ScannedFiles, Software } from "./software.ts";

@@ -4,7 +4,7 @@
 import { closeSync, existsSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { writeAll } from "../../core/write-all.ts";
+import { writeAll } from "../../core/system/write-all.ts";
 
 /** A database's file. */
 export interface DatabaseFile {

@@ -1,6 +1,6 @@
 // RPM packages: of the database that rpm has had since 4.16, and of its older and rarer forms.
 
-import type { BytePath } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
 import { formatPackageUrl } from "../../core/package-url.ts";
 import type { DatabaseFile } from "./rpm-databases.ts";
 import { berkeleyPackages, ndbPackages, sqlitePackages } from "./rpm-databases.ts";

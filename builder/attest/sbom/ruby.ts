@@ -1,6 +1,6 @@
 // Ruby's packages: the specifications of installed gems, and what a Gemfile.lock names.
 
-import type { BytePath } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
 import { formatPackageUrl } from "../../core/package-url.ts";
 import type { Cataloger, ScannedFiles, Software } from "./software.ts";
 import { eachFile } from "./software.ts";

@@ -4,8 +4,8 @@
 import { createHash } from "node:crypto";
 import { closeSync, fstatSync, mkdirSync, openSync, readSync, statSync } from "node:fs";
 import { join } from "node:path";
-import type { BytePath } from "../../core/byte-path.ts";
-import { displayPath, fsPath, joinBytes } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
+import { displayPath, fsPath, joinBytes } from "../../core/bytes/byte-path.ts";
 import { BuildError } from "../../core/errors.ts";
 import type { ContentSource, Entry } from "../../layer/entry.ts";
 import type { FileTree } from "../../layer/tree/file-tree.ts";

@@ -1,6 +1,6 @@
 // What a scan finds, and what a reader of one kind of package data offers.
 
-import type { BytePath } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
 import type { Entry } from "../../layer/entry.ts";
 
 /** One package. */

@@ -1,8 +1,8 @@
 // An inventory as an SPDX 2.3 document in JSON (spdx.github.io/spdx-spec/v2.3). The same
 // inventory gives the same document.
 
-import type { BytePath } from "../../core/byte-path.ts";
-import { displayPath } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
+import { displayPath } from "../../core/bytes/byte-path.ts";
 import { formatTime } from "../../core/clock.ts";
 import { digestOf, hexOf } from "../../core/digest.ts";
 import type { Digest } from "../../core/digest.ts";

@@ -9,7 +9,7 @@ import type { ActionsAccess, ActionsEntry } from "../../transport/cloud/actions-
 import { ActionsCache } from "../../transport/cloud/actions-cache.ts";
 import { listActionsKeys } from "../../transport/cloud/actions-keys.ts";
 import type { ActionsRepository } from "../../transport/cloud/actions-keys.ts";
-import type { HttpClient } from "../../transport/registry/http.ts";
+import type { HttpClient } from "../../transport/registry/http/http.ts";
 import type { CacheBucket } from "./bucket.ts";
 import { DOCUMENT_BYTES } from "./bucket.ts";
 

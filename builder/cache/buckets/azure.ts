@@ -6,7 +6,7 @@ import { AzureBlobs } from "../../transport/cloud/azure-blob.ts";
 import type { AzureWay } from "../../transport/cloud/azure-credentials.ts";
 import { AzureLogin } from "../../transport/cloud/azure-credentials.ts";
 import type { AzureKey } from "../../transport/cloud/azure-sign.ts";
-import type { HttpClient } from "../../transport/registry/http.ts";
+import type { HttpClient } from "../../transport/registry/http/http.ts";
 import type { CacheBucket } from "./bucket.ts";
 import { DOCUMENT_BYTES } from "./bucket.ts";
 

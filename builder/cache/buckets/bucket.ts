@@ -1,8 +1,8 @@
 // Caches that are no images: a document of records under a name, blobs under their digests (BuildKit's
 // cache/remotecache/{s3,azblob,gha}). The document itself describes the layers, since no manifest does.
 
-import type { Descriptor } from "../../core/descriptor.ts";
-import { compressionOf, layerMediaType } from "../../core/descriptor.ts";
+import type { Descriptor } from "../../core/image/descriptor.ts";
+import { compressionOf, layerMediaType } from "../../core/image/descriptor.ts";
 import type { Digest } from "../../core/digest.ts";
 import { BuildError } from "../../core/errors.ts";
 import type { BlobSource } from "../../transport/pull.ts";

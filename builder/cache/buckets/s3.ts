@@ -1,14 +1,14 @@
 // A cache in a bucket of S3. Blobs that are there already are touched now and then, so that a rule of the bucket can take
 // away those that nobody needs any more.
 
-import type { Descriptor } from "../../core/descriptor.ts";
+import type { Descriptor } from "../../core/image/descriptor.ts";
 import type { Digest } from "../../core/digest.ts";
 import { digestOf } from "../../core/digest.ts";
 import type { AwsWay } from "../../transport/cloud/aws-credentials.ts";
 import { AwsLogin } from "../../transport/cloud/aws-credentials.ts";
 import type { S3Place } from "../../transport/cloud/s3.ts";
 import { S3Bucket } from "../../transport/cloud/s3.ts";
-import type { HttpClient } from "../../transport/registry/http.ts";
+import type { HttpClient } from "../../transport/registry/http/http.ts";
 import type { CacheBucket } from "./bucket.ts";
 import { DOCUMENT_BYTES } from "./bucket.ts";
 

@@ -3,7 +3,7 @@
 
 import type { Digest } from "../../core/digest.ts";
 import { digestOf } from "../../core/digest.ts";
-import type { Platform } from "../../core/platform.ts";
+import type { Platform } from "../../core/image/platform.ts";
 import type { ExecOp } from "../../graph/op.ts";
 import type { Vertex } from "../../graph/vertex.ts";
 import { goJson } from "../../image/json.ts";

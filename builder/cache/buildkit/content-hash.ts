@@ -1,13 +1,13 @@
 // The digest of a part of a file tree as BuildKit computes it (cache/contenthash): of every file its header in the form
 // of Docker's old "tarsum" and its bytes, of a directory its own header and what is in it.
 
-import type { BytePath } from "../../core/byte-path.ts";
-import { baseOf, bytePath, joinBytes } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
+import { baseOf, bytePath, joinBytes } from "../../core/bytes/byte-path.ts";
 import type { Digest } from "../../core/digest.ts";
 import { Digester, digestOf } from "../../core/digest.ts";
 import { BuildError } from "../../core/errors.ts";
-import { compileGlob } from "../../core/glob.ts";
-import { compilePatterns } from "../../core/pattern.ts";
+import { compileGlob } from "../../core/patterns/glob.ts";
+import { compilePatterns } from "../../core/patterns/pattern.ts";
 import type { Entry } from "../../layer/entry.ts";
 import type { FileTree } from "../../layer/tree/file-tree.ts";
 import { hashSources } from "../../layer/tree/hash-files.ts";

@@ -2,7 +2,7 @@
 // of solver/pb/ops.proto, and without what does not count (solver/llbsolver/ops: exec.go, file.go, merge.go, diff.go).
 
 import { posix } from "node:path";
-import type { Platform } from "../../core/platform.ts";
+import type { Platform } from "../../core/image/platform.ts";
 import type { JsonObject } from "../../image/json.ts";
 import { goJson } from "../../image/json.ts";
 

@@ -2,8 +2,8 @@
 // their chunks. It lies beside a build's cache, under the cache's tag with ".mounts" (docs/cache-mounts.md).
 
 import * as v from "valibot";
-import type { Descriptor } from "../../core/descriptor.ts";
-import { MEDIA } from "../../core/descriptor.ts";
+import type { Descriptor } from "../../core/image/descriptor.ts";
+import { MEDIA } from "../../core/image/descriptor.ts";
 import type { Digest } from "../../core/digest.ts";
 import { digestOf, isDigest } from "../../core/digest.ts";
 import { BuildError } from "../../core/errors.ts";

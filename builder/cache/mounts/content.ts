@@ -2,8 +2,8 @@
 // chunks that need not come from elsewhere.
 
 import { closeSync, constants, openSync, readSync } from "node:fs";
-import type { BytePath } from "../../core/byte-path.ts";
-import { fsPath, joinBytes } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
+import { fsPath, joinBytes } from "../../core/bytes/byte-path.ts";
 import { BuildError } from "../../core/errors.ts";
 
 /** Files of one directory, in the order of their list. */

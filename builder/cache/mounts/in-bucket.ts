@@ -1,6 +1,6 @@
 // Cache mounts in a bucket: the artifact's manifest is a document there, its blobs lie among those of caches.
 
-import { MEDIA } from "../../core/descriptor.ts";
+import { MEDIA } from "../../core/image/descriptor.ts";
 import { digestOf } from "../../core/digest.ts";
 import { BuildError } from "../../core/errors.ts";
 import type { ImageSink } from "../../transport/source.ts";

@@ -5,8 +5,8 @@
 
 import { zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import * as v from "valibot";
-import type { BytePath } from "../../core/byte-path.ts";
-import { displayPath, parentOf } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
+import { displayPath, parentOf } from "../../core/bytes/byte-path.ts";
 import type { Digest } from "../../core/digest.ts";
 import { isDigest } from "../../core/digest.ts";
 import { BuildError } from "../../core/errors.ts";

@@ -2,7 +2,7 @@
 
 import { parentPort, workerData } from "node:worker_threads";
 import { zstdCompressSync } from "node:zlib";
-import { bytePath } from "../../core/byte-path.ts";
+import { bytePath } from "../../core/bytes/byte-path.ts";
 import type { Digest } from "../../core/digest.ts";
 import { digestOf } from "../../core/digest.ts";
 import { asBuildError, BuildError } from "../../core/errors.ts";

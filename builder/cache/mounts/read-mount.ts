@@ -2,10 +2,10 @@
 
 import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from "node:fs";
 import type { BigIntStats } from "node:fs";
-import type { BytePath } from "../../core/byte-path.ts";
-import { compareBytes, fsPath, joinBytes } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
+import { compareBytes, fsPath, joinBytes } from "../../core/bytes/byte-path.ts";
 import { isErrno } from "../../core/errors.ts";
-import { lgetxattr, llistxattr } from "../../core/syscall.ts";
+import { lgetxattr, llistxattr } from "../../core/system/syscall.ts";
 import { entryOf, readLink, readNames } from "../../layer/tree/disk-entry.ts";
 import type { Entry } from "../../layer/entry.ts";
 import type { LayerSearch } from "../../layer/view/layer-search.ts";

@@ -1,6 +1,6 @@
 // What the thread of a cache mount and those who start it say to each other. Plain data: it is cloned on the way.
 
-import type { BytePath } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
 import type { ErrorCode } from "../../core/errors.ts";
 import type { FoundString } from "../../layer/jobs/jobs.ts";
 import type { UnpackLimits } from "../../layer/unpack-limits.ts";

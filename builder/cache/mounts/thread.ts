@@ -3,7 +3,7 @@
 
 import { extname } from "node:path";
 import { Worker } from "node:worker_threads";
-import { displayPath } from "../../core/byte-path.ts";
+import { displayPath } from "../../core/bytes/byte-path.ts";
 import { BuildError } from "../../core/errors.ts";
 import type { FoundString } from "../../layer/jobs/jobs.ts";
 import type { ChunkBlob } from "./listing.ts";

@@ -2,7 +2,7 @@
 // is written already, those that a directory here has from there; only the rest comes from elsewhere.
 
 import { zstdDecompressSync } from "node:zlib";
-import type { BytePath } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
 import type { Digest } from "../../core/digest.ts";
 import { digestOf } from "../../core/digest.ts";
 import { BuildError } from "../../core/errors.ts";
@@ -10,7 +10,7 @@ import { OverlayTree } from "../../layer/tree/overlay-tree.ts";
 import { ContentStream } from "./content.ts";
 import type { Chunk, ChunkBlob, MountListing } from "./listing.ts";
 import { readMount } from "./read-mount.ts";
-import { writeAll } from "../../core/write-all.ts";
+import { writeAll } from "../../core/system/write-all.ts";
 
 /** Where the bytes of a chunk are. */
 interface Place {

@@ -1,6 +1,6 @@
 // What the descriptor of a cached layer says of it beside its blob.
 
-import type { Descriptor } from "../../core/descriptor.ts";
+import type { Descriptor } from "../../core/image/descriptor.ts";
 import type { Digest } from "../../core/digest.ts";
 import { isDigest } from "../../core/digest.ts";
 

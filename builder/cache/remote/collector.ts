@@ -1,7 +1,7 @@
 // Puts a cache's document together: records with their links, each once, and layers with those below them. Sorted as
 // BuildKit sorts it (cache/remotecache/v1/utils.go), so that the same records are the same bytes.
 
-import type { Descriptor } from "../../core/descriptor.ts";
+import type { Descriptor } from "../../core/image/descriptor.ts";
 import type { Digest } from "../../core/digest.ts";
 import type { CacheConfig, CacheLayer, CacheLink, CacheRecord } from "./config.ts";
 

@@ -1,8 +1,8 @@
 // How a cache lies in a registry or a layout: a manifest whose config is the cache's document, or an index that lists it
 // beside the layers (cache/remotecache/export.go, import.go); or in the config of an ordinary image.
 
-import type { Descriptor } from "../../core/descriptor.ts";
-import { compressionOf, layerMediaType, MEDIA } from "../../core/descriptor.ts";
+import type { Descriptor } from "../../core/image/descriptor.ts";
+import { compressionOf, layerMediaType, MEDIA } from "../../core/image/descriptor.ts";
 import type { Digest } from "../../core/digest.ts";
 import { digestOf } from "../../core/digest.ts";
 import { BuildError } from "../../core/errors.ts";

@@ -1,6 +1,6 @@
 // The cache inside an image: its config carries the records, and the image's own layers are the cache's.
 
-import type { Descriptor } from "../../core/descriptor.ts";
+import type { Descriptor } from "../../core/image/descriptor.ts";
 import type { Digest } from "../../core/digest.ts";
 import { INLINE_CACHE } from "../../image/config.ts";
 import { parseConfig } from "../../image/read.ts";

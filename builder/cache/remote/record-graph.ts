@@ -1,6 +1,6 @@
 // The records of one cache, to be followed from a step's inputs to the step (cache/remotecache/v1/cachestorage.go).
 
-import type { Descriptor } from "../../core/descriptor.ts";
+import type { Descriptor } from "../../core/image/descriptor.ts";
 import type { Digest } from "../../core/digest.ts";
 import type { CacheConfig } from "./config.ts";
 

@@ -6,11 +6,11 @@ import type { Vertex } from "../../graph/vertex.ts";
 import type { Faults } from "../faults.ts";
 import type { Dockerfile } from "../instruction.ts";
 import type { Findings } from "./findings.ts";
-import type { Variables } from "./env.ts";
-import type { Parameters } from "./parameters.ts";
+import type { Variables } from "./variables/env.ts";
+import type { Parameters } from "./variables/parameters.ts";
 import type { ConvertOptions, ConvertWorld } from "./plan.ts";
-import type { StageList } from "./stage-list.ts";
-import type { Tree } from "./stage.ts";
+import type { StageList } from "./stages/stage-list.ts";
+import type { Tree } from "./stages/stage.ts";
 
 export interface Conversion {
   readonly dockerfile: Dockerfile;

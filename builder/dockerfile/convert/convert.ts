@@ -1,30 +1,30 @@
 // From a Dockerfile to the graph of one platform and the draft of its image.
 
-import type { Platform } from "../../core/platform.ts";
-import { formatPlatform, normalizePlatform } from "../../core/platform.ts";
+import type { Platform } from "../../core/image/platform.ts";
+import { formatPlatform, normalizePlatform } from "../../core/image/platform.ts";
 import { Faults } from "../faults.ts";
 import type { Dockerfile } from "../instruction.ts";
-import { globalArgs } from "./args.ts";
-import { checkBaseNames, contextTree, resolveBases } from "./bases.ts";
+import { globalArgs } from "./variables/args.ts";
+import { checkBaseNames, contextTree, resolveBases } from "./stages/bases.ts";
 import type { Conversion } from "./conversion.ts";
-import { linkStages } from "./dependencies.ts";
+import { linkStages } from "./stages/dependencies.ts";
 import { convertStage } from "./dispatch.ts";
-import { setVariable } from "./env.ts";
-import type { Variables } from "./env.ts";
-import { readEpoch } from "./epoch.ts";
+import { setVariable } from "./variables/env.ts";
+import type { Variables } from "./variables/env.ts";
+import { readEpoch } from "./variables/epoch.ts";
 import { fault } from "./fault.ts";
 import { Findings } from "./findings.ts";
-import { addStages } from "./from.ts";
-import { configOf, historyOf } from "./image-draft.ts";
-import type { ImageDraft } from "./image-draft.ts";
-import { Parameters } from "./parameters.ts";
+import { addStages } from "./stages/from.ts";
+import { configOf, historyOf } from "./config/image-draft.ts";
+import type { ImageDraft } from "./config/image-draft.ts";
+import { Parameters } from "./variables/parameters.ts";
 import type { ConvertOptions, ConvertWorld, Plan, ResolvedImage } from "./plan.ts";
-import { platformArgs } from "./platform-args.ts";
-import { StageList } from "./stage-list.ts";
-import { addReachable } from "./stage.ts";
-import type { Stage, Tree } from "./stage.ts";
+import { platformArgs } from "./variables/platform-args.ts";
+import { StageList } from "./stages/stage-list.ts";
+import { addReachable } from "./stages/stage.ts";
+import type { Stage, Tree } from "./stages/stage.ts";
 import { withSuggestion } from "./suggest.ts";
-import { readTriggers } from "./triggers.ts";
+import { readTriggers } from "./stages/triggers.ts";
 
 /**
  * Converts a Dockerfile for one platform. Only what the target needs is looked up in the

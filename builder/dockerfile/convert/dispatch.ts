@@ -1,20 +1,20 @@
 // One instruction of a stage: what it does to the stage's tree, config and history.
 
 import { withLocation } from "../../core/errors.ts";
-import type { InstructionPlace } from "../../core/image-config.ts";
-import { applyArg } from "./args.ts";
-import * as config from "./config-state.ts";
+import type { InstructionPlace } from "../../core/image/image-config.ts";
+import { applyArg } from "./variables/args.ts";
+import * as config from "./config/config-state.ts";
 import type { Conversion } from "./conversion.ts";
 import { locate } from "./conversion.ts";
-import { applyCopy } from "./copy.ts";
-import { splitVariable } from "./env.ts";
-import { applyExpose } from "./expose.ts";
-import { configOf, withDefaultPath, withPlace } from "./image-draft.ts";
-import { applyRun } from "./run.ts";
-import { inherit } from "./stage.ts";
-import type { Command, Stage } from "./stage.ts";
-import type { StageVariables } from "./variables.ts";
-import { applyWorkdir, setWorkdir } from "./workdir.ts";
+import { applyCopy } from "./copy/copy.ts";
+import { splitVariable } from "./variables/env.ts";
+import { applyExpose } from "./config/expose.ts";
+import { configOf, withDefaultPath, withPlace } from "./config/image-draft.ts";
+import { applyRun } from "./run/run.ts";
+import { inherit } from "./stages/stage.ts";
+import type { Command, Stage } from "./stages/stage.ts";
+import type { StageVariables } from "./variables/variables.ts";
+import { applyWorkdir, setWorkdir } from "./config/workdir.ts";
 
 /** Runs a stage's instructions, and goes on behind those that are wrong. The stages it reads from come first. */
 export async function convertStage(conversion: Conversion, stage: Stage): Promise<void> {

@@ -1,21 +1,21 @@
 // Lint rules that only the conversion can judge: what is asked here was found while stages
 // were built. Which rules count is the linter's matter.
 
-import { bytePath } from "../../core/byte-path.ts";
+import { bytePath } from "../../core/bytes/byte-path.ts";
 import type { SourceRange } from "../../core/errors.ts";
-import { compilePatterns } from "../../core/pattern.ts";
-import type { PatternList } from "../../core/pattern.ts";
-import { parseReference } from "../../core/reference.ts";
+import { compilePatterns } from "../../core/patterns/pattern.ts";
+import type { PatternList } from "../../core/patterns/pattern.ts";
+import { parseReference } from "../../core/image/reference.ts";
 import { expandWord } from "../expand.ts";
 import type { Dockerfile, LintFinding } from "../instruction.ts";
 import { Linter, checkOptions } from "../lint.ts";
 import * as rules from "../lint-rules.ts";
-import { globalScope } from "./args.ts";
-import type { Variables } from "./env.ts";
+import { globalScope } from "./variables/args.ts";
+import type { Variables } from "./variables/env.ts";
 import { cleanPath } from "./paths.ts";
 import type { ConvertOptions } from "./plan.ts";
 import { nearest } from "./suggest.ts";
-import type { StageVariables } from "./variables.ts";
+import type { StageVariables } from "./variables/variables.ts";
 
 const SECRET_WORDS = /(?:_|^)(?:apikey|auth|credentials?|key|password|pword|passwd|secret|token)(?:_|$)/i;
 const HARMLESS_WORDS = /(?:_|^)(?:public|file|version)(?:_|$)/i;

@@ -1,11 +1,11 @@
 // Names of steps as progress shows them: "[build 2/5] RUN make".
 
-import type { Platform } from "../../core/platform.ts";
-import { normalizePlatform, parsePlatform } from "../../core/platform.ts";
+import type { Platform } from "../../core/image/platform.ts";
+import { normalizePlatform, parsePlatform } from "../../core/image/platform.ts";
 import type { EnvLookup } from "../expand.ts";
 import type { Conversion } from "./conversion.ts";
-import { formatFullPlatform } from "./platform-args.ts";
-import type { Stage } from "./stage.ts";
+import { formatFullPlatform } from "./variables/platform-args.ts";
+import type { Stage } from "./stages/stage.ts";
 
 /** Counts a step of a stage and gives it its prefix. */
 export function nextStepPrefix(

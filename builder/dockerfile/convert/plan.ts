@@ -1,10 +1,10 @@
 // What the conversion asks of the world, and what it gives back.
 
-import type { Platform } from "../../core/platform.ts";
+import type { Platform } from "../../core/image/platform.ts";
 import type { Vertex } from "../../graph/vertex.ts";
 import type { LintFinding } from "../instruction.ts";
 import type { FindingSink } from "../lint.ts";
-import type { HistoryEntry, RuntimeConfig } from "../../core/image-config.ts";
+import type { HistoryEntry, RuntimeConfig } from "../../core/image/image-config.ts";
 
 /** A base image as the conversion sees it: its config, and the id its source op carries. */
 export interface ResolvedImage {

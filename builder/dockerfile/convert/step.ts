@@ -5,8 +5,8 @@ import type { EnvLookup } from "../expand.ts";
 import type { Conversion } from "./conversion.ts";
 import { locate } from "./conversion.ts";
 import { nextStepPrefix, upperFirstWord } from "./names.ts";
-import type { Command, Stage } from "./stage.ts";
-import { expandForDisplay } from "./words.ts";
+import type { Command, Stage } from "./stages/stage.ts";
+import { expandForDisplay } from "./variables/words.ts";
 
 /** A step's options, and its name in parts for what is derived from it. */
 export interface Step {

@@ -1,8 +1,8 @@
 // RUN, CMD, ENTRYPOINT, SHELL and HEALTHCHECK: instructions that hold a command.
 
-import { csvFields } from "../convert/csv.ts";
-import { quote } from "../convert/go-text.ts";
-import { mountFrom } from "../convert/mounts.ts";
+import { csvFields } from "../convert/run/csv.ts";
+import { quote } from "../convert/config/go-text.ts";
+import { mountFrom } from "../convert/run/mounts.ts";
 import { parseDuration } from "../durations.ts";
 import { chompTabs } from "../heredoc.ts";
 import type { Cmd, CommandLine, Entrypoint, Healthcheck, Run, Shell } from "../instruction.ts";

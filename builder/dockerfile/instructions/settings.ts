@@ -1,6 +1,6 @@
 // Instructions that set something: FROM, ARG, ENV, LABEL, USER, EXPOSE and the like.
 
-import { quote } from "../convert/go-text.ts";
+import { quote } from "../convert/config/go-text.ts";
 import type {
   Arg,
   ArgDeclaration,

@@ -2,9 +2,9 @@
 
 import { convertToTarget } from "../convert/convert.ts";
 import type { ConvertOptions, ConvertWorld } from "../convert/plan.ts";
-import type { DeclaredArg, MountedInput, Parameters } from "../convert/parameters.ts";
-import type { Stage } from "../convert/stage.ts";
-import { reachable } from "../convert/stage.ts";
+import type { DeclaredArg, MountedInput, Parameters } from "../convert/variables/parameters.ts";
+import type { Stage } from "../convert/stages/stage.ts";
+import { reachable } from "../convert/stages/stage.ts";
 import type { Dockerfile } from "../instruction.ts";
 import { stageDescription } from "./targets.ts";
 import type { Answer } from "./text.ts";

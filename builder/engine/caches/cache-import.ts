@@ -4,7 +4,7 @@ import type { CacheFrom } from "../../cache-request.ts";
 import type { VertexKeys } from "../../cache/buildkit/vertex-keys.ts";
 import { readCaches } from "../../cache/remote/document.ts";
 import { BuildError } from "../../core/errors.ts";
-import { parseReference } from "../../core/reference.ts";
+import { parseReference } from "../../core/image/reference.ts";
 import type { Engine } from "../../engine.ts";
 import type { CacheSource, NamedCache } from "./imported-results.ts";
 import { ImportedResults } from "./imported-results.ts";

@@ -8,7 +8,7 @@ import { writeInlineRecords } from "../../cache/remote/config.ts";
 import { collectRecords } from "../../cache/remote/export-records.ts";
 import type { Digest } from "../../core/digest.ts";
 import { digestOf } from "../../core/digest.ts";
-import { MEDIA } from "../../core/descriptor.ts";
+import { MEDIA } from "../../core/image/descriptor.ts";
 import type { Outcome } from "../outputs/outputs.ts";
 import type { StoredLayer } from "../../snapshot/ref.ts";
 

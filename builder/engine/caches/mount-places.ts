@@ -4,7 +4,7 @@ import type { BucketCache, CacheFrom, CacheTo } from "../../cache-request.ts";
 import type { MountsArtifact } from "../../cache/mounts/artifact.ts";
 import { mountsTag, readArtifact } from "../../cache/mounts/artifact.ts";
 import { BuildError } from "../../core/errors.ts";
-import { parseReference } from "../../core/reference.ts";
+import { parseReference } from "../../core/image/reference.ts";
 import { nameOfBucket, openBucket } from "./open-bucket.ts";
 import { registryOptions } from "../../registry-options.ts";
 import type { BuildRequest } from "../../request.ts";

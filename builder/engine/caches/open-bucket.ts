@@ -3,8 +3,8 @@
 import type { BucketCache } from "../../cache-request.ts";
 import type { CacheBucket } from "../../cache/buckets/bucket.ts";
 import type { RegistryAccess } from "../../registry-options.ts";
-import { HttpClient } from "../../transport/registry/http.ts";
-import { RETRY } from "../../transport/registry/retry.ts";
+import { HttpClient } from "../../transport/registry/http/http.ts";
+import { RETRY } from "../../transport/registry/http/retry.ts";
 
 /** Such a cache as a request names it; nothing is asked of it yet. Throws `CONFIG`, `USAGE`. */
 export async function openBucket(

@@ -1,8 +1,8 @@
 // Contexts from the network as vertices of the graph (BuildKit, frontend/dockerui).
 
 import { BuildError } from "../../core/errors.ts";
-import { parseGitContext } from "../../dockerfile/convert/git-url.ts";
-import { parseBool } from "../../dockerfile/convert/go-text.ts";
+import { parseGitContext } from "../../dockerfile/convert/copy/git-url.ts";
+import { parseBool } from "../../dockerfile/convert/config/go-text.ts";
 import type { Vertex } from "../../graph/vertex.ts";
 import { vertex } from "../../graph/vertex.ts";
 import type { BuildRequest } from "../../request.ts";

@@ -4,7 +4,7 @@
 import type { ImageContext, PinImage, ResolvedBase } from "../images/base-images.ts";
 import { BaseImages } from "../images/base-images.ts";
 import type { EventSink } from "../../core/events.ts";
-import type { Platform } from "../../core/platform.ts";
+import type { Platform } from "../../core/image/platform.ts";
 import type { ClientFolder } from "../../core/session.ts";
 import type { FrontendChoice } from "../../dockerfile/frontend.ts";
 import type { ConvertWorld, NamedContext, ResolvedImage } from "../../dockerfile/convert/plan.ts";

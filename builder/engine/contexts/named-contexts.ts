@@ -2,10 +2,10 @@
 // a Dockerfile uses them.
 
 import { BuildError } from "../../core/errors.ts";
-import { formatPlatform, type Platform } from "../../core/platform.ts";
-import { formatReference, parseReference } from "../../core/reference.ts";
+import { formatPlatform, type Platform } from "../../core/image/platform.ts";
+import { formatReference, parseReference } from "../../core/image/reference.ts";
 import type { NamedContext } from "../../dockerfile/convert/plan.ts";
-import { formatFullPlatform } from "../../dockerfile/convert/platform-args.ts";
+import { formatFullPlatform } from "../../dockerfile/convert/variables/platform-args.ts";
 import { readIgnoreLines } from "../../dockerfile/dockerignore.ts";
 import type { BaseImages, ImageContext } from "../images/base-images.ts";
 import { gitVertex, httpContextVertex } from "./context-vertices.ts";

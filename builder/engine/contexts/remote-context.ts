@@ -1,7 +1,7 @@
 // A main context that a source op of the graph brings.
 
 import { isAbsolute, posix } from "node:path";
-import { bytePath } from "../../core/byte-path.ts";
+import { bytePath } from "../../core/bytes/byte-path.ts";
 import { BuildError } from "../../core/errors.ts";
 import type { NamedContext } from "../../dockerfile/convert/plan.ts";
 import type { Vertex } from "../../graph/vertex.ts";

@@ -2,7 +2,7 @@
 // checkouts.
 
 import { dirname } from "node:path";
-import { bytePath } from "../../core/byte-path.ts";
+import { bytePath } from "../../core/bytes/byte-path.ts";
 import type { Digest } from "../../core/digest.ts";
 import { BuildError } from "../../core/errors.ts";
 import type { ClientFolder } from "../../core/session.ts";

@@ -3,7 +3,7 @@
 
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
-import { bytePath, displayPath } from "../../core/byte-path.ts";
+import { bytePath, displayPath } from "../../core/bytes/byte-path.ts";
 import { BuildError } from "../../core/errors.ts";
 import type { NamedContext } from "../../dockerfile/convert/plan.ts";
 import { readIgnoreLines } from "../../dockerfile/dockerignore.ts";

@@ -1,10 +1,10 @@
 // Where a base image is looked for: this store, other stores, a folder of warmed images, a registry; a layout or an archive.
 
 import type { Digest } from "../../core/digest.ts";
-import type { ImageLocation } from "../../core/image-location.ts";
-import type { Platform } from "../../core/platform.ts";
-import type { ExpandName, Reference } from "../../core/reference.ts";
-import { formatReference, parseReference } from "../../core/reference.ts";
+import type { ImageLocation } from "../../core/image/image-location.ts";
+import type { Platform } from "../../core/image/platform.ts";
+import type { ExpandName, Reference } from "../../core/image/reference.ts";
+import { formatReference, parseReference } from "../../core/image/reference.ts";
 import type { Engine } from "../../engine.ts";
 import type { UnpackLimits } from "../../layer/unpack-limits.ts";
 import { DEFAULT_LIMITS } from "../../layer/unpack-limits.ts";

@@ -4,11 +4,11 @@
 import type { Digest } from "../../core/digest.ts";
 import { digestOf } from "../../core/digest.ts";
 import { BuildError } from "../../core/errors.ts";
-import { formatLocation } from "../../core/image-location.ts";
-import type { Platform } from "../../core/platform.ts";
-import { formatPlatform } from "../../core/platform.ts";
-import type { Reference } from "../../core/reference.ts";
-import { formatReference } from "../../core/reference.ts";
+import { formatLocation } from "../../core/image/image-location.ts";
+import type { Platform } from "../../core/image/platform.ts";
+import { formatPlatform } from "../../core/image/platform.ts";
+import type { Reference } from "../../core/image/reference.ts";
+import { formatReference } from "../../core/image/reference.ts";
 import type { ResolvedImage } from "../../dockerfile/convert/plan.ts";
 import { layersOf } from "./image-layers.ts";
 import { type BaseImageOptions, openLocation, openNamed, referenceOf } from "./base-image-sources.ts";

@@ -1,7 +1,7 @@
 // The checks of one layer, or of a blob that is none: it is read to its end and hashed; a layer is unpacked, too.
 
-import type { Descriptor } from "../../core/descriptor.ts";
-import { compressionOf } from "../../core/descriptor.ts";
+import type { Descriptor } from "../../core/image/descriptor.ts";
+import { compressionOf } from "../../core/image/descriptor.ts";
 import type { Digest } from "../../core/digest.ts";
 import { Digester } from "../../core/digest.ts";
 import type { Check } from "../../image/checks.ts";

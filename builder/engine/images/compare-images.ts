@@ -3,11 +3,11 @@
 // because a later layer hides it: layers are compared one by one.
 
 import { alignLists } from "../../core/align.ts";
-import type { BytePath } from "../../core/byte-path.ts";
-import { compareBytes, displayPath } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
+import { compareBytes, displayPath } from "../../core/bytes/byte-path.ts";
 import type { Digest } from "../../core/digest.ts";
-import { formatPlatform } from "../../core/platform.ts";
-import type { Platform } from "../../core/platform.ts";
+import { formatPlatform } from "../../core/image/platform.ts";
+import type { Platform } from "../../core/image/platform.ts";
 import { ImageFiles } from "./image-files.ts";
 import { compareStatements } from "../../image/compare-configs.ts";
 import { layerInstructions } from "../../image/history.ts";

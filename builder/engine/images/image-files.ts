@@ -4,13 +4,13 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { BytePath } from "../../core/byte-path.ts";
-import { bytePath } from "../../core/byte-path.ts";
-import type { Descriptor } from "../../core/descriptor.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
+import { bytePath } from "../../core/bytes/byte-path.ts";
+import type { Descriptor } from "../../core/image/descriptor.ts";
 import type { Digest } from "../../core/digest.ts";
 import { hexOf } from "../../core/digest.ts";
 import { BuildError } from "../../core/errors.ts";
-import type { ImageConfig } from "../../core/image-config.ts";
+import type { ImageConfig } from "../../core/image/image-config.ts";
 import type { ContentSource, Entry } from "../../layer/entry.ts";
 import { decodeIndex, encodeIndex } from "../../layer/index-file.ts";
 import { RootfsView } from "../../layer/view/view.ts";

@@ -2,9 +2,9 @@
 // it is brought into the store, and its layers when they are wanted.
 
 import { digestOf } from "../../core/digest.ts";
-import { locationInName } from "../../core/image-location.ts";
-import type { Reference } from "../../core/reference.ts";
-import { formatReference, parseReference } from "../../core/reference.ts";
+import { locationInName } from "../../core/image/image-location.ts";
+import type { Reference } from "../../core/image/reference.ts";
+import { formatReference, parseReference } from "../../core/image/reference.ts";
 import type { Engine } from "../../engine.ts";
 import { told } from "../internal-steps.ts";
 import { unknownImage } from "./kept-images.ts";

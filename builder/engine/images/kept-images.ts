@@ -1,10 +1,10 @@
 // What the local store keeps: images under names, and images without one that were pulled or
 // loaded by their digest. What people call them is stored-images.ts's.
 
-import type { Descriptor } from "../../core/descriptor.ts";
-import { MEDIA } from "../../core/descriptor.ts";
+import type { Descriptor } from "../../core/image/descriptor.ts";
+import { MEDIA } from "../../core/image/descriptor.ts";
 import { BuildError } from "../../core/errors.ts";
-import type { ExpandName } from "../../core/reference.ts";
+import type { ExpandName } from "../../core/image/reference.ts";
 import { isAttestation } from "../../image/index.ts";
 import { parseDocument } from "../../image/read.ts";
 import type { BlobStore } from "../../store/store.ts";

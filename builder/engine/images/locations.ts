@@ -1,10 +1,10 @@
 // Opens the places where images are: what a transport's name says, as a source or a sink.
 // Each transport is loaded when it is first named.
 
-import type { Descriptor } from "../../core/descriptor.ts";
+import type { Descriptor } from "../../core/image/descriptor.ts";
 import { BuildError } from "../../core/errors.ts";
-import type { ExpandName } from "../../core/reference.ts";
-import { formatReference, givenName, parseReference } from "../../core/reference.ts";
+import type { ExpandName } from "../../core/image/reference.ts";
+import { formatReference, givenName, parseReference } from "../../core/image/reference.ts";
 import type { DaemonEndpoint } from "../../core/session.ts";
 import type { UnpackLimits } from "../../layer/unpack-limits.ts";
 import { writeOutput } from "../../exporter/file-sink.ts";
@@ -15,8 +15,8 @@ import type { NamedStore } from "../../transport/local-store.ts";
 import { storedImage, storeSink } from "../../transport/local-store.ts";
 import type { RegistryOptions } from "../../transport/registry/client.ts";
 import type { ImageSink, ImageSource } from "../../transport/source.ts";
-import type { ImageLocation } from "../../core/image-location.ts";
-import { formatLocation, locationInName } from "../../core/image-location.ts";
+import type { ImageLocation } from "../../core/image/image-location.ts";
+import { formatLocation, locationInName } from "../../core/image/image-location.ts";
 
 /** What opening a place may need. */
 export interface LocationAccess {

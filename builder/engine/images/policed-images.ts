@@ -1,7 +1,7 @@
 // Images in the form in which policies about sources see them (BuildKit, source/containerimage).
 
 import { parseDigest } from "../../core/digest.ts";
-import { formatReference, parseReference } from "../../core/reference.ts";
+import { formatReference, parseReference } from "../../core/image/reference.ts";
 import type { NamedSource, SourcePolicy } from "../../source/source-policy.ts";
 
 export const MOST_CONVERSIONS = 20;

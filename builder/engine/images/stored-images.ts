@@ -3,12 +3,12 @@
 
 import { open, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import type { Descriptor } from "../../core/descriptor.ts";
+import type { Descriptor } from "../../core/image/descriptor.ts";
 import type { Digest } from "../../core/digest.ts";
 import { hexOf, isDigest } from "../../core/digest.ts";
 import { BuildError } from "../../core/errors.ts";
-import type { ExpandName } from "../../core/reference.ts";
-import { formatReference, parseReference } from "../../core/reference.ts";
+import type { ExpandName } from "../../core/image/reference.ts";
+import { formatReference, parseReference } from "../../core/image/reference.ts";
 import type { ImageDocument } from "../../image/read.ts";
 import { parseDocument } from "../../image/read.ts";
 import type { BlobStore, ImageNames } from "../../store/store.ts";

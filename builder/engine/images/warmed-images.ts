@@ -3,21 +3,21 @@
 
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import type { Descriptor } from "../../core/descriptor.ts";
+import type { Descriptor } from "../../core/image/descriptor.ts";
 import type { Digest } from "../../core/digest.ts";
 import { hexOf } from "../../core/digest.ts";
 import { asBuildError, BuildError, isErrno } from "../../core/errors.ts";
 import type { EventSink } from "../../core/events.ts";
-import type { Platform } from "../../core/platform.ts";
-import type { Reference } from "../../core/reference.ts";
-import { formatReference } from "../../core/reference.ts";
+import type { Platform } from "../../core/image/platform.ts";
+import type { Reference } from "../../core/image/reference.ts";
+import { formatReference } from "../../core/image/reference.ts";
 import { parseImageManifest } from "../../image/read.ts";
 import { REF_NAME } from "../../store/names.ts";
 import { openOciLayout, readLayoutEntries } from "../../transport/oci-layout.ts";
 import type { RegistryOptions } from "../../transport/registry/client.ts";
-import { RefusalError } from "../../transport/registry/failure.ts";
-import { ConnectionError } from "../../transport/registry/http.ts";
-import { RETRY } from "../../transport/registry/retry.ts";
+import { RefusalError } from "../../transport/registry/http/failure.ts";
+import { ConnectionError } from "../../transport/registry/http/http.ts";
+import { RETRY } from "../../transport/registry/http/retry.ts";
 import { openRegistry } from "../../transport/registry/source.ts";
 import type { ImageSource } from "../../transport/source.ts";
 import { resolveImage } from "../../transport/source.ts";

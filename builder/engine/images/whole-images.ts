@@ -1,9 +1,9 @@
 // Whether the store has all of an image. Of a multi-platform one that was pulled it has the
 // index, and the images of those platforms that were wanted.
 
-import type { Descriptor } from "../../core/descriptor.ts";
+import type { Descriptor } from "../../core/image/descriptor.ts";
 import { BuildError } from "../../core/errors.ts";
-import type { Platform } from "../../core/platform.ts";
+import type { Platform } from "../../core/image/platform.ts";
 import { chooseManifest } from "../../image/index.ts";
 import type { ImageIndex } from "../../image/index.ts";
 import { parseDocument } from "../../image/read.ts";

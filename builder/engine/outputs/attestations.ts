@@ -8,7 +8,7 @@ import { predicateType, provenance } from "../../attest/provenance.ts";
 import type { Inventory } from "../../attest/sbom/scan.ts";
 import type { Digest } from "../../core/digest.ts";
 import { BuildError } from "../../core/errors.ts";
-import { formatPlatform } from "../../core/platform.ts";
+import { formatPlatform } from "../../core/image/platform.ts";
 import type { Engine } from "../../engine.ts";
 import type { Attestation } from "../../exporter/attestations.ts";
 import type { Vertex } from "../../graph/vertex.ts";

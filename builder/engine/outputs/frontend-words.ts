@@ -3,7 +3,7 @@
 
 import { basename } from "node:path";
 import type { ConfigSource } from "../../attest/facts.ts";
-import type { ImageLocation } from "../../core/image-location.ts";
+import type { ImageLocation } from "../../core/image/image-location.ts";
 import type { BuildRequest, ContextSpec } from "../../request.ts";
 import { isMultiPlatform } from "../multi-platform.ts";
 

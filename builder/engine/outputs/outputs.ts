@@ -1,11 +1,11 @@
 // Results to outputs: each `-o` in turn, images once in the store. All identities are
 // validated by the assembly.
 
-import type { ConfigDraft } from "../../core/image-config.ts";
+import type { ConfigDraft } from "../../core/image/image-config.ts";
 import type { OutgoingFile } from "../../core/client-file.ts";
 import { BuildError } from "../../core/errors.ts";
 import { type Digest, digestOf } from "../../core/digest.ts";
-import { formatPlatform } from "../../core/platform.ts";
+import { formatPlatform } from "../../core/image/platform.ts";
 import type { Plan } from "../../dockerfile/convert/plan.ts";
 import type { Engine } from "../../engine.ts";
 import type { Attestation } from "../../exporter/attestations.ts";

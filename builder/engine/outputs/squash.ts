@@ -2,7 +2,7 @@
 // image stays; its history tells of every instruction still, and of the merge.
 
 import { digestOf } from "../../core/digest.ts";
-import type { HistoryEntry } from "../../core/image-config.ts";
+import type { HistoryEntry } from "../../core/image/image-config.ts";
 import type { Engine } from "../../engine.ts";
 import { baseLayerCount } from "../../graph/layer-ranges.ts";
 import type { SourcedEntry } from "../../layer/entry.ts";

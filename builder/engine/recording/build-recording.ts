@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { BuildError } from "../../core/errors.ts";
 import { asBuildError } from "../../core/errors.ts";
 import type { Digest } from "../../core/digest.ts";
-import { NamespaceNeeded } from "../../core/namespace.ts";
+import { NamespaceNeeded } from "../../core/system/namespace.ts";
 import type { Engine } from "../../engine.ts";
 import type { FailedRuns } from "./failed-runs.ts";
 import type { Vertex } from "../../graph/vertex.ts";

@@ -6,7 +6,7 @@ import type { Withheld } from "../../attest/withheld.ts";
 import { isSecretName } from "../../attest/withheld.ts";
 import type { Digest } from "../../core/digest.ts";
 import { VERSION } from "../../core/version.ts";
-import { formatPlatform } from "../../core/platform.ts";
+import { formatPlatform } from "../../core/image/platform.ts";
 import type { KeptRun } from "./failed-runs.ts";
 import type { ExecOp } from "../../graph/op.ts";
 import { standsOn } from "../../graph/op.ts";

@@ -2,8 +2,8 @@
 
 import type { Withheld } from "../../attest/withheld.ts";
 import { isSecretName } from "../../attest/withheld.ts";
-import { formatLocation } from "../../core/image-location.ts";
-import { formatPlatform } from "../../core/platform.ts";
+import { formatLocation } from "../../core/image/image-location.ts";
+import { formatPlatform } from "../../core/image/platform.ts";
 import type { RecordedOutput, RecordedRequest } from "../../records/build-record.ts";
 import type { BuildRequest, ContextSpec, DockerfileSpec, ExportSpec } from "../../request.ts";
 

@@ -5,7 +5,7 @@ import { isSecretName } from "../../attest/withheld.ts";
 import type { KnownStep } from "../../cache/step-records.ts";
 import type { Digest } from "../../core/digest.ts";
 import { digestOf } from "../../core/digest.ts";
-import { formatPlatform } from "../../core/platform.ts";
+import { formatPlatform } from "../../core/image/platform.ts";
 import type { CopyAction, ExecMount, FileAction, FileOp } from "../../graph/op.ts";
 import type { Vertex } from "../../graph/vertex.ts";
 import { canonicalJson } from "../../graph/vertex.ts";

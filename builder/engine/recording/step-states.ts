@@ -3,7 +3,7 @@
 import type { CacheRecords } from "../../cache/records.ts";
 import { BuildError } from "../../core/errors.ts";
 import type { ExecOp } from "../../graph/op.ts";
-import { hostPlatform } from "../../core/platform.ts";
+import { hostPlatform } from "../../core/image/platform.ts";
 import type { OpResult } from "../../ops/result.ts";
 import { RefResult } from "../../ops/result.ts";
 import type { BuildRecord, KeptState } from "../../records/build-record.ts";

@@ -1,10 +1,10 @@
 // Nothing leaves a build with a secret in it: layers and configs are looked through before the first output is written,
 // every document of an image before it is stored. What a base image brought is not this build's to judge.
 
-import { displayPath } from "../../core/byte-path.ts";
+import { displayPath } from "../../core/bytes/byte-path.ts";
 import type { SourceLocation } from "../../core/errors.ts";
 import { BuildError } from "../../core/errors.ts";
-import type { HistoryEntry } from "../../core/image-config.ts";
+import type { HistoryEntry } from "../../core/image/image-config.ts";
 import type { Attestation } from "../../exporter/attestations.ts";
 import { DocumentSearch } from "../../guard/documents.ts";
 import { findingsIn } from "../../guard/layer-guard.ts";

@@ -3,8 +3,8 @@
 
 import * as fs from "node:fs";
 import { dirname, join } from "node:path";
-import type { BytePath } from "../../core/byte-path.ts";
-import { bytePath, fsPath, joinBytes } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
+import { bytePath, fsPath, joinBytes } from "../../core/bytes/byte-path.ts";
 import { BuildError, isErrno } from "../../core/errors.ts";
 import type { MountSpec, StepSpec } from "../executor.ts";
 import { writeHostFiles } from "../host-files.ts";

@@ -5,10 +5,10 @@
 
 import { chmodSync, linkSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { bytePath } from "../../core/byte-path.ts";
+import { bytePath } from "../../core/bytes/byte-path.ts";
 import { isErrno } from "../../core/errors.ts";
-import type { OpenedFiles } from "../../core/syscall.ts";
-import { mknod, S_IF, watchOpened } from "../../core/syscall.ts";
+import type { OpenedFiles } from "../../core/system/syscall.ts";
+import { mknod, S_IF, watchOpened } from "../../core/system/syscall.ts";
 import { DEVICES } from "../sandbox-policy.ts";
 
 /** What programs read of /proc that tells nothing of this container's processes. */

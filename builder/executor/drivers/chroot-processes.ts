@@ -3,7 +3,7 @@
 
 import { readdirSync, readlinkSync } from "node:fs";
 import { setTimeout } from "node:timers/promises";
-import { setSubreaper } from "../../core/syscall.ts";
+import { setSubreaper } from "../../core/system/syscall.ts";
 import { readText } from "../read-text.ts";
 
 const POLL_MS = 5;

@@ -1,6 +1,6 @@
 // A step without namespaces and mounts as the launcher's records: a root, what its supervisor answers, and the process.
 
-import type { BytePath } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
 import type { StepSpec } from "../executor.ts";
 import type { HostFacts } from "../host-facts.ts";
 import type { Capability } from "../sandbox-policy.ts";

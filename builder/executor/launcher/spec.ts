@@ -2,7 +2,7 @@
 // byte order. The numbers here and those of launcher.h are the same.
 
 import { endianness } from "node:os";
-import type { BytePath } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
 import type { OverlayStack } from "../executor.ts";
 
 const OP = {

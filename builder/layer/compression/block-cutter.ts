@@ -3,7 +3,7 @@
 // number of cores, and one changed file changes one or two blocks, so that the rest can be
 // taken from a cache or is known to a registry already.
 
-import type { BytePath } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
 
 /**
  * Changing any of these changes the digest of every blob we write.

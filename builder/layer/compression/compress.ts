@@ -12,7 +12,7 @@ import { crc32 } from "node:zlib";
 import type { Digest } from "../../core/digest.ts";
 import { Digester, digestOf } from "../../core/digest.ts";
 import { BuildError } from "../../core/errors.ts";
-import { writeAll } from "../../core/write-all.ts";
+import { writeAll } from "../../core/system/write-all.ts";
 import { compressBlock, decompressBlock, DEFAULT_LEVEL, freeAtOnce } from "./block-codec.ts";
 import type { CompressionOptions } from "../jobs/jobs.ts";
 import type { PortableDeflate } from "./portable-deflate.ts";

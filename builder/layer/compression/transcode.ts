@@ -2,7 +2,7 @@
 // into: blocks are cut every 1 MiB.
 
 import { BuildError } from "../../core/errors.ts";
-import { notePassed } from "../../core/passed-bytes.ts";
+import { notePassed } from "../../core/bytes/passed-bytes.ts";
 import { BLOCK_FORMAT } from "./block-cutter.ts";
 import { BlobWriter } from "./compress.ts";
 import type { CompressedBlob } from "./compress.ts";

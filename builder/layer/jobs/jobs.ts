@@ -3,10 +3,10 @@
 // abort or an error leaves half-written is removed before the promise rejects.
 // This file is the room's door: types here, the work in pack.ts, apply.ts, differ.ts, write.ts.
 
-import type { BytePath } from "../../core/byte-path.ts";
-import type { Compression } from "../../core/descriptor.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
+import type { Compression } from "../../core/image/descriptor.ts";
 import type { Digest } from "../../core/digest.ts";
-import type { GrowingFile } from "../../core/growing-file.ts";
+import type { GrowingFile } from "../../core/system/growing-file.ts";
 import type { Entry, SourcedEntry } from "../entry.ts";
 import type { IndexChange } from "../index-change.ts";
 import type { LayerIndex } from "../index-file.ts";

@@ -3,7 +3,7 @@
 
 import { extname } from "node:path";
 import { Worker } from "node:worker_threads";
-import { shareHeap } from "../../core/syscall.ts";
+import { shareHeap } from "../../core/system/syscall.ts";
 
 /** As many as one pool has at most. */
 const MOST_SPARE = 4;

@@ -1,7 +1,7 @@
 // What the pool and its workers say to each other. All of it is plain data: it is cloned on the way.
 
 import type { ErrorCode } from "../../core/errors.ts";
-import type { GrowingFile } from "../../core/growing-file.ts";
+import type { GrowingFile } from "../../core/system/growing-file.ts";
 import type {
   AlterRequest,
   ApplyRequest,

@@ -3,7 +3,7 @@
 
 import { parentPort } from "node:worker_threads";
 import { asBuildError, BuildError } from "../../core/errors.ts";
-import { readGrowing } from "../../core/growing-file.ts";
+import { readGrowing } from "../../core/system/growing-file.ts";
 import { apply, applyFrom, unpack } from "../apply.ts";
 import { diff } from "../tree/differ.ts";
 import type { Entry } from "../entry.ts";

@@ -3,8 +3,8 @@
 // names are cleaned, "..", markers and links are resolved in the tree, sizes are limited.
 
 import { ftruncateSync } from "node:fs";
-import type { BytePath } from "../../core/byte-path.ts";
-import { baseOf, parentOf } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
+import { baseOf, parentOf } from "../../core/bytes/byte-path.ts";
 import { Digester } from "../../core/digest.ts";
 import type { Digest } from "../../core/digest.ts";
 import { digestOfBytes, EMPTY_DIGEST } from "../tree/content.ts";
@@ -19,7 +19,7 @@ import type { TarSink } from "./tar-reader.ts";
 import { tooLarge } from "../unpack-limits.ts";
 import type { NameMeaning } from "../whiteout.ts";
 import { meaningOf } from "../whiteout.ts";
-import { writeAll } from "../../core/write-all.ts";
+import { writeAll } from "../../core/system/write-all.ts";
 
 export interface ArchiveRules {
   /** "layer": ".wh." names are deletions. "archive": they are names like any other. */

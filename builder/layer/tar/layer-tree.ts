@@ -7,8 +7,8 @@
 // overlay: a member below a link that a *lower* layer has becomes a real directory here;
 // one below a link of the *same* layer goes where the link points, never above the root.
 
-import type { BytePath } from "../../core/byte-path.ts";
-import { joinBytes } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
+import { joinBytes } from "../../core/bytes/byte-path.ts";
 import type { Entry } from "../entry.ts";
 import { linkEntry } from "../order.ts";
 import { invalidArchive } from "./tar-format.ts";

@@ -3,13 +3,13 @@
 
 import { closeSync, lstatSync, mkdirSync, openSync } from "node:fs";
 import type { BigIntStats } from "node:fs";
-import type { BytePath } from "../../core/byte-path.ts";
-import { bytePath, fsPath, joinBytes } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
+import { bytePath, fsPath, joinBytes } from "../../core/bytes/byte-path.ts";
 import type { Entry } from "../entry.ts";
 import type { LayerTree, TreeNode } from "./layer-tree.ts";
 import type { Attributes } from "../tree/overlay-tree.ts";
 import { IMPLIED_DIRECTORY, OverlayTree } from "../tree/overlay-tree.ts";
-import { removeTree } from "../../core/remove-tree.ts";
+import { removeTree } from "../../core/system/remove-tree.ts";
 
 /** Takes what `apply.ts` decides. Paths are resolved: their parents are directories it has made. */
 export interface MemberStore {

@@ -1,8 +1,8 @@
 // What the tar reader and the tar writer share: one header as we see it, the size of a
 // block, and the error for bytes that are no tar.
 
-import type { BytePath } from "../../core/byte-path.ts";
-import { displayPath } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
+import { displayPath } from "../../core/bytes/byte-path.ts";
 import { BuildError } from "../../core/errors.ts";
 
 /** Headers and padding come in units of this many bytes. */

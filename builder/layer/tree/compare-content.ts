@@ -1,8 +1,8 @@
 // Whether two files of the same size hold the same bytes.
 
 import { closeSync, openSync, readSync } from "node:fs";
-import type { BytePath } from "../../core/byte-path.ts";
-import { fsPath } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
+import { fsPath } from "../../core/bytes/byte-path.ts";
 
 /** Compares with two buffers that are made once. */
 export class ContentComparer {

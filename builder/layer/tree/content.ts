@@ -3,12 +3,12 @@
 
 import { hash } from "node:crypto";
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
-import type { BytePath } from "../../core/byte-path.ts";
-import { displayPath, fsPath } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
+import { displayPath, fsPath } from "../../core/bytes/byte-path.ts";
 import type { Digest } from "../../core/digest.ts";
 import { Digester } from "../../core/digest.ts";
 import { BuildError, isErrno } from "../../core/errors.ts";
-import { seek } from "../../core/syscall.ts";
+import { seek } from "../../core/system/syscall.ts";
 import type { ContentSource, Entry, SourcedEntry } from "../entry.ts";
 
 /** The digest of no bytes. */

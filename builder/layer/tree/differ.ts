@@ -5,10 +5,10 @@
 
 import { lstatSync } from "node:fs";
 import type { BigIntStats } from "node:fs";
-import type { BytePath } from "../../core/byte-path.ts";
-import { bytePath, compareBytes, displayPath, fsPath, joinBytes } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
+import { bytePath, compareBytes, displayPath, fsPath, joinBytes } from "../../core/bytes/byte-path.ts";
 import { BuildError } from "../../core/errors.ts";
-import { lgetxattr } from "../../core/syscall.ts";
+import { lgetxattr } from "../../core/system/syscall.ts";
 import { ContentComparer } from "./compare-content.ts";
 import {
   capabilityOf,

@@ -2,9 +2,9 @@
 
 import { readdirSync, readlinkSync } from "node:fs";
 import type { BigIntStats } from "node:fs";
-import type { BytePath } from "../../core/byte-path.ts";
-import { fsPath } from "../../core/byte-path.ts";
-import { deviceNumbers, lgetxattr } from "../../core/syscall.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
+import { fsPath } from "../../core/bytes/byte-path.ts";
+import { deviceNumbers, lgetxattr } from "../../core/system/syscall.ts";
 import type { Entry, EntryType } from "../entry.ts";
 
 /** The entry of something that is neither directory nor socket; a regular file's only attribute is its capability, as in BuildKit. */

@@ -2,7 +2,7 @@
 // (RootfsView), or a directory of the client (LocalTree in the source room).
 // Look-ups are synchronous over what is in memory or one system call away.
 
-import type { BytePath } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
 import type { Digest } from "../../core/digest.ts";
 import type { ContentSource, Entry } from "../entry.ts";
 

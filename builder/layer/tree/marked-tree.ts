@@ -1,7 +1,7 @@
 // The tree that a stack of layers makes up to one of them, and what that one does to it.
 
-import type { BytePath } from "../../core/byte-path.ts";
-import { compareBytes } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
+import { compareBytes } from "../../core/bytes/byte-path.ts";
 import type { Entry } from "../entry.ts";
 import type { IndexNode } from "../view/view-index.ts";
 import { ViewIndex } from "../view/view-index.ts";

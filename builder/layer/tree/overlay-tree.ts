@@ -21,12 +21,12 @@ import {
   rmSync,
   symlinkSync,
 } from "node:fs";
-import type { BytePath } from "../../core/byte-path.ts";
-import { bytePath, displayPath, fsPath, joinBytes } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
+import { bytePath, displayPath, fsPath, joinBytes } from "../../core/bytes/byte-path.ts";
 import { BuildError, isErrno } from "../../core/errors.ts";
-import { lsetxattr, mknod, S_IF, setMtimeNs, setOpenMtimeNs } from "../../core/syscall.ts";
+import { lsetxattr, mknod, S_IF, setMtimeNs, setOpenMtimeNs } from "../../core/system/syscall.ts";
 import type { Entry } from "../entry.ts";
-import { removeTree } from "../../core/remove-tree.ts";
+import { removeTree } from "../../core/system/remove-tree.ts";
 
 /** What an entry looks like besides its content. */
 export type Attributes = Pick<Entry, "mode" | "uid" | "gid" | "mtimeNs" | "xattrs">;

@@ -5,8 +5,8 @@
 import { lstatSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import type { BigIntStats } from "node:fs";
 import { deserialize, serialize } from "node:v8";
-import type { BytePath } from "../../core/byte-path.ts";
-import { bytePath, compareBytes, fsPath, joinBytes, parentOf } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
+import { bytePath, compareBytes, fsPath, joinBytes, parentOf } from "../../core/bytes/byte-path.ts";
 import type { Digest } from "../../core/digest.ts";
 import { BuildError } from "../../core/errors.ts";
 import { digestOfFile } from "./content.ts";

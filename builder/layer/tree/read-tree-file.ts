@@ -1,8 +1,8 @@
 // Reading one small file out of a tree: /etc/passwd, /etc/group.
 
 import { readFileSync } from "node:fs";
-import type { BytePath } from "../../core/byte-path.ts";
-import { displayPath, fsPath } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
+import { displayPath, fsPath } from "../../core/bytes/byte-path.ts";
 import { BuildError } from "../../core/errors.ts";
 import { resolvePath } from "./resolve-path.ts";
 import type { ReadableTree } from "./stack-tree.ts";

@@ -1,8 +1,8 @@
 // Following symlinks inside a tree, which is the root of the walk: no link and no
 // ".." leads out of it.
 
-import type { BytePath } from "../../core/byte-path.ts";
-import { displayPath, joinBytes, parentOf } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
+import { displayPath, joinBytes, parentOf } from "../../core/bytes/byte-path.ts";
 import { BuildError } from "../../core/errors.ts";
 import type { Entry } from "../entry.ts";
 

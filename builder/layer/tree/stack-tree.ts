@@ -4,9 +4,9 @@
 
 import type { BigIntStats } from "node:fs";
 import { lstatSync, readlinkSync } from "node:fs";
-import type { BytePath } from "../../core/byte-path.ts";
-import { bytePath, fsPath, joinBytes } from "../../core/byte-path.ts";
-import { lgetxattr } from "../../core/syscall.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
+import { bytePath, fsPath, joinBytes } from "../../core/bytes/byte-path.ts";
+import { lgetxattr } from "../../core/system/syscall.ts";
 import type { ContentSource, Entry, EntryType } from "../entry.ts";
 import type { FileTree } from "./file-tree.ts";
 

@@ -2,13 +2,13 @@
 
 import { lstatSync } from "node:fs";
 import type { BigIntStats } from "node:fs";
-import type { BytePath } from "../../core/byte-path.ts";
-import { fsPath, parentOf } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
+import { fsPath, parentOf } from "../../core/bytes/byte-path.ts";
 import type { Digest } from "../../core/digest.ts";
 import { Digester } from "../../core/digest.ts";
 import { isErrno } from "../../core/errors.ts";
 import { fileOnDisk } from "../../core/space.ts";
-import { lgetxattr, llistxattr } from "../../core/syscall.ts";
+import { lgetxattr, llistxattr } from "../../core/system/syscall.ts";
 import { checkDigest, checkSize, ContentReader, digestOfBytes, digestOfFile } from "./content.ts";
 import type { ContentSource, Entry, SourcedEntry } from "../entry.ts";
 import { encodeEntry, indexLines } from "../index-file.ts";
@@ -17,7 +17,7 @@ import { comparePaths, sortEntries } from "../order.ts";
 import { IMPLIED_DIRECTORY, isOverlayXattr, OverlayTree } from "./overlay-tree.ts";
 import type { Attributes } from "./overlay-tree.ts";
 import { invalidArchive } from "../tar/tar-format.ts";
-import { writeAll } from "../../core/write-all.ts";
+import { writeAll } from "../../core/system/write-all.ts";
 
 /** Does `LayerJobs.write`. `check` throws when the job is to stop. */
 export function write(request: WriteRequest, check: () => void): WithEntries<WrittenLayer> {

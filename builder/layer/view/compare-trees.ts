@@ -1,7 +1,7 @@
 // What differs between two stacks of layers, path by path, and the layer that made it differ.
 
-import type { BytePath } from "../../core/byte-path.ts";
-import { displayPath, parentOf } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
+import { displayPath, parentOf } from "../../core/bytes/byte-path.ts";
 import { BuildError } from "../../core/errors.ts";
 import type { Entry } from "../entry.ts";
 import { comparePaths } from "../order.ts";

@@ -1,8 +1,8 @@
 // Looks for byte strings in a layer: in what its files hold and in what a tar says of them. Works on the bytes that a
 // packer has in its hands, or on a layer that lies in the store.
 
-import { ByteSearch, findAll, StreamSearch } from "../../core/byte-search.ts";
-import type { BytePath } from "../../core/byte-path.ts";
+import { ByteSearch, findAll, StreamSearch } from "../../core/bytes/byte-search.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
 import { decompress } from "../compression/decompress.ts";
 import { ContentReader } from "../tree/content.ts";
 import type { Entry, SourcedEntry } from "../entry.ts";

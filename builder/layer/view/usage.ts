@@ -1,7 +1,7 @@
 // What the layers of a stack weigh, and how much of that nobody sees any more because a later layer replaced or
 // removed it.
 
-import type { BytePath } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
 import type { Entry } from "../entry.ts";
 import type { IndexNode } from "./view-index.ts";
 import { ViewIndex } from "./view-index.ts";

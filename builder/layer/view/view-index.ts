@@ -2,8 +2,8 @@
 // shares with it all that these do not touch, so a chain of steps costs what the steps change. Whiteouts of a layer hide
 // only what is below that layer, wherever in its tar they stand.
 
-import type { BytePath } from "../../core/byte-path.ts";
-import { baseOf, parentOf } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
+import { baseOf, parentOf } from "../../core/bytes/byte-path.ts";
 import { SortedMap } from "../../core/sorted-map.ts";
 import type { Entry } from "../entry.ts";
 import type { StackedLayer } from "./view-layer.ts";

@@ -1,6 +1,6 @@
 // What a rootfs view is made of.
 
-import type { BytePath } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
 import type { Digest } from "../../core/digest.ts";
 import type { ContentSource, Entry } from "../entry.ts";
 

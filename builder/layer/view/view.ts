@@ -1,7 +1,7 @@
 // A rootfs view: a stack of layer indexes seen as one file tree, top wins, whiteouts
 // honoured, nothing mounted. It answers stat, readlink, readdir and readFile.
 
-import type { BytePath } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
 import type { Digest } from "../../core/digest.ts";
 import { BuildError } from "../../core/errors.ts";
 import type { ContentSource, Entry } from "../entry.ts";

@@ -1,7 +1,7 @@
 // The actions of a file op besides copy: mkfile, mkdir, rm, symlink.
 
-import type { BytePath } from "../../core/byte-path.ts";
-import { baseOf, bytePath, displayPath, parentOf } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
+import { baseOf, bytePath, displayPath, parentOf } from "../../core/bytes/byte-path.ts";
 import { BuildError } from "../../core/errors.ts";
 import type { MkdirAction, MkfileAction, RmAction, SymlinkAction } from "../../graph/op.ts";
 import { cleanAbsolute, resolvePath, rootPath, rootPathOfParent } from "../../layer/tree/resolve-path.ts";

@@ -1,8 +1,8 @@
 // The layer of a work tree: what is new or different, the directories above it, and
 // whiteouts for what is gone. A thing that was written again unchanged is left out.
 
-import type { BytePath } from "../../core/byte-path.ts";
-import { displayPath, joinBytes } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
+import { displayPath, joinBytes } from "../../core/bytes/byte-path.ts";
 import type { Digest } from "../../core/digest.ts";
 import { BuildError } from "../../core/errors.ts";
 import type { ContentSource, Entry, SourcedEntry } from "../../layer/entry.ts";

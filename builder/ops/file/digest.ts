@@ -1,9 +1,9 @@
 // Digests of what an op reads: names, types, modes, link targets and bytes; for images
 // also owners, capabilities and device numbers. Never times, never where it lies.
 
-import type { BytePath } from "../../core/byte-path.ts";
-import { joinBytes } from "../../core/byte-path.ts";
-import { bytePieces } from "../../core/byte-pieces.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
+import { joinBytes } from "../../core/bytes/byte-path.ts";
+import { bytePieces } from "../../core/bytes/byte-pieces.ts";
 import type { Digest } from "../../core/digest.ts";
 import { Digester, digestOf } from "../../core/digest.ts";
 import { BuildError } from "../../core/errors.ts";

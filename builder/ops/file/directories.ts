@@ -1,7 +1,7 @@
 // mkdir -p in a work tree.
 
-import type { BytePath } from "../../core/byte-path.ts";
-import { displayPath, joinBytes } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
+import { displayPath, joinBytes } from "../../core/bytes/byte-path.ts";
 import { BuildError } from "../../core/errors.ts";
 import type { Owner } from "../passwd.ts";
 import type { WorkNode, WorkTree } from "./work-tree.ts";

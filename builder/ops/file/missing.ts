@@ -1,8 +1,8 @@
 // What to say when a copy names something that is not there: what, where, and why or
 // which name is near.
 
-import type { BytePath } from "../../core/byte-path.ts";
-import { baseOf, displayPath, joinBytes, parentOf } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
+import { baseOf, displayPath, joinBytes, parentOf } from "../../core/bytes/byte-path.ts";
 import { BuildError } from "../../core/errors.ts";
 import type { FileTree } from "../../layer/tree/file-tree.ts";
 import type { Statable } from "../../layer/tree/resolve-path.ts";

@@ -1,8 +1,8 @@
 // The second half of a copy: puts a selection into the destination, by the rules of
 // BuildKit's copier (cp -a with its own ideas of what a destination is).
 
-import type { BytePath } from "../../core/byte-path.ts";
-import { baseOf, bytePath, displayPath, joinBytes, parentOf } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
+import { baseOf, bytePath, displayPath, joinBytes, parentOf } from "../../core/bytes/byte-path.ts";
 import { BuildError } from "../../core/errors.ts";
 import type { CopyAction } from "../../graph/op.ts";
 import type { Entry } from "../../layer/entry.ts";

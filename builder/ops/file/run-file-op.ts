@@ -1,7 +1,7 @@
 // A file op becomes a layer: its actions run one after the other on a tree in memory, and
 // what they changed is the layer. No privilege is needed, and no bytes are copied here.
 
-import { bytePath } from "../../core/byte-path.ts";
+import { bytePath } from "../../core/bytes/byte-path.ts";
 import { BuildError } from "../../core/errors.ts";
 import type { CopyAction, FileAction, FileOp } from "../../graph/op.ts";
 import type { SourcedEntry } from "../../layer/entry.ts";

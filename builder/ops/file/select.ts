@@ -1,13 +1,13 @@
 // The first half of a copy: which entries of the source it takes, by patterns, links
 // and exclusions. Nothing of the destination is known here.
 
-import type { BytePath } from "../../core/byte-path.ts";
-import { baseOf, bytePath, joinBytes } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
+import { baseOf, bytePath, joinBytes } from "../../core/bytes/byte-path.ts";
 import { BuildError } from "../../core/errors.ts";
-import { BadPattern, compileGlob } from "../../core/glob.ts";
-import type { Glob } from "../../core/glob.ts";
-import type { PatternList, PatternWalk } from "../../core/pattern.ts";
-import { compilePatterns } from "../../core/pattern.ts";
+import { BadPattern, compileGlob } from "../../core/patterns/glob.ts";
+import type { Glob } from "../../core/patterns/glob.ts";
+import type { PatternList, PatternWalk } from "../../core/patterns/pattern.ts";
+import { compilePatterns } from "../../core/patterns/pattern.ts";
 import type { CopyAction } from "../../graph/op.ts";
 import type { Entry } from "../../layer/entry.ts";
 import type { FileTree } from "../../layer/tree/file-tree.ts";

@@ -2,10 +2,10 @@
 // root for everything the archive names, as if the process had changed its root to it.
 
 import { closeSync, createReadStream, ftruncateSync, mkdirSync, openSync } from "node:fs";
-import type { BytePath } from "../../core/byte-path.ts";
-import { baseOf, displayPath, fsPath, joinBytes, parentOf } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
+import { baseOf, displayPath, fsPath, joinBytes, parentOf } from "../../core/bytes/byte-path.ts";
 import { BuildError } from "../../core/errors.ts";
-import { writeAll } from "../../core/write-all.ts";
+import { writeAll } from "../../core/system/write-all.ts";
 import { decompress } from "../../layer/compression/decompress.ts";
 import type { ContentSource } from "../../layer/entry.ts";
 import type { Statable } from "../../layer/tree/resolve-path.ts";

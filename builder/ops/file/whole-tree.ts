@@ -1,7 +1,7 @@
 // A tree of any kind as what a layer is made of.
 
-import type { BytePath } from "../../core/byte-path.ts";
-import { joinBytes } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
+import { joinBytes } from "../../core/bytes/byte-path.ts";
 import type { Entry, SourcedEntry } from "../../layer/entry.ts";
 import type { FileTree } from "../../layer/tree/file-tree.ts";
 import { comparePaths, linkEntry } from "../../layer/order.ts";

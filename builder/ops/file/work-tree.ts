@@ -1,8 +1,8 @@
 // The tree a file op works on: a rootfs with changes kept in memory, as a file system
 // does them. Nothing below is touched; `changes.ts` turns the difference into a layer.
 
-import type { BytePath } from "../../core/byte-path.ts";
-import { baseOf, displayPath, joinBytes, parentOf } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
+import { baseOf, displayPath, joinBytes, parentOf } from "../../core/bytes/byte-path.ts";
 import type { Digest } from "../../core/digest.ts";
 import { BuildError } from "../../core/errors.ts";
 import type { ContentSource, Entry, EntryType, MutableEntry } from "../../layer/entry.ts";

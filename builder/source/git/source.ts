@@ -8,14 +8,14 @@
 import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
-import { bytePath } from "../../core/byte-path.ts";
+import { bytePath } from "../../core/bytes/byte-path.ts";
 import { digestOf, hexOf } from "../../core/digest.ts";
 import { BuildError, isErrno } from "../../core/errors.ts";
 import { FREE_SPACE } from "../../core/space.ts";
 import type { Entry } from "../../layer/entry.ts";
 import type { FileTree } from "../../layer/tree/file-tree.ts";
 import { decodeIndex, encodeIndex } from "../../layer/index-file.ts";
-import { removeTree } from "../../core/remove-tree.ts";
+import { removeTree } from "../../core/system/remove-tree.ts";
 import { takeLock } from "../../store/lock.ts";
 import { redact } from "../redact.ts";
 import type { GitSource, RemoteOptions, ResolvedRef } from "../remote.ts";

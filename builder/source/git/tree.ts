@@ -3,8 +3,8 @@
 
 import { lstatSync, readdirSync, readlinkSync } from "node:fs";
 import type { BigIntStats } from "node:fs";
-import type { BytePath } from "../../core/byte-path.ts";
-import { bytePath, compareBytes, fsPath, joinBytes } from "../../core/byte-path.ts";
+import type { BytePath } from "../../core/bytes/byte-path.ts";
+import { bytePath, compareBytes, fsPath, joinBytes } from "../../core/bytes/byte-path.ts";
 import type { ContentSource, Entry } from "../../layer/entry.ts";
 import type { FileTree } from "../../layer/tree/file-tree.ts";
 import { hashSources } from "../../layer/tree/hash-files.ts";

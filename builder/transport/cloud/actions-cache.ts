@@ -3,10 +3,10 @@
 
 import * as v from "valibot";
 import { BuildError } from "../../core/errors.ts";
-import { bodyChunks } from "../registry/body-chunks.ts";
-import type { HttpClient, HttpRequest, HttpResponse } from "../registry/http.ts";
-import { discard } from "../registry/http.ts";
-import { startOf } from "../registry/failure.ts";
+import { bodyChunks } from "../registry/http/body-chunks.ts";
+import type { HttpClient, HttpRequest, HttpResponse } from "../registry/http/http.ts";
+import { discard } from "../registry/http/http.ts";
+import { startOf } from "../registry/http/failure.ts";
 import { collect } from "../source.ts";
 import { parseAnswer, reasonIn } from "./answers.ts";
 import type { BlobBytes } from "./azure-blob.ts";

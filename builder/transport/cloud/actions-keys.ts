@@ -2,7 +2,7 @@
 // (docs.github.com/rest/actions/cache).
 
 import * as v from "valibot";
-import type { HttpClient } from "../registry/http.ts";
+import type { HttpClient } from "../registry/http/http.ts";
 import { jsonAnswer } from "./answers.ts";
 
 /** A repository, and what lets its entries be listed. */

@@ -2,8 +2,8 @@
 
 import * as v from "valibot";
 import { BuildError } from "../../core/errors.ts";
-import type { HttpClient, HttpRequest } from "../registry/http.ts";
-import { readWhole } from "../registry/whole-answer.ts";
+import type { HttpClient, HttpRequest } from "../registry/http/http.ts";
+import { readWhole } from "../registry/http/whole-answer.ts";
 import { elementText } from "./xml.ts";
 
 const MAX_BYTES = 1 << 20;

@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import * as v from "valibot";
 import { BuildError } from "../../core/errors.ts";
-import type { HttpClient } from "../registry/http.ts";
+import type { HttpClient } from "../registry/http/http.ts";
 import type { AwsCredentials } from "./aws-sign.ts";
 import { signAws } from "./aws-sign.ts";
 import { formRequest, jsonAnswer, textAnswer } from "./answers.ts";

@@ -2,7 +2,7 @@
 // AWS API request").
 
 import { AwsV4Signer } from "aws4fetch";
-import type { HttpRequest } from "../registry/http.ts";
+import type { HttpRequest } from "../registry/http/http.ts";
 
 /** Keys of an account or of a session of it. */
 export interface AwsCredentials {

@@ -1,10 +1,10 @@
 // Blobs in Azure's storage, each known by its URL (learn.microsoft.com, "Blob Storage REST API").
 
 import { BuildError } from "../../core/errors.ts";
-import { bodyChunks } from "../registry/body-chunks.ts";
-import { startOf } from "../registry/failure.ts";
-import type { HttpClient, HttpRequest, HttpResponse } from "../registry/http.ts";
-import { discard } from "../registry/http.ts";
+import { bodyChunks } from "../registry/http/body-chunks.ts";
+import { startOf } from "../registry/http/failure.ts";
+import type { HttpClient, HttpRequest, HttpResponse } from "../registry/http/http.ts";
+import { discard } from "../registry/http/http.ts";
 import { collect } from "../source.ts";
 import { reasonIn } from "./answers.ts";
 import type { AzureLogin } from "./azure-credentials.ts";

@@ -3,7 +3,7 @@
 
 import * as v from "valibot";
 import { BuildError } from "../../core/errors.ts";
-import type { HttpClient } from "../registry/http.ts";
+import type { HttpClient } from "../registry/http/http.ts";
 import { formRequest, jsonAnswer } from "./answers.ts";
 import { readToken } from "./aws-credentials.ts";
 

@@ -2,7 +2,7 @@
 
 import { createHmac } from "node:crypto";
 import { BuildError } from "../../core/errors.ts";
-import type { HttpRequest } from "../registry/http.ts";
+import type { HttpRequest } from "../registry/http/http.ts";
 
 /** The version of the protocol that requests name. */
 export const AZURE_VERSION = "2021-12-02";

@@ -5,7 +5,7 @@
 import { createPrivateKey, sign } from "node:crypto";
 import * as v from "valibot";
 import { BuildError } from "../../core/errors.ts";
-import type { HttpClient, HttpRequest } from "../registry/http.ts";
+import type { HttpClient, HttpRequest } from "../registry/http/http.ts";
 import { formRequest, jsonAnswer, textAnswer } from "./answers.ts";
 import { readToken } from "./aws-credentials.ts";
 

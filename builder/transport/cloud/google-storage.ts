@@ -1,10 +1,10 @@
 // Objects of Google Cloud Storage (cloud.google.com/storage/docs/json_api/v1/objects/get).
 
 import { BuildError } from "../../core/errors.ts";
-import { bodyChunks } from "../registry/body-chunks.ts";
-import { startOf } from "../registry/failure.ts";
-import type { HttpClient } from "../registry/http.ts";
-import { discard } from "../registry/http.ts";
+import { bodyChunks } from "../registry/http/body-chunks.ts";
+import { startOf } from "../registry/http/failure.ts";
+import type { HttpClient } from "../registry/http/http.ts";
+import { discard } from "../registry/http/http.ts";
 import { reasonIn } from "./answers.ts";
 import type { GoogleWay } from "./google-credentials.ts";
 import { fetchGoogleToken, STORAGE_SCOPE } from "./google-credentials.ts";

@@ -3,7 +3,7 @@
 import * as v from "valibot";
 import { BuildError } from "../../core/errors.ts";
 import type { Credentials } from "../../core/session.ts";
-import type { HttpClient, HttpRequest } from "../registry/http.ts";
+import type { HttpClient, HttpRequest } from "../registry/http/http.ts";
 import { formRequest, jsonAnswer } from "./answers.ts";
 import { createHash } from "node:crypto";
 import type { AwsWay } from "./aws-credentials.ts";

@@ -2,10 +2,10 @@
 
 import { createHash } from "node:crypto";
 import { BuildError } from "../../core/errors.ts";
-import { bodyChunks } from "../registry/body-chunks.ts";
-import type { HttpClient, HttpRequest, HttpResponse } from "../registry/http.ts";
-import { discard } from "../registry/http.ts";
-import { startOf } from "../registry/failure.ts";
+import { bodyChunks } from "../registry/http/body-chunks.ts";
+import type { HttpClient, HttpRequest, HttpResponse } from "../registry/http/http.ts";
+import { discard } from "../registry/http/http.ts";
+import { startOf } from "../registry/http/failure.ts";
 import { collect } from "../source.ts";
 import { reasonIn } from "./answers.ts";
 import type { AwsLogin } from "./aws-credentials.ts";

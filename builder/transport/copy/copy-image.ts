@@ -3,10 +3,10 @@
 // Bytes stream from one place to the other; only a layer that must become another one lies
 // on this machine in between.
 
-import type { Descriptor } from "../../core/descriptor.ts";
+import type { Descriptor } from "../../core/image/descriptor.ts";
 import type { Digest } from "../../core/digest.ts";
 import { BuildError } from "../../core/errors.ts";
-import { formatPlatform } from "../../core/platform.ts";
+import { formatPlatform } from "../../core/image/platform.ts";
 import { convertIndex, familyOf } from "../../image/convert.ts";
 import type { ImageIndex } from "../../image/index.ts";
 import { chooseManifest } from "../../image/index.ts";

@@ -1,13 +1,13 @@
 // One manifest's part of a copy: its config and layers are sent, and the manifest is made
 // that names them at the destination. An image is checked before anybody can see it.
 
-import type { Descriptor } from "../../core/descriptor.ts";
-import { compressionOf, layerMediaType } from "../../core/descriptor.ts";
+import type { Descriptor } from "../../core/image/descriptor.ts";
+import { compressionOf, layerMediaType } from "../../core/image/descriptor.ts";
 import type { Digest } from "../../core/digest.ts";
 import { BuildError } from "../../core/errors.ts";
-import { isLent } from "../../core/lent-chunks.ts";
-import { notePassed } from "../../core/passed-bytes.ts";
-import { formatPlatform } from "../../core/platform.ts";
+import { isLent } from "../../core/bytes/lent-chunks.ts";
+import { notePassed } from "../../core/bytes/passed-bytes.ts";
+import { formatPlatform } from "../../core/image/platform.ts";
 import { configMediaType, convertManifest, familyOf, isImageManifest } from "../../image/convert.ts";
 import type { Document, ImageManifest } from "../../image/manifest.ts";
 import type { BlobReader, ValidImage } from "../../image/validate.ts";

@@ -1,9 +1,9 @@
 // What one copy is asked for, what comes of it, and what its parts share while it goes on.
 
-import type { Descriptor } from "../../core/descriptor.ts";
+import type { Descriptor } from "../../core/image/descriptor.ts";
 import type { Digest } from "../../core/digest.ts";
 import { BuildError } from "../../core/errors.ts";
-import type { Platform } from "../../core/platform.ts";
+import type { Platform } from "../../core/image/platform.ts";
 import type { UnpackLimits } from "../../layer/unpack-limits.ts";
 import type { BlobNotes } from "../../store/store.ts";
 import type { ImageSink, ImageSource, SinkForms, StatusSink } from "../source.ts";

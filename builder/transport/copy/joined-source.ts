@@ -1,7 +1,7 @@
 // An index over images of several places as one source: each manifest, and what it names,
 // comes from where its image is.
 
-import type { Descriptor } from "../../core/descriptor.ts";
+import type { Descriptor } from "../../core/image/descriptor.ts";
 import type { Digest } from "../../core/digest.ts";
 import { BuildError } from "../../core/errors.ts";
 import type { Document } from "../../image/manifest.ts";

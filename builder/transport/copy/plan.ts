@@ -1,8 +1,8 @@
 // What becomes of an image on its way: which family its manifest has at the destination,
 // and in which form each layer arrives. Pure: nothing is read or written here.
 
-import type { Compression, Descriptor } from "../../core/descriptor.ts";
-import { compressionOf } from "../../core/descriptor.ts";
+import type { Compression, Descriptor } from "../../core/image/descriptor.ts";
+import { compressionOf } from "../../core/image/descriptor.ts";
 import { BuildError } from "../../core/errors.ts";
 import { familyOf, lostIn } from "../../image/convert.ts";
 import type { ImageManifest, MediaFamily } from "../../image/manifest.ts";

@@ -2,11 +2,11 @@
 // its own until it has been sent.
 
 import { rm } from "node:fs/promises";
-import type { Descriptor } from "../../core/descriptor.ts";
-import { layerMediaType } from "../../core/descriptor.ts";
+import type { Descriptor } from "../../core/image/descriptor.ts";
+import { layerMediaType } from "../../core/image/descriptor.ts";
 import type { Digest } from "../../core/digest.ts";
 import { BuildError } from "../../core/errors.ts";
-import { notePassed } from "../../core/passed-bytes.ts";
+import { notePassed } from "../../core/bytes/passed-bytes.ts";
 import type { MediaFamily } from "../../image/manifest.ts";
 import type { CompressionOptions } from "../../layer/jobs/jobs.ts";
 import { recompress } from "../../layer/compression/transcode.ts";

@@ -1,10 +1,10 @@
 // Whose fault it is when a place refuses a blob. What lies in the store was right when it came there and is sent as it
 // is; when its bytes turn out wrong on the way, a disk or a hand has changed the file since.
 
-import type { Descriptor } from "../../core/descriptor.ts";
+import type { Descriptor } from "../../core/image/descriptor.ts";
 import { MEND_DAMAGE } from "../../core/damaged-blob.ts";
 import { BuildError } from "../../core/errors.ts";
-import { RefusalError } from "../registry/failure.ts";
+import { RefusalError } from "../registry/http/failure.ts";
 import type { ImageSource } from "../source.ts";
 import { verified } from "../write-blob.ts";
 

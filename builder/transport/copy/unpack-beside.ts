@@ -2,12 +2,12 @@
 // image's config names. Nobody gets the last of them before that is known.
 
 import { PassThrough } from "node:stream";
-import type { Descriptor } from "../../core/descriptor.ts";
+import type { Descriptor } from "../../core/image/descriptor.ts";
 import type { Digest } from "../../core/digest.ts";
 import { Digester } from "../../core/digest.ts";
 import { BuildError } from "../../core/errors.ts";
-import { keepChunk } from "../../core/lent-chunks.ts";
-import { notePassed } from "../../core/passed-bytes.ts";
+import { keepChunk } from "../../core/bytes/lent-chunks.ts";
+import { notePassed } from "../../core/bytes/passed-bytes.ts";
 import { decompress } from "../../layer/compression/decompress.ts";
 import type { UnpackLimits } from "../../layer/unpack-limits.ts";
 import { UnpackGuard } from "../../layer/unpack-limits.ts";

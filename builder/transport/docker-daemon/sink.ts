@@ -5,7 +5,7 @@
 import * as v from "valibot";
 import type { Digest } from "../../core/digest.ts";
 import { BuildError } from "../../core/errors.ts";
-import { familiarReference, parseReference } from "../../core/reference.ts";
+import { familiarReference, parseReference } from "../../core/image/reference.ts";
 import type { DaemonEndpoint } from "../../core/session.ts";
 import { parseDocument } from "../../image/read.ts";
 import { referenceEntries } from "../layout-index.ts";

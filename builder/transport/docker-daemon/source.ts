@@ -2,11 +2,11 @@
 // image store that is an OCI layout with the image's own manifest and layers; of the classic
 // store the layers are uncompressed and the manifest, if there is one, was made for saving.
 
-import { compressionOf } from "../../core/descriptor.ts";
+import { compressionOf } from "../../core/image/descriptor.ts";
 import type { Digest } from "../../core/digest.ts";
 import { BuildError } from "../../core/errors.ts";
-import type { Reference } from "../../core/reference.ts";
-import { familiarReference } from "../../core/reference.ts";
+import type { Reference } from "../../core/image/reference.ts";
+import { familiarReference } from "../../core/image/reference.ts";
 import type { DaemonEndpoint } from "../../core/session.ts";
 import { parseDocument } from "../../image/read.ts";
 import type { ArchiveFileOptions } from "../archive-file.ts";

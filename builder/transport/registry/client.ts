@@ -4,16 +4,16 @@
 import type { Digest } from "../../core/digest.ts";
 import { BuildError } from "../../core/errors.ts";
 import type { Credentials } from "../../core/session.ts";
-import { RegistryAuth } from "./auth.ts";
-import { openEndpoint } from "./endpoint-http.ts";
+import { RegistryAuth } from "./auth/auth.ts";
+import { openEndpoint } from "./http/endpoint-http.ts";
 import type { RegistryEndpoint, RegistryRouter } from "./endpoints.ts";
 import { apiOf } from "./endpoints.ts";
-import { refusalOf, refusedLogin, saying } from "./failure.ts";
-import type { HttpClient, HttpRequest, HttpResponse } from "./http.ts";
-import { discard } from "./http.ts";
-import { findOrigin } from "./origin.ts";
-import type { RetryPolicy } from "./retry.ts";
-import { RETRY } from "./retry.ts";
+import { refusalOf, refusedLogin, saying } from "./http/failure.ts";
+import type { HttpClient, HttpRequest, HttpResponse } from "./http/http.ts";
+import { discard } from "./http/http.ts";
+import { findOrigin } from "./http/origin.ts";
+import type { RetryPolicy } from "./http/retry.ts";
+import { RETRY } from "./http/retry.ts";
 
 /** Logins anew for one request, as long as each of them was good for another one. */
 const MOST_RENEWALS = 5;

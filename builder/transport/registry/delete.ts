@@ -3,7 +3,7 @@
 import type { Digest } from "../../core/digest.ts";
 import { isDigest } from "../../core/digest.ts";
 import { BuildError } from "../../core/errors.ts";
-import type { Reference } from "../../core/reference.ts";
+import type { Reference } from "../../core/image/reference.ts";
 import type { RegistryClient, RegistryOptions } from "./client.ts";
 import { manifestPath } from "./client.ts";
 import { getDocument } from "./documents.ts";

@@ -1,6 +1,6 @@
 // The route without configuration files: every registry is asked itself, by Docker's rules for its protocol.
 
-import { isLoopback } from "./connections.ts";
+import { isLoopback } from "./http/connections.ts";
 import type { RegistryRouter } from "./endpoints.ts";
 
 export interface DirectOptions {

@@ -2,8 +2,8 @@
 // their bytes have.
 
 import type { IncomingHttpHeaders } from "node:http";
-import type { Descriptor } from "../../core/descriptor.ts";
-import { MEDIA } from "../../core/descriptor.ts";
+import type { Descriptor } from "../../core/image/descriptor.ts";
+import { MEDIA } from "../../core/image/descriptor.ts";
 import type { Digest } from "../../core/digest.ts";
 import { digestOf, isDigest } from "../../core/digest.ts";
 import { BuildError } from "../../core/errors.ts";
@@ -12,7 +12,7 @@ import type { RegistryClient } from "./client.ts";
 import { manifestPath } from "./client.ts";
 import type { Repository } from "./repository.ts";
 import { insteadOfTag } from "./tags.ts";
-import { readWhole } from "./whole-answer.ts";
+import { readWhole } from "./http/whole-answer.ts";
 
 /** The most that a registry must take (distribution-spec, Pushing Manifests), and the most that we read. */
 const DOCUMENT_BYTES = 4 << 20;

@@ -1,7 +1,7 @@
 // Where the content of a repository can be had: the registry itself, and the mirrors that configuration names before
 // it. The doors read configuration files (src/config) and answer with this; the client only follows it.
 
-import type { Reference } from "../../core/reference.ts";
+import type { Reference } from "../../core/image/reference.ts";
 
 /** One place to ask, as the client reaches it. */
 export interface RegistryEndpoint {

@@ -2,9 +2,9 @@
 
 import { BuildError } from "../../core/errors.ts";
 import type { RegistryClient } from "./client.ts";
-import type { HttpResponse } from "./http.ts";
-import { NO_RETRY } from "./retry.ts";
-import { readWhole } from "./whole-answer.ts";
+import type { HttpResponse } from "./http/http.ts";
+import { NO_RETRY } from "./http/retry.ts";
+import { readWhole } from "./http/whole-answer.ts";
 
 const PAGE_BYTES = 8 << 20;
 const MAX_PAGES = 10_000;

@@ -1,8 +1,8 @@
 // Whether a repository may be pushed to, found out before there is anything to push: an upload is begun and given up.
 
-import { parseReference } from "../../core/reference.ts";
+import { parseReference } from "../../core/image/reference.ts";
 import type { RegistryOptions } from "./client.ts";
-import { discard } from "./http.ts";
+import { discard } from "./http/http.ts";
 import { Repository } from "./repository.ts";
 
 const ACCESS = "pull,push";

@@ -2,8 +2,8 @@
 // is made of the subject's digest (distribution-spec, Referrers Tag Schema).
 
 import * as v from "valibot";
-import type { Descriptor } from "../../core/descriptor.ts";
-import { MEDIA } from "../../core/descriptor.ts";
+import type { Descriptor } from "../../core/image/descriptor.ts";
+import { MEDIA } from "../../core/image/descriptor.ts";
 import type { Digest } from "../../core/digest.ts";
 import { isDigest } from "../../core/digest.ts";
 import type { Document } from "../../image/manifest.ts";

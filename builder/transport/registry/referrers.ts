@@ -2,11 +2,11 @@
 // lacks the API keeps an index under a tag, which clients look after.
 
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Descriptor } from "../../core/descriptor.ts";
-import { MEDIA } from "../../core/descriptor.ts";
+import type { Descriptor } from "../../core/image/descriptor.ts";
+import { MEDIA } from "../../core/image/descriptor.ts";
 import type { Digest } from "../../core/digest.ts";
 import { BuildError } from "../../core/errors.ts";
-import type { Reference } from "../../core/reference.ts";
+import type { Reference } from "../../core/image/reference.ts";
 import { parseDocument } from "../../image/read.ts";
 import type { RegistryClient, RegistryOptions } from "./client.ts";
 import { manifestPath } from "./client.ts";
@@ -14,8 +14,8 @@ import { getDocument, resolveTag } from "./documents.ts";
 import { pagesOf } from "./pages.ts";
 import { referrerOf, referrersIndex, referrersTag } from "./referrers-index.ts";
 import { Repository } from "./repository.ts";
-import { pauseMs } from "./retry.ts";
-import { oneChunk } from "./token.ts";
+import { pauseMs } from "./http/retry.ts";
+import { oneChunk } from "./auth/token.ts";
 
 const UPDATES = 5;
 

@@ -6,7 +6,7 @@ import { BuildError } from "../../core/errors.ts";
 import type { RegistryOptions } from "./client.ts";
 import { RegistryClient } from "./client.ts";
 import type { RoutedReference } from "./endpoints.ts";
-import { RefusalError } from "./failure.ts";
+import { RefusalError } from "./http/failure.ts";
 
 /** What one place answered instead of what was asked for. */
 export interface Failure {

@@ -2,20 +2,20 @@
 // itself that takes them.
 
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Descriptor } from "../../core/descriptor.ts";
+import type { Descriptor } from "../../core/image/descriptor.ts";
 import { BuildError } from "../../core/errors.ts";
-import { parseReference } from "../../core/reference.ts";
+import { parseReference } from "../../core/image/reference.ts";
 import type { ImageSink } from "../source.ts";
 import type { RegistryClient, RegistryOptions } from "./client.ts";
 import { manifestPath } from "./client.ts";
-import { RefusalError } from "./failure.ts";
-import type { HttpResponse } from "./http.ts";
+import { RefusalError } from "./http/failure.ts";
+import type { HttpResponse } from "./http/http.ts";
 import { subjectOf } from "./referrers-index.ts";
 import { addReferrer } from "./referrers.ts";
 import { Repository } from "./repository.ts";
-import { pauseMs } from "./retry.ts";
-import { oneChunk } from "./token.ts";
-import { BlobUploader } from "./upload.ts";
+import { pauseMs } from "./http/retry.ts";
+import { oneChunk } from "./auth/token.ts";
+import { BlobUploader } from "./blobs/upload.ts";
 
 const ACCESS = "pull,push";
 /** How often a registry may look again for a blob that it was given. */

@@ -2,13 +2,13 @@
 
 import type { Digest } from "../../core/digest.ts";
 import { BuildError } from "../../core/errors.ts";
-import type { Reference } from "../../core/reference.ts";
-import { formatReference } from "../../core/reference.ts";
+import type { Reference } from "../../core/image/reference.ts";
+import { formatReference } from "../../core/image/reference.ts";
 import type { ImageSource } from "../source.ts";
 import { verifyBytes } from "../source.ts";
 import type { RegistryClient, RegistryOptions } from "./client.ts";
 import { fetchDocument, resolveTag } from "./documents.ts";
-import { downloadBlob } from "./download.ts";
+import { downloadBlob } from "./blobs/download.ts";
 import { Repository } from "./repository.ts";
 
 export type { RegistryOptions } from "./client.ts";

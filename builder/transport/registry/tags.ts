@@ -2,7 +2,7 @@
 
 import * as v from "valibot";
 import { BuildError } from "../../core/errors.ts";
-import type { Reference } from "../../core/reference.ts";
+import type { Reference } from "../../core/image/reference.ts";
 import type { RegistryClient, RegistryOptions } from "./client.ts";
 import { pagesOf } from "./pages.ts";
 import { Repository } from "./repository.ts";

@@ -1,8 +1,8 @@
 // The receiving side of a file transfer (BuildKit, session/filesync; fsutil, receive.go): the client tells of its files
 // in order, what is wanted of them is asked for at once, and their bytes come in pieces.
 
-import type { BytePath } from "../../../builder/core/byte-path.ts";
-import { displayPath, parentOf } from "../../../builder/core/byte-path.ts";
+import type { BytePath } from "../../../builder/core/bytes/byte-path.ts";
+import { displayPath, parentOf } from "../../../builder/core/bytes/byte-path.ts";
 import type { ClientFile, FileReceiver } from "../../../builder/core/client-file.ts";
 import { BuildError } from "../../../builder/core/errors.ts";
 import type { Packet } from "../proto/packets.ts";

@@ -3,7 +3,7 @@
 
 import { open } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
-import { fsPath } from "../../../builder/core/byte-path.ts";
+import { fsPath } from "../../../builder/core/bytes/byte-path.ts";
 import type { OutgoingFile } from "../../../builder/core/client-file.ts";
 import { BuildError } from "../../../builder/core/errors.ts";
 import { readPacket, writePacket } from "../proto/packets.ts";

@@ -3,7 +3,7 @@
 
 import type { Readable } from "node:stream";
 import { finished } from "node:stream";
-import { notePassed } from "../../../builder/core/passed-bytes.ts";
+import { notePassed } from "../../../builder/core/bytes/passed-bytes.ts";
 import { CODE, RpcError } from "./status.ts";
 
 /** What is read ahead of who asks, about. */

@@ -2,7 +2,7 @@
 // travel (fsutil, types/wire.proto). Field numbers are the protocol's.
 
 import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
-import type { BytePath } from "../../../builder/core/byte-path.ts";
+import type { BytePath } from "../../../builder/core/bytes/byte-path.ts";
 import { MalformedMessage } from "./message.ts";
 
 /** A file as it is told of; `mode` is Go's FileMode. */

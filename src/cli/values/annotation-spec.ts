@@ -1,7 +1,7 @@
 // `--annotation [type[,type]…[platform]:]key=value`, and the same as attributes of an output.
 
 import { BuildError } from "../../../builder/core/errors.ts";
-import { formatPlatform, parsePlatform } from "../../../builder/core/platform.ts";
+import { formatPlatform, parsePlatform } from "../../../builder/core/image/platform.ts";
 
 const PLACES = ["manifest", "manifest-descriptor", "index", "index-descriptor"] as const;
 

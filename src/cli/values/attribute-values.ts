@@ -1,6 +1,6 @@
 // The `key=value` attributes of one flag, each checked when it is asked for.
 
-import type { Compression } from "../../../builder/core/descriptor.ts";
+import type { Compression } from "../../../builder/core/image/descriptor.ts";
 import { BuildError } from "../../../builder/core/errors.ts";
 import { readBoolean } from "./booleans.ts";
 

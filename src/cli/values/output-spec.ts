@@ -1,7 +1,7 @@
 // `-o PATH`, `-o -`, `-o type=T[,key=value…]`: one output as it was written. What it means beside the other flags
 // (tags, --push, the terminal) is decided in commands/build/outputs.ts.
 
-import type { Compression } from "../../../builder/core/descriptor.ts";
+import type { Compression } from "../../../builder/core/image/descriptor.ts";
 import { BuildError } from "../../../builder/core/errors.ts";
 import type { AnnotationSpec } from "./annotation-spec.ts";
 import { annotationAttribute } from "./annotation-spec.ts";

@@ -1,6 +1,6 @@
 // `tsbuild bake`: the targets of definition files, printed, listed or built all at once.
 
-import { hostPlatform, formatPlatform } from "../../../builder/core/platform.ts";
+import { hostPlatform, formatPlatform } from "../../../builder/core/image/platform.ts";
 import { parseVariables, readDefinition } from "../../bake/definition.ts";
 import { definitionNames, namesBySide, readDefinitions } from "../../bake/files.ts";
 import { readOverrides } from "../../bake/overrides.ts";

@@ -4,7 +4,7 @@ import type { Digest } from "../../../builder/core/digest.ts";
 import { digestOf } from "../../../builder/core/digest.ts";
 import { asBuildError, BuildError } from "../../../builder/core/errors.ts";
 import type { EventSink } from "../../../builder/core/events.ts";
-import { NamespaceNeeded } from "../../../builder/core/namespace.ts";
+import { NamespaceNeeded } from "../../../builder/core/system/namespace.ts";
 import type { BuildRequest } from "../../../builder/request.ts";
 import type { Selection } from "../../bake/resolve.ts";
 import type { Target } from "../../bake/target.ts";

@@ -2,7 +2,7 @@
 
 import type { Digest } from "../../../builder/core/digest.ts";
 import { isDigest } from "../../../builder/core/digest.ts";
-import { formatReference, parseReference } from "../../../builder/core/reference.ts";
+import { formatReference, parseReference } from "../../../builder/core/image/reference.ts";
 import { AttributeValues } from "../../cli/values/attribute-values.ts";
 import { parseDuration } from "../../cli/values/disk-filter.ts";
 import { nearest } from "../../cli/nearest.ts";

@@ -3,10 +3,10 @@
 import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { BuildError, isErrno } from "../../../builder/core/errors.ts";
-import { familiarReference, parseReference } from "../../../builder/core/reference.ts";
+import { familiarReference, parseReference } from "../../../builder/core/image/reference.ts";
 import type { ContextSpec, DockerfileSpec } from "../../../builder/request.ts";
-import type { ImageLocation } from "../../../builder/core/image-location.ts";
-import { locationInName, parseLocation, withPath } from "../../../builder/core/image-location.ts";
+import type { ImageLocation } from "../../../builder/core/image/image-location.ts";
+import { locationInName, parseLocation, withPath } from "../../../builder/core/image/image-location.ts";
 
 /** Opens standard input for what the message should name it. */
 export type OpenStdin = (what: string) => () => AsyncIterable<Uint8Array>;

@@ -3,7 +3,7 @@
 import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { BuildError } from "../../../builder/core/errors.ts";
-import { formatReference, parseReference } from "../../../builder/core/reference.ts";
+import { formatReference, parseReference } from "../../../builder/core/image/reference.ts";
 import type { ExportSpec, FileSink, ImageOptions } from "../../../builder/request.ts";
 import type { AnnotationSpec } from "../../cli/values/annotation-spec.ts";
 import type { Arguments } from "../../cli/flags.ts";

@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import { mkdir, open, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { BuildError, isErrno } from "../../../builder/core/errors.ts";
-import { formatPlatform } from "../../../builder/core/platform.ts";
+import { formatPlatform } from "../../../builder/core/image/platform.ts";
 import type { BuildResult } from "../../../builder/request.ts";
 
 /** The id by which docker names an image: its config's digest; of several platforms the index's. */

@@ -3,19 +3,19 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { BuildError } from "../../../builder/core/errors.ts";
-import { NamespaceNeeded } from "../../../builder/core/namespace.ts";
+import { NamespaceNeeded } from "../../../builder/core/system/namespace.ts";
 import { mayNeedNamespace } from "../../../builder/namespace.ts";
 import { limitMemory } from "../../../builder/step-limits.ts";
 import { DAEMON_FLAGS } from "../../cli/flags/daemon-flags.ts";
 import type { Arguments } from "../../cli/flags.ts";
 import { isOn, listOf, textOf } from "../../cli/flags.ts";
 import { parseCount } from "../../cli/values/sizes.ts";
-import { defaultAddress } from "../../config/daemon-address.ts";
-import type { DaemonFile } from "../../config/daemon-file.ts";
+import { defaultAddress } from "../../config/daemon/daemon-address.ts";
+import type { DaemonFile } from "../../config/daemon/daemon-file.ts";
 import { dataRoot } from "../../config/data-root.ts";
 import type { Environment } from "../../config/environment.ts";
-import type { OtelTable } from "../../config/otlp.ts";
-import { otlpTarget } from "../../config/otlp.ts";
+import type { OtelTable } from "../../config/daemon/otlp.ts";
+import { otlpTarget } from "../../config/daemon/otlp.ts";
 import { localRegistries } from "../../config/registries.ts";
 import type { TlsFiles } from "../../daemon/listen.ts";
 import { LOG_FORMATS, LOG_LEVELS, logTo } from "../../daemon/log.ts";
@@ -130,7 +130,7 @@ function chosen(flags: readonly string[], file: readonly string[], environment: 
 }
 
 async function readFile(path: string): Promise<DaemonFile> {
-  const { readDaemonFile } = await import("../../config/daemon-file.ts");
+  const { readDaemonFile } = await import("../../config/daemon/daemon-file.ts");
   return await readDaemonFile(resolve(path));
 }
 

@@ -3,7 +3,7 @@
 import { pipeline } from "node:stream/promises";
 import { HOST_FLAGS } from "../../cli/flags/host-flags.ts";
 import { textOf } from "../../cli/flags.ts";
-import { defaultAddress } from "../../config/daemon-address.ts";
+import { defaultAddress } from "../../config/daemon/daemon-address.ts";
 import type { Command } from "../command.ts";
 import { exactly, readArguments } from "../command.ts";
 

@@ -2,7 +2,7 @@
 
 import { join } from "node:path";
 import { BuildError } from "../../../builder/core/errors.ts";
-import type { TenantTable } from "../../config/daemon-file.ts";
+import type { TenantTable } from "../../config/daemon/daemon-file.ts";
 import type { TenantSettings } from "../../daemon/daemon.ts";
 import type { DaemonSettings } from "../../daemon/settings.ts";
 import { diskSettingsOf } from "../disk/settings.ts";

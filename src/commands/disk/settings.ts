@@ -9,8 +9,8 @@ import { parseDuration } from "../../cli/values/disk-filter.ts";
 import { parseSize } from "../../cli/values/sizes.ts";
 import { CEILING_VARIABLE, diskSettingFiles } from "../../config/disk-file.ts";
 import type { Environment } from "../../config/environment.ts";
-import { checkShape } from "../../config/shape.ts";
-import { readToml } from "../../config/toml-file.ts";
+import { checkShape } from "../../config/files/shape.ts";
+import { readToml } from "../../config/files/toml-file.ts";
 
 const AmountText = v.union([v.string(), v.number()]);
 const Amounts = {

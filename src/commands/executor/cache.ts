@@ -2,7 +2,7 @@
 
 import { resolve } from "node:path";
 import { BuildError } from "../../../builder/core/errors.ts";
-import { formatReference, parseReference } from "../../../builder/core/reference.ts";
+import { formatReference, parseReference } from "../../../builder/core/image/reference.ts";
 import type { CacheRules } from "../../../builder/request.ts";
 import { parseDuration } from "../../cli/values/disk-filter.ts";
 import type { Arguments } from "../../cli/flags.ts";

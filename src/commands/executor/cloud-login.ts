@@ -7,7 +7,7 @@ import type { Arguments } from "../../cli/flags.ts";
 import { listOf } from "../../cli/flags.ts";
 import type { CloudHelper } from "../../config/cloud/registry-ways.ts";
 import { CLOUD_HELPERS } from "../../config/cloud/registry-ways.ts";
-import { MissingHelper } from "../../config/credential-helper.ts";
+import { MissingHelper } from "../../config/credentials/credential-helper.ts";
 import type { Environment } from "../../config/environment.ts";
 import { definedOnly } from "../build/request.ts";
 

@@ -2,7 +2,7 @@
 // its exit codes are those that pipelines read.
 
 import { asBuildError, BuildError, PushStopped } from "../../../builder/core/errors.ts";
-import { NamespaceNeeded } from "../../../builder/core/namespace.ts";
+import { NamespaceNeeded } from "../../../builder/core/system/namespace.ts";
 import type { BuildRequest } from "../../../builder/request.ts";
 import { EXECUTOR_FLAGS } from "../../cli/flags/executor-flags.ts";
 import type { Arguments } from "../../cli/flags.ts";

@@ -4,7 +4,7 @@ import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { BuildError } from "../../../builder/core/errors.ts";
-import { parseReference } from "../../../builder/core/reference.ts";
+import { parseReference } from "../../../builder/core/image/reference.ts";
 import type { Arguments } from "../../cli/flags.ts";
 import { textOf } from "../../cli/flags.ts";
 import type { Environment } from "../../config/environment.ts";

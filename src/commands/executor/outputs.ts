@@ -2,7 +2,7 @@
 
 import { resolve } from "node:path";
 import { BuildError } from "../../../builder/core/errors.ts";
-import { formatReference, parseReference } from "../../../builder/core/reference.ts";
+import { formatReference, parseReference } from "../../../builder/core/image/reference.ts";
 import type { ExportSpec, ImageOptions } from "../../../builder/request.ts";
 import { readBoolean } from "../../cli/values/booleans.ts";
 import type { Arguments } from "../../cli/flags.ts";

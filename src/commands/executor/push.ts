@@ -4,9 +4,9 @@
 import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { asBuildError, BuildError } from "../../../builder/core/errors.ts";
-import type { ImageLocation } from "../../../builder/core/image-location.ts";
-import { hostPlatform } from "../../../builder/core/platform.ts";
-import { formatReference, parseReference } from "../../../builder/core/reference.ts";
+import type { ImageLocation } from "../../../builder/core/image/image-location.ts";
+import { hostPlatform } from "../../../builder/core/image/platform.ts";
+import { formatReference, parseReference } from "../../../builder/core/image/reference.ts";
 import type { CopyToAllRequest } from "../../../builder/copy.ts";
 import { EXECUTOR_PUSH_FLAGS } from "../../cli/flags/executor-flags.ts";
 import type { Arguments } from "../../cli/flags.ts";

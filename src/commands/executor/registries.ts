@@ -2,12 +2,12 @@
 // way, whether it is pulled from or pushed to.
 
 import { BuildError } from "../../../builder/core/errors.ts";
-import { parseReference } from "../../../builder/core/reference.ts";
+import { parseReference } from "../../../builder/core/image/reference.ts";
 import type { Arguments } from "../../cli/flags.ts";
 import { isOn, listOf } from "../../cli/flags.ts";
 import type { Environment } from "../../config/environment.ts";
-import type { Place, Reach, RegistrySetting, Scope } from "../../config/registry-settings.ts";
-import { splitName } from "../../config/registry-settings.ts";
+import type { Place, Reach, RegistrySetting, Scope } from "../../config/registries/registry-settings.ts";
+import { splitName } from "../../config/registries/registry-settings.ts";
 
 /** The settings, the one that counts most first. `destinations` are what is pushed. Throws `USAGE`. */
 export function registrySettings(

@@ -3,7 +3,7 @@
 import { readFile } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import { asBuildError, BuildError } from "../../../builder/core/errors.ts";
-import { hostPlatform, parsePlatform } from "../../../builder/core/platform.ts";
+import { hostPlatform, parsePlatform } from "../../../builder/core/image/platform.ts";
 import type { WarmRequest } from "../../../builder/warm.ts";
 import type { Arguments } from "../../cli/flags.ts";
 import { isOn, listOf, textOf } from "../../cli/flags.ts";

@@ -1,10 +1,10 @@
 // What the commands that look at images share: IMAGE, --platform, and how registries are reached for it.
 
 import { BuildError } from "../../../builder/core/errors.ts";
-import type { Platform } from "../../../builder/core/platform.ts";
-import { parsePlatform } from "../../../builder/core/platform.ts";
-import { locationInName } from "../../../builder/core/image-location.ts";
-import { parseReference } from "../../../builder/core/reference.ts";
+import type { Platform } from "../../../builder/core/image/platform.ts";
+import { parsePlatform } from "../../../builder/core/image/platform.ts";
+import { locationInName } from "../../../builder/core/image/image-location.ts";
+import { parseReference } from "../../../builder/core/image/reference.ts";
 import type { ImagePlaces, OpenedImage, PlatformImage } from "../../../builder/open-image.ts";
 import { daemonOf, registryOptions } from "../../../builder/registry-options.ts";
 import type { Arguments } from "../../cli/flags.ts";

@@ -2,7 +2,7 @@
 
 import { BuildError } from "../../../builder/core/errors.ts";
 import type { EventSink } from "../../../builder/core/events.ts";
-import { hostPlatform, parsePlatform } from "../../../builder/core/platform.ts";
+import { hostPlatform, parsePlatform } from "../../../builder/core/image/platform.ts";
 import type { ImageRequest, PullPolicy } from "../../../builder/run-request.ts";
 import type { Arguments } from "../../cli/flags.ts";
 import { listOf, textOf } from "../../cli/flags.ts";

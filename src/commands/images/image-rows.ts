@@ -3,8 +3,8 @@
 import type { Digest } from "../../../builder/core/digest.ts";
 import { hexOf } from "../../../builder/core/digest.ts";
 import { BuildError } from "../../../builder/core/errors.ts";
-import { BadPattern, compileGlob } from "../../../builder/core/glob.ts";
-import { familiarReference, parseReference } from "../../../builder/core/reference.ts";
+import { BadPattern, compileGlob } from "../../../builder/core/patterns/glob.ts";
+import { familiarReference, parseReference } from "../../../builder/core/image/reference.ts";
 import type { ListedImage } from "../../../builder/images.ts";
 import { parseMoment } from "../../cli/values/moment.ts";
 import { readBoolean } from "../../cli/values/booleans.ts";

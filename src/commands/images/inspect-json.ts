@@ -1,7 +1,7 @@
 // An inspection as JSON. The first fields are those of `docker image inspect`, so that what reads one reads the other;
 // manifest and index follow as they are.
 
-import { familiarReference, parseReference } from "../../../builder/core/reference.ts";
+import { familiarReference, parseReference } from "../../../builder/core/image/reference.ts";
 import type { IndexEntry, InspectedImage, Inspection } from "../../../builder/inspect.ts";
 
 /** The image as an object; of an index without an image for this machine only what the index says. */

@@ -1,6 +1,6 @@
 // An inspection as text for people.
 
-import { formatPlatform } from "../../../builder/core/platform.ts";
+import { formatPlatform } from "../../../builder/core/image/platform.ts";
 import type { IndexEntry, InspectedImage, Inspection } from "../../../builder/inspect.ts";
 import { humanAge, humanSize } from "../../cli/human.ts";
 import { printable } from "../../cli/printable.ts";

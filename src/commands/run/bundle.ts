@@ -3,7 +3,7 @@
 import { resolve } from "node:path";
 import { asBuildError, BuildError } from "../../../builder/core/errors.ts";
 import type { IdRange } from "../../../builder/bundle-request.ts";
-import { NamespaceNeeded } from "../../../builder/core/namespace.ts";
+import { NamespaceNeeded } from "../../../builder/core/system/namespace.ts";
 import { BUNDLE_FLAGS } from "../../cli/flags/bundle-flags.ts";
 import { excerpt } from "../../cli/error-text.ts";
 import type { Arguments } from "../../cli/flags.ts";

@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { statSync } from "node:fs";
 import { isIP } from "node:net";
 import { asBuildError, BuildError } from "../../../builder/core/errors.ts";
-import { NamespaceNeeded } from "../../../builder/core/namespace.ts";
+import { NamespaceNeeded } from "../../../builder/core/system/namespace.ts";
 import type { RunRequest } from "../../../builder/run-request.ts";
 import { parseEnvFile } from "../../cli/values/env-file.ts";
 import { excerpt } from "../../cli/error-text.ts";

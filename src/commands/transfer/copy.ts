@@ -1,10 +1,10 @@
 // `tsbuild copy SOURCE DESTINATION`: skopeo copy, with its names and flags.
 
 import { BuildError } from "../../../builder/core/errors.ts";
-import type { ImageLocation } from "../../../builder/core/image-location.ts";
-import { formatLocation, parseLocation, TRANSPORTS } from "../../../builder/core/image-location.ts";
-import { hostPlatform, normalizePlatform } from "../../../builder/core/platform.ts";
-import type { Platform } from "../../../builder/core/platform.ts";
+import type { ImageLocation } from "../../../builder/core/image/image-location.ts";
+import { formatLocation, parseLocation, TRANSPORTS } from "../../../builder/core/image/image-location.ts";
+import { hostPlatform, normalizePlatform } from "../../../builder/core/image/platform.ts";
+import type { Platform } from "../../../builder/core/image/platform.ts";
 import type { CopyRequest } from "../../../builder/copy.ts";
 import type { Arguments } from "../../cli/flags.ts";
 import { isOn, listOf, textOf } from "../../cli/flags.ts";

@@ -1,9 +1,9 @@
 // `tsbuild index create`, `add` and `inspect`: one name for the images of several platforms.
 
 import { BuildError } from "../../../builder/core/errors.ts";
-import { formatPlatform, parsePlatform } from "../../../builder/core/platform.ts";
-import type { Reference } from "../../../builder/core/reference.ts";
-import { formatReference, parseReference } from "../../../builder/core/reference.ts";
+import { formatPlatform, parsePlatform } from "../../../builder/core/image/platform.ts";
+import type { Reference } from "../../../builder/core/image/reference.ts";
+import { formatReference, parseReference } from "../../../builder/core/image/reference.ts";
 import type { IndexAnnotation, IndexResult } from "../../../builder/image-index.ts";
 import { parseAnnotation } from "../../cli/values/annotation-spec.ts";
 import type { Arguments } from "../../cli/flags.ts";

@@ -1,7 +1,7 @@
 // `tsbuild load`: the images of an archive or a folder into the local store.
 
 import { resolve } from "node:path";
-import { familiarReference, parseReference } from "../../../builder/core/reference.ts";
+import { familiarReference, parseReference } from "../../../builder/core/image/reference.ts";
 import type { LoadResult } from "../../../builder/load.ts";
 import type { Arguments } from "../../cli/flags.ts";
 import { isOn, listOf, textOf } from "../../cli/flags.ts";

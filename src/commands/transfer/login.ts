@@ -7,7 +7,7 @@ import type { Credentials } from "../../../builder/core/session.ts";
 import type { Arguments } from "../../cli/flags.ts";
 import { isOn, listOf, textOf } from "../../cli/flags.ts";
 import { LOGIN_FLAGS, LOGOUT_FLAGS } from "../../cli/flags/login-flags.ts";
-import { canonicalHost } from "../../config/registry-settings.ts";
+import { canonicalHost } from "../../config/registries/registry-settings.ts";
 import { openRegistries } from "../../config/registries.ts";
 import { definedOnly } from "../build/request.ts";
 import type { Command, CommandContext } from "../command.ts";
@@ -54,8 +54,8 @@ export const logout: Command = async (context) => {
   if (args === undefined) return 0;
   const server = serverOf(args, "logout");
   const { environment } = context;
-  const { configFolders } = await import("../../config/folders.ts");
-  const { LoginFile } = await import("../../config/login-file.ts");
+  const { configFolders } = await import("../../config/files/folders.ts");
+  const { LoginFile } = await import("../../config/credentials/login-file.ts");
   const file = new LoginFile(configFolders(environment), environment);
   if (isOn(args, "all")) {
     if (server !== undefined) throw new BuildError("USAGE", "--all takes no server");
@@ -64,7 +64,7 @@ export const logout: Command = async (context) => {
     return 0;
   }
   const host = server ?? "docker.io";
-  const { hostOf, serverKey } = await import("../../config/credentials.ts");
+  const { hostOf, serverKey } = await import("../../config/credentials/credentials.ts");
   const gone = await file.erase((key) => hostOf(key) === host, serverKey(host));
   await context.print(`${gone ? "Removing login credentials for" : "Not logged in to"} ${serverKey(host)}\n`);
   // Another file may have one as well, and then the registry still knows us.
@@ -133,9 +133,9 @@ async function complete({ username, password }: Given, known: string, signal: Ab
 }
 
 async function keep(host: string, credentials: Credentials, { environment, print }: CommandContext): Promise<void> {
-  const { configFolders } = await import("../../config/folders.ts");
-  const { LoginFile } = await import("../../config/login-file.ts");
-  const { serverKey } = await import("../../config/credentials.ts");
+  const { configFolders } = await import("../../config/files/folders.ts");
+  const { LoginFile } = await import("../../config/credentials/login-file.ts");
+  const { serverKey } = await import("../../config/credentials/credentials.ts");
   const { file, helper } = await new LoginFile(configFolders(environment), environment).store(
     serverKey(host),
     credentials,

@@ -1,8 +1,8 @@
 // `tsbuild pull`: images of registries into the local store.
 
 import { BuildError } from "../../../builder/core/errors.ts";
-import type { Reference } from "../../../builder/core/reference.ts";
-import { familiarReference, parseReference } from "../../../builder/core/reference.ts";
+import type { Reference } from "../../../builder/core/image/reference.ts";
+import { familiarReference, parseReference } from "../../../builder/core/image/reference.ts";
 import type { RegistryAccess } from "../../../builder/registry-options.ts";
 import type { PullResult } from "../../../builder/pull.ts";
 import type { Arguments } from "../../cli/flags.ts";

@@ -1,8 +1,8 @@
 // `tsbuild push`: images of the local store to registries.
 
 import { BuildError } from "../../../builder/core/errors.ts";
-import type { Reference } from "../../../builder/core/reference.ts";
-import { parseReference } from "../../../builder/core/reference.ts";
+import type { Reference } from "../../../builder/core/image/reference.ts";
+import { parseReference } from "../../../builder/core/image/reference.ts";
 import type { PushRequest, PushResult } from "../../../builder/push.ts";
 import type { Arguments } from "../../cli/flags.ts";
 import { isOn, textOf } from "../../cli/flags.ts";

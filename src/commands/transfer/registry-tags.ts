@@ -1,9 +1,9 @@
 // `tsbuild tags` and `tsbuild rm`: what a registry has under a name, and less of it.
 
 import { BuildError } from "../../../builder/core/errors.ts";
-import type { ImageLocation } from "../../../builder/core/image-location.ts";
-import { formatLocation, locationInName } from "../../../builder/core/image-location.ts";
-import { formatReference, parseReference } from "../../../builder/core/reference.ts";
+import type { ImageLocation } from "../../../builder/core/image/image-location.ts";
+import { formatLocation, locationInName } from "../../../builder/core/image/image-location.ts";
+import { formatReference, parseReference } from "../../../builder/core/image/reference.ts";
 import type { Arguments } from "../../cli/flags.ts";
 import { isOn } from "../../cli/flags.ts";
 import { RM_FLAGS, TAGS_FLAGS } from "../../cli/flags/transfer-flags.ts";

@@ -1,6 +1,6 @@
 // The report of `tsbuild registry explain` as text.
 
-import type { RegistryReport, ReportedPlace } from "../../config/registry-report.ts";
+import type { RegistryReport, ReportedPlace } from "../../config/registries/registry-report.ts";
 
 const ROLES = {
   mirror: "mirror",

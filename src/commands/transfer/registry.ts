@@ -1,13 +1,13 @@
 // `tsbuild registry explain`: what configuration makes of a name, and which file decided it.
 
 import { BuildError } from "../../../builder/core/errors.ts";
-import { parseReference } from "../../../builder/core/reference.ts";
+import { parseReference } from "../../../builder/core/image/reference.ts";
 import { isOn, listOf } from "../../cli/flags.ts";
 import { EXPLAIN_FLAGS } from "../../cli/flags/registry-flags.ts";
 import { followsRegistriesConf, openRegistries } from "../../config/registries.ts";
-import { reportRegistry } from "../../config/registry-report.ts";
-import { canonicalHost } from "../../config/registry-settings.ts";
-import { reportShortName } from "../../config/short-names.ts";
+import { reportRegistry } from "../../config/registries/registry-report.ts";
+import { canonicalHost } from "../../config/registries/registry-settings.ts";
+import { reportShortName } from "../../config/registries/short-names.ts";
 import type { Command } from "../command.ts";
 import { exactly, readArguments } from "../command.ts";
 import { reportText } from "./registry-text.ts";

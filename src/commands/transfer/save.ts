@@ -2,7 +2,7 @@
 
 import { resolve } from "node:path";
 import { BuildError } from "../../../builder/core/errors.ts";
-import { hostPlatform } from "../../../builder/core/platform.ts";
+import { hostPlatform } from "../../../builder/core/image/platform.ts";
 import type { SaveFormat } from "../../../builder/save.ts";
 import { isOn, textOf } from "../../cli/flags.ts";
 import { SAVE_FLAGS } from "../../cli/flags/transfer-flags.ts";

@@ -9,7 +9,7 @@ import type { Arguments } from "../../cli/flags.ts";
 import { isOn, listOf, textOf } from "../../cli/flags.ts";
 import { parseCount } from "../../cli/values/sizes.ts";
 import { localRegistries } from "../../config/registries.ts";
-import type { RegistrySetting } from "../../config/registry-settings.ts";
+import type { RegistrySetting } from "../../config/registries/registry-settings.ts";
 import { localSession } from "../../config/session.ts";
 import { definedOnly } from "../build/request.ts";
 import type { CommandContext } from "../command.ts";
@@ -38,7 +38,7 @@ export async function sideAccess(
   const isAnonymous = isOn(args, `${prefix}no-creds`);
   if (given !== undefined && isAnonymous)
     throw new BuildError("USAGE", `--${prefix}no-creds and a login contradict each other`);
-  const { dockerHost } = await import("../../config/docker-host.ts"); // for a host that a flag names
+  const { dockerHost } = await import("../../config/daemon/docker-host.ts"); // for a host that a flag names
   return {
     router: local.router,
     session: {
@@ -71,7 +71,7 @@ export async function flaggedSettings(
   const folder = textOf(args, `${prefix}cert-dir`);
   const settings: RegistrySetting[] = [];
   if (folder) {
-    const { readFlaggedCertificates } = await import("../../config/certs-d.ts");
+    const { readFlaggedCertificates } = await import("../../config/registries/certs-d.ts");
     settings.push(await readFlaggedCertificates(resolve(folder), `--${prefix}cert-dir`));
   }
   if (textOf(args, `${prefix}tls-verify`) === "true") {

@@ -2,8 +2,8 @@
 
 import { asBuildError, BuildError } from "../../../builder/core/errors.ts";
 import type { EventSink } from "../../../builder/core/events.ts";
-import { formatPlatform, hostPlatform, parsePlatform } from "../../../builder/core/platform.ts";
-import type { Platform } from "../../../builder/core/platform.ts";
+import { formatPlatform, hostPlatform, parsePlatform } from "../../../builder/core/image/platform.ts";
+import type { Platform } from "../../../builder/core/image/platform.ts";
 import type { CopyResult, TransferRequest } from "../../../builder/copy.ts";
 import { parseDuration } from "../../cli/values/disk-filter.ts";
 import { excerpt } from "../../cli/error-text.ts";

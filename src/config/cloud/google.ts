@@ -7,7 +7,7 @@ import { BuildError } from "../../../builder/core/errors.ts";
 import type { GoogleWay, SubjectSource } from "../../../builder/transport/cloud/google-credentials.ts";
 import type { Environment } from "../environment.ts";
 import { homeFolder } from "../home.ts";
-import { readJsonObject } from "../json-file.ts";
+import { readJsonObject } from "../files/json-file.ts";
 
 /** Reachable by address: a name server need not know it. */
 const METADATA_HOST = "169.254.169.254";

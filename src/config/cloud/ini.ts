@@ -1,6 +1,6 @@
 // The files of AWS's tools: sections of `name = value`, some values with lines of their own below them.
 
-import { readText } from "../text-file.ts";
+import { readText } from "../files/text-file.ts";
 
 /** Values by name, by section. */
 export type IniFile = ReadonlyMap<string, ReadonlyMap<string, string>>;

@@ -3,7 +3,7 @@
 import * as v from "valibot";
 import { BuildError } from "../../../builder/core/errors.ts";
 import type { CacheFrom, CacheTo } from "../../../builder/cache-request.ts";
-import type { Descriptor } from "../../../builder/core/descriptor.ts";
+import type { Descriptor } from "../../../builder/core/image/descriptor.ts";
 import { parseDigest } from "../../../builder/core/digest.ts";
 import type { ClientStore } from "../../../builder/core/session.ts";
 import type { ClientSession } from "../session/client-session.ts";

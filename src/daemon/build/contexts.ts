@@ -5,7 +5,7 @@ import { posix } from "node:path";
 import type { Digest } from "../../../builder/core/digest.ts";
 import { parseDigest } from "../../../builder/core/digest.ts";
 import { BuildError } from "../../../builder/core/errors.ts";
-import { parseReference } from "../../../builder/core/reference.ts";
+import { parseReference } from "../../../builder/core/image/reference.ts";
 import type { ClientFolder } from "../../../builder/core/session.ts";
 import type { SourcePolicy } from "../../../builder/source-policy.ts";
 import type { ContextSpec, DockerfileSpec } from "../../../builder/request.ts";

@@ -1,7 +1,7 @@
 // What becomes of a result: exporters as clients ask for them, as outputs of a request.
 
 import { BuildError } from "../../../builder/core/errors.ts";
-import { parseReference } from "../../../builder/core/reference.ts";
+import { parseReference } from "../../../builder/core/image/reference.ts";
 import type { ExportSpec } from "../../../builder/request.ts";
 import type { OutputSpec } from "../../cli/values/output-spec.ts";
 import { outputOf } from "../../cli/values/output-spec.ts";

@@ -2,12 +2,12 @@
 // (frontend/dockerui/config.go). What means something there and nothing here is refused.
 
 import { availableParallelism } from "node:os";
-import type { Descriptor } from "../../../builder/core/descriptor.ts";
+import type { Descriptor } from "../../../builder/core/image/descriptor.ts";
 import type { Digest } from "../../../builder/core/digest.ts";
 import { BuildError } from "../../../builder/core/errors.ts";
 import type { EventSink } from "../../../builder/core/events.ts";
-import { formatPlatform, hostPlatform, parsePlatform } from "../../../builder/core/platform.ts";
-import type { Platform } from "../../../builder/core/platform.ts";
+import { formatPlatform, hostPlatform, parsePlatform } from "../../../builder/core/image/platform.ts";
+import type { Platform } from "../../../builder/core/image/platform.ts";
 import type { Session } from "../../../builder/core/session.ts";
 import type { SourcePolicy } from "../../../builder/source-policy.ts";
 import type { BuildRequest, ResolvedRef, Turns } from "../../../builder/request.ts";

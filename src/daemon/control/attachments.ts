@@ -3,7 +3,7 @@
 
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import type { Descriptor } from "../../../builder/core/descriptor.ts";
+import type { Descriptor } from "../../../builder/core/image/descriptor.ts";
 import type { Digest } from "../../../builder/core/digest.ts";
 import { digestOf, parseDigest } from "../../../builder/core/digest.ts";
 import { StatusMessage } from "../../api/proto/bridge.ts";

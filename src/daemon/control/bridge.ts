@@ -2,7 +2,7 @@
 // the call's metadata.
 
 import type { CallResult } from "../../../builder/call.ts";
-import type { BytePath } from "../../../builder/core/byte-path.ts";
+import type { BytePath } from "../../../builder/core/bytes/byte-path.ts";
 import { unary } from "../../api/grpc/methods.ts";
 import type { Handler, ServerCall } from "../../api/grpc/server.ts";
 import { CODE, RpcError } from "../../api/grpc/status.ts";

@@ -2,7 +2,7 @@
 
 import { rulesInBytes } from "../../../builder/disk-settings.ts";
 import { hostGateway } from "../../../builder/core/host-gateway.ts";
-import { hostPlatform } from "../../../builder/core/platform.ts";
+import { hostPlatform } from "../../../builder/core/image/platform.ts";
 import { VERSION } from "../../version.ts";
 import type { BuildkitVersion, WorkerRecord } from "../../api/proto/control.ts";
 import type { Of } from "../../api/proto/message.ts";

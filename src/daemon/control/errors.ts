@@ -3,7 +3,7 @@
 
 import type { SourceLocation } from "../../../builder/core/errors.ts";
 import { asBuildError, BuildError } from "../../../builder/core/errors.ts";
-import { NamespaceNeeded } from "../../../builder/core/namespace.ts";
+import { NamespaceNeeded } from "../../../builder/core/system/namespace.ts";
 import type { Status } from "../../api/grpc/status.ts";
 import { CODE, RpcError } from "../../api/grpc/status.ts";
 import { errorText } from "../http/answer.ts";

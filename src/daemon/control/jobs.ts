@@ -4,7 +4,7 @@
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { TimelineFold } from "../../../builder/builds.ts";
-import type { Descriptor } from "../../../builder/core/descriptor.ts";
+import type { Descriptor } from "../../../builder/core/image/descriptor.ts";
 import type { Digest } from "../../../builder/core/digest.ts";
 import { EarlierParts } from "../../../builder/request.ts";
 import type { ResolvedRef } from "../../../builder/request.ts";

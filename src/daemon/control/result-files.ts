@@ -2,10 +2,10 @@
 // remote project so.
 
 import { open } from "node:fs/promises";
-import type { BytePath } from "../../../builder/core/byte-path.ts";
-import { baseOf, displayPath, fsPath, parentOf } from "../../../builder/core/byte-path.ts";
+import type { BytePath } from "../../../builder/core/bytes/byte-path.ts";
+import { baseOf, displayPath, fsPath, parentOf } from "../../../builder/core/bytes/byte-path.ts";
 import type { OutgoingFile } from "../../../builder/core/client-file.ts";
-import { compilePatterns } from "../../../builder/core/pattern.ts";
+import { compilePatterns } from "../../../builder/core/patterns/pattern.ts";
 import { statOf } from "../../api/files/go-stat.ts";
 import { CODE, RpcError } from "../../api/grpc/status.ts";
 import type { StatMessage } from "../../api/proto/bridge.ts";

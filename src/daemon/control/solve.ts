@@ -1,7 +1,7 @@
 // Control.Solve: a build from its request to what its exporters say. The client either names the frontend at once, or
 // calls it through the bridge and hands the result back.
 
-import type { Descriptor } from "../../../builder/core/descriptor.ts";
+import type { Descriptor } from "../../../builder/core/image/descriptor.ts";
 import type { Question } from "../../../builder/call.ts";
 import type { BuildResult } from "../../../builder/request.ts";
 import type { Given } from "../build/request.ts";

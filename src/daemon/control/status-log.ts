@@ -7,7 +7,7 @@ import { copyFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { promisify } from "node:util";
 import type { BuildEvent } from "../../../builder/core/events.ts";
-import { writeAll } from "../../../builder/core/write-all.ts";
+import { writeAll } from "../../../builder/core/system/write-all.ts";
 import { StatusResponse } from "../../api/proto/control.ts";
 import { statusMessages } from "./status-messages.ts";
 

@@ -3,7 +3,7 @@
 import { availableParallelism, hostname, release, totalmem, type } from "node:os";
 import type { ServerResponse } from "node:http";
 import { readFile } from "node:fs/promises";
-import { hostPlatform } from "../../../builder/core/platform.ts";
+import { hostPlatform } from "../../../builder/core/image/platform.ts";
 import { listImages } from "../../../builder/images.ts";
 import { VERSION } from "../../version.ts";
 import { sendBytes, sendJson } from "../http/answer.ts";

@@ -2,7 +2,7 @@
 // clients, with the same progress, history and cache; what differs is how it is asked for, and how it is told of.
 
 import { randomUUID } from "node:crypto";
-import { familiarReference, parseReference } from "../../../builder/core/reference.ts";
+import { familiarReference, parseReference } from "../../../builder/core/image/reference.ts";
 import { asBuildError, BuildError } from "../../../builder/core/errors.ts";
 import { Metadata } from "../../api/grpc/metadata.ts";
 import { CODE, RpcError } from "../../api/grpc/status.ts";

@@ -1,7 +1,7 @@
 // What a registry has under a name, asked by the daemon with the client's login: for clients that pin images.
 
-import { hostPlatform } from "../../../builder/core/platform.ts";
-import { parseReference } from "../../../builder/core/reference.ts";
+import { hostPlatform } from "../../../builder/core/image/platform.ts";
+import { parseReference } from "../../../builder/core/image/reference.ts";
 import { imageFor } from "../../../builder/open-image.ts";
 import { sendJson } from "../http/answer.ts";
 import type { Route } from "../http/router.ts";

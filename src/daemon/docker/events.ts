@@ -1,7 +1,7 @@
 // `GET /events`: what happened to images and to the cache, as it happens, and the last of what did before.
 
 import type { ServerResponse } from "node:http";
-import { familiarReference, parseReference } from "../../../builder/core/reference.ts";
+import { familiarReference, parseReference } from "../../../builder/core/image/reference.ts";
 import type { BuildResult } from "../../../builder/request.ts";
 import type { ListedImage } from "../../../builder/images.ts";
 import { listImages } from "../../../builder/images.ts";

@@ -1,7 +1,7 @@
 // The images of the store as docker's clients list them, and what of their bytes they share.
 
 import type { Digest } from "../../../builder/core/digest.ts";
-import { formatPlatform, hostPlatform, parsePlatform } from "../../../builder/core/platform.ts";
+import { formatPlatform, hostPlatform, parsePlatform } from "../../../builder/core/image/platform.ts";
 import type { ListedImage } from "../../../builder/images.ts";
 import { listImages } from "../../../builder/images.ts";
 import { readBoolean } from "../../cli/values/booleans.ts";

@@ -2,11 +2,11 @@
 
 import * as v from "valibot";
 import { BuildError } from "../../../builder/core/errors.ts";
-import type { ImageConfig } from "../../../builder/core/image-config.ts";
-import { parsePlatform } from "../../../builder/core/platform.ts";
-import type { Platform } from "../../../builder/core/platform.ts";
-import type { Reference } from "../../../builder/core/reference.ts";
-import { formatReference, parseReference } from "../../../builder/core/reference.ts";
+import type { ImageConfig } from "../../../builder/core/image/image-config.ts";
+import { parsePlatform } from "../../../builder/core/image/platform.ts";
+import type { Platform } from "../../../builder/core/image/platform.ts";
+import type { Reference } from "../../../builder/core/image/reference.ts";
+import { formatReference, parseReference } from "../../../builder/core/image/reference.ts";
 import type { Session } from "../../../builder/core/session.ts";
 import { imageHistory } from "../../../builder/history.ts";
 import { listImages, tagImage, untagImages } from "../../../builder/images.ts";

@@ -3,7 +3,7 @@
 import * as v from "valibot";
 import { checkLogin } from "../../../builder/login.ts";
 import { asBuildError } from "../../../builder/core/errors.ts";
-import { hostOf } from "../../config/credentials.ts";
+import { hostOf } from "../../config/credentials/credentials.ts";
 import { HttpError, readJson, sendJson } from "../http/answer.ts";
 import type { Route } from "../http/router.ts";
 import type { DaemonSettings } from "../settings.ts";

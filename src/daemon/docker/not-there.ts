@@ -1,9 +1,9 @@
 // How docker says that an image is not there: tools compare these sentences.
 
-import type { ImageConfig } from "../../../builder/core/image-config.ts";
+import type { ImageConfig } from "../../../builder/core/image/image-config.ts";
 import { BuildError } from "../../../builder/core/errors.ts";
-import type { Platform } from "../../../builder/core/platform.ts";
-import { formatPlatform, parsePlatform } from "../../../builder/core/platform.ts";
+import type { Platform } from "../../../builder/core/image/platform.ts";
+import { formatPlatform, parsePlatform } from "../../../builder/core/image/platform.ts";
 import { shortName } from "../../commands/images/image-rows.ts";
 import { HttpError } from "../http/answer.ts";
 

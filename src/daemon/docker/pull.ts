@@ -1,8 +1,8 @@
 // `POST /images/create`: an image of a registry, or all tags of a repository, with the client's login.
 
-import { hostPlatform } from "../../../builder/core/platform.ts";
-import type { Reference } from "../../../builder/core/reference.ts";
-import { familiarReference, formatReference } from "../../../builder/core/reference.ts";
+import { hostPlatform } from "../../../builder/core/image/platform.ts";
+import type { Reference } from "../../../builder/core/image/reference.ts";
+import { familiarReference, formatReference } from "../../../builder/core/image/reference.ts";
 import { pull } from "../../../builder/pull.ts";
 import { listTags } from "../../../builder/registry.ts";
 import { HttpError } from "../http/answer.ts";

@@ -4,8 +4,8 @@
 import type { IncomingHttpHeaders } from "node:http";
 import * as v from "valibot";
 import type { Credentials, Session } from "../../../builder/core/session.ts";
-import { hostOf } from "../../config/credentials.ts";
-import { canonicalHost } from "../../config/registry-settings.ts";
+import { hostOf } from "../../config/credentials/credentials.ts";
+import { canonicalHost } from "../../config/registries/registry-settings.ts";
 import { HttpError } from "../http/answer.ts";
 
 const Text = v.nullish(v.string(), "");

@@ -2,8 +2,8 @@
 
 import type { TransferRequest } from "../../../builder/copy.ts";
 import type { EventSink } from "../../../builder/core/events.ts";
-import { parseReference } from "../../../builder/core/reference.ts";
-import type { Reference } from "../../../builder/core/reference.ts";
+import { parseReference } from "../../../builder/core/image/reference.ts";
+import type { Reference } from "../../../builder/core/image/reference.ts";
 import type { Session } from "../../../builder/core/session.ts";
 import type { RegistryAccess } from "../../../builder/registry-options.ts";
 import { DEFAULT_LIMITS } from "../../cli/values/unpack-limits.ts";

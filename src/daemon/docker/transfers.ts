@@ -2,10 +2,10 @@
 
 import { BuildError } from "../../../builder/core/errors.ts";
 import type { EventSink } from "../../../builder/core/events.ts";
-import type { Platform } from "../../../builder/core/platform.ts";
-import { formatPlatform, hostPlatform } from "../../../builder/core/platform.ts";
-import { familiarReference, formatReference, parseReference } from "../../../builder/core/reference.ts";
-import type { Reference } from "../../../builder/core/reference.ts";
+import type { Platform } from "../../../builder/core/image/platform.ts";
+import { formatPlatform, hostPlatform } from "../../../builder/core/image/platform.ts";
+import { familiarReference, formatReference, parseReference } from "../../../builder/core/image/reference.ts";
+import type { Reference } from "../../../builder/core/image/reference.ts";
 import { listImages } from "../../../builder/images.ts";
 import { load } from "../../../builder/load.ts";
 import { push } from "../../../builder/push.ts";

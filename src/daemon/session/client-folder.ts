@@ -3,7 +3,7 @@
 import type { BroughtFolder, ClientFolder, FolderSelection } from "../../../builder/core/session.ts";
 import type { StoreSpace } from "../../../builder/core/space.ts";
 import type { ClientFolders } from "../../../builder/client-folders.ts";
-import { bytePath } from "../../../builder/core/byte-path.ts";
+import { bytePath } from "../../../builder/core/bytes/byte-path.ts";
 import type { CallMetadata } from "../../api/grpc/client.ts";
 import type { ClientSession } from "./client-session.ts";
 import { explainSession } from "./explain.ts";

@@ -2,7 +2,7 @@
 
 import { once } from "node:events";
 import type { Duplex } from "node:stream";
-import { noteEnd } from "../../../builder/core/passed-bytes.ts";
+import { noteEnd } from "../../../builder/core/bytes/passed-bytes.ts";
 import { messagesOf } from "../../api/grpc/framing.ts";
 import type { Metadata } from "../../api/grpc/metadata.ts";
 import { CODE, RpcError } from "../../api/grpc/status.ts";

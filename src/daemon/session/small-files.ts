@@ -1,7 +1,7 @@
 // A few small files of a client, in memory: a Dockerfile, the ignore files beside it.
 
-import type { BytePath } from "../../../builder/core/byte-path.ts";
-import { displayPath } from "../../../builder/core/byte-path.ts";
+import type { BytePath } from "../../../builder/core/bytes/byte-path.ts";
+import { displayPath } from "../../../builder/core/bytes/byte-path.ts";
 import type { ClientFile, FileReceiver } from "../../../builder/core/client-file.ts";
 import { BuildError } from "../../../builder/core/errors.ts";
 

@@ -2,7 +2,7 @@
 // still in the store.
 
 import type { ServerResponse } from "node:http";
-import { hostPlatform } from "../../../builder/core/platform.ts";
+import { hostPlatform } from "../../../builder/core/image/platform.ts";
 import { inspectImage } from "../../../builder/inspect.ts";
 import { listFiles } from "../../../builder/list-files.ts";
 import { imageFor, openImage } from "../../../builder/open-image.ts";

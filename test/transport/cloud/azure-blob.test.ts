@@ -6,7 +6,7 @@ import { suite, test } from "node:test";
 import type { AzureProof } from "../../../builder/transport/cloud/azure-blob.ts";
 import { AzureBlobs } from "../../../builder/transport/cloud/azure-blob.ts";
 import { AzureLogin } from "../../../builder/transport/cloud/azure-credentials.ts";
-import { HttpClient } from "../../../builder/transport/registry/http.ts";
+import { HttpClient } from "../../../builder/transport/registry/http/http.ts";
 import { startAzureStandin } from "../../support/cloud/azure-standin.ts";
 import { startIdentityStandin } from "../../support/cloud/identity-standin.ts";
 

@@ -7,7 +7,7 @@ import { suite, test } from "node:test";
 import { AwsLogin } from "../../../builder/transport/cloud/aws-credentials.ts";
 import type { S3Object } from "../../../builder/transport/cloud/s3.ts";
 import { S3Bucket } from "../../../builder/transport/cloud/s3.ts";
-import { HttpClient } from "../../../builder/transport/registry/http.ts";
+import { HttpClient } from "../../../builder/transport/registry/http/http.ts";
 import { signatureFault } from "../../support/cloud/aws-signature.ts";
 import type { S3Standin } from "../../support/cloud/s3-standin.ts";
 import { startS3Standin } from "../../support/cloud/s3-standin.ts";

@@ -4,9 +4,9 @@
 import { globSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { BuildError } from "../../../builder/core/errors.ts";
-import { bytePath } from "../../../builder/core/byte-path.ts";
-import { BadPattern, compileGlob } from "../../../builder/core/glob.ts";
-import { compilePatterns } from "../../../builder/core/pattern.ts";
+import { bytePath } from "../../../builder/core/bytes/byte-path.ts";
+import { BadPattern, compileGlob } from "../../../builder/core/patterns/glob.ts";
+import { compilePatterns } from "../../../builder/core/patterns/pattern.ts";
 import { convert } from "../../../builder/dockerfile/convert/convert.ts";
 import type { ConvertOptions, ConvertWorld } from "../../../builder/dockerfile/convert/plan.ts";
 import { readIgnore } from "../../../builder/dockerfile/dockerignore.ts";

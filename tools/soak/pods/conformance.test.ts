@@ -6,7 +6,7 @@ import path from "node:path";
 import process from "node:process";
 import { globSync, readFileSync } from "node:fs";
 import { after, before, suite, test } from "node:test";
-import { NamespaceNeeded } from "../../../builder/core/namespace.ts";
+import { NamespaceNeeded } from "../../../builder/core/system/namespace.ts";
 import { buildCase } from "../../../test/conformance/build-case.ts";
 import { type Case, readCase, whyNot } from "../../../test/conformance/case.ts";
 import { LaidOutCases, wantedCases } from "../../../test/conformance/laid-out-cases.ts";
