@@ -145,11 +145,14 @@ keepBytes = 1
 reservedSpace = "10%"
 `);
   assert.deepEqual(ceiling, { percent: 50 });
-  const told = rules.map(({ filter, ...rule }) => ({ ...rule, isFiltered: filter !== undefined }));
-  const none = { bytes: 0 };
+  const told = rules.map(({ filter, filterTexts = [], ...rule }) => {
+    return { ...rule, isFiltered: filter !== undefined, filterTexts };
+  });
+  const rest = { maxUsed: { bytes: 0 }, minFree: { bytes: 0 } };
+  const filterTexts = ["type==source.local", "type==exec.cachemount"];
   assert.deepEqual(told, [
-    { all: false, keepMs: 48 * 3600e3, reserved: { bytes: 2 ** 29 }, maxUsed: none, minFree: none, isFiltered: true },
-    { all: true, keepMs: 60e3, reserved: { percent: 10 }, maxUsed: none, minFree: none, isFiltered: false },
+    { ...rest, all: false, keepMs: 48 * 3600e3, reserved: { bytes: 2 ** 29 }, isFiltered: true, filterTexts },
+    { ...rest, all: true, keepMs: 60e3, reserved: { percent: 10 }, isFiltered: false, filterTexts: [] },
   ]);
   assert.deepEqual((await read("gc = false")).rules, []);
   const refused = [
