@@ -7,6 +7,7 @@ import { checkStore } from "./disk/fsck.ts";
 import { openDisk } from "./disk-usage.ts";
 import { BuildError } from "./core/errors.ts";
 import { makeDirectories } from "./store/directories.ts";
+import { mendLayout } from "./store/layout.ts";
 
 export type { Fault } from "./disk/fsck.ts";
 
@@ -21,6 +22,7 @@ export async function fsck({ root, repair, full }: FsckRequest, signal: AbortSig
   const faults: Fault[] = [];
   const before = join(root, "tsbuild/cache.db.damaged");
   const hadDamaged = existsSync(before);
+  if (await mendLayout(root, join(root, "tsbuild"))) faults.push(LAYOUT_MENDED);
   using store = await openDisk(root);
   for (const folder of ["tmp", "work"]) await makeDirectories(join(root, "tsbuild", folder));
   if (!hadDamaged && existsSync(before)) faults.push(PUT_ASIDE);
@@ -51,6 +53,13 @@ export async function fsck({ root, repair, full }: FsckRequest, signal: AbortSig
   }
   return faults;
 }
+
+const LAYOUT_MENDED: Fault = {
+  kind: "image",
+  what: '"oci-layout" is damaged',
+  mend: "written anew",
+  isMended: true,
+};
 
 const PUT_ASIDE: Fault = {
   kind: "record",

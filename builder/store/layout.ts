@@ -1,7 +1,7 @@
 // The frame of an OCI image layout on disk (image-spec, image-layout.md): `oci-layout`,
 // `index.json`, `blobs/sha256`. Made where nothing is, checked where something is.
 
-import { link, open, readdir, rename, rm } from "node:fs/promises";
+import { access, link, open, readdir, rename, rm, truncate, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { BuildError, isErrno, isSystemError } from "../core/errors.ts";
 import type { ErrorCode } from "../core/errors.ts";
@@ -54,6 +54,25 @@ export async function layoutVersion(root: string, code: ErrorCode): Promise<stri
     );
   }
   return version;
+}
+
+/**
+ * Gives a damaged `oci-layout` its content again, which is always the same, where the folder `own` says whose layout it is:
+ * in its place, since somebody may hold a lock on it. Whether it was damaged, and could be written.
+ */
+export async function mendLayout(root: string, own: string): Promise<boolean> {
+  const path = join(root, "oci-layout");
+  const text = await readSmallFile(path).catch(() => undefined);
+  if (text === undefined || versionIn(text.toString("utf8")) !== undefined) return false;
+  try {
+    await access(own);
+    await writeFile(path, LAYOUT_TEXT, { flag: "r+" });
+    await truncate(path, LAYOUT_TEXT.length);
+    return true;
+  } catch (error) {
+    if (isSystemError(error)) return false;
+    throw error;
+  }
 }
 
 /** A file that is there whole or not at all. "keep" leaves a file that is already there. */

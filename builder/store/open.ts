@@ -5,7 +5,7 @@ import { readdir, rename, rm, rmdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { StoreSpace } from "../core/space.ts";
 import { DiskBlobs } from "./blobs.ts";
-import { explain, explained, layoutVersion, prepareLayout } from "./layout.ts";
+import { explain, explained, layoutVersion, mendLayout, prepareLayout } from "./layout.ts";
 import { refuseNetwork } from "./network-disk.ts";
 import { IndexNames, type NamedEntry } from "./names.ts";
 import { DiskNotes } from "./notes.ts";
@@ -15,7 +15,13 @@ import { makeDirectories } from "./directories.ts";
 
 /** Makes the store's folders where they are not there. Throws `STORE`, also where the file system is no place for a store. */
 export async function prepareStore(root: string): Promise<void> {
-  await prepareLayout(root, join(root, "tsbuild"), "STORE");
+  const own = join(root, "tsbuild");
+  try {
+    await prepareLayout(root, own, "STORE");
+  } catch (error) {
+    if (!(await mendLayout(root, own))) throw error;
+    await prepareLayout(root, own, "STORE");
+  }
   refuseNetwork(root, statfsSync(root).type);
 }
 

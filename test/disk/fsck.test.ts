@@ -80,8 +80,15 @@ suite("a damaged store", { skip: whyNoBusybox() ?? false }, () => {
       const meta = join(room.root, "tsbuild/layers", id, "meta.json");
       truncateSync(meta, 10);
     }
+    const layout = join(room.root, "oci-layout");
+    const whole = readFileSync(layout, "utf8");
+    truncateSync(layout, 10);
     const remade = await room.succeed(["--reproducible", "-t", "own"]);
     assert.equal(digestIn(remade), first);
+    assert.equal(readFileSync(layout, "utf8"), whole);
+    writeFileSync(layout, "no layout".repeat(100));
+    assert.match((await fsckOf(room)).stdout, /"oci-layout" is damaged/);
+    assert.equal(readFileSync(layout, "utf8"), whole);
     // Blobs that are cut short, and documents with other bytes in them; those of the base are nobody's to make.
     const base = join(workshop.folder, "base/store/blobs/sha256");
     for (const hex of readdirSync(join(room.root, "blobs/sha256"))) {
