@@ -6,7 +6,7 @@ import type { KnownStep } from "../../cache/step-records.ts";
 import type { Digest } from "../../core/digest.ts";
 import { digestOf } from "../../core/digest.ts";
 import { formatPlatform } from "../../core/image/platform.ts";
-import type { CopyAction, ExecMount, FileAction, FileOp } from "../../graph/op.ts";
+import type { CopyAction, ExecMount, FileAction, FileOp, OwnerSpec } from "../../graph/op.ts";
 import type { Vertex } from "../../graph/vertex.ts";
 import { canonicalJson } from "../../graph/vertex.ts";
 import { builtUpon, definitionOf, KEY_FORMAT } from "../../ops/keys.ts";
@@ -147,9 +147,14 @@ function said(fields: readonly (readonly [string, unknown])[]): string[] {
   return fields.flatMap(([name, value]) => {
     if (value === undefined || value === "" || value === false) return [];
     if (value === true) return [name];
+    if (name === "owner") return [`owner=${ownerText(value as OwnerSpec)}`]; // ops have no other field of that name
     if (name === "mode" && typeof value === "number") return [`mode=${value.toString(8).padStart(4, "0")}`];
     return [`${name}=${typeof value === "string" ? value : canonicalJson(value)}`];
   });
+}
+
+function ownerText({ user, group = "" }: OwnerSpec): string {
+  return `${user}:${group}`;
 }
 
 function fileFields(op: FileOp, { withheld }: IngredientSources): Record<string, string> {
@@ -172,7 +177,7 @@ function copyFields(copies: readonly CopyAction[]): Record<string, string> {
   return {
     sources: copies.map(({ source }) => source).join(", "),
     destination: each(({ destination }) => destination),
-    "option --chown": each(({ owner }) => (owner === undefined ? "" : [owner.user, owner.group ?? ""].join(":"))),
+    "option --chown": each(({ owner }) => (owner === undefined ? "" : ownerText(owner))),
     "option --chmod": each(({ mode }) =>
       mode === undefined ? "" : "octal" in mode ? mode.octal.toString(8) : mode.symbolic,
     ),

@@ -49,10 +49,15 @@ export async function walkLayers(name: string, usage: ImageUsage, { colours, sig
     paint();
   };
   const onAbort = (): void => ended.reject(signal.reason);
+  // A terminal may outlive it.
+  const onHangUp = (): void => {
+    leave();
+    process.kill(process.pid, "SIGHUP");
+  };
 
   stdin.on("data", onKeys).once("end", ended.resolve);
   stdout.on("resize", paint);
-  process.on("SIGCONT", enter).once("exit", leave);
+  process.on("SIGCONT", enter).once("exit", leave).once("SIGHUP", onHangUp);
   signal.addEventListener("abort", onAbort, { once: true });
   try {
     enter();
@@ -61,7 +66,7 @@ export async function walkLayers(name: string, usage: ImageUsage, { colours, sig
   } finally {
     clearTimeout(resume);
     signal.removeEventListener("abort", onAbort);
-    process.off("SIGCONT", enter).off("exit", leave);
+    process.off("SIGCONT", enter).off("exit", leave).off("SIGHUP", onHangUp);
     stdout.off("resize", paint);
     stdin.off("data", onKeys).off("end", ended.resolve);
     leave();
