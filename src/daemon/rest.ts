@@ -7,7 +7,7 @@ import { giveBackMemory } from "../../builder/core/bytes/passed-bytes.ts";
  * The first is late enough for a client that builds again and again, which need not wait while memory is given back; the
  * last one comes when workers have ended that waited for another build.
  */
-export const REST_AFTER_MS: readonly number[] = [1500, 12_000];
+export const REST_AFTER_MS: readonly number[] = [10_000, 22_000];
 
 /** Call `soon` when something ended: some time after the last call memory is given back, as often as `isIdle` says so. */
 export class Rest implements Disposable {
