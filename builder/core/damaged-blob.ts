@@ -1,20 +1,16 @@
 // What lies in the store was right when it came there. When its bytes turn out wrong later, a disk or a hand has changed
 // the file since: that is said, with what mends it, instead of what the bytes look like now.
 
-import { createReadStream } from "node:fs";
 import type { Digest } from "./digest.ts";
-import { Digester } from "./digest.ts";
 import { BuildError } from "./errors.ts";
+import { digestOfFile } from "./system/file-digest.ts";
 
 /** What mends a store whose blob is not what its name says. */
 export const MEND_DAMAGE = "tsbuild fsck --repair removes it; build or pull the image again then";
 
 /** The error for a stored file whose bytes are not the digest's; undefined when they are. */
 export async function damageOfFile(path: string, digest: Digest, signal: AbortSignal): Promise<BuildError | undefined> {
-  const digester = new Digester();
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20, signal }))
-    digester.update(chunk as Buffer);
-  const found = digester.digest();
+  const { digest: found } = await digestOfFile(path, signal);
   if (found === digest) return undefined;
   return new BuildError("DIGEST_INVALID", `a blob is damaged in the store: the bytes of "${path}" have ${found}`, {
     hint: MEND_DAMAGE,

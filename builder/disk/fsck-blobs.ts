@@ -1,9 +1,9 @@
 // Blobs, looked at by their bytes.
 
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
 import { join } from "node:path";
+import { hexOf } from "../core/digest.ts";
 import { isErrno } from "../core/errors.ts";
+import { digestOfFile } from "../core/system/file-digest.ts";
 import type { Checking } from "./fsck.ts";
 import { listFolder, statIfThere } from "./tree-size.ts";
 
@@ -25,15 +25,13 @@ async function faultOf({ full, signal }: Checking, path: string, name: string): 
   if (!/^[0-9a-f]{64}$/.test(name)) return "its name is no digest";
   if (!stats.isFile()) return "it is no file";
   if (!full) return stats.size === 0 && name !== EMPTY ? "it is empty" : undefined;
-  const sum = createHash("sha256");
   try {
-    for await (const chunk of createReadStream(path, { signal })) sum.update(chunk as Buffer);
+    const { digest } = await digestOfFile(path, signal);
+    return hexOf(digest) === name ? undefined : `its ${stats.size} bytes have ${digest}`;
   } catch (error) {
     if (isErrno(error, "ENOENT")) return undefined; // gone meanwhile
     throw error;
   }
-  const found = sum.digest("hex");
-  return found === name ? undefined : `its ${stats.size} bytes have sha256:${found}`;
 }
 
 /** The digest of nothing. */

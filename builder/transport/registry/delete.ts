@@ -7,6 +7,7 @@ import type { Reference } from "../../core/image/reference.ts";
 import type { RegistryClient, RegistryOptions } from "./client.ts";
 import { manifestPath } from "./client.ts";
 import { getDocument } from "./documents.ts";
+import { notThere } from "./http/failure.ts";
 import { subjectOf } from "./referrers-index.ts";
 import { removeReferrer } from "./referrers.ts";
 import { Repository } from "./repository.ts";
@@ -52,10 +53,7 @@ async function remove(client: RegistryClient, which: string, signal: AbortSignal
     return;
   }
   const failure = await client.failure(response, what);
-  if (response.status === 404)
-    throw new BuildError("INPUT_MISSING", failure.message, {
-      hint: `is the name right, and the ${isDigest(which) ? "digest" : "tag"}?`,
-    });
+  if (response.status === 404) throw notThere(failure, which);
   if (response.status !== 400 && response.status !== 405) throw failure;
   const hint = isDigest(which)
     ? "the registry does not delete, or has it switched off (docker-registry: REGISTRY_STORAGE_DELETE_ENABLED=true)"

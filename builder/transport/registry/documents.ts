@@ -13,6 +13,7 @@ import { manifestPath } from "./client.ts";
 import type { Repository } from "./repository.ts";
 import { insteadOfTag } from "./tags.ts";
 import { readWhole } from "./http/whole-answer.ts";
+import { notThere } from "./http/failure.ts";
 
 /** The most that a registry must take (distribution-spec, Pushing Manifests), and the most that we read. */
 const DOCUMENT_BYTES = 4 << 20;
@@ -80,9 +81,7 @@ export async function getDocument(
   if (bytes === undefined) {
     const failure = await client.failure(response, what);
     if (response.status !== 404) throw failure;
-    throw new BuildError("INPUT_MISSING", failure.message, {
-      hint: `is the name right, and the ${isDigest(which) ? "digest" : "tag"}?`,
-    });
+    throw notThere(failure, which);
   }
   const contentType = contentTypeOf(response.headers);
   const promised = isDigest(which) ? which : promisedDigest(response.headers);

@@ -36,8 +36,10 @@ export async function readCompose(
   const known: LookUp = (name) => environment[name];
   const fromFile = parseDotenv(await dotenvText(), known);
   const ofEnvironment: LookUp = (name) => variables.get(name) ?? environment[name] ?? fromFile.get(name);
-  const lookUp: LookUp = (name) =>
-    ofEnvironment(name) || (name === PROJECT_NAME ? projectName(files) : ofEnvironment(name));
+  const lookUp: LookUp = (name) => {
+    const value = ofEnvironment(name);
+    return name === PROJECT_NAME && !value ? projectName(files) : value;
+  };
   const model = files.reduce<Data | undefined>(
     (before, file) => mergeData(before, wholeModel(file, lookUp)),
     undefined,

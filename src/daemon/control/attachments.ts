@@ -1,11 +1,10 @@
 // What is kept beside the record of a build, each under its digest: its log, how it came to be, its spans, its failure.
 // Clients learn of them from the record, and read them as content.
 
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
 import type { Descriptor } from "../../../builder/core/image/descriptor.ts";
 import type { Digest } from "../../../builder/core/digest.ts";
-import { digestOf, parseDigest } from "../../../builder/core/digest.ts";
+import { digestOf } from "../../../builder/core/digest.ts";
+import { digestOfFile } from "../../../builder/core/system/file-digest.ts";
 import { StatusMessage } from "../../api/proto/bridge.ts";
 import type { RecordDescriptor, RecordResult } from "../../api/proto/disk.ts";
 import type { Of } from "../../api/proto/message.ts";
@@ -57,14 +56,7 @@ function attached(kind: Attachment["kind"], bytes: Uint8Array, platform?: string
 
 /** The log in a file. Throws what the operating system says. */
 export async function logAttachment(path: string): Promise<Attachment> {
-  const hash = createHash("sha256");
-  let size = 0;
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
-    const bytes = chunk as Buffer; // a stream without an encoding gives nothing else
-    hash.update(bytes);
-    size += bytes.length;
-  }
-  return { kind: "log", digest: parseDigest(`sha256:${hash.digest("hex")}`), size };
+  return { kind: "log", ...(await digestOfFile(path)) };
 }
 
 /** How a record names its attachments; `image` is what came of the build, where it is still there. */

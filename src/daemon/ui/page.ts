@@ -31,27 +31,32 @@ const HEADERS = {
 
 /** The beginning of a page, up to its content. `refreshSeconds`: it is asked for again after so long. */
 export function pageHead(title: string, refreshSeconds?: number): Html {
-  const whole = html`<!doctype html>
+  const body = html`${pageLinks(title)}
+    <main>
+      <h1>${title}</h1>
+      ${raw(CONTENT)}
+    </main>`;
+  const whole = documentOf(`${title} – tsbuild`, OWN_STYLE, body, refreshSeconds);
+  // The formatter of this file closes what is open: content comes before that.
+  return raw(whole.markup.slice(0, whole.markup.indexOf(CONTENT)));
+}
+
+function documentOf(title: string, style: string, body: Html, refreshSeconds: number | undefined): Html {
+  return html`<!doctype html>
     <html lang="en">
       <head>
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         ${refreshSeconds === undefined ? [] : html`<meta http-equiv="refresh" content="${refreshSeconds}" />`}
-        <title>${title} – tsbuild</title>
+        <title>${title}</title>
         <style>
-          ${raw(STYLE)}${raw(OWN_STYLE)}
+          ${raw(STYLE)}${raw(style)}
         </style>
       </head>
       <body>
-        ${pageLinks(title)}
-        <main>
-          <h1>${title}</h1>
-          ${raw(CONTENT)}
-        </main>
+        ${body}
       </body>
     </html>`;
-  // The formatter of this file closes what is open: content comes before that.
-  return raw(whole.markup.slice(0, whole.markup.indexOf(CONTENT)));
 }
 
 const CONTENT = "<!-- content -->";
@@ -77,26 +82,12 @@ export function sendPage(response: ServerResponse, title: string, body: Html, re
   sendMarkup(response, `${pageHead(title, refreshSeconds).markup}${body.markup}${PAGE_END.markup}`);
 }
 
+const FRAME_STYLE = "body { padding: 0; }";
+
 /** Answers with what stands in a frame of a page of ours, and of nobody else's. */
 export function sendFrame(response: ServerResponse, body: Html, refreshSeconds?: number): void {
   const policy = HEADERS["Content-Security-Policy"].replace("frame-ancestors 'none'", "frame-ancestors 'self'");
-  const markup = html`<!doctype html>
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        ${refreshSeconds === undefined ? [] : html`<meta http-equiv="refresh" content="${refreshSeconds}" />`}
-        <title>Steps</title>
-        <style>
-          ${raw(STYLE)}body {
-            padding: 0;
-          }
-        </style>
-      </head>
-      <body>
-        <main>${body}</main>
-      </body>
-    </html>`;
+  const markup = documentOf("Steps", FRAME_STYLE, html`<main>${body}</main>`, refreshSeconds);
   const bytes = Buffer.from(markup.markup);
   response.writeHead(200, { ...HEADERS, "Content-Security-Policy": policy, "Content-Length": bytes.length });
   response.end(bytes);

@@ -1,6 +1,7 @@
 // What a registry says when it does not do what was asked, as an error for people.
 
 import type { IncomingMessage } from "node:http";
+import { isDigest } from "../../../core/digest.ts";
 import { BuildError } from "../../../core/errors.ts";
 import type { HttpResponse } from "./http.ts";
 import { retryAfterMs } from "./retry.ts";
@@ -51,6 +52,12 @@ export async function refusedLogin(response: HttpResponse): Promise<string | und
   const text = await startOf(response.body);
   const { codes, message } = saidIn(text);
   return codes.length === 0 || message === undefined || ONLY_A_LOGIN.test(message) ? undefined : message;
+}
+
+/** A manifest that a registry answered 404 about; `which`: its tag or digest. */
+export function notThere(failure: BuildError, which: string): BuildError {
+  const hint = `is the name right, and the ${isDigest(which) ? "digest" : "tag"}?`;
+  return new BuildError("INPUT_MISSING", failure.message, { hint });
 }
 
 /** The error, with the registry's own words. */
