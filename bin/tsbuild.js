@@ -22,6 +22,10 @@ if (Number(process.versions.node.split(".")[0]) < NEEDED_MAJOR) {
 }
 
 function start(module, fs, url) {
+  // Who is process 1 of a container gets no signal that it does not handle. What comes until the program's own handlers
+  // are there is told to them: Node passes signals on when nothing else runs.
+  process.on("SIGTERM", function () {});
+  process.on("SIGINT", function () {});
   keepHeapSmall();
   enableCompileCache(module, fs);
   const main = url.fileURLToPath(new URL("../dist/tsbuild.cjs", import.meta.url));

@@ -12,6 +12,7 @@ import type { OpenTenant } from "./open-tenant.ts";
 import { openTenant } from "./open-tenant.ts";
 import type { RefusedClient } from "./refused-client.ts";
 import { Rest } from "./rest.ts";
+import { tellServiceManager } from "./service-manager.ts";
 import type { DaemonSettings } from "./settings.ts";
 import type { TenantRule } from "./tenants.ts";
 import { tenantOf } from "./tenants.ts";
@@ -96,8 +97,10 @@ export async function serve(options: DaemonOptions, signal: AbortSignal): Promis
       log("info", "listening", { address: listener.address });
     }
   }
+  tellServiceManager(options.environment, "READY=1", log);
   await aborted(signal);
   log("info", "stopping", { builds: running() });
+  tellServiceManager(options.environment, "STOPPING=1", log);
   await listeners.disposeAsync();
   for (const end = performance.now() + options.graceMs; running() > 0 && performance.now() < end;) await sleep(POLL_MS);
   if (running() > 0) log("warn", "cancelling what has not ended", { builds: running() });

@@ -38,6 +38,8 @@ export interface Listener extends AsyncDisposable {
 }
 
 const FIRST_SYSTEMD_FD = 3;
+/** Of a unix socket's path, in bytes (unix(7), sun_path, with a zero at its end). */
+const LONGEST_PATH = 107;
 /** A client that was cut off is noticed by the kernel, also while nothing is sent (tcp(7), TCP_KEEPIDLE). */
 const KEEP_ALIVE = { keepAlive: true, keepAliveInitialDelay: 30_000 };
 
@@ -64,6 +66,8 @@ export async function listen(
 
 async function listenUnix(path: string, { group }: ListenOptions, take: TakeConnection): Promise<Listener> {
   if (!isAbsolute(path)) throw new BuildError("USAGE", `--addr: the path of unix://${path} is not absolute`);
+  if (Buffer.byteLength(path) > LONGEST_PATH)
+    throw new BuildError("USAGE", `--addr: the path of unix://${path} is longer than ${LONGEST_PATH} bytes`);
   mkdirSync(dirname(path), { recursive: true });
   const lock = await lockSocket(path);
   try {
@@ -84,12 +88,11 @@ async function listenUnix(path: string, { group }: ListenOptions, take: TakeConn
       [Symbol.asyncDispose]: async () => {
         await closed(server);
         rmSync(path, { force: true });
-        rmSync(`${path}.lock`, { force: true });
-        closeSync(lock);
+        unlockSocket(path, lock);
       },
     };
   } catch (error) {
-    closeSync(lock);
+    unlockSocket(path, lock);
     throw error;
   }
 }
@@ -100,8 +103,11 @@ async function lockSocket(path: string): Promise<number> {
     hint: "stop it first, or name another socket with --addr",
   });
   const lock = openSync(`${path}.lock`, "a", 0o600);
+  if (!flock(lock, "exclusive", { wait: false })) {
+    closeSync(lock);
+    throw inUse;
+  }
   try {
-    if (!flock(lock, "exclusive", { wait: false })) throw inUse;
     const there = statSync(path, { throwIfNoEntry: false });
     if (there === undefined) return lock;
     if (!there.isSocket()) throw new BuildError("OUTPUT", `"${path}" is there, and no socket`);
@@ -109,9 +115,14 @@ async function lockSocket(path: string): Promise<number> {
     rmSync(path);
     return lock;
   } catch (error) {
-    closeSync(lock);
+    unlockSocket(path, lock);
     throw error;
   }
+}
+
+function unlockSocket(path: string, lock: number): void {
+  rmSync(`${path}.lock`, { force: true });
+  closeSync(lock);
 }
 
 async function answers(path: string): Promise<boolean> {

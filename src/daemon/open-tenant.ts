@@ -43,7 +43,11 @@ export interface OpenTenant {
 /** Makes the tenant's store or says why not, and clears what dead processes left there. Throws `STORE`. */
 export async function openTenant(settings: DaemonSettings, shared: SharedWorld): Promise<OpenTenant> {
   await (await openEngine({ root: settings.root, disk: settings.disk }))[Symbol.asyncDispose]();
-  const jobs = new Jobs(settings.root, shared.patienceMs, settings.mostRecords);
+  const jobs = new Jobs(settings.root, {
+    patienceMs: shared.patienceMs,
+    mostEnded: settings.mostRecords,
+    hasPages: shared.ui !== undefined,
+  });
   const sessions = new Sessions(shared.patienceMs, shared.sessionWatch);
   const places = clientFolders(settings.root);
   const world: ControlWorld = { ...shared, settings, jobs, sessions, places, events: new EngineEvents() };

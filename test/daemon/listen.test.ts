@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -50,6 +50,8 @@ test("an address that is none, or that is not safe, is refused", async () => {
   await refuse("fd://", PLAIN, /no socket was handed over/);
   await writeFile(join(folder, "file"), "");
   await refuse(`unix://${join(folder, "file")}`, PLAIN, /is there, and no socket/);
+  await refuse(`unix://${join(folder, "x".repeat(100))}`, PLAIN, /is longer than 107 bytes/);
+  assert.deepEqual(await readdir(folder), ["file"], "a socket that was refused leaves nothing");
 });
 
 test("TCP without TLS is open to whoever says --insecure", async () => {
@@ -149,15 +151,24 @@ const page: HttpHandler = (_, response) => {
   return Promise.resolve();
 };
 
+/** A service manager's ear: prints each datagram, until it is told of the end. */
+const NOTIFIED = `$| = 1; socket(S, AF_UNIX, SOCK_DGRAM, 0); bind(S, pack_sockaddr_un($ARGV[0])) or die; print "up\\n";
+  while (defined recv(S, $_, 99, 0)) { print "$_\\n"; exit if /STOPPING/ }`;
+
 test("a socket that a service manager opened is served, and stays when the daemon stops", async () => {
   const path = join(folder, "systemd.sock");
   const socket = createServer();
   socket.listen(path);
   await once(socket, "listening");
+  // Node has no datagrams of unix sockets.
+  const notified = join(folder, "notify.sock");
+  const manager = spawn("perl", ["-MSocket", "-e", NOTIFIED, notified], { stdio: ["ignore", "pipe", "inherit"] });
+  await once(manager.stdout, "data");
+  const told = text(manager.stdout);
   const handle = (socket as unknown as { readonly _handle: { readonly fd: number } })._handle; // what spawn hands on
   const child = spawn(process.execPath, [TSBUILD, "daemon", "--addr", "fd://", "--root", join(folder, "root")], {
     stdio: ["ignore", "ignore", "pipe", handle.fd],
-    env: { ...process.env, LISTEN_FDS: "1" },
+    env: { ...process.env, LISTEN_FDS: "1", NOTIFY_SOCKET: notified },
   });
   let said = "";
   const { stderr } = child;
@@ -171,6 +182,7 @@ test("a socket that a service manager opened is served, and stays when the daemo
   const [code] = await ended;
   assert.equal(code, 0);
   assert.match(said, /"msg":"stopped"/);
+  assert.equal(await told, "READY=1\nSTOPPING=1\n");
   assert.ok((await stat(path)).isSocket());
   socket.close();
 });

@@ -28,6 +28,8 @@ interface Calls {
   inotify_init1(flags: number): number;
   inotify_add_watch(fd: number, path: Bytes, mask: number): number;
   read(fd: number, bytes: Bytes, size: number): number;
+  socket(domain: number, type: number, protocol: number): number;
+  sendto(fd: number, bytes: Bytes, size: number, flags: number, address: Bytes, addressSize: number): number;
   getsockopt(fd: number, level: number, name: number, value: Bytes, size: Bytes): number;
   prctl(option: number, a: number, b: number, c: number, d: number): number;
 }
@@ -69,6 +71,8 @@ export function library(): Library {
     inotify_init1: libc.func("inotify_init1", "int", ["int"]),
     inotify_add_watch: libc.func("inotify_add_watch", "int", ["int", p, "uint"]),
     read: libc.func("read", "long", ["int", "void *", "ulong"]),
+    socket: libc.func("socket", "int", ["int", "int", "int"]),
+    sendto: libc.func("sendto", "long", ["int", p, "ulong", "int", p, "uint"]),
     getsockopt: libc.func("getsockopt", "int", ["int", "int", "int", "void *", "void *"]),
     prctl: libc.func("prctl", "int", ["int", "ulong", "ulong", "ulong", "ulong"]),
   };

@@ -118,6 +118,23 @@ export function peerUid(fd: number): number | undefined {
   return pid === 0 && uid === 0xffffffff ? undefined : uid;
 }
 
+/** Sends a datagram to a unix socket (unix(7)): a path, or "@" and an abstract name. */
+export function sendDatagram(address: string, text: string): void {
+  const { calls } = library();
+  const bytes = Buffer.from(text);
+  const name = Buffer.from(address.startsWith("@") ? `\0${address.slice(1)}` : address);
+  // struct sockaddr_un: the family, then the name.
+  const to = Buffer.alloc(2 + name.length);
+  to.writeUInt16LE(AF_UNIX, 0);
+  name.copy(to, 2);
+  const fd = check(() => calls.socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket", address);
+  try {
+    check(() => calls.sendto(fd, bytes, bytes.length, MSG_NOSIGNAL, to, to.length), "sendto", address);
+  } finally {
+    calls.close(fd);
+  }
+}
+
 /** Lets a file that Node would close when this process becomes another program stay open (dup(2) clears close-on-exec). */
 export function keepOpenOnExec(fd: number): void {
   const { calls } = library();
@@ -218,6 +235,10 @@ const EVENT_HEAD = 16;
 const EVENTS_BYTES = 16 << 10;
 const M_ARENA_MAX = -8;
 const SOL_SOCKET = 1;
+const AF_UNIX = 1;
+const SOCK_DGRAM = 2;
+const SOCK_CLOEXEC = 0o2000000;
+const MSG_NOSIGNAL = 0x4000;
 const SO_PEERCRED = 17;
 const PR_SET_CHILD_SUBREAPER = 36;
 const AT_FDCWD = -100;

@@ -39,7 +39,7 @@ const OURS: Readonly<Record<string, Keys>> = {
 
 /** What means something there; what is in such a table is not looked at. */
 const THEIRS: Readonly<Record<string, Keys>> = {
-  "": ["proxyNetwork", "cdi", "dns", "frontend", "system", "provenanceEnvDir", "cache"],
+  "": ["proxyNetwork", "cdi", "dns", "frontend", "system", "provenanceEnvDir", "cache", "ghacache"],
   grpc: ["debugAddress", "uid", "securityDescriptor"],
   otel: ["socketPath"],
   history: ["maxAge"],

@@ -18,6 +18,8 @@ export function checkShape<const Schema extends v.GenericSchema>(
 }
 
 function expected(issue: v.BaseIssue<unknown>): string {
+  if (issue.type === "min_value") return `a number from ${String(issue.requirement)} up`;
+  if (issue.type === "integer") return "a whole number";
   const wanted = issue.expected ?? "what it should be";
   const known: Readonly<Record<string, string>> = {
     string: "a text",

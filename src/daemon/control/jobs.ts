@@ -63,7 +63,7 @@ export interface EndedJob {
   readonly isPinned: boolean;
   /** Who is told of it, once it is known to be a build; not after it was read from disk. */
   observed?: ObservedBuild | undefined;
-  /** Its steps until now, while it is under way. */
+  /** Its steps until now, while it is under way and there are pages that show them. */
   readonly timeline?: TimelineFold;
 }
 
@@ -84,6 +84,15 @@ export interface Job extends EndedJob {
   readonly signal: AbortSignal;
 }
 
+export interface JobsOptions {
+  /** How long a build that is not there is waited for. */
+  readonly patienceMs?: number | undefined;
+  /** How many of those that ended are remembered. */
+  readonly mostEnded?: number | undefined;
+  /** Whether somebody may look at the steps of those under way. */
+  readonly hasPages?: boolean;
+}
+
 export class Jobs {
   readonly #directory: string;
   readonly #running = new Map<string, Job>();
@@ -94,11 +103,13 @@ export class Jobs {
 
   readonly #patienceMs: number;
   readonly #mostEnded: number;
+  readonly #hasPages: boolean;
 
-  /** `root` is the store's; `patienceMs` is how long a build that is not there is waited for, `mostEnded` how many are remembered. */
-  constructor(root: string, patienceMs = PATIENCE_MS, mostEnded = MOST_ENDED) {
+  /** `root` is the store's. */
+  constructor(root: string, { patienceMs = PATIENCE_MS, mostEnded = MOST_ENDED, hasPages = false }: JobsOptions = {}) {
     this.#patienceMs = patienceMs;
     this.#mostEnded = mostEnded;
+    this.#hasPages = hasPages;
     this.#directory = join(root, "tsbuild/work");
     this.#kept = new KeptBuilds(join(root, "tsbuild/history"));
     for (const job of this.#kept.load()) this.#ended.set(job.ref, job);
@@ -140,7 +151,7 @@ export class Jobs {
       gitRefs: new Map(),
       policies: [],
       earlier: new EarlierParts(),
-      timeline: new TimelineFold(),
+      ...(this.#hasPages ? { timeline: new TimelineFold() } : {}),
       session,
       signal,
       outcome,
