@@ -122,8 +122,9 @@ test("a build's answer waits until its client has read what happened, as long as
   for (let line = 0; line < 3; line++)
     log.add({ kind: "log", vertex: `sha256:${"0".repeat(64)}`, stream: 1, data: Buffer.alloc(200_000), time: 0 });
   log.end();
-  const lots = log.lots(NEVER, "client");
-  const other = log.lots(NEVER, "other client");
+  const { promise: closed, resolve: close } = Promise.withResolvers<void>();
+  const lots = log.lots(NEVER, { owner: "client", closed });
+  const other = log.lots(NEVER, { owner: "other client", closed: Promise.resolve() });
   assert.ok((await lots.next()).done === false && (await other.next()).done === false);
   await log.wasRead("nobody", NEVER);
   let isRead = false;
@@ -131,6 +132,9 @@ test("a build's answer waits until its client has read what happened, as long as
   await new Promise(setImmediate);
   assert.ok(!isRead);
   while ((await lots.next()).done !== true) assert.ok(!isRead);
+  await new Promise(setImmediate);
+  assert.ok(!isRead, "the last of it is not on its way yet");
+  close();
   await waiting;
   t.mock.timers.enable({ apis: ["setTimeout"] });
   const stuck = log.wasRead("other client", NEVER);

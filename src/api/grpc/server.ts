@@ -25,6 +25,8 @@ export interface ServerCall {
   readonly messages: Messages;
   /** Aborted when the client has gone or the server stops. */
   readonly signal: AbortSignal;
+  /** Resolved when the answer is on its way to its last byte, or the client has gone; after the handler has returned. */
+  readonly closed: Promise<void>;
   /** Sends headers before the first message; `send` does it without any. */
   start(headers?: Readonly<Record<string, string>>): void;
   /** Sends a message, given in parts, and waits until there is room for another. */
@@ -101,9 +103,11 @@ export class GrpcServer {
 
   async #serve({ stream, headers, raw, client }: Incoming): Promise<void> {
     const gone = new AbortController();
+    const { promise: closed, resolve: close } = Promise.withResolvers<void>();
     let isAnswered = false;
     stream.on("error", () => gone.abort());
     stream.on("close", () => {
+      close();
       if (!isAnswered) gone.abort(new RpcError(CODE.cancelled, "the client has gone"));
     });
     let status: Status = { code: CODE.ok, message: "", details: [] };
@@ -116,6 +120,7 @@ export class GrpcServer {
         connection: stream.session,
         messages: readMessages(stream),
         signal: gone.signal,
+        closed,
         start: (more) => start(answer, more),
         send: async (...parts) => {
           start(answer);

@@ -60,7 +60,8 @@ export function controlHandlers(world: ControlWorld): ReadonlyMap<string, Handle
       streaming(StatusRequest, async ({ ref }, call) => {
         call.start({ "buildkit-current-timestamp": new Date().toISOString() });
         const { log } = await world.jobs.find(ref, false, call.signal);
-        for await (const lot of log.lots(call.signal, call.connection)) await call.sendAll(lot);
+        const whose = { owner: call.connection, closed: call.closed };
+        for await (const lot of log.lots(call.signal, whose)) await call.sendAll(lot);
       }),
     ],
     [

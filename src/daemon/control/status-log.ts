@@ -21,6 +21,12 @@ const LOT_BYTES = 64 << 10;
 /** Whoever reads nothing for so long, in ms, is not waited for. */
 const PATIENCE_MS = 3000;
 
+/** Who may wait for a reader with `wasRead`, and when what it was given is on its way. */
+export interface ReaderOf {
+  readonly owner: unknown;
+  readonly closed: Promise<void>;
+}
+
 /** One who reads: how far it is, and to which connection it belongs, where that is of interest. */
 interface Reader {
   readonly owner: unknown;
@@ -98,9 +104,9 @@ export class StatusLog {
     for await (const lot of this.lots(signal)) yield* lot;
   }
 
-  /** The same, as many at a time as there are. `owner` is who may wait for this reader with `wasRead`. */
-  async *lots(signal: AbortSignal, owner?: unknown): AsyncGenerator<readonly Uint8Array[], void, void> {
-    const reader: Reader = { owner, at: 0 };
+  /** The same, as many at a time as there are. */
+  async *lots(signal: AbortSignal, whose?: ReaderOf): AsyncGenerator<readonly Uint8Array[], void, void> {
+    const reader: Reader = { owner: whose?.owner, at: 0 };
     this.#readers.add(reader);
     const stopped = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
     try {
@@ -114,9 +120,14 @@ export class StatusLog {
         if (reader.at >= this.#size) await Promise.race([this.#wake.promise, stopped]);
       }
     } finally {
-      this.#readers.delete(reader);
-      this.#notify();
-      this.#closeIfUnused();
+      const leave = (): void => {
+        this.#readers.delete(reader);
+        this.#notify();
+        this.#closeIfUnused();
+      };
+      // Who has the last of it in hand has not sent it yet.
+      if (whose === undefined) leave();
+      else void whose.closed.then(leave);
     }
   }
 
