@@ -150,7 +150,11 @@ test("a push goes to its registry with the client's login, and comes back", { sk
   const login = ["login", "--username", LOGIN.username, registry.host, "--password"];
   assert.match((await failureOf(docker([...login, "wrong"]))).stderr, /refuses the credentials of "somebody"/);
   await docker([...login, LOGIN.password]);
-  assert.match((await docker(["push", name])).stdout, /^1: digest: sha256:[0-9a-f]{64} size: \d+$/m);
+  const pushed = (await docker(["push", name])).stdout;
+  assert.match(pushed, /^[0-9a-f]{12}: Pushed$[^]*^1: digest: sha256:[0-9a-f]{64} size: \d+$/m);
+  const again = (await docker(["push", name])).stdout;
+  assert.match(again, /^[0-9a-f]{12}: Layer already exists$/m);
+  assert.doesNotMatch(again, /: Pushed/);
   const auth = Buffer.from(JSON.stringify(LOGIN)).toString("base64url");
   const there = JSON.parse(await get(`/distribution/${name}/json`, { "X-Registry-Auth": auth })) as {
     readonly Descriptor: { readonly digest: string };

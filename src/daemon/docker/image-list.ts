@@ -114,8 +114,11 @@ export function namesOf(
 ): { readonly RepoTags: readonly string[]; readonly RepoDigests: readonly string[] } {
   const repositories = names.map((name) => partsOf(name).repository);
   return {
-    RepoTags: names.filter((name) => !name.includes("@")).map(shortName),
-    RepoDigests: [...new Set(repositories)].map((repository) => `${repository}@${digest}`),
+    RepoTags: names
+      .filter((name) => !name.includes("@"))
+      .map(shortName)
+      .toSorted(),
+    RepoDigests: [...new Set(repositories)].toSorted().map((repository) => `${repository}@${digest}`),
   };
 }
 

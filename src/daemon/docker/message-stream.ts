@@ -89,10 +89,23 @@ export async function underStream(
   await stream.end();
 }
 
-/** Progress of transfers as docker shows it: a line for each layer. `verb` is what is done: "Pushing". */
-export function transferEvents(stream: MessageStream, verb: string, done: string): EventSink {
+/** What a transfer does with a layer, in docker's words: "Pushing", "Pushed", "Layer already exists". */
+export interface TransferWords {
+  readonly verb: string;
+  readonly done: string;
+  readonly wasThere: string;
+}
+
+/** Progress of transfers as docker shows it: a line for each layer. */
+export function transferEvents(stream: MessageStream, words: TransferWords): EventSink {
+  const moved = new Set<string>();
   return (event: BuildEvent) => {
-    if (event.kind === "status") stream.sendProgress(statusLine(event, verb, done));
+    if (event.kind === "status") {
+      if (event.completed === undefined) moved.add(event.id);
+      // What ends without having begun did not have to move.
+      const done = moved.has(event.id) ? words.done : words.wasThere;
+      stream.sendProgress(statusLine(event, words.verb, done));
+    }
     if (event.kind === "warning") stream.send({ status: event.message });
   };
 }

@@ -10,10 +10,13 @@ import type { HttpHandler } from "../http/router.ts";
 import type { DaemonSettings } from "../settings.ts";
 import type { EngineEvents } from "./events.ts";
 import { otherThanStored, platformOf } from "./images.ts";
+import type { TransferWords } from "./message-stream.ts";
 import { transferEvents, underStream } from "./message-stream.ts";
 import { isMissing } from "./not-there.ts";
 import { registryLogin } from "./registry-auth.ts";
 import { accessOf, taggedReference, transferOf } from "./transfer-request.ts";
+
+const PULLING: TransferWords = { verb: "Downloading", done: "Download complete", wasThere: "Already exists" };
 
 /** Answers with the progress; throws `HttpError` 404 for what the registry has not. */
 export function pullHandler(settings: DaemonSettings, told: EngineEvents): HttpHandler {
@@ -36,7 +39,7 @@ export function pullHandler(settings: DaemonSettings, told: EngineEvents): HttpH
           if (!hasBegun) stream.send({ status: `Pulling from ${repository}`, id: one.tag ?? formatReference(one) });
           hasBegun = true;
         };
-        const progress = transferEvents(stream, "Downloading", "Download complete");
+        const progress = transferEvents(stream, PULLING);
         // Before the first layer comes it may turn out that there is no such image: that has a status of its own.
         const transfer = transferOf(settings, (event) => {
           if (event.kind === "status") begin();

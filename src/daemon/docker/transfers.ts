@@ -17,10 +17,14 @@ import type { DaemonSettings } from "../settings.ts";
 import type { EngineEvents } from "./events.ts";
 import { isSet } from "./filters.ts";
 import { otherThanStored, platformOf } from "./images.ts";
+import type { TransferWords } from "./message-stream.ts";
 import { transferEvents, underStream } from "./message-stream.ts";
 import { pullHandler } from "./pull.ts";
 import { registryLogin } from "./registry-auth.ts";
 import { accessOf, taggedReference, transferOf } from "./transfer-request.ts";
+
+const LOADING: TransferWords = { verb: "Loading layer", done: "Loaded", wasThere: "Loaded" };
+const PUSHING: TransferWords = { verb: "Pushing", done: "Pushed", wasThere: "Layer already exists" };
 
 /** The routes that move images. */
 export function transferRoutes(settings: DaemonSettings, told: EngineEvents): readonly Route[] {
@@ -47,7 +51,7 @@ function loadImages(settings: DaemonSettings, told: EngineEvents): HttpHandler {
   return (request, response) =>
     underStream(response, async (stream) => {
       const { query, signal } = request;
-      const events = isSet(query, "quiet") ? quiet : transferEvents(stream, "Loading layer", "Loaded");
+      const events = isSet(query, "quiet") ? quiet : transferEvents(stream, LOADING);
       const input = { kind: "stream", open: () => bodyOf(request, "the archive") } as const;
       const asked = { input, names: [], platform: platformOf(query) };
       for (const { names, images, top } of await load({ ...transferOf(settings, events), ...asked }, signal)) {
@@ -101,7 +105,7 @@ function pushImage(settings: DaemonSettings, told: EngineEvents): HttpHandler {
       stream.send({ status: `The push refers to repository [${reference.registry}/${reference.repository}]` });
       const [image, platform] = [formatReference(reference), platformOf(query)];
       await requirePushed(settings, reference, { isOne: tag !== "", platform, signal });
-      const transfer = transferOf(settings, transferEvents(stream, "Pushing", "Pushed"));
+      const transfer = transferOf(settings, transferEvents(stream, PUSHING));
       const wishes = { targets: [], resume: true, family: undefined, compression: undefined };
       const asked = { image, allTags: tag === "", platform, access };
       for (const { names, top } of await push({ ...transfer, ...wishes, ...asked }, signal)) {
