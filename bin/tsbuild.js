@@ -5,8 +5,8 @@
 //
 // The first thing that runs, in JavaScript so old that an old Node still reads it: it says what is wrong with that
 // Node instead of failing on a word it does not know. It starts no second process: one would stand between signals,
-// the terminal and the sandbox. It imports nothing: what Node has is asked for one by one (process.getBuiltinModule),
-// since an import reads, and so loads, everything that such a module offers.
+// the terminal and the sandbox. It is CommonJS (package.json beside it says so), for which Node starts less of itself
+// than for a module; what Node has is asked for one by one.
 const NEEDED_MAJOR = 24;
 /** sysexits(3): EX_CONFIG and EX_SOFTWARE. */
 const EXIT_CONFIGURATION = 78;
@@ -18,17 +18,17 @@ if (Number(process.versions.node.split(".")[0]) < NEEDED_MAJOR) {
     "found at " + process.execPath + "; put a newer one first on PATH, or use `make install`, which brings its own",
   );
 } else {
-  start(process.getBuiltinModule("module"), process.getBuiltinModule("fs"), process.getBuiltinModule("url"));
+  start(process.getBuiltinModule("module"), process.getBuiltinModule("fs"));
 }
 
-function start(module, fs, url) {
+function start(module, fs) {
   // Who is process 1 of a container gets no signal that it does not handle. What comes until the program's own handlers
   // are there is told to them: Node passes signals on when nothing else runs.
   process.on("SIGTERM", function () {});
   process.on("SIGINT", function () {});
   keepHeapSmall();
   enableCompileCache(module, fs);
-  const main = url.fileURLToPath(new URL("../dist/tsbuild.cjs", import.meta.url));
+  const main = __dirname.replace(/[^/]*$/, "dist/tsbuild.cjs");
   if (!fs.existsSync(main)) {
     fail("tsbuild is not built: " + main + " is missing", "run `make` in the checkout first");
     return;
@@ -40,7 +40,7 @@ function start(module, fs, url) {
     process.exit(EXIT_INTERNAL);
   });
   try {
-    module.createRequire(import.meta.url)(main);
+    require(main);
   } catch (error) {
     console.error(error);
     process.exit(EXIT_INTERNAL);

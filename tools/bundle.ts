@@ -7,6 +7,7 @@ import path from "node:path";
 
 import { build, type BuildOptions } from "esbuild";
 
+import { bundled } from "./bundle/bundled.ts";
 import { lateModules } from "./bundle/late-modules.ts";
 import { buildParts, type Part } from "./bundle/parts.ts";
 
@@ -83,5 +84,6 @@ const OPTIONS: BuildOptions = {
   logLevel: "warning",
 };
 
-await buildParts("src/main.ts", PARTS, "dist", { ...OPTIONS, banner: { js: BANNER + lateModules } });
-await build({ ...OPTIONS, entryPoints: WORKERS, outdir: "dist", outExtension: { ".js": ".cjs" } });
+const plugins = [await bundled("valibot", ROOT, OPTIONS)];
+await buildParts("src/main.ts", PARTS, "dist", { ...OPTIONS, plugins, banner: { js: BANNER + lateModules } });
+await build({ ...OPTIONS, plugins, entryPoints: WORKERS, outdir: "dist", outExtension: { ".js": ".cjs" } });

@@ -9,6 +9,8 @@ import path from "node:path";
 
 import { build, type BuildOptions, type Metafile, type Plugin } from "esbuild";
 
+import { bundledName } from "./bundled.ts";
+
 /** A file of the program: `name` without ending, and the modules it is made for, relative to the checkout. */
 export interface Part {
   readonly name: string;
@@ -35,13 +37,16 @@ export async function buildParts(
   const division = divide(metafile, parts);
   await Promise.all(
     parts.map(({ name }, at) => {
-      const table = [...(division.asked.get(name) ?? [])].map((id) => `${JSON.stringify(id)}:()=>require("./${id}")`);
+      const table = [...(division.asked.get(name) ?? [])].map((id) => {
+        const specifier = bundledName(id) ?? `./${id}`;
+        return `${JSON.stringify(id)}:()=>require(${JSON.stringify(specifier)})`;
+      });
       const run = at === 0 ? `require("./${entry}");` : "";
       return build({
         ...options,
         stdin: { contents: `exports.modules={${table.join()}};${run}`, resolveDir: root, sourcefile: `${name}.cjs` },
         outfile: path.join(folder, `${name}.cjs`),
-        plugins: [...(options.plugins ?? []), otherParts(root, name, division)],
+        plugins: [otherParts(root, name, division), ...(options.plugins ?? [])],
       });
     }),
   );
@@ -80,6 +85,11 @@ function otherParts(root: string, name: string, { partOf }: Division): Plugin {
         const id = path.relative(root, path.join(resolveDir, specifier));
         return partOf.get(id) === name ? undefined : { path: id, namespace: "part" };
       });
+      for (const id of partOf.keys()) {
+        const bundled = bundledName(id);
+        if (bundled === undefined || partOf.get(id) === name) continue;
+        part.onResolve({ filter: new RegExp(`^${bundled}$`) }, () => ({ path: id, namespace: "part" }));
+      }
       part.onLoad({ filter: /.*/, namespace: "part" }, ({ path: id }) => ({
         contents: `module.exports=require("./${partOf.get(id)}.cjs").modules[${JSON.stringify(id)}]();`,
       }));
