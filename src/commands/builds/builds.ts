@@ -69,7 +69,8 @@ const show: Command = async (context) => {
   const history = await historyAt(context, args);
   const record = await history.record(await history.find(atMostOne(args)));
   const format = isOn(args, "json") ? "json" : (textOf(args, "format") ?? "pretty");
-  if (format !== "json" && format !== "pretty") throw new BuildError("USAGE", `--format: "${format}" is neither`);
+  if (format !== "json" && format !== "pretty")
+    throw new BuildError("USAGE", `--format: "${format}" is neither pretty nor json`);
   const { buildText } = await import("./text.ts");
   await context.print(format === "json" ? `${JSON.stringify(record, null, 2)}\n` : buildText(record));
   return 0;
@@ -136,6 +137,8 @@ const exportBuilds: Command = async (context) => {
     "Usage:  tsbuild builds export [OPTIONS] [BUILD...]\n\nWrites records of builds with their logs, as JSON lines.",
   );
   if (args === undefined) return 0;
+  if (isOn(args, "all") && args.positionals.length > 0)
+    throw new BuildError("USAGE", "builds export takes the builds, or --all, not both");
   const history = await historyAt(context, args);
   const names = args.positionals.length > 0 ? args.positionals : [undefined];
   const found = isOn(args, "all") ? await history.list() : await Promise.all(names.map((name) => history.find(name)));
