@@ -9,6 +9,7 @@ import type { ExplainedStep, Reason, StepHistory } from "./engine/caches/explana
 import { Explainer, read } from "./engine/caches/explanation.ts";
 import type { BuildRecord, StepRecord } from "./records/build-record.ts";
 import { findStep } from "./records/build-record.ts";
+import { isStopped } from "./records/timeline.ts";
 import { Listings } from "./records/listings.ts";
 import { rememberedBuild } from "./builds.ts";
 import { stepRecordsFile } from "./engine/recording/step-memory.ts";
@@ -17,7 +18,8 @@ export type { Reason } from "./engine/caches/explanation.ts";
 export type { Difference, FileChange, FileState, InputThen } from "./records/ingredients.ts";
 
 /** What became, or would become, of a step. `may-run`: whether it would is decided by files that another step makes. */
-export type StepOutcome = "ran" | "failed" | "cached" | "not-run" | "would-run" | "would-be-cached" | "may-run";
+export type StepOutcome =
+  "ran" | "failed" | "cancelled" | "cached" | "not-run" | "would-run" | "would-be-cached" | "may-run";
 
 /** One step with why. */
 export interface StepReason {
@@ -53,7 +55,7 @@ export async function whyOfBuild(root: string, build: string | undefined, step?:
     const own = explained[place];
     const { vertex, name, ran } = each;
     const at = each.place === undefined ? {} : { place: each.place };
-    const outcome = ran === "done" ? "ran" : (ran ?? (wasCached(record, vertex) ? "cached" : "not-run"));
+    const outcome = ran === "done" ? "ran" : (ran ?? fateOf(record, vertex));
     const reason = ran === undefined || own?.key === undefined ? undefined : await explainer.explain(own);
     const from = outcome === "cached" ? originOf(record, vertex) : undefined;
     const origin = from === undefined ? {} : { cachedFrom: from };
@@ -82,8 +84,11 @@ function isForced({ steps }: BuildRecord, step: StepRecord): boolean {
   return false;
 }
 
-function wasCached({ timeline }: BuildRecord, vertex: Digest): boolean {
-  return timeline.steps.some((step) => step.vertex === vertex && step.cached === true);
+/** What became of a step that did not run to its end. */
+function fateOf({ timeline }: BuildRecord, vertex: Digest): StepOutcome {
+  const told = timeline.steps.filter((step) => step.vertex === vertex);
+  if (told.some(({ cached }) => cached === true)) return "cached";
+  return told.some(isStopped) ? "cancelled" : "not-run";
 }
 
 function originOf({ timeline }: BuildRecord, vertex: Digest): string | undefined {

@@ -2,7 +2,7 @@
 // are secrets, and every text that holds one of their values or that of a secret.
 
 /** Stands where something was withheld. */
-const WITHHELD = "<withheld>";
+export const WITHHELD = "<withheld>";
 
 /** Shorter values are too likely to occur by chance: only the variable of that name is withheld. */
 const SHORTEST_VALUE = 6;

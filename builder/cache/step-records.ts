@@ -6,7 +6,7 @@ import { DatabaseSync } from "node:sqlite";
 import type { Digest } from "../core/digest.ts";
 
 /** Version of the table; a file of another one is made anew. */
-const FORMAT = 1;
+const FORMAT = 2;
 /** The newest ones are kept. */
 const MOST_STEPS = 5000;
 /** Looked at for the nearest one. */

@@ -54,6 +54,8 @@ export type Difference =
       readonly of: InputThen;
       /** What it was read from, where that was another thing. */
       readonly formerly?: string;
+      /** Digest of the image that it was read from, where the same name stood for another one. */
+      readonly formerImage?: string;
       readonly target?: string;
       readonly from: string;
       readonly to: string;
@@ -103,7 +105,7 @@ export async function differencesOf(now: Ingredients, then: Ingredients, listing
     found.push({
       kind: "files",
       of: read.from,
-      ...(former.from.name === read.from.name ? {} : { formerly: former.from.name }),
+      ...formerSource(read.from, former.from),
       ...defined({ target: read.target }),
       from: former.digest,
       to: read.digest,
@@ -126,6 +128,12 @@ function baseDifference(to: InputThen, from: InputThen): Difference {
   const { name } = to.image;
   const former = from.image.name === name ? {} : { formerName: from.image.name };
   return { kind: "image", name, from: from.image.digest, to: to.image.digest, ...former };
+}
+
+function formerSource(now: InputThen, then: InputThen): { formerly?: string; formerImage?: string } {
+  if (now.image !== undefined && now.image.name === then.image?.name)
+    return now.image.digest === then.image.digest ? {} : { formerImage: then.image.digest };
+  return now.name === then.name ? {} : { formerly: then.image?.name ?? then.name };
 }
 
 function fileChanges(before: ReadonlyMap<string, FileState>, after: ReadonlyMap<string, FileState>): FileChange[] {

@@ -50,12 +50,17 @@ export interface Timeline {
 /** How the steps ended that were run to their end, by vertex; one that was stopped says nothing. */
 export function ranSteps({ steps }: Timeline): ReadonlyMap<Digest, "done" | "failed"> {
   return new Map(
-    steps.flatMap(({ vertex, startedMs, completedMs, cached, error }) => {
-      if (startedMs === undefined || completedMs === undefined || cached === true) return [];
-      if (error !== undefined && /\bcancell?ed$/i.test(error)) return [];
+    steps.flatMap((step) => {
+      const { vertex, startedMs, completedMs, cached, error } = step;
+      if (startedMs === undefined || completedMs === undefined || cached === true || isStopped(step)) return [];
       return [[vertex, error === undefined ? "done" : "failed"] as const];
     }),
   );
+}
+
+/** Whether a step was stopped with its build. */
+export function isStopped({ error }: Pick<TimelineStep, "error">): boolean {
+  return error !== undefined && /\bcancell?ed$/i.test(error);
 }
 
 /** So many parts of a step and warnings are remembered; a build has no more that anybody reads. */

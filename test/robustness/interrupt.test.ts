@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
+import { whyOfBuild } from "../../builder/why.ts";
 import { whyNoBusybox } from "../support/busybox.ts";
 import { mountsBelow, nobodyRuns, type Room, type Running, Workshop } from "./workshop.ts";
 
@@ -80,6 +81,7 @@ suite("a build that is interrupted", { skip: whyNoBusybox() ?? false }, () => {
         assert.equal(ended.code, code, ended.stderr);
         await nothingStays(room, marker);
         assert.deepEqual(room.temporaries(), []);
+        if (phase.name === "a RUN") assert.deepEqual((await whyOfBuild(room.root, undefined)).steps.map(({ outcome }) => outcome), ["ran", "cancelled"]); // prettier-ignore
         assert.doesNotMatch(ended.stderr, /internal error|INTERNAL|at .*\.js:/);
         await goesOn(room);
       });

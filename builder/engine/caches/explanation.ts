@@ -1,5 +1,6 @@
 // Why a step ran: what went into its key, held against the nearest earlier one. Followed down to the step where it began.
 
+import { WITHHELD } from "../../attest/withheld.ts";
 import type { KnownStep } from "../../cache/step-records.ts";
 import type { Digest } from "../../core/digest.ts";
 import type { Difference, Ingredients, InputThen, ReadListing } from "../../records/ingredients.ts";
@@ -28,7 +29,11 @@ export type Reason =
   /** It is not known yet: it reads what these steps would make. */
   | { readonly kind: "open"; readonly steps: readonly InputThen[] }
   /** It must be something that is not written down: the value of a secret argument. */
-  | { readonly kind: "unknown" };
+  | {
+      readonly kind: "unknown";
+      /** Variables that it may be. */
+      readonly withheld?: readonly string[];
+    };
 
 /** A step to be explained. */
 export interface ExplainedStep {
@@ -79,7 +84,7 @@ export class Explainer {
     const nearest = this.#nearest(key, ingredients, { ...place, createdMs });
     if (nearest === undefined) return { kind: "never" };
     const differences = await differencesOf(ingredients, nearest.ingredients, this.#history.listing);
-    if (differences.length === 0) return { kind: "unknown" };
+    if (differences.length === 0) return { kind: "unknown", ...withheldIn(ingredients) };
     const root = await this.#root(differences, new Set());
     const sinceMs = nearest.createdMs;
     return { kind: "changed", differences, sinceMs, ...(root === undefined ? {} : { root }) };
@@ -96,7 +101,8 @@ export class Explainer {
       // What stood in its place and is elsewhere now is another step.
       .filter((step) => step.definition === place.definition || !this.#ownDefinitions.has(step.definition))
       .filter((step) => step.key !== key)
-      .map((step) => ({ ingredients: read(step), createdMs: step.createdMs }))
+      .map((step) => ({ ingredients: read(step), createdMs: step.createdMs, definition: step.definition }))
+      .filter((step) => step.definition === place.definition || isSameBuild(ingredients, step.ingredients))
       .map((step) => ({ ...step, distance: distance(ingredients, step.ingredients) }))
       .toSorted((a, b) => a.distance - b.distance || b.createdMs - a.createdMs);
     return found[0];
@@ -140,6 +146,19 @@ export class Explainer {
     const known = this.#history.find(key);
     return known && read(known);
   }
+}
+
+/** Whether what stands in the same place, and does something else, is of the same build, and not of another one with the same names. */
+function isSameBuild(now: Ingredients, then: Ingredients): boolean {
+  if (now.context === then.context) return true;
+  return now.bases.some(
+    ({ key, image }, at) => key !== undefined && image === undefined && key === then.bases[at]?.key,
+  );
+}
+
+function withheldIn({ fields }: Ingredients): { withheld?: readonly string[] } {
+  const withheld = Object.keys(fields).filter((field) => fields[field]?.includes(WITHHELD) === true);
+  return withheld.length === 0 ? {} : { withheld };
 }
 
 /** "COPY" of "[2/3] COPY a /". */

@@ -1,14 +1,15 @@
 // What goes into the keys of a build's steps, gathered while keys are made, and kept for steps that were run.
 
 import type { Withheld } from "../../attest/withheld.ts";
-import { isSecretName } from "../../attest/withheld.ts";
+import { isSecretName, WITHHELD } from "../../attest/withheld.ts";
 import type { KnownStep } from "../../cache/step-records.ts";
 import type { Digest } from "../../core/digest.ts";
 import { digestOf } from "../../core/digest.ts";
 import { formatPlatform } from "../../core/image/platform.ts";
-import type { CopyAction, ExecMount, FileAction, FileOp, OwnerSpec } from "../../graph/op.ts";
+import type { CopyAction, ExecMount, ExecOp, FileAction, FileOp, OwnerSpec } from "../../graph/op.ts";
 import type { Vertex } from "../../graph/vertex.ts";
 import { canonicalJson } from "../../graph/vertex.ts";
+import { redact } from "../../source/redact.ts";
 import { builtUpon, definitionOf, KEY_FORMAT } from "../../ops/keys.ts";
 import type { Ingredients, InputThen, ReadThen } from "../../records/ingredients.ts";
 import type { Listings } from "../../records/listings.ts";
@@ -78,10 +79,28 @@ function inputThen(vertex: Vertex | undefined, { keys, withheld }: IngredientSou
   const image = op.kind === "source" && op.source.type === "image" ? op.source : undefined;
   return {
     ...(key === undefined ? {} : { key }),
-    name: withheld.scrub(options.name),
+    name: withheld.scrub(nameOf(vertex)),
     ...(location === undefined ? {} : { place: `${location.file}:${location.range.startLine}` }),
     ...(image === undefined ? {} : { image: { name: image.name.replace(/@sha256:.*$/, ""), digest: image.id } }),
   };
+}
+
+/** What an ADD fetches goes by where it is: the step has the name of the ADD, too. */
+function nameOf({ op, options }: Vertex): string {
+  const source = op.kind === "source" && options.name.startsWith("[internal]") ? undefined : op;
+  if (source?.kind !== "source") return options.name;
+  switch (source.source.type) {
+    case "http":
+      return redact(source.source.url);
+    case "git": {
+      const { url, ref } = source.source;
+      return `${redact(url)}${ref === undefined ? "" : `#${ref}`}`;
+    }
+    case "image":
+    case "local":
+    case "archive":
+      return options.name;
+  }
 }
 
 /** Nothing that is withheld is in them, wherever an argument came to stand. */
@@ -117,7 +136,7 @@ function execFields(
   const env = op.env.map((variable): [string, string] => {
     const equals = variable.indexOf("=");
     const name = equals < 0 ? variable : variable.slice(0, equals);
-    return [`env ${name}`, hides(variable, name) ? "<withheld>" : variable.slice(name.length + 1)];
+    return [`env ${name}`, hides(variable, name) ? WITHHELD : variable.slice(name.length + 1)];
   });
   return {
     command: shell ? (op.args[2] ?? "") : op.args.join(" "),
@@ -132,7 +151,18 @@ function execFields(
     "option --ulimit": op.ulimits.map(({ name, soft, hard }) => `${name}=${soft}:${hard}`).join(","),
     "option --shm-size": String(op.shmSizeBytes),
     platform: formatPlatform(op.platform),
+    ...graphFields(op),
     ...Object.fromEntries(op.mounts.map(mountField)),
+  };
+}
+
+/** What no Dockerfile says. */
+function graphFields({ leaveOut, validExitCodes, result, isRootReadonly }: Partial<ExecOp>): Record<string, string> {
+  return {
+    ...(leaveOut === undefined ? {} : { "left out": leaveOut.join(" ") }),
+    ...(validExitCodes === undefined ? {} : { "valid exit codes": validExitCodes.join(" ") }),
+    ...(result === undefined ? {} : { "mount that is the result": String(result) }),
+    ...(isRootReadonly === undefined ? {} : { "read-only root": "true" }),
   };
 }
 
@@ -170,10 +200,6 @@ function fileFields(op: FileOp, { withheld }: IngredientSources): Record<string,
 
 function copyFields(copies: readonly CopyAction[]): Record<string, string> {
   const each = (text: (action: CopyAction) => string): string => [...new Set(copies.map(text))].join(", ");
-  const flags = each(
-    ({ action: _action, from: _from, source: _source, destination: _d, owner: _o, mode: _m, ...rest }) =>
-      canonicalJson(rest),
-  );
   return {
     sources: copies.map(({ source }) => source).join(", "),
     destination: each(({ destination }) => destination),
@@ -181,24 +207,33 @@ function copyFields(copies: readonly CopyAction[]): Record<string, string> {
     "option --chmod": each(({ mode }) =>
       mode === undefined ? "" : "octal" in mode ? mode.octal.toString(8) : mode.symbolic,
     ),
-    options: flags,
+    "option --parents": each(({ parents }) => String(parents)),
+    "option --exclude": each(({ excludes }) => excludes.join(" ")),
+    "option --link": each(({ alwaysReplace }) => String(alwaysReplace)),
+    "option --unpack": each(({ unpack }) => String(unpack)),
+    options: each((action) => said(Object.entries(action).filter(([name]) => !TOLD_OF_COPIES.has(name))).join(" ")),
   };
 }
 
-/** What a folder's name says, or that it is one. */
-const UNSAID = new Set(["action", "path", "makeParents"]);
+/** What has a field of its own, or is said by another. */
+const TOLD_OF_COPIES = new Set([
+  ...["action", "from", "source", "destination", "owner", "mode"],
+  ...["parents", "excludes", "alwaysReplace", "unpack"],
+]);
+
+/** What the field's name says, or that it is one of its kind. */
+const UNSAID = new Set(["action", "path", "newPath", "makeParents", "data", "encoding"]);
 
 function otherField(action: Exclude<FileAction, CopyAction>, clean: (text: string) => string): [string, string] {
+  const rest = said(Object.entries(action).filter(([name]) => !UNSAID.has(name)));
   switch (action.action) {
-    case "mkfile": {
-      const { data, path, ...rest } = action;
-      return [`file ${path}`, `${digestOf(clean(data))} ${canonicalJson(rest)}`];
-    }
+    case "mkfile":
+      return [`file ${action.path}`, [digestOf(clean(action.data)), ...rest].join(" ")];
     case "mkdir":
-      return [`folder ${action.path}`, said(Object.entries(action).filter(([name]) => !UNSAID.has(name))).join(",")];
+      return [`folder ${action.path}`, rest.join(",")];
     case "rm":
-      return [`removed ${action.path}`, canonicalJson(action)];
+      return [`removed ${action.path}`, rest.join(",")];
     case "symlink":
-      return [`link ${action.newPath}`, canonicalJson(action)];
+      return [`link ${action.newPath}`, rest.join(",")];
   }
 }

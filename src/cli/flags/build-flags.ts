@@ -23,7 +23,7 @@ export const BUILD_FLAGS: readonly Flag[] = [
   { name: "call", kind: "string", value: "METHOD", state: "works", help: "Ask instead of building: check, outline, targets or subrequests.describe[,format=json]" },
   { name: "cgroup-parent", kind: "string", value: "PATH", state: "works", help: "Parent cgroup of RUN" },
   { name: "check", kind: "boolean", state: "works", help: "Shorthand for --call=check" },
-  { name: "dry-run", kind: "string", value: "FORM", bare: "text", state: "works", help: "Only say which steps would run, and why (text or json); nothing is run or written" },
+  { name: "dry-run", kind: "string", value: "FORM", bare: "text", state: "works", help: "Only say which steps would run, and why (text or json); nothing is run, exported or remembered" },
   { name: "explain", kind: "string", value: "FORM", bare: "text", state: "works", help: "Afterwards say of each step that ran why it was not known (text or json)" },
   { name: "file", short: "f", kind: "string", value: "FILE", state: "works", help: "The Dockerfile: a path, a URL, or - for stdin (default PATH/Dockerfile)" },
   { name: "iidfile", kind: "string", value: "FILE", state: "works", help: "Write the image id to a file" },

@@ -61,6 +61,8 @@ function outcomeText(
       return `ran${why}`;
     case "failed":
       return `failed${why}`;
+    case "cancelled":
+      return "was cancelled before it ended";
     case "would-run":
       return `would run${why}`;
     case "may-run":
@@ -90,7 +92,9 @@ function reasonText(reason: Reason, look: WhyLook, told: ReadonlySet<string>): s
     case "open":
       return `it reads what ${reason.steps.map(inputText).join(", ")} would make`;
     case "unknown":
-      return "something changed of which no value is written down: a secret's, or that of an argument with such a name";
+      return reason.withheld === undefined
+        ? "something changed of which no value is written down: a secret's, or that of an argument with such a name"
+        : `it must be the value of ${reason.withheld.map(printable).join(" or ")} that changed, which is not written down`;
     case "changed": {
       const { differences, root } = reason;
       const own = differences.filter(({ kind }) => kind !== "base").map((each) => differenceText(each, look));
@@ -119,10 +123,10 @@ function differenceText(difference: Difference, look: WhyLook): string {
         : `base image is ${printable(name)} instead of ${printable(formerName)} ${change}`;
     }
     case "files": {
-      const { of, formerly, target, files, more = 0, from, to } = difference;
+      const { of, formerly, formerImage, target, files, more = 0, from, to } = difference;
       const place = of.name.startsWith("[internal] load") ? "" : ` in ${inputText(of)}`;
       const what = `${target === undefined ? "" : `mount ${printable(target)}: `}`;
-      const other = formerly === undefined ? "" : `read from ${inputText(of)} instead of ${printable(formerly)}; `;
+      const other = sourceText(of, formerly, formerImage);
       if (files === undefined)
         return `${what}${other}files${place} changed (${shortDigest(from)} -> ${shortDigest(to)}; their list is not kept any more)`;
       if (files.length === 0) return `${what}${other}names or order of what is copied${place} changed`;
@@ -134,10 +138,17 @@ function differenceText(difference: Difference, look: WhyLook): string {
   }
 }
 
+/** What is read from where that is not what it was, and a semicolon; "" where it is. */
+function sourceText(of: InputThen, formerly: string | undefined, formerImage: string | undefined): string {
+  if (of.image !== undefined && formerImage !== undefined)
+    return `image ${printable(of.image.name)} changed (${shortDigest(formerImage)} -> ${shortDigest(of.image.digest)}): `;
+  return formerly === undefined ? "" : `read from ${inputText(of)} instead of ${printable(formerly)}; `;
+}
+
 function fieldText({ field, from, to }: Extract<Difference, { kind: "field" }>, { isLong }: WhyLook): string {
   const value = (text: string): string => {
     const shown = JSON.stringify(printable(text));
-    return isLong ? shown : cut(shown, VALUE_COLUMNS);
+    return isLong ? shown : cut(shown.replaceAll(/\b(sha256:[0-9a-f]{12})[0-9a-f]{52}\b/g, "$1…"), VALUE_COLUMNS);
   };
   const name = printable(field);
   if (from === undefined) return `${name} was added${to === undefined || to === "" ? "" : `: ${value(to)}`}`;
@@ -186,7 +197,8 @@ function shortName({ name, place }: StepReason): string {
 }
 
 /** "COPY package.json . (Dockerfile:6)". */
-function inputText({ name, place }: InputThen): string {
+function inputText({ name, place, image }: InputThen): string {
+  if (image !== undefined) return printable(image.name);
   const shown = printable(place === undefined ? name : name.replace(/^\[.*?\] /, ""));
   return withPlace(cut(shown, NAME_COLUMNS), place);
 }
