@@ -22,6 +22,7 @@ import { CacheMounts } from "./ops/cache-mounts.ts";
 import { viewOf } from "./ops/result.ts";
 import { wholeTree } from "./ops/file/whole-tree.ts";
 import { dropUnfinished, LayerStore } from "./snapshot/layer-store.ts";
+import { rootDirectory, setRoot } from "./snapshot/root-directory.ts";
 import type { LayerPlace, LayerWatch } from "./snapshot/ports.ts";
 import type { Snapshotter } from "./snapshot/snapshotter.ts";
 import { explained } from "./store/layout.ts";
@@ -125,6 +126,8 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
         },
         signal,
       );
+      const begun = entries.find(({ entry }) => entry.path === from.selector)?.entry;
+      setRoot(directory, begun ?? rootDirectory(from.ref.layers, true));
     },
   });
   let executor: Promise<Executor> | undefined;

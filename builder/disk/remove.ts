@@ -39,6 +39,7 @@ export class Remover {
     const ownBlobs = item.blobs.filter((hex) => this.#blobUsers.get(hex) === 1 && this.#blobBytes.has(hex));
     const paths = [...item.paths, ...ownBlobs.map((hex) => join(this.#parts.root, "blobs/sha256", hex))];
     const locks = [...item.locks, ...ownBlobs.map((hex): ItemName => `blob/${hex}`)];
+    if (item.kind === "cache mount" && isLocked(paths[0])) return undefined;
     const isGone =
       locks.length === 0
         ? this.#removeLoose(item, paths)
@@ -82,5 +83,16 @@ export class Remover {
         if (!isErrno(error, "ENOENT")) throw error;
       }
     }
+  }
+}
+
+/** Whether a step uses a cache mount: one that was put aside is held under its old name. */
+function isLocked(path = ""): boolean {
+  const file = openIfThere(path);
+  if (file === undefined) return false;
+  try {
+    return !flock(file, "exclusive", { wait: false });
+  } finally {
+    closeSync(file);
   }
 }

@@ -91,7 +91,7 @@ function solverOf(
     layers,
     ...sandboxOf(engine, events),
     sources: inputs.loader(),
-    cacheMounts: caches?.mounts ?? engine.cacheMounts,
+    cacheMounts: (caches?.mounts ?? engine.cacheMounts).renewing(mountsToRenew(targets)),
     facts: records,
     readers: readersOf(targets),
     session: request.session,
@@ -116,6 +116,16 @@ function solverOf(
       if (inImage.has(vertex.digest)) ahead?.start(result);
     },
   });
+}
+
+/** Ids of the cache mounts of steps that are to run as if nothing had been built: they lose what they have, as in BuildKit. */
+function mountsToRenew(targets: readonly Vertex[]): ReadonlySet<string> {
+  const ids = new Set<string>();
+  for (const { op, options } of topological(targets)) {
+    if (op.kind !== "exec" || options.ignoreCache !== true) continue;
+    for (const mount of op.mounts) if (mount.type === "cache") ids.add(mount.id);
+  }
+  return ids;
 }
 
 /** An ordinary user runs steps inside a user namespace; what is known already, or runs nothing, needs none. What a namespace lacks is said in it. */

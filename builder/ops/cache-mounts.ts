@@ -59,6 +59,11 @@ export class CacheMounts {
     return new CacheMounts({ ...this.#options, elsewhere });
   }
 
+  /** The same directories, for a build that wants the mounts with these ids to begin anew. */
+  renewing(ids: ReadonlySet<string>): CacheMounts {
+    return ids.size === 0 ? this : new CacheMounts({ ...this.#options, renewed: ids });
+  }
+
   /**
    * The directories of one step. Waits for `locked` ones; all steps take them in one order, so that no two wait for
    * each other. What a step mounts twice is one directory.

@@ -5,7 +5,17 @@
 // first step that may write to it takes the file away. So what is known to be a copy may be replaced by a later one, and
 // what a step here has made is never overwritten.
 
-import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import type { BytePath } from "../core/bytes/byte-path.ts";
@@ -32,6 +42,8 @@ export interface MountDirectoriesOptions {
   ) => Promise<void>;
   /** Caches elsewhere, where there are any. */
   readonly elsewhere?: MountsElsewhere;
+  /** Ids of mounts that begin anew: what is there counts for nothing, nor what lies elsewhere. */
+  readonly renewed?: ReadonlySet<string>;
 }
 
 /** Content of cache mounts that lies elsewhere. Both are told by `elsewhere` itself when something fails, and cost no build. */
@@ -52,6 +64,8 @@ export class MountDirectories {
   readonly #options: MountDirectoriesOptions;
   /** What is being made or replaced: others of this build wait for it. */
   readonly #turns = new Map<string, Promise<unknown>>();
+  /** Mounts that were put aside for new ones. */
+  readonly #renewed = new Set<string>();
 
   constructor(options: MountDirectoriesOptions) {
     this.#options = options;
@@ -93,7 +107,8 @@ export class MountDirectories {
 
   async #prepare(name: string, request: CacheMountRequest, signal: AbortSignal): Promise<string> {
     const path = this.pathOf(name);
-    const { space, elsewhere } = this.#options;
+    const { space, elsewhere, renewed } = this.#options;
+    if (renewed?.has(request.id) === true) this.#renew(name);
     space.hold(`mount/${name}`);
     space.label(`mount/${name}`, `cached mount with id ${request.id}`);
     // The step will write there.
@@ -104,7 +119,8 @@ export class MountDirectories {
   }
 
   async #make(name: string, request: CacheMountRequest, signal: AbortSignal): Promise<void> {
-    const content = await this.#options.elsewhere?.find(name, signal);
+    const isNew = this.#options.renewed?.has(request.id) === true;
+    const content = isNew ? undefined : await this.#options.elsewhere?.find(name, signal);
     const filled = content === undefined ? undefined : await this.#filled(content, undefined, signal);
     const made = filled ?? (await this.#begun(request, signal));
     try {
@@ -115,6 +131,36 @@ export class MountDirectories {
       return;
     }
     this.setVersion(name, filled === undefined ? undefined : content?.version);
+  }
+
+  /** Puts a mount and its twins (`<name>.<number>`) aside, once: whoever uses one keeps it, and it goes later. */
+  #renew(twin: string): void {
+    const [name = twin] = twin.split(".");
+    if (this.#renewed.has(name)) return;
+    this.#renewed.add(name);
+    const { directory, temporaryDirectory, space } = this.#options;
+    for (const entry of readdirSync(directory)) {
+      if (entry !== name && !entry.startsWith(`${name}.`)) continue;
+      if (entry.endsWith(".from")) {
+        this.setVersion(entry.slice(0, -".from".length), undefined);
+        continue;
+      }
+      // Under a name that no step asks for, where the next renewal finds it, or garbage collection.
+      const old = entry.startsWith(`${name}${OLD}`) ? entry : `${name}${OLD}${randomUUID()}`;
+      space.hold(`mount/${old}`);
+      try {
+        if (old !== entry) renameSync(this.pathOf(entry), this.pathOf(old));
+      } catch (error) {
+        if (!isErrno(error, "ENOENT")) throw error; // another build was faster
+        continue;
+      }
+      const lock = lockDirectory(this.pathOf(old), "exclusive");
+      if (typeof lock === "string") continue;
+      using _held = lock;
+      const gone = join(temporaryDirectory, randomUUID());
+      renameSync(this.pathOf(old), gone);
+      removeTree(bytePath(gone));
+    }
   }
 
   /** A new directory, as the step says that it begins. */
@@ -179,3 +225,6 @@ export class MountDirectories {
     return `${this.pathOf(name)}.from`;
   }
 }
+
+/** Between a mount's name and what makes the name of an old one its own. */
+const OLD = ".old-";

@@ -79,6 +79,7 @@ suite("cache mounts that travel", { skip: whyNoBusybox() ?? false }, () => {
     assert.equal(linesOf(await run(three, host, 2, [from(host)])), undefined, "the step is known");
     const known = registry.seen.filter(({ url }) => url.includes("cache.mounts"));
     assert.deepEqual(known, [], "mounts are not even looked for");
+    assert.equal(linesOf(await run(three, host, 5, [from(host), "--no-cache"])), "5", "it begins empty");
 
     const { stdout } = await tsbuild(one, "du", "--json");
     assert.equal((JSON.parse(stdout) as { onDisk: number }).onDisk, await onDiskBytes(one.root));

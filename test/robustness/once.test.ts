@@ -11,7 +11,7 @@ import { sweepKeyLocks, takeKeyLock } from "../../builder/store/key-lock.ts";
 import { buildCase } from "../conformance/build-case.ts";
 import { becomeRoot } from "../support/become-root.ts";
 import { whyNoBusybox } from "../support/busybox.ts";
-import { type Room, somebodyRuns, Workshop } from "./workshop.ts";
+import { type Ended, type Room, Running, somebodyRuns, Workshop } from "./workshop.ts";
 
 const noSandbox = await becomeRoot();
 
@@ -64,11 +64,21 @@ suite("a step that two builds want", { skip: noSandbox ?? whyNoBusybox() ?? fals
     assert.equal(count(room, "13"), 2);
   });
 
-  test("is run by each of those that ignore the cache", async () => {
-    const room = workshop.room({ Dockerfile: DOCKERFILE("14") });
-    const ended = await Promise.all([room.build(["--no-cache"]), room.build(["--no-cache"])]);
-    for (const { code, stderr } of ended) assert.equal(code, 0, stderr);
-    assert.equal(count(room, "14"), 2);
+  test("is run by each of those that ignore the cache, which begin with empty mounts and leave others theirs", async () => {
+    const room = workshop.room({ Dockerfile: DOCKERFILE("14", "echo lines: $(grep -c . /count/ran)") });
+    const first = room.start(["--no-cache"]);
+    await somebodyRuns("sleep 1.14");
+    const second = room.start(["--no-cache"]);
+    await sleep(400);
+    const prune = (): Promise<Ended> =>
+      new Running(["--root", room.root, "prune", "-f", "--filter", "type=exec.cachemount"], room.home).ended;
+    assert.equal((await prune()).code, 0);
+    for (const { code, stderr } of [await first.ended, await second.ended]) {
+      assert.equal(code, 0, stderr);
+      assert.match(stderr, /lines: 1$/m);
+    }
+    await prune();
+    assert.deepEqual(readdirSync(join(room.root, "tsbuild/mounts")), []);
   });
 });
 

@@ -87,6 +87,10 @@ function bindMount(mount: Mount, target: string, tree: Tree, inputs: Inputs): Ex
 
 function cacheMount(conversion: Conversion, mount: Mount, target: string, tree: Tree, inputs: Inputs): ExecMount {
   const selector = fromRoot(mount.source);
+  if (selector !== "/" && mount.from === "")
+    throw fault(
+      `source "${mount.source}" of a cache mount needs from=: it is a folder of the stage that the mount begins with`,
+    );
   // With an owner or mode the directory is made new, whatever `from` holds.
   const isNew = selector === "/" && (mount.uid ?? mount.gid ?? mount.mode) !== undefined;
   const namespace = conversion.buildArgs.get("BUILDKIT_CACHE_MOUNT_NS") ?? "";
