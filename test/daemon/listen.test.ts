@@ -14,6 +14,8 @@ import type { ConnectionOptions } from "node:tls";
 import { GrpcClient } from "../../src/api/grpc/client.ts";
 import { unary } from "../../src/api/grpc/methods.ts";
 import { GrpcServer } from "../../src/api/grpc/server.ts";
+import { upgradeRoutes } from "../../src/daemon/docker/upgrades.ts";
+import { Sessions } from "../../src/daemon/session/sessions.ts";
 import { sendJson } from "../../src/daemon/http/answer.ts";
 import { Protocols } from "../../src/daemon/http/protocol.ts";
 import type { HttpHandler } from "../../src/daemon/http/router.ts";
@@ -97,7 +99,8 @@ test(
     const server = new GrpcServer(
       new Map([["/grpc.health.v1.Health/Check", unary(HealthRequest, HealthResponse, () => ({ status: 1 }))]]),
     );
-    const pages = new HttpServer({ routes: [{ method: "GET", pattern: "/page", handler: page }], upgrades: [] }, NEVER);
+    const upgrades = upgradeRoutes(server, new Sessions());
+    const pages = new HttpServer({ routes: [{ method: "GET", pattern: "/page", handler: page }], upgrades }, NEVER);
     using protocols = new Protocols({
       http2: (socket) => server.accept(socket),
       http1: (socket) => pages.accept(socket),
@@ -141,10 +144,32 @@ test(
     browser.write("GET /page HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     assert.match(await text(browser), /^HTTP\/1\.1 200 OK[\s\S]*"a page"\n$/);
     assert.equal(browser.alpnProtocol, "http/1.1");
+    // Docker's clients begin with a request, and turn to HTTP/2 then.
+    for (const path of ["/grpc", "/session"]) {
+      const docker = connectTls({ host: "127.0.0.1", port, ca: authority.certificate, ...pair });
+      docker.on("error", () => undefined);
+      docker.write(`POST ${path} HTTP/1.1\r\n${UPGRADE}`);
+      await once(docker, "readable");
+      assert.match(String(docker.read()), /^HTTP\/1\.1 101 /);
+      if (path === "/session") {
+        await new Promise(setImmediate);
+        docker.destroy();
+        continue;
+      }
+      using grpc = new GrpcClient(docker);
+      const { status } = await grpc.unary("/grpc.health.v1.Health/Check", [HealthRequest, HealthResponse], {}, NEVER);
+      assert.equal(status, 1);
+    }
+    // An answer that is still to come has no place in the other protocol.
+    const hasty = connectTls({ host: "127.0.0.1", port, ca: authority.certificate, ...pair });
+    hasty.write(`GET /page HTTP/1.1\r\nHost: x\r\n\r\nPOST /grpc HTTP/1.1\r\n${UPGRADE}`);
+    assert.doesNotMatch(await text(hasty), / 101 /);
     await listener?.[Symbol.asyncDispose]();
     await Promise.all([server.stop(), pages.stop()]);
   },
 );
+
+const UPGRADE = "Host: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nX-Docker-Expose-Session-Uuid: one\r\n\r\n";
 
 const page: HttpHandler = (_, response) => {
   sendJson(response, 200, "a page");

@@ -15,7 +15,7 @@ export function upgradeRoutes(grpc: GrpcServer, sessions: Sessions): readonly Up
       path: "/grpc",
       protocol: PROTOCOL,
       handler: async ({ client }, connection) => {
-        switchProtocol(connection);
+        await switchProtocol(connection);
         grpc.accept(connection, client);
       },
     },
@@ -28,6 +28,13 @@ export function upgradeRoutes(grpc: GrpcServer, sessions: Sessions): readonly Up
   ];
 }
 
-function switchProtocol(connection: Duplex): void {
-  connection.write(`HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: ${PROTOCOL}\r\n\r\n`);
+/**
+ * Whoever speaks HTTP/2 takes the connection from Node's streams: what they have not yet written would be a write of nobody's
+ * for it, and Node stops the whole process for that (24.21, Http2Session::OnStreamAfterWrite).
+ */
+async function switchProtocol(connection: Duplex): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const answer = `HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: ${PROTOCOL}\r\n\r\n`;
+    connection.write(answer, (error) => (error ? reject(error) : resolve()));
+  });
 }

@@ -27,6 +27,8 @@ export class HttpServer {
   readonly #connections = new Set<Duplex>();
   readonly #work = new Set<Promise<void>>();
   readonly #stopped: AbortSignal;
+  /** Requests of a connection that have no whole answer yet. */
+  readonly #unanswered = new WeakMap<Duplex, number>();
 
   /** `stopped` is aborted when requests under way are to be given up. */
   constructor({ routes, upgrades }: HttpPlaces, stopped: AbortSignal) {
@@ -66,6 +68,9 @@ export class HttpServer {
 
   async #answer(message: IncomingMessage, response: ServerResponse): Promise<void> {
     const gone = new AbortController();
+    const { socket } = message;
+    this.#unanswered.set(socket, (this.#unanswered.get(socket) ?? 0) + 1);
+    response.once("close", () => this.#unanswered.set(socket, (this.#unanswered.get(socket) ?? 0) - 1));
     message.on("error", () => gone.abort());
     response.on("error", () => gone.abort());
     response.on("close", () => {
@@ -90,6 +95,11 @@ export class HttpServer {
     const gone = new AbortController();
     connection.on("error", () => connection.destroy());
     connection.on("close", () => gone.abort(new HttpError(499, "the client has gone")));
+    // Its answer would come in the midst of the other protocol.
+    if ((this.#unanswered.get(message.socket) ?? 0) > 0) {
+      connection.destroy();
+      return;
+    }
     try {
       const route = this.#upgradeOf(message);
       if (route === undefined) throw new HttpError(400, "there is no such protocol here");

@@ -31,6 +31,8 @@ const NOBODY: SessionWatch = {
 
 export class Sessions {
   readonly #open = new Map<string, ClientSession>();
+  /** Ids of those that are about to be. */
+  readonly #opening = new Set<string>();
   readonly #waiting = new Map<string, Set<(session: ClientSession) => void>>();
   readonly #patienceMs: number;
   readonly #watch: SessionWatch;
@@ -52,20 +54,27 @@ export class Sessions {
   }
 
   /**
-   * Holds a session open on a connection for as long as its client wants it; `ready` is called when it is open. Throws
-   * `RpcError` before that alone, and has not touched the connection then.
+   * Holds a session open on a connection for as long as its client wants it; `ready` is called when it may open, and when
+   * that is over nobody else may write to the connection. Throws `RpcError` before that alone, and has not touched the
+   * connection then.
    */
-  async holdOn(connection: Duplex, metadata: Metadata, ready: () => void): Promise<void> {
+  async holdOn(connection: Duplex, metadata: Metadata, ready: () => void | Promise<void>): Promise<void> {
     const id = sessionIdOf(metadata);
     if (id === "") throw new RpcError(CODE.invalidArgument, "the session has no id");
-    if (this.#open.has(id)) throw new RpcError(CODE.alreadyExists, `session ${id} is open already`);
+    if (this.#open.has(id) || this.#opening.has(id))
+      throw new RpcError(CODE.alreadyExists, `session ${id} is open already`);
     const closed = once(connection, "close").catch(() => undefined);
     connection.on("error", () => undefined); // "close" follows
+    this.#opening.add(id);
+    try {
+      await ready();
+    } finally {
+      this.#opening.delete(id);
+    }
     using session = new ClientSession(metadata, connection);
     this.#open.set(session.id, session);
     this.#watch.began(session.id);
     try {
-      ready();
       for (const take of this.#waiting.get(session.id) ?? []) take(session);
       const ended = new Promise((resolve) => connection.once("end", resolve));
       await Promise.race([closed, ended]);
