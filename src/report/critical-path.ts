@@ -2,7 +2,14 @@
 
 import type { TimelineStep } from "../../builder/records/timeline.ts";
 
-/** Places of the steps of the chain, in the order in which they ran. A step that names no inputs followed the last one that had ended. */
+/** What passes between two steps where one waits for nothing but the other. */
+const PAUSE_MS = 100;
+
+/**
+ * Places of the steps of the chain, in the order in which they ran. A step followed the last of its inputs. Where it names
+ * none, or began long after they had ended, it waited for something else (a turn, the files of other steps): then it
+ * followed the last one that had ended.
+ */
 export function criticalPath(steps: readonly TimelineStep[]): number[] {
   const places = new Map(steps.map(({ vertex }, place) => [vertex, place]));
   const path: number[] = [];
@@ -12,13 +19,19 @@ export function criticalPath(steps: readonly TimelineStep[]): number[] {
     seen.add(at);
     path.push(at);
     const { startedMs = 0 } = steps[at] ?? {};
-    const inputs = inputsOf(steps, places, at);
-    const before = [...steps.keys()].filter(
-      (place) => !seen.has(place) && (steps[place]?.completedMs ?? Infinity) <= startedMs,
-    );
-    at = latest(steps, inputs) ?? latest(steps, before);
+    const input = latest(steps, inputsOf(steps, places, at));
+    const isPrompt = startedMs - (steps[input ?? -1]?.completedMs ?? -Infinity) <= PAUSE_MS;
+    at = isPrompt ? input : (latest(steps, endedBy(steps, startedMs, seen)) ?? input);
   }
   return path.toReversed();
+}
+
+/** The steps that had run to their end at a time, but for those `seen`. */
+function endedBy(steps: readonly TimelineStep[], ms: number, seen: ReadonlySet<number>): number[] {
+  return [...steps.keys()].filter((place) => {
+    const { completedMs = Infinity, cached } = steps[place] ?? {};
+    return !seen.has(place) && cached !== true && completedMs <= ms;
+  });
 }
 
 /** The steps whose results a step used: through those that came from the cache, or were not told of. */

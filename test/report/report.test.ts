@@ -8,7 +8,9 @@ import { after, suite, test } from "node:test";
 import { pathToFileURL } from "node:url";
 import type { Digest } from "../../builder/core/digest.ts";
 import { digestOf } from "../../builder/core/digest.ts";
+import type { BuildEvent } from "../../builder/core/events.ts";
 import type { TimelineStep } from "../../builder/records/timeline.ts";
+import { pageOf } from "../../src/commands/build/report.ts";
 import { criticalPath } from "../../src/report/critical-path.ts";
 import { reportPage } from "../../src/report/report.ts";
 import { record } from "../records/sample-record.ts";
@@ -69,6 +71,10 @@ suite("the report of a build", () => {
       criticalPath([step(a, [], 0, 5), step(b, [a], 5, 5, { cached: true }), step(c, [b], 6, 9)]),
       [0, 2],
     );
+    // What began long after its inputs had ended waited for others: for a turn here.
+    const inTurn = [step(a, [], 0, 500), step(b, [], 505, 900), step(c, [a], 910, 990)];
+    assert.deepEqual(criticalPath([step(a, [], 0, 500), step(b, [], 0, 550), step(c, [a], 590, 900)]), [0, 2]);
+    assert.deepEqual(criticalPath(inTurn), [0, 1, 2]);
     assert.deepEqual(criticalPath([]), []);
     assert.deepEqual(criticalPath([step(a, [b], 0, 5), step(b, [a], 0, 5)]).length, 2);
   });
@@ -84,6 +90,21 @@ suite("the report of a build", () => {
 suite("the report in a browser", { skip: whyNoBrowser() ?? false }, () => {
   const folder = mkdtempSync(join(tmpdir(), "tsbuild-report-"));
   after(() => rmSync(folder, { recursive: true }));
+
+  test("holds so much of what steps print, the last of it, however long the lines are", async () => {
+    const known = { record: record("long"), reasons: new Map(), layerBytes: new Map() };
+    const data = Buffer.from(`${"y".repeat(60_000)}\n`);
+    const log = { kind: "log", stream: 1, time: 1, data } as const;
+    const events = function* (): Generator<BuildEvent> {
+      for (const vertex of [a, b]) for (let line = 0; line < 400; line++) yield { ...log, vertex };
+      yield { ...log, vertex: b, data: Buffer.from("the end") };
+    };
+    const steps = [step(a, [], 0, 1), step(b, [], 0, 1)];
+    const text = await pageOf({ ...known, record: { ...known.record, timeline: { steps, warnings: [] } } }, events());
+    assert.ok(text.length < 1_500_000, String(text.length));
+    assert.ok(text.includes("y… (55904 characters more)\nthe end<"));
+    assert.ok(text.includes("273 lines before these: tsbuild builds logs long:2"));
+  });
 
   test("shows hostile text as text, asks for nothing else, and fits a phone", async () => {
     const file = join(folder, "report.html");
