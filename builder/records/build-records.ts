@@ -136,8 +136,9 @@ export class BuildRecords {
       close();
       return undefined;
     }
-    const state = JSON.parse(readFileSync(file, "utf8")) as KeptState; // written by `save`, whole or not at all
-    return { ...state, [Symbol.dispose]: close };
+    const state = keptIn(file);
+    if (state === undefined) close();
+    return state && { ...state, [Symbol.dispose]: close };
   }
 
   /** The files' times are the order of builds: where the clock has gone back since an earlier one, this one's come after that. */
@@ -162,7 +163,7 @@ export class BuildRecords {
   }
 
   #removeFiles(id: string): void {
-    rmSync(join(this.#directory, `${id}.json`), { force: true });
+    rmSync(join(this.#directory, `${id}.json`), { force: true, recursive: true });
     rmSync(this.logPath(id), { force: true });
   }
 
@@ -193,8 +194,7 @@ export class BuildRecords {
     if (file === undefined) return;
     try {
       if (!flock(file, "exclusive", { wait: false })) return;
-      const { rootfs } = JSON.parse(readFileSync(file, "utf8")) as KeptState; // written by `save`
-      const layer = rootfs.at(-1);
+      const layer = keptIn(file)?.rootfs.at(-1);
       if (layer !== undefined) dropLayer(layer);
       rmSync(path, { force: true });
     } catch (error) {
@@ -207,11 +207,9 @@ export class BuildRecords {
   #read(name: string): BuildRecord | undefined {
     try {
       const record: unknown = JSON.parse(readFileSync(join(this.#directory, name), "utf8"));
-      // The rest of the format is what this version wrote.
-      const isOurs = typeof record === "object" && record !== null && "format" in record;
-      return isOurs && record.format === RECORD_FORMAT ? (record as BuildRecord) : undefined;
+      return isRecord(record) && `${record.id}.json` === name ? record : undefined;
     } catch (error) {
-      if (isErrno(error, "ENOENT") || error instanceof SyntaxError) return undefined;
+      if (isErrno(error, "ENOENT", "EISDIR") || error instanceof SyntaxError) return undefined;
       throw error;
     }
   }
@@ -234,5 +232,31 @@ export class BuildRecords {
       rmSync(temporary, { force: true });
       throw error;
     }
+  }
+}
+
+/** Whether it is what this version writes: enough of it for whoever reads it not to fail. */
+function isRecord(value: unknown): value is BuildRecord {
+  const record = value as Partial<BuildRecord> | null; // looked at field by field
+  return (
+    record?.format === RECORD_FORMAT &&
+    typeof record.startedMs === "number" &&
+    typeof record.endedMs === "number" &&
+    typeof record.request?.buildArgs === "object" &&
+    Array.isArray(record.steps) &&
+    Array.isArray(record.timeline?.steps) &&
+    Array.isArray(record.timeline.warnings)
+  );
+}
+
+/** What a file of the layers that a failed step left names; undefined when it is damaged. */
+function keptIn(file: number): KeptState | undefined {
+  try {
+    const state = JSON.parse(readFileSync(file, "utf8")) as Partial<KeptState> | null; // written by `save`, if by anybody
+    const { rootfs, inputs } = state ?? {};
+    return Array.isArray(rootfs) && inputs !== undefined ? { rootfs, inputs } : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
   }
 }

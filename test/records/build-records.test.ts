@@ -138,6 +138,15 @@ suite("build records", () => {
     );
     writeFileSync(join(directory, "broken.json"), "{");
     writeFileSync(join(directory, "other.json"), "null");
+    writeFileSync(join(directory, "cut.json"), JSON.stringify({ format: RECORD_FORMAT, id: "cut", timeline: {} }));
+    writeFileSync(join(directory, "copy.json"), JSON.stringify(recordOf("good", 1)));
+    mkdirSync(join(directory, "folder.json"));
+    writeFileSync(join(directory, "good.kept"), "[");
+    utimesSync(join(directory, "good.kept"), 1, 1);
+    assert.equal(records.holdKept("good"), undefined);
+    assert.deepEqual(["a", "b", "c"].flatMap((id) => save(id, `layer-${id}`)), []); // prettier-ignore
+    assert.equal(records.isKept("good"), false);
+    for (const id of ["a", "b", "c"]) records.remove(id, () => undefined);
     assert.deepEqual(records.list().map(({ id }) => id), ["good"]); // prettier-ignore
     assert.throws(() => records.find("broken"), /there is no build/);
   });
