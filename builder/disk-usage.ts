@@ -65,11 +65,13 @@ export interface OpenDisk extends Disposable {
   readonly database: StoreDatabase["database"];
   readonly ledger: Ledger;
   readonly collector: Collector;
+  /** What was mended in the layout, as a sentence. */
+  readonly mended: string | undefined;
 }
 
 /** A store without a lease: only looked at, or cleared. */
 export async function openDisk(root: string): Promise<OpenDisk> {
-  await prepareStore(root);
+  const mended = await prepareStore(root);
   const own = join(root, "tsbuild");
   const leases = join(own, "leases");
   await explained(root, "STORE", () => makeDirectories(leases));
@@ -80,6 +82,7 @@ export async function openDisk(root: string): Promise<OpenDisk> {
     database,
     ledger,
     collector,
+    mended,
     [Symbol.dispose]: () => {
       if (database.isOpen) database.close();
     },

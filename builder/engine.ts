@@ -77,7 +77,8 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   const own = join(root, "tsbuild");
   const onFault = options.onFault ?? ((): void => undefined);
   const layersDirectory = join(own, "layers");
-  await prepareStore(root);
+  const mended = await prepareStore(root);
+  if (mended !== undefined) onFault(mended, { isMended: true });
   const workDirectory = await openWorkDirectory(root, layersDirectory);
   const removeWork = (): void => removeFolder(workDirectory);
   undo.defer(removeWork);

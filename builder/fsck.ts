@@ -24,6 +24,8 @@ export async function fsck({ root, repair, full }: FsckRequest, signal: AbortSig
   const hadDamaged = existsSync(before);
   if (await mendLayout(root, join(root, "tsbuild"))) faults.push(LAYOUT_MENDED);
   using store = await openDisk(root);
+  if (store.mended !== undefined)
+    faults.push({ kind: "image", what: store.mended, mend: "written anew", isMended: true });
   for (const folder of ["tmp", "work"]) await makeDirectories(join(root, "tsbuild", folder));
   if (!hadDamaged && existsSync(before)) faults.push(PUT_ASIDE);
   const check = store.database.prepare("PRAGMA quick_check(1)").get();

@@ -1,9 +1,8 @@
 // The list of images, and whether those with names are whole.
 
-import { existsSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { BuildError } from "../core/errors.ts";
-import { appear } from "../store/layout.ts";
+import { mendIndex } from "../store/mend-index.ts";
 import { IndexNames } from "../store/names.ts";
 import type { Checking } from "./fsck.ts";
 import { readNamedBlobs } from "./image-blobs.ts";
@@ -18,10 +17,10 @@ export async function checkImages(checking: Checking): Promise<void> {
     images = readNamedBlobs(root);
   } catch (error) {
     if (!(error instanceof BuildError)) throw error;
-    const mend = `put aside as index.json.damaged; images are there by their digests`;
+    // Its entries are no entries, else it had been mended when the store was opened.
+    const mend = "put aside as index.json.damaged; names of images that were built here are known again";
     await found("image", error.message, mend, async () => {
-      if (existsSync(join(root, "index.json"))) renameSync(join(root, "index.json"), join(root, "index.json.damaged"));
-      await appear(join(root, "index.json"), EMPTY_INDEX, own, "replace");
+      await mendIndex(root, join(root, "tsbuild"), () => false);
       return true;
     });
     return;
@@ -34,5 +33,3 @@ export async function checkImages(checking: Checking): Promise<void> {
     );
   }
 }
-
-const EMPTY_INDEX = '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}';

@@ -1,9 +1,13 @@
 // Layers: whether they say what they are, and have their bytes; and the records that name them.
 
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { pruneResultsOf } from "../cache/pruned.ts";
-import { hexOf } from "../core/digest.ts";
+import type { BytePath } from "../core/bytes/byte-path.ts";
+import type { Digest } from "../core/digest.ts";
+import { digestOf, hexOf } from "../core/digest.ts";
+import { isErrno } from "../core/errors.ts";
+import { digestOfFile } from "../core/system/file-digest.ts";
 import type { Entry } from "../layer/entry.ts";
 import { decodeIndex } from "../layer/index-file.ts";
 import { parseMeta } from "../snapshot/layer-files.ts";
@@ -18,7 +22,7 @@ export async function checkLayers(checking: Checking): Promise<void> {
   for (const id of listFolder(folder)) {
     const path = join(folder, id);
     // Found in the middle of a change that another process made it is not found again.
-    const fault = faultOf(checking, id) && faultOf(checking, id);
+    const fault = (await faultOf(checking, id)) && (await faultOf(checking, id));
     if (fault === undefined) continue;
     if (fault.isOfIndex) {
       await found("layer", `the layer ${id} ${fault.why}`, "the index is made again from its blob", () => {
@@ -61,7 +65,7 @@ interface LayerFault {
   readonly isOfIndex?: true;
 }
 
-function faultOf({ root, isInUse }: Checking, id: string): LayerFault | undefined {
+async function faultOf({ root, isInUse, full, signal }: Checking, id: string): Promise<LayerFault | undefined> {
   const path = join(root, "tsbuild/layers", id);
   const text = readIfThere(join(path, "meta.json"))?.toString("utf8");
   if (text === undefined)
@@ -83,14 +87,52 @@ function faultOf({ root, isInUse }: Checking, id: string): LayerFault | undefine
   if (entries === undefined) {
     return { why: "has a damaged list of entries", ...(hasBlob ? { isOfIndex: true } : {}) };
   }
-  const lost = hasDirectory ? entries.find((entry) => !isThere(path, entry)) : undefined;
-  return lost === undefined ? undefined : { why: `lacks the bytes of ${JSON.stringify(lost.path)}` };
+  if (!hasDirectory) return undefined;
+  for (const entry of entries) {
+    const why = await differenceOf(path, entry, full ? signal : undefined);
+    if (why !== undefined) return { why: `${why} ${JSON.stringify(entry.path)}` };
+  }
+  return undefined;
 }
 
-function isThere(path: string, { type, path: name, size }: Entry): boolean {
-  if (type !== "file") return true;
-  const stats = statIfThere(Buffer.from(`${Buffer.from(path).toString("latin1")}/fs/${name}`, "latin1"));
-  return stats?.isFile() === true && stats.size === size;
+/**
+ * How what lies in a layer's directory differs from its entry, with a signal by its bytes, too, where these have a digest:
+ * what a step wrote has one once something was made of it.
+ */
+async function differenceOf(
+  layer: string,
+  { type, path, size, mode, uid, gid, link, digest }: Entry,
+  signal: AbortSignal | undefined,
+): Promise<string | undefined> {
+  // The root is the file system's (snapshot/root-directory.ts); what only hides or links is looked at by whoever mounts it.
+  if (path === "" || (type !== "file" && type !== "dir" && type !== "symlink")) return undefined;
+  const place = bytePathOf(layer, path);
+  const stats = statIfThere(place);
+  if (type === "file" && (stats?.isFile() !== true || stats.size !== size)) return "lacks the bytes of";
+  if (type === "dir" && stats?.isDirectory() !== true) return "lacks the folder";
+  if (type === "symlink")
+    return stats?.isSymbolicLink() === true && readlinkSync(place, "latin1") === link ? undefined : "lacks the link";
+  if ((stats?.mode ?? 0) % 0o10000 !== mode) return "has another mode on";
+  if (stats?.uid !== uid || stats.gid !== gid) return "has another owner on";
+  if (type === "dir" || digest === undefined || signal === undefined) return undefined;
+  return (await digestAt(place, size, signal)) === digest ? undefined : "has other bytes in";
+}
+
+/** Undefined for what is gone meanwhile. Most files are small, and read at once. */
+async function digestAt(place: Buffer, size: number, signal: AbortSignal): Promise<Digest | undefined> {
+  try {
+    signal.throwIfAborted();
+    return size < AT_ONCE_BYTES ? digestOf(readFileSync(place)) : (await digestOfFile(place, signal)).digest;
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return undefined;
+    throw error;
+  }
+}
+
+const AT_ONCE_BYTES = 1 << 20;
+
+function bytePathOf(layer: string, path: BytePath): Buffer {
+  return Buffer.from(`${Buffer.from(layer).toString("latin1")}/fs/${path}`, "latin1");
 }
 
 function readIfThere(path: string): Buffer | undefined {

@@ -13,7 +13,7 @@ import { forgetOnFailure } from "../core/shared-work.ts";
 import { fileOnDisk } from "../core/space.ts";
 import { setMtimeNs } from "../core/system/syscall.ts";
 import type { ContentSource, Entry, SourcedEntry } from "../layer/entry.ts";
-import { contentBytes, type LayerIndex } from "../layer/index-file.ts";
+import { bodyOf, contentBytes, LayerIndex } from "../layer/index-file.ts";
 import type { AppliedLayer, ApplyRequest, FoundString, PackRequest } from "../layer/jobs/jobs.ts";
 import { StackTree } from "../layer/tree/stack-tree.ts";
 import { applyComing, applyStored } from "./apply-blob.ts";
@@ -123,9 +123,10 @@ export class DiskLayer implements StoredLayer {
   }
 
   async isHere(): Promise<boolean> {
-    if (this.#meta.origin === "image" || this.files.hasDirectory()) return true;
+    if (this.#meta.origin === "image") return true;
     for (const { descriptor } of this.#meta.variants) if (await this.#isWhole(descriptor)) return true;
-    return false;
+    // Its index could be made of a blob only.
+    return this.files.hasDirectory() && (this.#index !== undefined || this.#hasIndex());
   }
 
   blob(options: BlobOptions, signal: AbortSignal): Promise<LayerBlob> {
@@ -315,6 +316,14 @@ export class DiskLayer implements StoredLayer {
   #keep(index: LayerIndex): void {
     this.#index = Promise.resolve(index);
     this.files.writeIndex(index);
+  }
+
+  /** Whether the file of the index is whole; whoever asks has a use for it. */
+  #hasIndex(): boolean {
+    const bytes = this.files.readIndexBytes();
+    if (bytes === undefined || bodyOf(bytes) === undefined) return false;
+    this.#index = Promise.resolve(new LayerIndex(bytes));
+    return true;
   }
 
   #areReadable(paths: readonly BytePath[]): boolean {

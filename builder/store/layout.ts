@@ -1,6 +1,7 @@
 // The frame of an OCI image layout on disk (image-spec, image-layout.md): `oci-layout`,
 // `index.json`, `blobs/sha256`. Made where nothing is, checked where something is.
 
+import { readFileSync, statSync } from "node:fs";
 import { access, link, open, readdir, rename, rm, truncate, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { BuildError, isErrno, isSystemError } from "../core/errors.ts";
@@ -74,6 +75,24 @@ export async function mendLayout(root: string, own: string): Promise<boolean> {
     throw error;
   }
 }
+
+/** Whether a list of images is there, and a list; what its entries say is looked at where they are used. */
+export function isIndexWhole(root: string): boolean {
+  const index = readJson(join(root, "index.json"));
+  return typeof index === "object" && index !== null && "manifests" in index && Array.isArray(index.manifests);
+}
+
+/** What a file of JSON holds; undefined where it is not there, is none, or is longer than a document can be. */
+export function readJson(path: string): unknown {
+  try {
+    return statSync(path).size > LARGEST_DOCUMENT ? undefined : JSON.parse(readFileSync(path, "utf8"));
+  } catch (error) {
+    if (error instanceof SyntaxError || isErrno(error, "ENOENT", "EISDIR")) return undefined;
+    throw error;
+  }
+}
+
+const LARGEST_DOCUMENT = 32 << 20;
 
 /** A file that is there whole or not at all. "keep" leaves a file that is already there. */
 export async function appear(

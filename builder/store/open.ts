@@ -5,7 +5,7 @@ import { readdir, rename, rm, rmdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { StoreSpace } from "../core/space.ts";
 import { DiskBlobs } from "./blobs.ts";
-import { explain, explained, layoutVersion, mendLayout, prepareLayout } from "./layout.ts";
+import { explain, explained, isIndexWhole, layoutVersion, mendLayout, prepareLayout } from "./layout.ts";
 import { refuseNetwork } from "./network-disk.ts";
 import { IndexNames, type NamedEntry } from "./names.ts";
 import { DiskNotes } from "./notes.ts";
@@ -13,8 +13,11 @@ import type { BlobNotes, BlobStore, ImageNames } from "./store.ts";
 import { sweepOld, sweepTemporary, temporaryPath } from "./temporary.ts";
 import { makeDirectories } from "./directories.ts";
 
-/** Makes the store's folders where they are not there. Throws `STORE`, also where the file system is no place for a store. */
-export async function prepareStore(root: string): Promise<void> {
+/**
+ * Makes the store's folders where they are not there, and a list of images where that is damaged: then it says so, as a
+ * sentence. Throws `STORE`, also where the file system is no place for a store.
+ */
+export async function prepareStore(root: string): Promise<string | undefined> {
   const own = join(root, "tsbuild");
   try {
     await prepareLayout(root, own, "STORE");
@@ -23,6 +26,11 @@ export async function prepareStore(root: string): Promise<void> {
     await prepareLayout(root, own, "STORE");
   }
   refuseNetwork(root, statfsSync(root).type);
+  return await explained(root, "STORE", async () => {
+    if (isIndexWhole(root)) return undefined;
+    const { mendIndex } = await import("./mend-index.ts");
+    return await mendIndex(root, own);
+  });
 }
 
 /**

@@ -16,7 +16,7 @@ import { type BlobReader, validateImage } from "../image/validate.ts";
 import type { BlobDownload, BlobStore } from "../store/store.ts";
 import type { ImageSource, StatusSink } from "./source.ts";
 import { resolveImage } from "./source.ts";
-import { withStoredDocuments } from "./stored-documents.ts";
+import { storedDocument, withStoredDocuments } from "./stored-documents.ts";
 
 const CONFIG_BYTES = 16 << 20;
 /** Each takes memory, for itself and for whoever unpacks it meanwhile: with two, several large ones stay below 150 MB. */
@@ -58,7 +58,7 @@ export async function pullImage(
     descriptor.mediaType,
   );
   checkConfigSize(manifest.config, source.name);
-  await fetchBlob(source, manifest.config, store, signal);
+  await fetchConfig(source, manifest.config, store, signal);
   for (const document of resolved.documents) await store.put(document.bytes);
   const there = source.isVerified === true ? store : withoutCut(store, manifest.layers);
   const image = await validateImage(descriptor, there, { layers: "absent", signal });
@@ -74,6 +74,25 @@ export async function pullImage(
       turns.use(innerSignal, () => fetchBlob(source, layer, store, innerSignal, onStatus, onGrowing)),
     ),
   };
+}
+
+/** The same where its bytes are no longer those that came: they come again. */
+async function fetchConfig(
+  source: ImageSource,
+  config: Descriptor,
+  store: BlobStore,
+  signal: AbortSignal,
+): Promise<void> {
+  const isThere = (await store.sizeOf(config.digest)) === config.size;
+  if (!isThere || (await storedDocument(store, config.digest)) !== undefined)
+    return await fetchBlob(source, config, store, signal);
+  const parts: Uint8Array[] = [];
+  for await (const part of source.blob(config, signal)) {
+    parts.push(Uint8Array.from(part));
+    giveBack(part);
+  }
+  // Under the digest that it has; whether that is the one that was asked for is seen by whoever validates the image.
+  await store.put(Buffer.concat(parts));
 }
 
 /** A blob that the disk has cut short is as good as none: it comes again. */

@@ -2,7 +2,6 @@
 // and a digest by nothing at all.
 
 import type { Descriptor } from "../core/image/descriptor.ts";
-import { digestOf } from "../core/digest.ts";
 import { BuildError } from "../core/errors.ts";
 import type { BlobStore } from "../store/store.ts";
 import type { ImageSource } from "./source.ts";
@@ -15,12 +14,7 @@ export function withStoredDocuments(
   source: ImageSource,
   store: BlobStore,
 ): Pick<ImageSource, "name" | "top" | "document" | "blob"> {
-  const stored = async (digest: Descriptor["digest"]): Promise<Uint8Array | undefined> => {
-    const size = await store.sizeOf(digest);
-    if (size === undefined || size > DOCUMENT_BYTES) return undefined;
-    const bytes = await store.read(digest);
-    return digestOf(bytes) === digest ? bytes : undefined; // damaged ones come anew
-  };
+  const stored = (digest: Descriptor["digest"]): Promise<Uint8Array | undefined> => storedDocument(store, digest);
   return {
     name: source.name,
     async top(signal) {
@@ -53,4 +47,16 @@ export function withStoredDocuments(
       else yield bytes;
     },
   };
+}
+
+/** A document or small blob that the store has whole; one that is damaged comes anew. */
+export async function storedDocument(store: BlobStore, digest: Descriptor["digest"]): Promise<Uint8Array | undefined> {
+  const size = await store.sizeOf(digest);
+  if (size === undefined || size > DOCUMENT_BYTES) return undefined;
+  try {
+    return await store.read(digest);
+  } catch (error) {
+    if (error instanceof BuildError && error.code === "STORE") return undefined;
+    throw error;
+  }
 }

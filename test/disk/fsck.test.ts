@@ -89,6 +89,18 @@ suite("a damaged store", { skip: whyNoBusybox() ?? false }, () => {
     writeFileSync(layout, "no layout".repeat(100));
     assert.match((await fsckOf(room)).stdout, /"oci-layout" is damaged/);
     assert.equal(readFileSync(layout, "utf8"), whole);
+    // Of the list of images what was built here is known again; what was there stays beside it.
+    const index = join(room.root, "index.json");
+    const listed = readFileSync(index, "utf8");
+    truncateSync(index, 20);
+    const relisted = await room.succeed(["--reproducible", "-t", "other"]);
+    assert.match(relisted.stderr, /the list of images[^\n]* was damaged[^\n]*2 names are known again/);
+    assert.match(readFileSync(index, "utf8"), /"docker.io\/library\/own:latest"[^]*"docker.io\/library\/other:latest"/);
+    assert.equal(readFileSync(`${index}.damaged`, "utf8"), listed.slice(0, 20));
+    // A layer that is only a folder, without its list.
+    for (const id of layersOf(room.root)) rmSync(join(room.root, "tsbuild/layers", id, "index"));
+    writeFileSync(join(room.context, "further"), `${DOCKERFILE}RUN test -s /third\nRUN true\n`);
+    await room.succeed(["-t", "further", "-f", join(room.context, "further")]);
     // Blobs that are cut short, and documents with other bytes in them; those of the base are nobody's to make.
     const base = join(workshop.folder, "base/store/blobs/sha256");
     for (const hex of readdirSync(join(room.root, "blobs/sha256"))) {
@@ -153,7 +165,7 @@ function damage(root: string, digest: string): RegExp[] {
   const database = new DatabaseSync(join(own, "cache.db"));
   const rows = database.prepare("SELECT key, layers FROM results ORDER BY length(layers)").all();
   const layers = JSON.parse(String(rows.at(-1)?.["layers"])) as string[];
-  const [, ofCopy = "", ofMade = "", ofThird = ""] = layers;
+  const [ofBase = "", ofCopy = "", ofMade = "", ofThird = ""] = layers;
   database.exec(`INSERT INTO results VALUES ('sha256:gone', '["gone"]', 'RUN gone', 1)`);
   database.exec(`INSERT INTO results VALUES ('sha256:half', '["hal', 'RUN half', 1)`);
   database.close();
@@ -165,6 +177,10 @@ function damage(root: string, digest: string): RegExp[] {
   writeFileSync(blob, bytes);
   truncateSync(join(own, "layers", ofCopy, "index"), 30);
   writeFileSync(join(own, "layers", ofMade, "fs/made"), "");
+  const program = join(own, "layers", ofBase, "fs/bin/busybox");
+  const code = readFileSync(program);
+  code[code.length >> 1] = (code[code.length >> 1] ?? 0) ^ 1;
+  writeFileSync(program, code);
   writeFileSync(join(own, "layers", ofThird, "meta.json"), '{"origin":"built"');
   mkdirSync(join(own, "layers/unfinished/fs"), { recursive: true });
   mkdirSync(join(own, "notes"), { recursive: true });
@@ -177,6 +193,7 @@ function damage(root: string, digest: string): RegExp[] {
   return [
     new RegExp(`blob ${copied} is damaged: its 5 bytes have sha256:`),
     new RegExp(`blob ${made} is damaged: its ${bytes.length} bytes have sha256:`),
+    new RegExp(`layer ${ofBase} has other bytes in "bin/busybox"`),
     new RegExp(`layer ${ofCopy} has a damaged list of entries`),
     new RegExp(`layer ${ofMade} lacks the bytes of "made"`),
     new RegExp(`layer ${ofThird} has a damaged meta.json`),

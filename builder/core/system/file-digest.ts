@@ -8,7 +8,7 @@ const CHUNK_BYTES = 1 << 20;
 
 /** What a file's bytes have, and how many there are. Throws what the operating system says. */
 export async function digestOfFile(
-  path: string,
+  path: string | Buffer,
   signal?: AbortSignal,
 ): Promise<{ readonly digest: Digest; readonly size: number }> {
   const digester = new Digester();
