@@ -45,6 +45,9 @@ export interface DaemonOptions extends ListenOptions {
 }
 
 const POLL_MS = 50;
+/** How long clients may take to hear what came of their builds, and how long none calls who has. */
+const FAREWELL_MS = 3000;
+const QUIET_MS = 200;
 /** How long the collector of traces is waited for at the end. */
 const TRACES_MS = 5000;
 
@@ -61,6 +64,7 @@ export async function serve(options: DaemonOptions, signal: AbortSignal): Promis
   const metrics = metricsOf(tenants, turns, startedMs);
   const traces = options.otlp === undefined ? undefined : new OtlpExporter(options.otlp, log);
   using rest = new Rest(() => running() === 0 && sumOf(tenants, ({ sessions }) => sessions) === 0);
+  const calls = (): number => sumOf(tenants, (tenant) => tenant.calls);
   const stop = new AbortController();
   const shared = {
     patienceMs: options.patienceMs,
@@ -99,15 +103,31 @@ export async function serve(options: DaemonOptions, signal: AbortSignal): Promis
   }
   tellServiceManager(options.environment, "READY=1", log);
   await aborted(signal);
-  log("info", "stopping", { builds: running() });
+  const builds = running();
+  log("info", "stopping", { builds });
   tellServiceManager(options.environment, "STOPPING=1", log);
   await listeners.disposeAsync();
   for (const end = performance.now() + options.graceMs; running() > 0 && performance.now() < end;) await sleep(POLL_MS);
   if (running() > 0) log("warn", "cancelling what has not ended", { builds: running() });
+  else await quiet(calls, builds > 0);
   stop.abort(new BuildError("CANCELLED", "the daemon was stopped"));
+  if (running() > 0) await quiet(calls, true);
   await Promise.all([...tenants.values()].map((tenant) => tenant.stop()));
   await traces?.end(TRACES_MS);
   log("info", "stopped");
+}
+
+/**
+ * Waits until no call is under way, for a little: clients are still to hear what came of their builds, and ask for what is
+ * remembered of them. `mayAsk`: somebody may be about to call.
+ */
+async function quiet(calls: () => number, mayAsk: boolean): Promise<void> {
+  let quietMs = mayAsk ? 0 : QUIET_MS;
+  for (const end = performance.now() + FAREWELL_MS; performance.now() < end;) {
+    quietMs = calls() > 0 ? 0 : quietMs + POLL_MS;
+    if (quietMs > QUIET_MS) return;
+    await sleep(POLL_MS);
+  }
 }
 
 function metricsOf(tenants: ReadonlyMap<string, OpenTenant>, turns: FairTurns, startedMs: number): DaemonMetrics {

@@ -34,6 +34,8 @@ export interface OpenTenant {
   /** Number of builds under way. */
   readonly running: number;
   readonly sessions: number;
+  /** Number of calls and requests under way. */
+  readonly calls: number;
   /** Serves a connection of this tenant's. */
   accept(connection: Socket): void;
   /** Ends every connection, and waits until the work of their calls is over. */
@@ -69,6 +71,9 @@ export async function openTenant(settings: DaemonSettings, shared: SharedWorld):
     },
     get sessions() {
       return sessions.size;
+    },
+    get calls() {
+      return server.calls + http.requests;
     },
     accept: (connection) => protocols.accept(connection),
     stop: async () => {

@@ -118,27 +118,35 @@ test("a response with many messages can be cancelled in the middle", async () =>
   await client.unary("/grpc.health.v1.Health/Check", [HealthRequest, HealthResponse], {}, NEVER);
 });
 
-test("told to stop it takes no new builds, cancels what does not end, and removes its socket", async () => {
-  const end = new AbortController();
-  const running = serve({ ...options("two.sock"), graceMs: 0 }, end.signal);
-  const other = await connected(join(folder, "two.sock"));
-  const reached = Promise.withResolvers<void>();
-  const offer = offerOf(
-    { Dockerfile: DOCKERFILE },
-    {
-      beforeFile: async () => {
-        reached.resolve();
-        await new Promise(() => undefined);
-      },
-    },
-  );
-  openSession(other, "slow", offer);
-  const built = buildThrough(other, { ref: "slow", session: "slow" }, {});
-  built.catch(() => undefined);
-  await reached.promise;
-  end.abort();
-  await running;
-  await assert.rejects(built);
-  await assert.rejects(stat(join(folder, "two.sock")), { code: "ENOENT" });
-  other[Symbol.dispose]();
-});
+for (const isPatient of [true, false]) {
+  const what = isPatient ? "lets builds end, and their clients hear of it" : "cancels what does not end";
+  test(`told to stop it takes no new builds, ${what}, and removes its socket`, async () => {
+    const [end, reached, released] = [
+      new AbortController(),
+      Promise.withResolvers<void>(),
+      Promise.withResolvers<void>(),
+    ];
+    const running = serve({ ...options("two.sock"), graceMs: isPatient ? 60_000 : 0 }, end.signal);
+    const other = await connected(join(folder, "two.sock"));
+    const beforeFile = async (): Promise<void> => {
+      reached.resolve();
+      await released.promise;
+    };
+    const session = openSession(other, "slow", offerOf({ Dockerfile: DOCKERFILE }, { beforeFile }));
+    const built = buildThrough(other, { ref: `slow ${isPatient}`, session: "slow" }, {});
+    const ended = isPatient ? built : assert.rejects(built, status(CODE.cancelled, /the daemon was stopped/));
+    await reached.promise;
+    end.abort();
+    if (isPatient) {
+      while ((await stat(join(folder, "two.sock")).catch(() => undefined)) !== undefined)
+        await new Promise(setImmediate);
+      released.resolve();
+    }
+    await ended;
+    released.resolve();
+    await session[Symbol.asyncDispose]();
+    await running;
+    await assert.rejects(stat(join(folder, "two.sock")), { code: "ENOENT" });
+    other[Symbol.dispose]();
+  });
+}

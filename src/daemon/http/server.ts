@@ -54,6 +54,11 @@ export class HttpServer {
     this.#server.emit("connection", connection);
   }
 
+  /** Number of requests under way. */
+  get requests(): number {
+    return this.#work.size;
+  }
+
   /** Ends every connection, and waits until the work of their requests is over. */
   async stop(): Promise<void> {
     for (const connection of this.#connections) connection.destroy();
