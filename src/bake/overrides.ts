@@ -22,7 +22,7 @@ export type Overrides = ReadonlyMap<string, readonly Override[]>;
 
 const NAMED = new Set(["args", "contexts", "labels", "extra-hosts", "secret"]);
 const SINGLE = new Set([
-  ...["context", "dockerfile", "dockerfile-inline", "target", "call", "network", "shm-size", "description"],
+  ...["context", "dockerfile", "target", "call", "network", "shm-size"],
   ...["no-cache", "pull", "push", "load"],
 ]);
 
@@ -86,12 +86,10 @@ function applyOne(target: Target, { key, values, append }: Override): Target {
       return { ...target, [head]: new Map([...(target[head] ?? []), [name ?? "", value]]) };
     case "context":
     case "dockerfile":
-    case "dockerfile-inline":
     case "target":
     case "call":
     case "network":
     case "shm-size":
-    case "description":
       return { ...target, [head]: value };
     case "no-cache":
     case "pull":

@@ -60,21 +60,30 @@ function matching({ groups, targets }: Definition, name: string): readonly strin
   return found;
 }
 
+/** What a group holds; what is being looked into holds nothing yet. */
+interface Expanded {
+  readonly targets: readonly string[];
+  readonly groups: readonly string[];
+}
+
 /** The targets of a group, of groups in it too. */
-function expand(
-  definition: Definition,
-  name: string,
-  seen: Set<string> = new Set(),
-): { readonly targets: readonly string[]; readonly groups: readonly string[] } {
+function expand(definition: Definition, name: string, seen: Map<string, Expanded> = new Map()): Expanded {
+  const known = seen.get(name);
+  if (known !== undefined) return known;
   const group = definition.groups.get(name);
   if (group === undefined) return { targets: [name], groups: [] };
-  if (seen.has(name)) return { targets: [], groups: [] };
-  seen.add(name);
-  const inner = group.targets.map((each) => expand(definition, each, seen));
-  return {
+  seen.set(name, { targets: [], groups: [] });
+  const inner = group.targets.map((each) => {
+    const found = expand(definition, each, seen);
+    // What holds nothing may be a target beside a group of its name; what is none is refused by its name.
+    return found.targets.length > 0 ? found : { ...found, targets: [each] };
+  });
+  const found = {
     targets: [...new Set(inner.flatMap(({ targets }) => targets))],
     groups: [name, ...new Set(inner.flatMap(({ groups }) => groups))],
   };
+  seen.set(name, found);
+  return found;
 }
 
 function resolveTarget(definition: Definition, name: string, { overrides, at }: Places): Target {
@@ -104,6 +113,7 @@ function inherited(
 }
 
 function unknownTarget({ targets, groups }: Definition, name: string): BuildError {
+  if (groups.has(name)) return new BuildError("USAGE", `group "${name}" holds no target, or is in itself`);
   const names = [...groups.keys(), ...targets.keys()].filter((each) => !each.startsWith("_")).toSorted();
   return new BuildError("USAGE", `failed to find target "${name}"`, {
     hint: names.length === 0 ? "the files define no target" : `there are ${[...new Set(names)].join(", ")}`,

@@ -32,6 +32,12 @@ export interface SessionOptions {
   readonly credentials: LocalRegistries["credentials"];
 }
 
+/** Throws what `localSession` does of secrets and agents that cannot be had; nothing is begun. */
+export async function checkOffered({ secrets, ssh, environment }: Omit<SessionOptions, "credentials">): Promise<void> {
+  for (const spec of secrets) await locateSecret(spec, environment);
+  for (const spec of ssh) await locateAgent(spec, environment);
+}
+
 /** Checks what was named at once (a missing file should not surface after an hour), reads it when it is asked for. */
 export async function localSession({ secrets, ssh, environment, credentials }: SessionOptions): Promise<Session> {
   const sources = new Map<string, SecretSource>();

@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
@@ -19,7 +20,11 @@ import { splitWords } from "../support/words.ts";
 
 const CASES = path.join(import.meta.dirname, "../../fixtures/bake");
 const root = mkdtempSync(path.join(tmpdir(), "tsbuild-test-bake-"));
-after(() => rmSync(root, { recursive: true, force: true }));
+const agent = createServer().listen(path.join(root, "agent.sock"));
+after(() => {
+  agent.close();
+  rmSync(root, { recursive: true, force: true });
+});
 
 suite("bake prints what buildx prints", () => {
   const names = readdirSync(CASES, { withFileTypes: true }).flatMap((entry) =>
@@ -36,6 +41,8 @@ suite("bake prints what buildx prints", () => {
           .filter((line) => line !== "")
           .map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]),
       );
+      // An agent has to be there to be shown.
+      if (environment["SSH_AUTH_SOCK"] !== undefined) environment["SSH_AUTH_SOCK"] = path.join(root, "agent.sock");
       const ran = await runCommandIn(environment, bake, root, ...args);
       if (existsSync("fails")) {
         assert.ok(ran.error !== undefined, `buildx refuses this, but it gave ${ran.stdout}`);

@@ -14,7 +14,7 @@ import type { SourceFile } from "../hcl/source.ts";
 import { sanitizeName } from "../resolve.ts";
 import type { Definition, Target } from "../target.ts";
 import { mergeTargets } from "../target.ts";
-import { checkService } from "./check.ts";
+import { checkService, truthOf } from "./check.ts";
 import { parseDotenv } from "./dotenv.ts";
 import { wholeModel } from "./include.ts";
 import type { LookUp } from "./interpolate.ts";
@@ -84,7 +84,7 @@ function targetOf(service: DataMap, model: DataMap, lookUp: LookUp): Target | un
   const text = (key: string): string | undefined =>
     build[key] === undefined || build[key] === null || build[key] === "" ? undefined : textOf(build[key], key);
   const texts = (key: string): string[] => listOf(build[key], key).map((item) => textOf(item, key));
-  const flag = (key: string): boolean | undefined => (build[key] === true || build[key] === "true" ? true : undefined);
+  const flag = (key: string): boolean | undefined => truthOf(build[key] ?? null) || undefined;
   const shm = text("shm_size");
   const all: { readonly [K in keyof Target]?: Target[K] | undefined } = {
     context: pathOf(text("context")),

@@ -2,7 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import type { Document } from "yaml";
+import type { Document, ScalarTag } from "yaml";
 import { LineCounter, parseDocument, visit } from "yaml";
 import { BuildError, asBuildError } from "../../../builder/core/errors.ts";
 import type { SourceFile } from "../hcl/source.ts";
@@ -20,11 +20,23 @@ export interface DataMap {
 const AS_MAPS = new Set(["args", "labels", "environment", "additional_contexts", "extra_hosts"]);
 const DEEPEST = 20;
 
+/** A number that begins with 0, as compose's reader of YAML has it. */
+const OCTAL: ScalarTag = {
+  tag: "tag:yaml.org,2002:int",
+  default: true,
+  test: /^[-+]?0[0-7]+$/,
+  resolve: (text) => Number.parseInt(text, 8),
+};
+
 /** One file. Throws `CONFIG`. */
 export function readModel(file: SourceFile, lookUp: LookUp): DataMap {
   const lines = new LineCounter();
   // Aliases are counted so that a small file cannot become a huge one.
-  const document = parseDocument(file.text, { merge: true, lineCounter: lines });
+  const document = parseDocument(file.text, {
+    merge: true,
+    lineCounter: lines,
+    customTags: (tags) => [OCTAL, ...tags],
+  });
   const [error] = document.errors;
   if (error !== undefined)
     throw faultAt({ file, start: error.pos[0], end: error.pos[1] }, error.message.split("\n")[0] ?? "", {

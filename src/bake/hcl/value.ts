@@ -36,6 +36,7 @@ export function compareText(a: string, b: string): number {
 
 /** A number in full, without an exponent; what binary fractions add to decimal ones is left off (0.1 + 0.2 is 0.3). */
 export function formatNumber(number: number): string {
+  if (!Number.isFinite(number)) throw new BuildError("CONFIG", "a number is out of range, and has no text");
   const text = String(Number.isInteger(number) ? number : Number(number.toPrecision(15)));
   const [, sign = "", whole = "", fraction = "", exponent = "0"] = /^(-?)(\d+)(?:\.(\d+))?e([+-]\d+)$/.exec(text) ?? [];
   if (whole === "") return text;

@@ -2,6 +2,7 @@
 
 import { hostPlatform, formatPlatform } from "../../../builder/core/image/platform.ts";
 import { parseVariables, readDefinition } from "../../bake/definition.ts";
+import { parseEntitlements } from "../../bake/entitlements.ts";
 import { definitionNames, namesBySide, readDefinitions } from "../../bake/files.ts";
 import { readOverrides } from "../../bake/overrides.ts";
 import { parseList, printed, targetList, variableList } from "../../bake/print.ts";
@@ -14,6 +15,7 @@ import { mayNeedNamespace } from "../../../builder/namespace.ts";
 import { BAKE_FLAGS } from "../../cli/flags/bake-flags.ts";
 import type { Arguments } from "../../cli/flags.ts";
 import { isOn, listOf, textOf } from "../../cli/flags.ts";
+import { progressMode } from "../build/build.ts";
 import type { Command, CommandContext } from "../command.ts";
 import { readArguments } from "../command.ts";
 import type { FoundDefinition } from "./remote-files.ts";
@@ -54,6 +56,10 @@ export const bake: Command = async (context) => {
   const at = isOn(args, "print") ? input?.shownAt : input?.at;
   const selection = withEpoch(select(read.definition, asked, { overrides, at }), context);
   if (isOn(args, "print")) {
+    const { checkTargets } = await import("./check.ts");
+    parseEntitlements(listOf(args, "allow"), context.environment);
+    progressMode(args, context.environment);
+    await checkTargets(selection.targets, context.environment);
     await context.print(printed(selection));
     return 0;
   }

@@ -13,7 +13,12 @@ const digest =
 
 export const ENCODING_FUNCTIONS: Readonly<Record<string, HclFunction>> = {
   base64encode: (text = null) => Buffer.from(toText(text)).toString("base64"),
-  base64decode: (text = null) => Buffer.from(toText(text), "base64").toString(),
+  base64decode: (text = null) => {
+    const encoded = toText(text).replaceAll(/[\r\n]/g, "");
+    const bytes = Buffer.from(encoded, "base64");
+    if (bytes.toString("base64") !== encoded) throw new BuildError("CONFIG", `"${encoded}" is not in base64`);
+    return bytes.toString();
+  },
   csvdecode: (text = null) => {
     const [header = [], ...rows] = csvRows(toText(text));
     return rows.map((row) => new Map<string, Value>(header.map((name, at) => [name, row[at] ?? ""])));

@@ -6,6 +6,7 @@ import type { Call, HclFunction } from "../evaluate.ts";
 import { convertTo, parseType } from "../types.ts";
 import type { Value } from "../value.ts";
 import { toText } from "../value.ts";
+import { limited } from "./arity.ts";
 import { CIDR_FUNCTIONS } from "./cidr.ts";
 import { COLLECTION_FUNCTIONS } from "./collections.ts";
 import { ENCODING_FUNCTIONS } from "./encoding.ts";
@@ -17,7 +18,7 @@ import { timeFunctions } from "./time.ts";
 
 /** All of them by name; `now` is in ms since the epoch. */
 export function standardFunctions(now: () => number): ReadonlyMap<string, HclFunction> {
-  return new Map(
+  return limited(
     Object.entries({
       ...TEXT_FUNCTIONS,
       ...COLLECTION_FUNCTIONS,
