@@ -186,7 +186,9 @@ function allowed(
 }
 
 function refuseLimits(attrs: ReadonlyMap<string, string>): void {
-  const limit = LIMITS.find((name) => !/^0?$/.test(attrs.get(name) ?? ""));
+  // Of a number 0 is no limit; of a set of processors it is the first.
+  const isSaid = (name: string, text = ""): boolean => text !== "" && (text !== "0" || name.startsWith("cpuset"));
+  const limit = LIMITS.find((name) => isSaid(name, attrs.get(name)));
   if (limit !== undefined)
     throw new BuildError("UNSUPPORTED", `limits of a build's steps (${limit}) are not supported yet`, {
       hint: "limit the whole daemon with a cgroup or a systemd unit instead",

@@ -129,7 +129,10 @@ const LLB = [
   "diffop",
   "source.policy",
   "exporter.multiple",
+  "exporter.image.annotations",
   "exporter.image.attestations",
+  "exporter.sourcedateepoch",
+  "gc.freespacefilter",
 ];
 
 type Capabilities = readonly { readonly id: string; readonly enabled: boolean }[];

@@ -38,6 +38,10 @@ const LIMITS = ["memory", "memswap", "cpushares", "cpuperiod", "cpuquota", "cpus
 /** Reads a query. Throws `HttpError` 400. */
 export function readBuildQuery(query: URLSearchParams): AskedBuild {
   const isBuildKit = query.get("version") === "2";
+  const isolation = query.get("isolation") ?? "";
+  if (isolation !== "" && isolation !== "default") throw new HttpError(400, `unsupported isolation: "${isolation}"`);
+  if ((readJsonText(query, "securityopt", List) ?? []).length > 0)
+    throw new HttpError(400, "security options are not supported on linux");
   const names = query.getAll("t").filter((name) => name !== "");
   // Nothing that a client says names a file of this machine.
   const dockerfile = posix.join("/", query.get("dockerfile") ?? "").slice(1);
