@@ -6,7 +6,7 @@ import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import type { IncomingMessage, RequestOptions } from "node:http";
 import { request } from "node:http";
-import type { Socket } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -114,6 +114,25 @@ test("a page of somebody else's may not change anything, one of this address may
   await refused(403, /pages of http:\/\/evil\.example/, "POST", "/json", { origin: "http://evil.example" }, "1");
   const own = { origin: "http://127.0.0.1:7", host: "127.0.0.1:7" };
   assert.equal((await ask("POST", "/json", own, "1")).status, 200);
+});
+
+test("what listens on loopback goes by no name of the internet", async () => {
+  const near = createServer((connection) => protocols.accept(connection));
+  near.listen(0, "127.0.0.1");
+  await once(near, "listening");
+  const { port } = near.address() as AddressInfo;
+  const statusFor = async (name: string): Promise<number | undefined> => {
+    const headers = { host: `${name}:${port}` };
+    const sent = request({ host: "127.0.0.1", port, path: "/images/a/json", headers, agent: false });
+    const [response] = (await once(sent.end(), "response")) as [IncomingMessage];
+    response.resume();
+    return response.statusCode;
+  };
+  const names = ["evil.example", "127.0.0.1.evil.example", "127.0.0.1", "[::1]", "localhost", "builder"];
+  const statuses = await Promise.all(names.map(statusFor));
+  near.close();
+  assert.deepEqual(statuses, [403, 403, 200, 200, 200, 200]);
+  assert.equal((await ask("GET", "/images/a/json", { host: "evil.example" })).status, 200, "no browser reaches a file");
 });
 
 test("a client that does not read holds its answer up, and one that goes ends it", async () => {

@@ -6,6 +6,9 @@ import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { createServer, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Socket } from "node:net";
+import { isIP } from "node:net";
+import { hostname } from "node:os";
+import { TLSSocket } from "node:tls";
 import { HttpError, httpErrorOf, sendJson } from "./answer.ts";
 import { clientOf } from "../tenants.ts";
 import type { HttpRequest, Route, UpgradeRoute } from "./router.ts";
@@ -83,6 +86,7 @@ export class HttpServer {
     });
     try {
       const request = requestOf(message, AbortSignal.any([gone.signal, this.#stopped]));
+      refuseForeignNames(message);
       refuseForeignPages(request);
       const { handler, parameters } = this.#router.find(request.method, request.path);
       await handler({ ...request, parameters }, response);
@@ -146,6 +150,22 @@ function refuseForeignPages({ method, headers: { origin, host } }: HttpRequest):
   if (method === "GET" || method === "HEAD" || origin === undefined) return;
   if (URL.canParse(origin) && new URL(origin).host === host) return;
   throw new HttpError(403, `pages of ${origin} may not change anything here`);
+}
+
+/**
+ * A page of somewhere else whose name was made to mean this machine is of the same origin to a browser (DNS rebinding). What
+ * listens on loopback without TLS goes by no name of the internet.
+ */
+function refuseForeignNames({ socket, headers: { host } }: IncomingMessage): void {
+  const isNear = /^(?:::ffff:)?127\.|^::1$/.test(socket.localAddress ?? "") && !(socket instanceof TLSSocket);
+  if (!isNear || host === undefined || !URL.canParse(`http://${host}`)) return;
+  const { hostname: name } = new URL(`http://${host}`);
+  const isOurs =
+    isIP(name.replaceAll(/[[\]]/g, "")) !== 0 ||
+    !name.includes(".") ||
+    name.endsWith(".localhost") ||
+    name === hostname();
+  if (!isOurs) throw new HttpError(403, `this daemon is not called ${name}: ask for localhost`);
 }
 
 /** What is no request gets an answer all the same: whoever wrote it wants to know. */
