@@ -7,7 +7,7 @@ import { StepRecords } from "./cache/step-records.ts";
 import type { Digest } from "./core/digest.ts";
 import type { ExplainedStep, Reason, StepHistory } from "./engine/caches/explanation.ts";
 import { Explainer, read } from "./engine/caches/explanation.ts";
-import type { BuildRecord, StepRecord } from "./records/build-record.ts";
+import type { BuildRecord, BuildStatus, StepRecord } from "./records/build-record.ts";
 import { findStep } from "./records/build-record.ts";
 import { isStopped } from "./records/timeline.ts";
 import { Listings } from "./records/listings.ts";
@@ -39,6 +39,8 @@ export interface StepReason {
 export interface BuildReasons {
   /** Id of the build; undefined for one that has not been. */
   readonly build?: string;
+  /** How it ended. */
+  readonly status?: BuildStatus;
   readonly steps: readonly StepReason[];
 }
 
@@ -61,7 +63,7 @@ export async function whyOfBuild(root: string, build: string | undefined, step?:
     const origin = from === undefined ? {} : { cachedFrom: from };
     steps.push({ vertex, name, ...at, outcome, ...origin, ...(reason === undefined ? {} : { reason }) });
   }
-  return { build: record.id, steps };
+  return { build: record.id, status: record.status, steps };
 }
 
 function explainedOf(record: BuildRecord, step: StepRecord, history: StepHistory): ExplainedStep {

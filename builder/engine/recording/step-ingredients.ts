@@ -77,11 +77,13 @@ function inputThen(vertex: Vertex | undefined, { keys, withheld }: IngredientSou
   const key = keys.get(vertex.digest);
   const { location } = options;
   const image = op.kind === "source" && op.source.type === "image" ? op.source : undefined;
+  // The image of a named context is none of the registry that its name would be of.
+  const imageName = options.name.startsWith("[context ") ? options.name : (image?.name ?? "");
   return {
     ...(key === undefined ? {} : { key }),
     name: withheld.scrub(nameOf(vertex)),
     ...(location === undefined ? {} : { place: `${location.file}:${location.range.startLine}` }),
-    ...(image === undefined ? {} : { image: { name: image.name.replace(/@sha256:.*$/, ""), digest: image.id } }),
+    ...(image === undefined ? {} : { image: { name: imageName.replace(/@sha256:.*$/, ""), digest: image.id } }),
   };
 }
 

@@ -25,7 +25,7 @@ export interface WhyLook {
 }
 
 /** The text; says so when nothing ran. */
-export function whyText({ steps }: BuildReasons, look: WhyLook): string {
+export function whyText({ steps, status }: BuildReasons, look: WhyLook): string {
   const names = steps.map(shortName);
   const told = new Set(steps.flatMap((step, at) => (step.reason === undefined ? [] : [names[at] ?? ""])));
   const lines = steps.flatMap((step, at) => {
@@ -35,7 +35,10 @@ export function whyText({ steps }: BuildReasons, look: WhyLook): string {
     const text = outcomeText(step, look, told);
     return text === undefined ? [] : [`${shown} ${text}\n`];
   });
-  return lines.length > 0 ? lines.join("") : "nothing ran: every step was known\n";
+  if (lines.length > 0) return lines.join("");
+  return status === "error" || status === "canceled"
+    ? "nothing ran before the build ended\n"
+    : "nothing ran: every step was known\n";
 }
 
 /** Why each step ran, by vertex. */
