@@ -5,7 +5,7 @@ import type { EventSink } from "../../builder/core/events.ts";
 import { NamespaceNeeded } from "../../builder/core/system/namespace.ts";
 import { excerpt } from "../cli/error-text.ts";
 import type { Display, ProgressMode } from "../progress/display.ts";
-import { openDisplay } from "../progress/display.ts";
+import { coloursAsked, openDisplay } from "../progress/display.ts";
 import { HeldEvents } from "../progress/held-events.ts";
 import type { CommandContext } from "./command.ts";
 
@@ -31,7 +31,7 @@ export async function showEvents(
   const display = await openDisplay({
     mode,
     stream: process.stderr,
-    colours: !environment["NO_COLOR"],
+    colours: coloursAsked(environment),
     debug: outcome.debug,
     logLines: logLines(environment["BUILDKIT_TTY_LOG_LINES"]),
     now: Date.now,

@@ -21,7 +21,8 @@ export interface DisplayStream {
 export interface DisplayOptions {
   readonly mode: ProgressMode;
   readonly stream: DisplayStream;
-  readonly colours: boolean;
+  /** As `coloursAsked` says. */
+  readonly colours: string | undefined;
   readonly debug: boolean;
   /** Lines of output that the live view shows below a running step; 6 if not said, as BuildKit. */
   readonly logLines?: number | undefined;
@@ -43,6 +44,11 @@ const ERROR_LINES_TTY = 100;
 const TURN_MS = 200;
 const FRAME_MS = 100;
 const LOG_LINES = 6;
+
+/** The colours that an environment asks for, as BUILDKIT_COLORS writes them; undefined: none (no-color.org). */
+export function coloursAsked(environment: Readonly<Record<string, string | undefined>>): string | undefined {
+  return environment["NO_COLOR"] ? undefined : (environment["BUILDKIT_COLORS"] ?? "");
+}
 
 /** Opens a display. `auto` is a live view on a terminal, plain lines elsewhere. */
 export async function openDisplay(options: DisplayOptions): Promise<Display> {
@@ -123,9 +129,13 @@ async function ttyDisplay({
   excerpt,
   logLines = LOG_LINES,
 }: DisplayOptions): Promise<Display> {
-  const [{ renderTty }, { Repainter }] = await Promise.all([import("./tty.ts"), import("./tty-screen.ts")]);
+  const [{ renderTty }, { Repainter }, { paletteOf }] = await Promise.all([
+    import("./tty.ts"),
+    import("./tty-screen.ts"),
+    import("./colours.ts"),
+  ]);
   const trace = new TraceFold();
-  const screen = new Repainter(colours);
+  const screen = new Repainter(colours === undefined ? undefined : paletteOf(colours));
   const paint = (final: boolean): void => {
     const size = { columns: stream.columns || 80, rows: stream.rows || 24 };
     stream.write(screen.paint(renderTty(trace, { size, now: now(), final, logLines }), size.columns));

@@ -1,5 +1,6 @@
 // The live view: the state of a build as the lines of a screen. Pure; the screen itself is tty-screen.ts.
 
+import type { Paint, Palette } from "./colours.ts";
 import { colouredText, columns, cut, lastOverwrite, plainText } from "./terminal-text.ts";
 import type { Step, Trace } from "./trace.ts";
 import { isCancelled } from "./trace.ts";
@@ -22,15 +23,13 @@ export interface TtyOptions {
 /** One line: its text without escape sequences, and how it is painted. */
 export interface ScreenLine {
   readonly text: string;
-  readonly paint: "none" | "done" | "error" | "warning" | "faint";
+  readonly paint: "none" | Paint;
   /** The same text with the colours of the program that wrote it. */
   readonly coloured?: string;
 }
 
 /** Columns that a name needs to say anything beside a time. */
 const NARROWEST = 14;
-
-const CODES = { none: "", done: "\x1b[34m", error: "\x1b[31m", warning: "\x1b[33m", faint: "\x1b[2m" } as const;
 
 /** The picture of a build, no line wider than the screen, none beyond its last row. */
 export function renderTty(trace: Trace, options: TtyOptions): ScreenLine[] {
@@ -48,9 +47,9 @@ export function renderTty(trace: Trace, options: TtyOptions): ScreenLine[] {
 }
 
 /** A line as it goes to the terminal, without its line feed. */
-export function paintLine(line: ScreenLine, colours: boolean): string {
-  if (!colours || line.paint === "none") return line.text;
-  return `${CODES[line.paint]}${line.coloured ?? line.text}\x1b[0m`;
+export function paintLine(line: ScreenLine, palette: Palette | undefined): string {
+  if (palette === undefined || line.paint === "none") return line.text;
+  return `${palette[line.paint]}${line.coloured ?? line.text}\x1b[0m`;
 }
 
 function stepBlock(step: Step, width: number, now: number, logLines: number): ScreenLine[] {
@@ -58,7 +57,7 @@ function stepBlock(step: Step, width: number, now: number, logLines: number): Sc
   const cancelled = isCancelled(step);
   const word = step.error !== undefined ? (cancelled ? "CANCELED " : "ERROR ") : step.cached ? "CACHED " : "";
   const took = (step.completed ?? now) - step.started;
-  const paint = !isOver ? "none" : cancelled ? "warning" : step.error !== undefined ? "error" : "done";
+  const paint = !isOver ? "none" : cancelled ? "cancelled" : step.error !== undefined ? "error" : "done";
   const lines: ScreenLine[] = [
     { text: spread(` => ${word}${plainText(step.name)}`, formatSeconds(took < 50 ? 0 : took), width), paint },
   ];

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { paletteOf } from "../../src/progress/colours.ts";
 import { colouredText, columns, cut, plainText } from "../../src/progress/terminal-text.ts";
 import { TraceFold } from "../../src/progress/trace.ts";
 import { Repainter } from "../../src/progress/tty-screen.ts";
@@ -58,12 +59,24 @@ test("a program's colours stay, its cursor movements go", () => {
   for (const event of [starts(B, 0), says(B, 0.1, "\x1b[32mok\x1b[0m\x1b[2K\x1b[1A\n")]) trace.take(event);
   const line = renderTty(trace, { size: { columns: 80, rows: 24 }, now: at(1), final: false, logLines: 6 }).at(-1);
   assert.ok(line);
-  assert.equal(paintLine(line, true), "\x1b[2m => => # \x1b[32mok\x1b[0m\x1b[0m\x1b[0m");
-  assert.equal(paintLine(line, false), " => => # ok");
+  assert.equal(paintLine(line, paletteOf("")), "\x1b[2m => => # \x1b[32mok\x1b[0m\x1b[0m\x1b[0m");
+  assert.equal(paintLine(line, undefined), " => => # ok");
 });
 
 const pieces = fc.constantFrom("\x1b", "[", "2J", "31m", ";", "\x01", "\x9b", "]0;x", "\x07", "\\", "a", "\t", "\r", "漢", "✅", "e\u0301", "☀\ufe0f", "\u202e", "\u2028", "P", "?1049h"); // prettier-ignore
 const hostile = fc.array(pieces, { maxLength: 12 }).map((parts) => parts.join(""));
+
+test("colours are those that BUILDKIT_COLORS chooses, by name or by parts; what is none changes nothing", () => {
+  assert.deepEqual(paletteOf("run=light-Cyan:error=255,165,0:cancel=mauve:nobody=red:"), {
+    done: "\x1b[96m",
+    error: "\x1b[38;5;214m",
+    cancelled: "\x1b[33m",
+    faint: "\x1b[2m",
+  });
+  assert.deepEqual(paletteOf("run=300,0,0:cancel=default:error=1,2"), { ...paletteOf(""), cancelled: "\x1b[39m" });
+  const line = { text: " => done", paint: "done" } as const;
+  assert.equal(paintLine(line, paletteOf("run=green")), "\x1b[32m => done\x1b[0m");
+});
 
 test("whatever a program writes, only colours come through, and nothing that moves the cursor", () => {
   fc.assert(
@@ -119,7 +132,7 @@ test("the last picture shows every step and says how it ended", () => {
 });
 
 test("a repaint goes up by the rows that the last picture takes, also after the window got narrower", () => {
-  const screen = new Repainter(false);
+  const screen = new Repainter(undefined);
   const lines = [
     { text: "a".repeat(30), paint: "none" },
     { text: "b", paint: "done" },

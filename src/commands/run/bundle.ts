@@ -10,7 +10,7 @@ import type { Arguments } from "../../cli/flags.ts";
 import { IMAGE_NAMES } from "../../cli/flags/image-flags.ts";
 import { parseIdRange } from "../../cli/values/id-map-spec.ts";
 import { isOn, listOf, textOf } from "../../cli/flags.ts";
-import { openDisplay } from "../../progress/display.ts";
+import { coloursAsked, openDisplay } from "../../progress/display.ts";
 import type { Command } from "../command.ts";
 import { exactly, readArguments } from "../command.ts";
 import { imageRequest, pullPolicy } from "../images/image-request.ts";
@@ -33,7 +33,7 @@ export const bundle: Command = async (context) => {
   const display = await openDisplay({
     mode: quiet ? "none" : "auto",
     stream: process.stderr,
-    colours: !environment["NO_COLOR"],
+    colours: coloursAsked(environment),
     debug: outcome.debug,
     now: Date.now,
     excerpt,

@@ -19,7 +19,7 @@ import { RUN_FLAGS } from "../../cli/flags/run-flags.ts";
 import { parseSize } from "../../cli/values/sizes.ts";
 import { parseUlimit } from "../../cli/values/ulimit-spec.ts";
 import type { Environment } from "../../config/environment.ts";
-import { openDisplay } from "../../progress/display.ts";
+import { coloursAsked, openDisplay } from "../../progress/display.ts";
 import { networkMode, snapshotter } from "../build/request.ts";
 import type { Command } from "../command.ts";
 import { readArguments } from "../command.ts";
@@ -52,7 +52,7 @@ export const run: Command = async (context) => {
   const display = await openDisplay({
     mode: isOn(args, "quiet") ? "none" : "auto",
     stream: process.stderr,
-    colours: !environment["NO_COLOR"],
+    colours: coloursAsked(environment),
     debug: outcome.debug,
     now: Date.now,
     excerpt,

@@ -14,7 +14,7 @@ import { unpackLimits } from "../../cli/values/unpack-limits.ts";
 import type { Environment } from "../../config/environment.ts";
 import { localRegistries } from "../../config/registries.ts";
 import type { ProgressMode } from "../../progress/display.ts";
-import { openDisplay, PROGRESS_MODES } from "../../progress/display.ts";
+import { coloursAsked, openDisplay, PROGRESS_MODES } from "../../progress/display.ts";
 import { definedOnly } from "../build/request.ts";
 import type { CommandContext } from "../command.ts";
 import { rootOf } from "../command.ts";
@@ -29,7 +29,7 @@ export async function underDisplay<T>(
   const display = await openDisplay({
     mode: progressMode(args, environment),
     stream: process.stderr,
-    colours: !environment["NO_COLOR"],
+    colours: coloursAsked(environment),
     debug: outcome.debug,
     now: Date.now,
     excerpt,
