@@ -11,7 +11,11 @@ export const MEND_DAMAGE = "tsbuild fsck --repair removes it; build or pull the 
 /** The error for a stored file whose bytes are not the digest's; undefined when they are. */
 export async function damageOfFile(path: string, digest: Digest, signal: AbortSignal): Promise<BuildError | undefined> {
   const { digest: found } = await digestOfFile(path, signal);
-  if (found === digest) return undefined;
+  return found === digest ? undefined : damagedBlob(path, found);
+}
+
+/** The error for a stored file that has another digest than its name says. */
+export function damagedBlob(path: string, found: Digest): BuildError {
   return new BuildError("DIGEST_INVALID", `a blob is damaged in the store: the bytes of "${path}" have ${found}`, {
     hint: MEND_DAMAGE,
   });

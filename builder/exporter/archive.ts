@@ -39,7 +39,7 @@ function* membersOf(
       type: "file",
       mode: 0o644,
       size,
-      content: { file },
+      content: { file, digest },
     };
   }
   const index = {

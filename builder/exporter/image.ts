@@ -1,6 +1,7 @@
 // The image outputs: an OCI layout as a tar or a folder, a docker archive, names in the
 // store, a push. The image is assembled once in the store, whatever the output.
 
+import { damageOfFile } from "../core/damaged-blob.ts";
 import type { Descriptor } from "../core/image/descriptor.ts";
 import { BuildError, PushStopped } from "../core/errors.ts";
 import type { TellPart } from "../core/events.ts";
@@ -227,7 +228,11 @@ async function exportDirectory(
       if ((await layout.blobs.sizeOf(blob.digest)) === blob.size) continue;
       await using writer = await layout.added.writer(signal);
       for await (const chunk of store.open(blob.digest, signal)) await writer.write(chunk);
-      await writer.commit({ digest: blob.digest, size: blob.size });
+      try {
+        await writer.commit({ digest: blob.digest, size: blob.size });
+      } catch (error) {
+        throw (await damageOfFile(await store.pathOf(blob.digest), blob.digest, signal)) ?? error;
+      }
     }
     await layout.commit(referenceEntries(assembled.top.descriptor, names));
   } catch (error) {

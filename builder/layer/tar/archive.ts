@@ -6,7 +6,16 @@
 import { once } from "node:events";
 import { open } from "node:fs/promises";
 import { pack, type Pack } from "tar-stream";
+import { damagedBlob } from "../../core/damaged-blob.ts";
+import { Digester } from "../../core/digest.ts";
+import type { Digest } from "../../core/digest.ts";
 import { BuildError } from "../../core/errors.ts";
+
+/** A file of the store: its bytes are held against its digest on the way, since a disk or a hand may have changed them. */
+export interface StoredFile {
+  readonly file: string;
+  readonly digest: Digest;
+}
 
 /** One member of an archive that is written: a file with its content, or a directory. */
 export interface MemberToWrite {
@@ -16,7 +25,7 @@ export interface MemberToWrite {
   readonly mode: number;
   /** Of the content, exactly. */
   readonly size: number;
-  readonly content?: AsyncIterable<Uint8Array> | Iterable<Uint8Array> | { readonly file: string };
+  readonly content?: AsyncIterable<Uint8Array> | Iterable<Uint8Array> | StoredFile;
 }
 
 /**
@@ -80,22 +89,26 @@ async function writeMembers(
 
 async function* chunksOf(content: MemberToWrite["content"]): AsyncIterable<Uint8Array> {
   if (content === undefined) return;
-  if ("file" in content) yield* fileChunks(content.file);
+  if ("file" in content) yield* fileChunks(content);
   else yield* content;
 }
 
 // At most one chunk is with the reader and one in the archive's queue, since the writer above waits for "drain" after
 // each that is larger than the queue.
-async function* fileChunks(path: string): AsyncIterable<Uint8Array> {
+async function* fileChunks({ file: path, digest }: StoredFile): AsyncIterable<Uint8Array> {
   await using file = await open(path);
+  const digester = new Digester();
   const buffers = [0, 1, 2].map(() => Buffer.allocUnsafeSlow(CHUNK_BYTES));
   for (let turn = 0; ; turn = (turn + 1) % buffers.length) {
     const buffer = buffers[turn] as Buffer;
     const { bytesRead } = await file.read(buffer, 0, buffer.length, null);
-    if (bytesRead === 0) return;
+    if (bytesRead === 0) break;
+    digester.update(buffer.subarray(0, bytesRead));
     // Small ones may wait in the queue in any number.
     yield bytesRead < QUEUE_BYTES ? Buffer.from(buffer.subarray(0, bytesRead)) : buffer.subarray(0, bytesRead);
   }
+  const found = digester.digest();
+  if (found !== digest) throw damagedBlob(path, found);
 }
 
 const CHUNK_BYTES = 1 << 20;
