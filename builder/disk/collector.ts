@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { BuildError } from "../core/errors.ts";
 import type { ItemName } from "../core/space.ts";
 import type { StoreParts } from "./inventory.ts";
-import { readInventory } from "./inventory.ts";
+import { readInventory, RUNNING } from "./inventory.ts";
 import type { DiskItem, Inventory } from "./items.ts";
 import { Remover } from "./remove.ts";
 import type { DiskRule } from "./settings.ts";
@@ -106,7 +106,8 @@ export class Collector {
       ["what running builds use", sum(items.filter(({ inUse }) => inUse))],
       ["what they are about to write", reserved],
       ["cache that cannot be removed now", sum(items.filter(({ inUse }) => !inUse))],
-      ["the store's own records", [...others.values()].reduce((all, one) => all + one, 0)],
+      [`what ${RUNNING} have written`, others.get(RUNNING) ?? 0],
+      ["the store's own records", [...others].reduce((all, [what, one]) => all + (what === RUNNING ? 0 : one), 0)],
     ] as const;
     const said = parts.filter(([, size]) => size > 0).map(([what, size]) => `${megabytes(size)} ${what}`);
     return new BuildError(

@@ -264,7 +264,10 @@ function writtenDown(lock: string): number | undefined {
   }
 }
 
+/** What they have not finished yet. */
+export const RUNNING = "running processes";
+
 function whatIs(name: string): string {
-  if (["work", "tmp", "leases", "locks"].includes(name)) return "running processes";
+  if (["work", "tmp", "leases", "locks"].includes(name)) return RUNNING;
   return /^(?:cache\.db|steps\.db|guard\.key$|oci-layout$|index\.json$)/.test(name) ? "records" : "unknown";
 }

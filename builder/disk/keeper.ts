@@ -2,8 +2,7 @@
 // made where there is none. What collects garbage is loaded when there is some to collect.
 
 import type { Ledger } from "../cache/ledger.ts";
-import type { BuildError } from "../core/errors.ts";
-import { isDiskFull } from "../core/errors.ts";
+import { BuildError, isDiskFull } from "../core/errors.ts";
 import type { ItemName, Reservation, StoreSpace } from "../core/space.ts";
 import type { Collector } from "./collector.ts";
 import type { DiskSettings } from "./settings.ts";
@@ -25,6 +24,7 @@ export class SpaceKeeper implements StoreSpace {
   readonly #ahead: number;
   readonly #unmeasured = new Set<ItemName>();
   readonly #stop = new AbortController();
+  #whyStopped: Promise<unknown> | undefined;
   #hasWritten = false;
   #collecting: Promise<boolean> | undefined;
   #watching: NodeJS.Timeout | undefined;
@@ -45,7 +45,7 @@ export class SpaceKeeper implements StoreSpace {
     try {
       return await work(AbortSignal.any([signal, passed]));
     } catch (error) {
-      throw passed.aborted && !signal.aborted ? passed.reason : error;
+      throw passed.aborted && !signal.aborted ? await this.#whyStopped : error;
     }
   }
 
@@ -92,9 +92,9 @@ export class SpaceKeeper implements StoreSpace {
   async end(nowMs: number): Promise<void> {
     clearInterval(this.#watching);
     const { ledger, collector, settings } = this.#options;
-    if (!this.#hasWritten && Math.abs(nowMs - ledger.counter("collected")) < DAY_MS) return;
     if (this.#growth > 0) ledger.tryReserve(-this.#growth, this.#ceiling);
     this.#growth = 0;
+    if (!this.#hasWritten && Math.abs(nowMs - ledger.counter("collected")) < DAY_MS) return;
     const collects = await collector();
     collects.measure([...this.#unmeasured]);
     this.#unmeasured.clear();
@@ -109,6 +109,8 @@ export class SpaceKeeper implements StoreSpace {
   watch(folders: readonly string[]): void {
     if (this.#watching !== undefined) return;
     this.#freeAtLook = diskSpace(this.#options.root).free;
+    // For what is written until the first look; nothing goes for it.
+    if (this.#options.ledger.tryReserve(this.#ahead, this.#ceiling)) this.#growth = this.#ahead;
     this.#watching = setInterval(() => void this.#look(folders), LOOK_MS).unref();
   }
 
@@ -122,24 +124,44 @@ export class SpaceKeeper implements StoreSpace {
       const size = new TreeSize();
       const seen = folders.reduce((sum, folder) => sum + size.tree(folder), 0);
       this.#freeAtLook = free;
+      if (this.#growAtOnce(seen + this.#ahead)) return;
+      // Room may have to be made, and that takes a look at the whole store.
+      const { pauseSteps } = await import("../core/system/pause-steps.ts");
+      using _still = pauseSteps();
       if (await this.#grow(seen + this.#ahead)) return;
       // What is ahead may not come; what is there counts.
-      if (seen > this.#growth && !(await this.#grow(seen))) this.#stop.abort(await this.#tooMuch(seen - this.#growth));
+      if (seen > this.#growth && !(await this.#grow(seen))) this.#stopWork(this.#tooMuch(seen - this.#growth));
     } catch (error) {
       // Where there is no room for the account either, whoever writes there meets that himself, and says it better.
       const isFull = isDiskFull(error) || diskSpace(this.#options.root).free < FULL_BYTES;
-      if (!isFull) this.#stop.abort(error);
+      if (!isFull) this.#stopWork(Promise.resolve(error));
     } finally {
       this.#isLooking = false;
     }
   }
 
+  /** At once: what is wrong takes a look at the whole store, and meanwhile the step would write on. */
+  #stopWork(why: Promise<unknown>): void {
+    this.#whyStopped = why;
+    why.catch(() => undefined);
+    this.#stop.abort(new BuildError("STORE", `the store in "${this.#options.root}" has reached its limit`));
+  }
+
+  #growAtOnce(bytes: number): boolean {
+    if (!this.#options.ledger.tryReserve(bytes - this.#growth, this.#ceiling)) return false;
+    this.#grown(bytes);
+    return true;
+  }
+
   async #grow(bytes: number): Promise<boolean> {
-    const more = bytes - this.#growth;
-    if (!(await this.#tryReserve(more))) return false;
+    if (!(await this.#tryReserve(bytes - this.#growth))) return false;
+    this.#grown(bytes);
+    return true;
+  }
+
+  #grown(bytes: number): void {
     this.#growth = bytes;
     this.#hasWritten = true;
-    return true;
   }
 
   /** Makes room as long as there can be some: what was made may be taken by another build before it is reserved. */
@@ -180,7 +202,8 @@ function isDue(used: number, { rules }: DiskSettings, root: string, sinceMs: num
 }
 
 const DAY_MS = 24 * 3600 * 1000;
-const LOOK_MS = 250;
+/** Of the file system only, as long as little was written: that takes some microseconds. */
+const LOOK_MS = 25;
 /** A database that lacks a page or two speaks of its input and output, not of the disk. */
 const FULL_BYTES = 1 << 20;
 /** More builds than that do not take what was made for one of them, one after the other. */
