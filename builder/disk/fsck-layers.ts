@@ -77,11 +77,12 @@ async function faultOf({ root, isInUse, full, signal }: Checking, id: string): P
     const blob = statIfThere(join(root, "blobs/sha256", hexOf(descriptor.digest)));
     return blob?.size === descriptor.size;
   });
-  // A base image's layer is fetched when it is needed.
-  if (!hasDirectory && !hasBlob && meta.origin === "built") return { why: "has lost its bytes" };
   const index = readIfThere(join(path, "index"));
+  // A layer of a base image is fetched when it is needed, and so is one of a cache elsewhere: before that it has no index.
+  const mayComeYet = meta.origin === "image" || (meta.ofCache === true && index === undefined && !hasDirectory);
+  if (!hasDirectory && !hasBlob && !mayComeYet) return { why: "has lost its bytes" };
   if (index === undefined) {
-    return meta.origin === "built" && !hasBlob ? { why: "has lost the list of its entries" } : undefined;
+    return !mayComeYet && !hasBlob ? { why: "has lost the list of its entries" } : undefined;
   }
   const entries = decodeIndex(index);
   if (entries === undefined) {

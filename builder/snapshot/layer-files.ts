@@ -24,6 +24,8 @@ export interface StoredVariant extends LayerBlob {
 export interface LayerMeta {
   /** "image": came with an image, its diffID is not ours to change. "built": a result of a step. */
   readonly origin: "image" | "built";
+  /** A result that lay in a cache elsewhere: its bytes come when somebody wants them. */
+  readonly ofCache?: true;
   /** When it was built, in ms since the epoch. */
   readonly createdMs?: number;
   /** As a step left the root directory. */

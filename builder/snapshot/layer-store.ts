@@ -67,7 +67,7 @@ export class LayerStore {
     const id = hexOf(digestOf(`cached ${below.at(-1)?.id ?? ""} ${blob.diffId} ${createdMs}`));
     let layer = this.#known.get(id);
     if (layer === undefined) {
-      const meta = this.#heldMeta(id) ?? { origin: "built", createdMs, variants: [] };
+      const meta = this.#heldMeta(id) ?? { origin: "built", ofCache: true, createdMs, variants: [] };
       layer = this.#add(new DiskLayer({ place: this.place, id, meta, below, fetch }));
     }
     layer.fetchWith(fetch, below);

@@ -92,8 +92,11 @@ suite("caches that travel", { skip: whyNoBusybox() ?? false }, () => {
   test("what is not wanted is not fetched: a build that keeps nothing reads no layer", async () => {
     const folder = exported("max");
     for (const { digest } of manifestOf(folder).layers) rmSync(blobOf(folder, digest), { force: true });
-    const ended = await room().succeed([`--cache-from=type=local,src=${folder}`, "-o", "type=cacheonly"]);
+    const one = room();
+    const ended = await one.succeed([`--cache-from=type=local,src=${folder}`, "-o", "type=cacheonly"]);
     assert.deepEqual(ran(ended), []);
+    const { code, stdout } = await new Running(["--root", one.root, "fsck"], one.home).ended;
+    assert.equal(code, 0, stdout);
   });
 
   test("with SOURCE_DATE_EPOCH the image is that of a build without a cache, whenever the cache was made", async () => {

@@ -100,6 +100,7 @@ suite("caches in buckets, as they are written", () => {
 
   test("what is not understood is refused by name", async () => {
     const refusals: readonly (readonly [string, RegExp])[] = [
+      ["type=registry", /^--cache-to: type=registry needs ref=/],
       ["type=s3", /type=s3 needs bucket=/],
       ["type=s3,bucket=b", /type=s3 needs region=/],
       ["type=s3,bucket=b,region=r,access_key_id=x", /belong together/],

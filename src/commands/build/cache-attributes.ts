@@ -72,9 +72,10 @@ export class CacheAttributes<T extends string> extends AttributeValues {
 
   /** A cache under the image name in `ref`. */
   inRegistry<C>(cache: (reference: string) => C): CacheSpec<C> {
+    const ref = this.required("ref");
     let reference;
     try {
-      reference = parseReference(this.required("ref"));
+      reference = parseReference(ref);
     } catch (error) {
       throw this.fault(error instanceof Error ? error.message : String(error));
     }
