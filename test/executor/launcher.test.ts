@@ -175,15 +175,20 @@ function describeLauncher(path: string): void {
     });
 
     test("what cannot be mounted is said in words, with the path", async () => {
-      const step = bench.step("true", {
-        mounts: [{ kind: "bind", source: "/not/there", target: "/m", readonly: true }],
-      });
-      await assert.rejects(executor.run(step.spec, new AbortController().signal), (error: unknown) => {
-        assert.ok(error instanceof BuildError);
-        assert.equal(error.code, "SANDBOX");
-        assert.match(error.message, /bind "\/not\/there" on "\/m": no such file or directory \(ENOENT\)/);
-        return true;
-      });
+      const faults = [
+        ["/not/there", "/m", /bind "\/not\/there" on "\/m": no such file or directory \(ENOENT\)/],
+        ["/etc", "/bin/sh", /bind "\/etc" on "\/bin\/sh": not a directory \(ENOTDIR\)/],
+        ["/etc/passwd", "/bin", /bind "\/etc\/passwd" on "\/bin": illegal operation on a directory \(EISDIR\)/],
+      ] as const;
+      for (const [source, target, message] of faults) {
+        const step = bench.step("true", { mounts: [{ kind: "bind", source, target, readonly: true }] });
+        await assert.rejects(executor.run(step.spec, new AbortController().signal), (error: unknown) => {
+          assert.ok(error instanceof BuildError);
+          assert.equal(error.code, "SANDBOX");
+          assert.match(error.message, message);
+          return true;
+        });
+      }
     });
 
     test("no descriptor of the builder reaches the step", async () => {

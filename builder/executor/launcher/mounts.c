@@ -50,11 +50,14 @@ int move_tree(int tree, int target) { return (int)syscall(SYS_move_mount, tree, 
 /* Puts a detached tree on a path of the root. */
 static int place_tree(int tree, const char *target, uint64_t attributes, uint32_t flags)
 {
-	struct stat st;
+	struct stat st, there;
 	if (tree < 0 || fstat(tree, &st) < 0 || set_attributes(tree, attributes, 1) < 0) return -1;
 	int at = open_or_make(target, !S_ISDIR(st.st_mode), flags & MOUNT_KEEP, NULL);
 	int result = at < 0 ? -1 : move_tree(tree, at);
 	int saved = errno;
+	/* Of a directory on a file, and the other way round, the kernel says EINVAL. */
+	if (result < 0 && at >= 0 && fstat(at, &there) == 0 && S_ISDIR(st.st_mode) != S_ISDIR(there.st_mode))
+		saved = S_ISDIR(st.st_mode) ? ENOTDIR : EISDIR;
 	if (at >= 0) close(at);
 	close(tree);
 	errno = saved;
