@@ -11,6 +11,7 @@ import { serve } from "../../src/daemon/daemon.ts";
 import { logTo } from "../../src/daemon/log.ts";
 import { DaemonMetrics } from "../../src/daemon/watch/daemon-metrics.ts";
 import { Metrics } from "../../src/daemon/watch/metrics.ts";
+import { OtlpExporter } from "../../src/daemon/watch/otlp.ts";
 import { traceContextOf } from "../../src/daemon/watch/trace-context.ts";
 import { buildThrough, offerOf, openSession } from "../support/build-client.ts";
 import { connected, DOCKERFILE, folder, NEVER, options } from "./running-daemon.ts";
@@ -106,6 +107,7 @@ test("where traces go is read from OpenTelemetry's variables and the daemon's fi
   assert.throws(wrong({ OTEL_EXPORTER_OTLP_ENDPOINT: "http://u:p@c" }), /has a login in its URL/);
   const grpc = { OTEL_EXPORTER_OTLP_ENDPOINT: "http://c", OTEL_EXPORTER_OTLP_PROTOCOL: "grpc" };
   assert.throws(wrong(grpc), /"grpc" is not offered/);
+  assert.equal(otlpTarget({}, { ...grpc, OTEL_EXPORTER_OTLP_PROTOCOL: "http/protobuf" })?.encoding, "protobuf");
 });
 
 test("lines of the log are JSON, or text that moves no cursor", () => {
@@ -124,10 +126,10 @@ test("lines of the log are JSON, or text that moves no cursor", () => {
 test("a build is a span with a span for each step, in its client's trace; a slow collector holds nothing up", async () => {
   const taken: { readonly headers: IncomingHttpHeaders; readonly body: string }[] = [];
   const collector = createServer((request, response) => {
-    let body = "";
-    request.on("data", (chunk: Buffer) => (body += chunk.toString("utf8")));
+    const chunks: Buffer[] = [];
+    request.on("data", (chunk: Buffer) => void chunks.push(chunk));
     request.on("end", () => {
-      taken.push({ headers: request.headers, body });
+      taken.push({ headers: request.headers, body: Buffer.concat(chunks).toString("latin1") });
       response.writeHead(200).end("{}");
     });
   });
@@ -136,9 +138,10 @@ test("a build is a span with a span for each step, in its client's trace; a slow
   const end = new AbortController();
   const resource = { "service.name": "tsbuild" };
   const otlp = { url: `http://127.0.0.1:${port}/v1/traces`, headers: { "x-key": "k" }, resource, timeoutMs: 5000 };
+  const asJson = { ...otlp, encoding: "json" } as const;
   const lines: string[] = [];
   const log = logTo((line) => void lines.push(line), "json", "info");
-  const running = serve({ ...options("traced.sock"), otlp, log }, end.signal);
+  const running = serve({ ...options("traced.sock"), otlp: asJson, log }, end.signal);
   const client = await connected(join(folder, "traced.sock"));
   const offer = offerOf({ Dockerfile: DOCKERFILE, a: "A" });
   await using _session = openSession(client, "traced", offer);
@@ -149,7 +152,22 @@ test("a build is a span with a span for each step, in its client's trace; a slow
   client[Symbol.dispose]();
   end.abort();
   await running;
+  const exporter = new OtlpExporter({ ...otlp, encoding: "protobuf" }, log);
+  const ids = { traceId: "01".repeat(16), spanId: "02".repeat(8), parentId: undefined };
+  const span = { ...ids, name: "a", startMs: 1, endMs: 2, attributes: { b: false }, error: undefined };
+  exporter.add([{ ...span, kind: "internal" }]);
+  await exporter.end(5000);
   collector.close();
+  const asProtobuf = taken.pop();
+  assert.equal(asProtobuf?.headers["content-type"], "application/x-protobuf");
+  // trace_id, span_id, name, kind; two times; an attribute that is false; status, flags
+  const [times, rest] = ["3940420f0000000000" + "4180841e0000000000", "4a070a016212021000" + "7a00" + "850101000000"];
+  const bytes = `1244${"0a10"}${ids.traceId}1208${ids.spanId}2a01613001${times}${rest}`;
+  assert.ok(
+    Buffer.from(asProtobuf?.body ?? "", "latin1")
+      .toString("hex")
+      .endsWith(bytes),
+  );
   const [sent] = taken;
   assert.ok(sent !== undefined);
   assert.equal(sent.headers["x-key"], "k");

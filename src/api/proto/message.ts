@@ -121,6 +121,24 @@ const BIG: Kind<bigint> = {
   read: (reader) => BigInt(reader.int64()),
 };
 
+const FIXED64: Kind<bigint> = {
+  wire: WireType.Bit64,
+  write: (writer, value) => void writer.fixed64(value),
+  read: (reader) => BigInt(reader.fixed64()),
+};
+
+const FIXED32: Kind<number> = {
+  wire: WireType.Bit32,
+  write: (writer, value) => void writer.fixed32(value),
+  read: (reader) => reader.fixed32(),
+};
+
+const DOUBLE: Kind<number> = {
+  wire: WireType.Bit64,
+  write: (writer, value) => void writer.double(value),
+  read: (reader) => reader.double(),
+};
+
 /** google.protobuf.Timestamp as ms since the epoch. */
 const TIME: Kind<number> = {
   wire: WireType.LengthDelimited,
@@ -146,6 +164,12 @@ export const int = (number: number): Field<number> => plain(number, INT, () => 0
 export const bigInt = (number: number): Field<bigint> => plain(number, BIG, () => 0n);
 /** An integer of which 0 is not the same as none. */
 export const maybeInt = (number: number): Field<number | undefined> => optional(number, INT);
+/** Of a choice: what is there counts, also where it is the default. */
+export const maybeString = (number: number): Field<string | undefined> => optional(number, STRING);
+export const maybeBool = (number: number): Field<boolean | undefined> => optional(number, BOOL);
+export const maybeDouble = (number: number): Field<number | undefined> => optional(number, DOUBLE);
+export const fixed64 = (number: number): Field<bigint> => plain(number, FIXED64, () => 0n);
+export const fixed32 = (number: number): Field<number> => plain(number, FIXED32, () => 0);
 export const time = (number: number): Field<number | undefined> => optional(number, TIME);
 export const strings = (number: number): Field<readonly string[]> => list(number, STRING);
 /** Integers, packed or not (protobuf.dev, encoding, Packed Repeated Fields). */

@@ -16,6 +16,8 @@ export interface OtlpTarget {
   readonly headers: Readonly<Record<string, string>>;
   readonly resource: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
+  /** JSON, which every collector takes, unless somebody asks for protobuf. */
+  readonly encoding: "json" | "protobuf";
 }
 
 const TIMEOUT_MS = 10_000;
@@ -30,9 +32,9 @@ export function otlpTarget(table: OtelTable, environment: Environment): OtlpTarg
     table.endpoint === undefined && own !== "" ? own : all === "" ? "" : `${all.replace(/\/+$/, "")}/v1/traces`;
   if (text === "") return undefined;
   const protocol = read("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL") || read("OTEL_EXPORTER_OTLP_PROTOCOL");
-  if (table.endpoint === undefined && protocol !== "" && protocol !== "http/json")
+  if (table.endpoint === undefined && !["", "http/json", "http/protobuf"].includes(protocol))
     throw new BuildError("CONFIG", `OTEL_EXPORTER_OTLP_PROTOCOL: "${protocol}" is not offered`, {
-      hint: "http/json is: OTEL_EXPORTER_OTLP_PROTOCOL=http/json, with the collector's HTTP port (4318)",
+      hint: "http/protobuf and http/json are, with the collector's HTTP port (4318)",
     });
   if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol))
     throw new BuildError("CONFIG", `the endpoint of traces "${text}" is no http or https URL`, {
@@ -52,6 +54,7 @@ export function otlpTarget(table: OtelTable, environment: Environment): OtlpTarg
       ...(read("OTEL_SERVICE_NAME") === "" ? {} : { "service.name": read("OTEL_SERVICE_NAME") }),
     },
     timeoutMs: timeout > 0 ? timeout : TIMEOUT_MS,
+    encoding: protocol === "http/protobuf" ? "protobuf" : "json",
   };
 }
 

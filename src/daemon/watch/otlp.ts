@@ -1,8 +1,10 @@
-// Spans on their way to a collector, by OTLP over HTTP in its JSON form (opentelemetry.io, OTLP specification 1.x:
-// ids are hex, 64-bit integers are texts).
+// Spans on their way to a collector, by OTLP over HTTP (opentelemetry.io, OTLP specification 1.x), as protobuf or JSON.
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { VERSION } from "../../version.ts";
+import type { Of } from "../../api/proto/message.ts";
+import type { SpanMessage } from "../../api/proto/otlp.ts";
+import { TraceRequest } from "../../api/proto/otlp.ts";
 import type { Log } from "../log.ts";
 
 export type Attributes = Readonly<Record<string, string | number | boolean | readonly string[]>>;
@@ -30,6 +32,7 @@ export interface OtlpSettings {
   /** What is known of this daemon: `service.name` and what else somebody set. */
   readonly resource: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
+  readonly encoding: "json" | "protobuf";
 }
 
 const MOST_SPANS_A_REQUEST = 512;
@@ -85,13 +88,14 @@ export class OtlpExporter {
 
   /** Why it failed; undefined when it did not. */
   async #send(spans: readonly Span[]): Promise<string | undefined> {
-    const { url, headers, resource, timeoutMs } = this.#settings;
-    const body = JSON.stringify(traceRequest(spans, resource));
+    const { url, headers, timeoutMs, encoding } = this.#settings;
+    const body = bodyOf(spans, this.#settings);
+    const type = encoding === "json" ? "application/json" : "application/x-protobuf";
     let failure = "";
     for (let attempt = 1; attempt <= MOST_ATTEMPTS; attempt++) {
       try {
         const signal = AbortSignal.any([AbortSignal.timeout(timeoutMs), this.#stop.signal]);
-        const all = { ...headers, "content-type": "application/json" };
+        const all = { ...headers, "content-type": type };
         const response = await fetch(url, { method: "POST", headers: all, body, signal, redirect: "error" });
         await response.body?.cancel();
         if (response.ok) return undefined;
@@ -114,42 +118,64 @@ function reasonOf(error: unknown): string {
   return error.cause instanceof Error && error.cause.message !== "" ? error.cause.message : error.message;
 }
 
-/** ExportTraceServiceRequest. */
-function traceRequest(spans: readonly Span[], resource: Readonly<Record<string, string>>): object {
+/** ExportTraceServiceRequest, in the form that is asked for. */
+function bodyOf(spans: readonly Span[], { resource, encoding }: OtlpSettings): string | Uint8Array<ArrayBuffer> {
   const scopeSpans = [{ scope: { name: "tsbuild", version: VERSION }, spans: spans.map(spanMessage) }];
-  return { resourceSpans: [{ resource: { attributes: attributesOf(resource) }, scopeSpans }] };
+  const request = { resourceSpans: [{ resource: { attributes: attributesOf(resource) }, scopeSpans }] };
+  return encoding === "protobuf" ? TraceRequest.encode(request) : JSON.stringify(request, inJson);
+}
+
+/** The JSON form: ids are hex, integers of 64 bits are texts, what is not there is left out. */
+function inJson(this: unknown, key: string, value: unknown): unknown {
+  if (typeof value === "bigint") return String(value);
+  if (key === "intValue" && typeof value === "number") return String(value);
+  if (!key.endsWith("Id")) return value;
+  const id = (this as Readonly<Record<string, Uint8Array>>)[key] ?? new Uint8Array(); // a Buffer has turned itself into an object
+  return id.length === 0 ? undefined : Buffer.from(id).toString("hex");
 }
 
 const KINDS = { internal: 1, server: 2 } as const;
 const FAILED = 2;
 const SAMPLED = 1;
 
-function spanMessage({ traceId, spanId, parentId, kind, name, startMs, endMs, attributes, error }: Span): object {
+function spanMessage(span: Span): Of<typeof SpanMessage> {
+  const { name, error } = span;
   return {
-    traceId,
-    spanId,
-    ...(parentId === undefined ? {} : { parentSpanId: parentId }),
+    traceId: Buffer.from(span.traceId, "hex"),
+    spanId: Buffer.from(span.spanId, "hex"),
+    parentSpanId: Buffer.from(span.parentId ?? "", "hex"),
     flags: SAMPLED,
     name,
-    kind: KINDS[kind],
-    startTimeUnixNano: nanoseconds(startMs),
-    endTimeUnixNano: nanoseconds(endMs),
-    attributes: attributesOf(attributes),
-    status: error === undefined ? {} : { code: FAILED, message: error },
+    kind: KINDS[span.kind],
+    startTimeUnixNano: nanoseconds(span.startMs),
+    endTimeUnixNano: nanoseconds(span.endMs),
+    attributes: attributesOf(span.attributes),
+    status: error === undefined ? { code: 0, message: "" } : { code: FAILED, message: error },
   };
 }
 
-function nanoseconds(ms: number): string {
-  return String(BigInt(Math.round(ms * 1000)) * 1000n);
+function nanoseconds(ms: number): bigint {
+  return BigInt(Math.round(ms * 1000)) * 1000n;
 }
 
-function attributesOf(attributes: Attributes): object[] {
-  return Object.entries(attributes).map(([key, value]) => ({ key, value: valueOf(value) }));
+type KeyValues = Of<typeof SpanMessage>["attributes"];
+
+function attributesOf(attributes: Attributes): KeyValues {
+  return Object.entries(attributes).map(([key, value]) => ({ key, value: { ...NO_VALUE, ...valueOf(value) } }));
 }
 
-function valueOf(value: Attributes[string]): object {
+type Value = NonNullable<KeyValues[number]["value"]>;
+const NO_VALUE: Value = {
+  stringValue: undefined,
+  boolValue: undefined,
+  intValue: undefined,
+  doubleValue: undefined,
+  arrayValue: undefined,
+};
+
+function valueOf(value: Attributes[string]): Partial<Value> {
   if (typeof value === "string") return { stringValue: value };
   if (typeof value === "boolean") return { boolValue: value };
-  if (typeof value === "number") return Number.isInteger(value) ? { intValue: String(value) } : { doubleValue: value };
+  if (typeof value === "number") return Number.isInteger(value) ? { intValue: value } : { doubleValue: value };
   return { arrayValue: { values: value.map((one) => ({ stringValue: one })) } };
 }
