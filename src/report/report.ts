@@ -90,7 +90,7 @@ export function reportPage(input: ReportInput): string {
 
 function head({ id, status, startedMs, endedMs, timeline, request, result }: BuildRecord): Html {
   const cached = timeline.steps.filter((step) => step.cached === true).length;
-  const { context, dockerfile, target, platforms, buildArgs, noCache, secrets } = request;
+  const { context, namedContexts, dockerfile, target, platforms, buildArgs, noCache, secrets } = request;
   const rows: readonly (readonly [string, string])[] = [
     ["Build", id],
     ["Status", status],
@@ -98,6 +98,7 @@ function head({ id, status, startedMs, endedMs, timeline, request, result }: Bui
     ["Took", humanTook(endedMs - startedMs)],
     ["Steps", `${timeline.steps.length}, ${cached} from the cache`],
     ["Context", context],
+    ...Object.entries(namedContexts).map(([name, text]) => ["Named context", `${name}=${text}`] as const),
     ["Dockerfile", dockerfile],
     ...(target === undefined ? [] : [["Target", target] as const]),
     ...(platforms.length === 0 ? [] : [["Platforms", platforms.join(", ")] as const]),

@@ -53,7 +53,12 @@ function page(): string {
       endedMs: 1000,
       status: "error",
       failure: { message: HOSTILE },
-      request: { ...record("x").request, context: HOSTILE, buildArgs: { [HOSTILE]: HOSTILE } },
+      request: {
+        ...record("x").request,
+        context: HOSTILE,
+        namedContexts: { [HOSTILE]: HOSTILE },
+        buildArgs: { [HOSTILE]: HOSTILE },
+      },
       timeline: { steps: STEPS, warnings: [{ message: HOSTILE, file: HOSTILE, line: 3 }] },
     },
     output: new Map([[c, { lines: [HOSTILE, "x".repeat(500)], left: 17 }]]),
