@@ -68,11 +68,11 @@ export async function keyOf(vertex: Vertex, inputs: Inputs, context: KeyContext,
     case "exec":
       return combine(["exec", definitionOf(op), ...(await execInputs(vertex, op, inputs, context, signal))]);
     case "file":
+      // Together: what a chain of copies reads is made side by side, not stage after stage.
       return combine([
         "file",
         op,
-        await keyAt(op.destination, inputs),
-        await fileContent(vertex, op, inputs, context, signal),
+        ...(await Promise.all([keyAt(op.destination, inputs), fileContent(vertex, op, inputs, context, signal)])),
       ]);
     case "merge":
     case "diff":
@@ -139,12 +139,15 @@ async function fileContent(
     (a, b) => a - b,
   );
   if (used.length === 0) return undefined;
-  const results = new Map<number, OpResult>();
-  for (const number of used) {
-    const input = inputs[number];
-    if (input === undefined) throw new BuildError("INTERNAL", `a copy reads from input ${number}, which is not there`);
-    results.set(number, await input.result());
-  }
+  const results = new Map<number, OpResult>(
+    await Promise.all(
+      used.map(async (number): Promise<[number, OpResult]> => {
+        const input = inputs[number];
+        if (input !== undefined) return [number, await input.result()];
+        throw new BuildError("INTERNAL", `a copy reads from input ${number}, which is not there`);
+      }),
+    ),
+  );
   const compute = async (): Promise<Listed> => {
     const trees: FileTree[] = [];
     for (const [number, result] of results) trees[number] = await result.tree(signal);
