@@ -31,7 +31,11 @@ export function readBlocks(body: Body, scope: FileScope, definition: Definition)
   const blocks = body.blocks.filter(({ type }) => type === "target" || type === "group");
   const reader = new BlockReader(blocks, scope);
   scope.computeAll();
-  for (const variable of scope.variables.values()) validateVariable(variable, scope);
+  for (const variable of scope.variables.values()) {
+    validateVariable(variable, scope);
+    for (const { name, place } of variable.unknown)
+      reader.ignored.add(`${textPlace(place)}: a variable has no attribute "${name}"`);
+  }
   for (const [name, group] of reader.groups()) definition.groups.set(name, group);
   for (const { name, target } of reader.targets()) {
     const before = definition.targets.get(name);
@@ -62,7 +66,7 @@ class BlockReader {
   readonly #scope: FileScope;
   readonly #blocks: readonly Block[];
   readonly #pending = new Set<string>();
-  /** Attributes that there are not: buildx reads past them. */
+  /** Attributes and blocks that there are not: buildx reads past them. */
   readonly ignored = new Set<string>();
   #instances: readonly Instance[] | undefined;
 
@@ -76,8 +80,10 @@ class BlockReader {
           block.place,
           `"${block.labels.join(" ")}" is no name of a ${block.type}: letters, digits, "_" and "-" are`,
         );
-      if (block.body.blocks[0] !== undefined)
-        throw faultAt(block.body.blocks[0].place, `a ${block.type} has no block "${block.body.blocks[0].type}"`);
+      for (const { place, type } of block.body.blocks) {
+        if (block.type !== "target") throw faultAt(place, `a ${block.type} has no block "${type}"`);
+        this.ignored.add(`${textPlace(place)}: a target has no block "${type}"`);
+      }
     }
     scope.blocks.set(
       "target",

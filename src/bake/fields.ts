@@ -87,6 +87,11 @@ export const ESCAPED_MAP: Field<Texts> = {
 /** Named contexts: an empty one takes the name away. */
 export const CONTEXTS: Field<Texts> = {
   ...TEXT_MAP,
+  decode: (given) => {
+    if (given instanceof Map && [...given.values()].includes(null))
+      throw new BuildError("CONFIG", "a context is not null");
+    return TEXT_MAP.decode(given);
+  },
   normalize: (map) => {
     const left = [...map].filter(([, text]) => text !== "");
     return left.length === 0 ? undefined : new Map(left);

@@ -3,7 +3,7 @@
 
 import { BuildError, asBuildError } from "../../builder/core/errors.ts";
 import { parseCsv } from "../cli/values/csv.ts";
-import type { Block, Body, Expression } from "./hcl/ast.ts";
+import type { Attribute, Block, Body, Expression } from "./hcl/ast.ts";
 import type { Scope } from "./hcl/evaluate.ts";
 import { evaluate } from "./hcl/evaluate.ts";
 import { faultAt } from "./hcl/source.ts";
@@ -21,6 +21,8 @@ export interface Variable {
   /** Undefined when none was said. */
   readonly type: Type | undefined;
   readonly validations: readonly { readonly condition: Expression; readonly message: Expression }[];
+  /** Attributes that there are not: buildx reads past them. */
+  readonly unknown: readonly Attribute[];
 }
 
 /** Text that replaces a variable's default. */
@@ -34,7 +36,7 @@ const KNOWN = new Set(["default", "description", "type"]);
 /** Reads a block. Throws `CONFIG`. */
 export function readVariable(block: Block): Variable {
   const [name = ""] = block.labels;
-  const said = attributesOf(block.body, KNOWN, "variable");
+  const said = new Map(block.body.attributes.map(({ name: key, value }) => [key, value]));
   const type = said.get("type");
   const isNull = type?.kind === "literal" && type.value === null;
   return {
@@ -43,6 +45,7 @@ export function readVariable(block: Block): Variable {
     otherwise: said.get("default"),
     description: textOf(said.get("description")),
     type: type === undefined || isNull ? undefined : parseType(type),
+    unknown: block.body.attributes.filter(({ name: key }) => !KNOWN.has(key)),
     validations: block.body.blocks.map((inner) => {
       if (inner.type !== "validation") throw faultAt(inner.place, `a variable has no block "${inner.type}"`);
       const rule = attributesOf(inner.body, new Set(["condition", "error_message"]), "validation");
