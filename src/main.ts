@@ -125,7 +125,12 @@ async function splitWords(
   if (word === undefined && moved.length === 0) return { flags, command: undefined, args: [] };
   if (word !== undefined && LATER.has(word)) await refuseLater(word);
   const named = COMMANDS.find(({ name }) => name === word);
-  if (named !== undefined) return { flags, command: named, args: [...moved, ...words.slice(at + 1)] };
+  if (named !== undefined) {
+    const rest = words.slice(at + 1);
+    // A command of commands reads its second word first.
+    const first = named.name === "builds" && rest[0]?.startsWith("-") === false ? 1 : 0;
+    return { flags, command: named, args: [...rest.slice(0, first), ...moved, ...rest.slice(first)] };
+  }
   if (word === "help") return { flags, command: undefined, args: [] };
   return { flags, command: COMMANDS[0], args: [...moved, ...words.slice(at)] };
 }

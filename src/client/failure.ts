@@ -5,7 +5,7 @@ import * as v from "valibot";
 import type { ErrorCode, SourceLocation } from "../../builder/core/errors.ts";
 import { BuildError } from "../../builder/core/errors.ts";
 import type { Status } from "../api/grpc/status.ts";
-import { CODE, RpcError } from "../api/grpc/status.ts";
+import { CODE, KIND_DETAIL, RpcError } from "../api/grpc/status.ts";
 import { MalformedMessage } from "../api/proto/message.ts";
 
 const Line = v.object({ line: v.optional(v.number(), 1) });
@@ -37,7 +37,7 @@ export function explained(error: unknown, host: string): unknown {
     return new BuildError("INPUT_MISSING", `${host}: ${plain(message)}`, {
       cause: error,
     });
-  return new BuildError(codeOf(code, location), plain(message), {
+  return new BuildError(kindOf(error.status) ?? codeOf(code, location), plain(message), {
     cause: error,
     location,
   });
@@ -48,6 +48,37 @@ function plain(message: string): string {
   return message.replace(/^(?:rpc error: code = \w+ desc = |failed to solve: |dockerfile\.v0: )+/, "");
 }
 
+const KINDS = [
+  ...([
+    "USAGE",
+    "UNSUPPORTED",
+    "DOCKERFILE",
+    "CONTEXT",
+    "INPUT_MISSING",
+    "DIGEST_INVALID",
+    "REFERENCE_INVALID",
+  ] as const),
+  ...(["ARCHIVE_INVALID", "REGISTRY", "SANDBOX", "OUTPUT", "SECRET_IN_RESULT", "STORE", "PUSH", "CONFIG"] as const),
+] satisfies readonly ErrorCode[];
+const Kind = v.object({ code: v.picklist(KINDS) });
+
+/** What a daemon of ours calls it. */
+function kindOf({ details }: Status): ErrorCode | undefined {
+  const read = v.safeParse(Kind, jsonOf(details, KIND_DETAIL));
+  return read.success ? read.output.code : undefined;
+}
+
+/** A detail of that type; undefined when there is none, or it is no JSON: the message says what is to be said. */
+function jsonOf(details: Status["details"], type: string): unknown {
+  const detail = details.find(({ typeUrl }) => typeUrl.endsWith(type));
+  if (detail === undefined) return undefined;
+  try {
+    return JSON.parse(Buffer.from(detail.value).toString("utf8"));
+  } catch {
+    return undefined;
+  }
+}
+
 function codeOf(code: number, location: SourceLocation | undefined): ErrorCode {
   if (code === CODE.cancelled) return "CANCELLED";
   if (code === CODE.unimplemented) return "UNSUPPORTED";
@@ -56,15 +87,7 @@ function codeOf(code: number, location: SourceLocation | undefined): ErrorCode {
 }
 
 function locationOf({ details }: Status): SourceLocation | undefined {
-  const detail = details.find(({ typeUrl }) => typeUrl.endsWith("errdefs.Source+json"));
-  if (detail === undefined) return undefined;
-  let json: unknown;
-  try {
-    json = JSON.parse(Buffer.from(detail.value).toString("utf8"));
-  } catch {
-    return undefined; // the message says what is to be said
-  }
-  const source = v.safeParse(Source, json);
+  const source = v.safeParse(Source, jsonOf(details, "errdefs.Source+json"));
   if (!source.success) return undefined;
   const { info, ranges } = source.output;
   const [range] = ranges ?? [];

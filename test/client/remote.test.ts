@@ -98,6 +98,10 @@ test("mistakes are told as they are here: of the file, of an output, of the addr
   const broken = await failure(["build", "-f", "-", "."], "FROM scratch\nNONSENSE x\n");
   assert.equal(broken.code, 65);
   assert.match(broken.stderr, /Dockerfile:2: .*unknown instruction: NONSENSE/);
+  const target = await failure(["build", "-f", "lint.Dockerfile", "--target", "nowhere", "."]);
+  assert.equal(target.code, 65);
+  const missing = await failure(["build", "-f", "-", "."], "FROM scratch\nCOPY not-there /\n");
+  assert.equal(missing.code, 66);
   await files({ blocked: "a file" });
   const output = await failure(["build", "-f", "lint.Dockerfile", "-o", "type=local,dest=blocked/in", "."]);
   assert.equal(output.code, 73);

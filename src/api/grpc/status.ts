@@ -23,6 +23,9 @@ export const CODE = {
   unavailable: 14,
 } as const;
 
+/** Type of the detail with the kind of an error, as JSON: one of our codes. */
+export const KIND_DETAIL = "tsbuild/error+json";
+
 /** google.rpc.Status. */
 export type Status = Of<typeof StatusMessage>;
 

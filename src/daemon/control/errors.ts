@@ -5,7 +5,7 @@ import type { SourceLocation } from "../../../builder/core/errors.ts";
 import { asBuildError, BuildError } from "../../../builder/core/errors.ts";
 import { NamespaceNeeded } from "../../../builder/core/system/namespace.ts";
 import type { Status } from "../../api/grpc/status.ts";
-import { CODE, RpcError } from "../../api/grpc/status.ts";
+import { CODE, KIND_DETAIL, RpcError } from "../../api/grpc/status.ts";
 import { errorText } from "../http/answer.ts";
 import { MalformedMessage } from "../../api/proto/message.ts";
 
@@ -17,7 +17,12 @@ export function rpcErrorOf(error: unknown): RpcError {
     return rpcErrorOf(new BuildError("SANDBOX", "this daemon has no user namespace to run steps in"));
   const known = asBuildError(error);
   const details = known.location === undefined ? [] : [sourceDetail(known.location)];
-  return new RpcError(codeOf(known), errorText(known), details, known);
+  return new RpcError(codeOf(known), errorText(known), [...details, kindDetail(known)], known);
+}
+
+/** For our own client, which ends with the exit code that the same build has there; others read past it. */
+function kindDetail({ code }: BuildError): Status["details"][number] {
+  return { typeUrl: KIND_DETAIL, value: Buffer.from(JSON.stringify({ code })) };
 }
 
 /** As BuildKit: unknown, except where clients act on the code. */
