@@ -12,6 +12,7 @@ import { findStep } from "./records/build-record.ts";
 import { isStopped } from "./records/timeline.ts";
 import { Listings } from "./records/listings.ts";
 import { rememberedBuild } from "./builds.ts";
+import { explain } from "./store/layout.ts";
 import { stepRecordsFile } from "./engine/recording/step-memory.ts";
 
 export type { Reason } from "./engine/caches/explanation.ts";
@@ -97,10 +98,18 @@ function originOf({ timeline }: BuildRecord, vertex: Digest): string | undefined
   return timeline.steps.find((step) => step.vertex === vertex)?.cachedFrom;
 }
 
-/** What is remembered of the steps of a store. Disposing it closes the files. */
+function stepRecordsOf(root: string): StepRecords {
+  try {
+    return new StepRecords(stepRecordsFile(root));
+  } catch (error) {
+    throw explain(root, "STORE", error);
+  }
+}
+
+/** What is remembered of the steps of a store. Disposing it closes the files. Throws `STORE`. */
 export function openHistory(root: string): StepHistory & Disposable {
   using opened = new DisposableStack();
-  const records = opened.use(new StepRecords(stepRecordsFile(root)));
+  const records = opened.use(stepRecordsOf(root));
   const { database } = openDatabase(join(root, "tsbuild/cache.db"));
   opened.defer(() => database.close());
   const listings = new Listings(root);

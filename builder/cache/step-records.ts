@@ -4,6 +4,8 @@
 import { closeSync, openSync, rmSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import type { Digest } from "../core/digest.ts";
+import { isSystemError } from "../core/errors.ts";
+import { isUnwritable } from "./database.ts";
 
 /** Version of the table; a file of another one is made anew. */
 const FORMAT = 2;
@@ -35,7 +37,9 @@ export class StepRecords implements Disposable {
   constructor(file: string) {
     try {
       this.#database = open(file);
-    } catch {
+    } catch (error) {
+      // The file may be in order.
+      if (isSystemError(error) || isUnwritable(error)) throw error;
       for (const ending of ["", "-wal", "-shm"]) rmSync(`${file}${ending}`, { force: true });
       this.#database = open(file);
     }

@@ -65,6 +65,7 @@ suite("filters of du and prune", () => {
   test("an age is no field", () => {
     const age = (...values: readonly string[]): number => parseDiskFilters(values).keepMs;
     assert.equal(age("until=1h30m"), 5400e3);
+    assert.equal(age("until=0"), 0);
     assert.equal(age("unused-for=7d", "shared"), 7 * 24 * 3600e3);
     assert.equal(age("shared"), 0);
   });

@@ -111,6 +111,7 @@ suite(
     test("a read-only store is refused by name", async () => {
       const disk = smallDisk("read-only", 20);
       const room = workshop.room({ Dockerfile: "FROM fixture:busybox\nRUN true\n" }, { root: join(disk, "root") });
+      await room.succeed();
       mount(disk, "remount,ro");
       const ended = await room.build();
       assert.equal(ended.code, OUTPUT, ended.stderr);
@@ -119,9 +120,11 @@ suite(
       const made = await room.build(["--root", join(disk, "a/new/one")]);
       assert.equal(made.code, OUTPUT, made.stderr);
       assert.match(made.stderr, /read-only[^]*--root/);
-      const looked = await new Running(["--root", room.root, "du"], room.home).ended;
-      assert.equal(looked.code, OUTPUT, looked.stderr);
-      assert.match(looked.stderr, /read-only[^]*--root/);
+      for (const command of ["du", "why"]) {
+        const looked = await new Running(["--root", room.root, command], room.home).ended;
+        assert.equal(looked.code, OUTPUT, looked.stderr);
+        assert.match(looked.stderr, /^ERROR: cannot use the store in [^]*read-only[^]*--root/);
+      }
     });
 
     test("a read-only output is refused by name, whatever its kind", async () => {

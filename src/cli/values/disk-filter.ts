@@ -35,8 +35,9 @@ export function parseDiskFilters(values: readonly string[]): DiskFilter {
 
 const UNITS_MS: Readonly<Record<string, number>> = { ns: 1e-6, us: 1e-3, µs: 1e-3, ms: 1, s: 1e3, m: 60e3, h: 3600e3 };
 
-/** "24h", "1h30m": ms (Go's time.ParseDuration), and "7d". Throws `USAGE`. */
+/** "24h", "1h30m", "0": ms (Go's time.ParseDuration), and "7d". Throws `USAGE`. */
 export function parseDuration(text: string, what: string): number {
+  if (text === "0") return 0;
   let ms = 0;
   const part = /(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h|d)/y;
   while (part.lastIndex < text.length) {
