@@ -82,10 +82,13 @@ export function bytesOf(amount: Amount, { size }: DiskSpace): number {
  * cache/manager.go, calculateKeepBytes).
  */
 export function bytesToKeep(rule: DiskRule, used: number, disk: DiskSpace): number | undefined {
-  const [reserved, maxUsed, minFree] = [rule.reserved, rule.maxUsed, rule.minFree].map((one) => bytesOf(one, disk));
-  if (!reserved && !maxUsed && !minFree) return undefined;
-  const lacking = (minFree ?? 0) - disk.free;
-  const most = maxUsed === undefined || maxUsed === 0 ? Number.POSITIVE_INFINITY : maxUsed;
+  const reserved = bytesOf(rule.reserved, disk);
+  const maxUsed = bytesOf(rule.maxUsed, disk);
+  const minFree = bytesOf(rule.minFree, disk);
+  if (reserved === 0 && maxUsed === 0 && minFree === 0) return undefined;
+  const lacking = minFree - disk.free;
+  // Where nothing else is said, what is reserved is what stays.
+  const most = maxUsed === 0 && minFree !== 0 ? used : maxUsed;
   const keep = lacking > 0 ? Math.min(most, used - lacking) : most;
-  return Math.max(keep, reserved ?? 0);
+  return Math.max(keep, reserved);
 }

@@ -7,7 +7,8 @@ import { join } from "node:path";
 import { after, suite, test } from "node:test";
 import { openDatabase } from "../../builder/cache/database.ts";
 import { clientFolders } from "../../builder/client-folders.ts";
-import { DEFAULT_SETTINGS } from "../../builder/disk/settings.ts";
+import { ruleOf } from "../../builder/disk-settings.ts";
+import { bytesToKeep, DEFAULT_SETTINGS } from "../../builder/disk/settings.ts";
 import { diskUsage, prune } from "../../builder/disk-usage.ts";
 import { openSpace } from "../../builder/engine/space.ts";
 import { prepareStore } from "../../builder/store/open.ts";
@@ -94,4 +95,16 @@ suite("the inventory of a store", () => {
     }
     database.close();
   });
+});
+
+test("a rule leaves what is reserved when nothing else is said, and never less", () => {
+  const left = (amounts: Readonly<Record<string, { readonly bytes: number }>>): number | undefined =>
+    bytesToKeep(ruleOf({ all: true, keepMs: 0, filters: [], ...amounts }), 1000, { size: 5000, free: 200 });
+  assert.equal(left({}), undefined);
+  assert.equal(left({ reserved: { bytes: 300 } }), 300);
+  assert.equal(left({ maxUsed: { bytes: 400 } }), 400);
+  assert.equal(left({ maxUsed: { bytes: 400 }, reserved: { bytes: 600 } }), 600);
+  assert.equal(left({ minFree: { bytes: 100 } }), 1000);
+  assert.equal(left({ minFree: { bytes: 900 } }), 300);
+  assert.equal(left({ minFree: { bytes: 900 }, maxUsed: { bytes: 200 } }), 200);
 });
