@@ -2,6 +2,9 @@
 // would change with every comment in the Dockerfile. Kept beside the images, by image id.
 
 import { join } from "node:path";
+
+import * as v from "valibot";
+
 import type { Digest } from "../core/digest.ts";
 import { hexOf } from "../core/digest.ts";
 import type { InstructionPlace } from "../core/image/image-config.ts";
@@ -32,7 +35,6 @@ export async function instructionPlaces(
 ): Promise<readonly (InstructionPlace | undefined)[]> {
   const bytes = await folderOf(root).read(hexOf(imageId));
   if (bytes === undefined) return [];
-  const v = await import("valibot");
   const schema = v.array(v.union([v.null(), v.object({ file: v.string(), line: v.number() })]));
   try {
     return v.parse(schema, JSON.parse(Buffer.from(bytes).toString("utf8"))).map((place) => place ?? undefined);

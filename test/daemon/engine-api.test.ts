@@ -225,6 +225,9 @@ test("what is not there, or of another platform, is said in docker's words", asy
   assert.equal((await ask("GET", "/containers/json")).body, "[]\n");
   for (const [path, error] of [
     ["/images/here/push?tag=2", /^tag does not exist: here:2$/],
+    ["/images/here:2/push", /^tag does not exist: here:2$/],
+    ["/images/here:1/push?tag=2", /^tag does not exist: here:2$/],
+    [`/images/here@sha256:${"0".repeat(64)}/push`, /^cannot push a digest reference$/],
     ["/images/nope/push", /^An image does not exist locally with the tag: nope$/],
     [`/images/here/push?tag=1&platform=${platform}`, other],
   ] as const)

@@ -40,12 +40,17 @@ export async function bundled(name: string, root: string, options: BuildOptions)
   };
 }
 
-/** What modules name after "NAME.", where they import the package as NAME: also types, and in comments. */
+/**
+ * What modules name after "NAME.", where they import the package as NAME: also types, and in comments. Throws for a
+ * module that imports it in another way: what that one uses would be missing where it runs.
+ */
 function namesUsed(name: string, root: string): Set<string> {
   const used = new Set<string>();
   for (const file of globSync("{builder,src}/**/*.ts", { cwd: root })) {
     const text = readFileSync(path.join(root, file), "utf8");
     const [, local] = new RegExp(`^import \\* as (\\w+) from "${name}"`, "m").exec(text) ?? [];
+    if (local === undefined && new RegExp(`["']${name}["']`).test(text))
+      throw new Error(`${file}: ${name} is imported with "import * as" or not at all, see tools/bundle/bundled.ts`);
     if (local === undefined) continue;
     for (const [, word = ""] of text.matchAll(new RegExp(`\\b${local}\\.(\\w+)`, "g"))) used.add(word);
   }

@@ -11,14 +11,19 @@ import { HttpError } from "../http/answer.ts";
 import type { DaemonSettings } from "../settings.ts";
 import { sessionOf } from "./registry-auth.ts";
 
-/** A name and the tag, or the digest, that stands beside it in the query or in it; `isTagged`: there is one. */
+/**
+ * A name and the tag, or the digest, that stands in it or beside it in the query, which counts before the name's own;
+ * `isTagged`: there is one.
+ */
 export function taggedReference(
   name: string,
   tag: string,
 ): { readonly reference: Reference; readonly isTagged: boolean } {
   if (name === "") throw new HttpError(400, "no image is named");
-  const whole = tag === "" ? name : `${name}${tag.startsWith("sha256:") ? "@" : ":"}${tag}`;
-  return { reference: parseReference(whole), isTagged: tag !== "" || /[@:][^/]*$/.test(name) };
+  if (tag === "") return { reference: parseReference(name), isTagged: /[@:][^/]*$/.test(name) };
+  const { registry, repository } = parseReference(name);
+  const whole = `${registry}/${repository}${tag.startsWith("sha256:") ? "@" : ":"}${tag}`;
+  return { reference: parseReference(whole), isTagged: true };
 }
 
 /** What each has, with who is told of it. */

@@ -99,15 +99,15 @@ function pushImage(settings: DaemonSettings, told: EngineEvents): HttpHandler {
   return (request, response) =>
     underStream(response, async (stream) => {
       const { parameters, query, headers, signal } = request;
-      const tag = query.get("tag") ?? "";
-      const { reference } = taggedReference(parameters["name"] ?? "", tag);
+      const { reference, isTagged } = taggedReference(parameters["name"] ?? "", query.get("tag") ?? "");
       const access = accessOf(settings, registryLogin(headers, reference.registry));
       stream.send({ status: `The push refers to repository [${reference.registry}/${reference.repository}]` });
       const [image, platform] = [formatReference(reference), platformOf(query)];
-      await requirePushed(settings, reference, { isOne: tag !== "", platform, signal });
+      if (reference.digest !== undefined) throw new HttpError(400, "cannot push a digest reference");
+      await requirePushed(settings, reference, { isOne: isTagged, platform, signal });
       const transfer = transferOf(settings, transferEvents(stream, PUSHING));
       const wishes = { targets: [], resume: true, family: undefined, compression: undefined };
-      const asked = { image, allTags: tag === "", platform, access };
+      const asked = { image, allTags: !isTagged, platform, access };
       for (const { names, top } of await push({ ...transfer, ...wishes, ...asked }, signal)) {
         for (const one of names.map((name) => parseReference(name).tag ?? "")) {
           stream.send({ status: `${one}: digest: ${top.digest} size: ${top.size}` });
