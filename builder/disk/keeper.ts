@@ -15,6 +15,8 @@ export interface KeeperOptions {
   readonly settings: DiskSettings;
   /** What makes room. */
   readonly collector: () => Promise<Collector>;
+  /** Holds the steps that write below some folders still, until what it gives is disposed. */
+  readonly pause: (folders: readonly string[]) => Promise<Disposable>;
 }
 
 /** One process's count. */
@@ -126,8 +128,7 @@ export class SpaceKeeper implements StoreSpace {
       this.#freeAtLook = free;
       if (this.#growAtOnce(seen + this.#ahead)) return;
       // Room may have to be made, and that takes a look at the whole store.
-      const { pauseSteps } = await import("../core/system/pause-steps.ts");
-      using _still = pauseSteps();
+      using _still = await this.#options.pause(folders);
       if (await this.#grow(seen + this.#ahead)) return;
       // What is ahead may not come; what is there counts.
       if (seen > this.#growth && !(await this.#grow(seen))) this.#stopWork(this.#tooMuch(seen - this.#growth));

@@ -34,6 +34,7 @@ export async function openSpace(options: SpaceOptions): Promise<SpaceKeeper & As
       const { Collector } = await import("../disk/collector.ts");
       return new Collector({ root, database, ledger, privileged, now: Date.now });
     },
+    pause: async (folders) => (await import("../executor/pause-steps.ts")).pauseSteps(folders),
   });
   const { someoneDied } = ledger.takeLease();
   try {

@@ -11,6 +11,7 @@ import { makeStepCgroups } from "../cgroup.ts";
 import { readHostFacts } from "../host-facts.ts";
 import { feedInput, inputKind } from "../own-streams.ts";
 import { passSignals } from "../pass-signals.ts";
+import { stepRuns } from "../pause-steps.ts";
 import { readReports } from "../launcher/spec.ts";
 import { planStep } from "../launcher/step-plan.ts";
 import { errnoText, resultOf, throwIfAborted } from "../launcher/step-result.ts";
@@ -84,6 +85,7 @@ export async function runPiped(path: string, spec: Buffer, step: StepSpec, signa
   const kind = typeof output === "function" ? "pipe" : "inherit";
   using passed = passSignals(step.signals);
   const child = spawn(path, ["step"], { stdio: [inputKind(step), kind, kind, "pipe"], env: {}, cwd: "/" });
+  using _runs = stepRuns(child.pid, step.scratch);
   const reports = collect(child, spec);
   if (typeof output === "function") {
     child.stdout?.on("data", (chunk: Buffer) => output(1, chunk));

@@ -14,6 +14,7 @@ import { checkIds, distinctMounts, mountedKind, stubsOf, viewStack } from "../la
 import { overlayOptions } from "../overlay-options.ts";
 import { feedInput, inputKind } from "../own-streams.ts";
 import { childrenOf, passSignals } from "../pass-signals.ts";
+import { stepRuns } from "../pause-steps.ts";
 import { runOnTerminal, wantsTerminal } from "../terminal.ts";
 import { stopped, throwIfAborted } from "../launcher/step-result.ts";
 
@@ -164,6 +165,7 @@ export async function runCommand(
   const kind = typeof output === "function" ? "pipe" : "inherit";
   using passed = passSignals(step.signals);
   const child = spawn(file, args, { stdio: [inputKind(step), kind, kind], env, cwd });
+  using _runs = stepRuns(child.pid, step.scratch);
   using _input = feedInput(child);
   passed.to(child.pid, depth);
   if (typeof output === "function") {
