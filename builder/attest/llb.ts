@@ -224,7 +224,9 @@ function llbAction(action: FileAction, timestamp: number, { withheld }: LlbWorld
           ...llbMode(action.mode),
           owner: llbOwner(action.owner),
           required_paths:
-            named === undefined || /[*?[]/.test(action.source) ? [] : [posix.join(named.start, named.pattern)],
+            named === undefined || /[*?[]/.test(action.source)
+              ? (action.required ?? [])
+              : [posix.join(named.start, named.pattern)],
           src: named === undefined ? action.source : named.start,
           timestamp,
         }),

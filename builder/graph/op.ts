@@ -162,6 +162,8 @@ export interface CopyAction {
   /** Patterns of what is taken of a directory; absent: all of it. */
   readonly includes?: readonly string[];
   readonly excludes: readonly string[];
+  /** What the absolute path of something that is taken must begin with, each of them. */
+  readonly required?: readonly string[];
   readonly createDestinationPath: boolean;
   /** An existing non-directory at the destination is replaced by what is copied (COPY --link). */
   readonly alwaysReplace: boolean;

@@ -1,7 +1,7 @@
 // File ops: the actions between an input and an output are one of ours. What an action copies from may be what other
 // actions of the same op made.
 
-import type { FileAction, FileOp, OwnerSpec } from "../graph/op.ts";
+import type { FileAction, FileOp, ModeSpec, OwnerSpec } from "../graph/op.ts";
 import type { Vertex, VertexOptions } from "../graph/vertex.ts";
 import { vertex } from "../graph/vertex.ts";
 import type { LlbAction, LlbCopy, LlbFile, LlbOwner, LlbUser } from "./definition.ts";
@@ -139,15 +139,14 @@ function readAction(action: LlbAction, base: number, source: () => number): File
 }
 
 function readCopy(copy: LlbCopy, base: number, from: number): FileAction {
-  if (copy.required.length > 0) throw unsupported("paths that a copy must find (required_paths)");
-  const { source, destination, mode, modeText, includes, excludes, alwaysReplace, unpack } = copy;
+  const { source, destination, mode, modeText, includes, excludes, required, alwaysReplace, unpack } = copy;
   return {
     action: "copy",
     from,
     source: absolute(source),
     destination: absolute(destination),
     ...made(copy, base),
-    ...(modeText !== "" ? { mode: { symbolic: modeText } } : mode < 0 ? {} : { mode: { octal: mode & 0o7777 } }),
+    ...(modeText !== "" ? { mode: modeOf(modeText) } : mode < 0 ? {} : { mode: { octal: mode & 0o7777 } }),
     allowWildcard: copy.allowWildcard,
     allowEmptyWildcard: copy.allowEmptyWildcard,
     followSymlinks: copy.followSymlink,
@@ -156,10 +155,16 @@ function readCopy(copy: LlbCopy, base: number, from: number): FileAction {
     parents: false,
     ...(includes.length === 0 ? {} : { includes }),
     excludes,
+    ...(required.length === 0 ? {} : { required }),
     createDestinationPath: copy.createDestination,
     alwaysReplace,
     resetOwner: false,
   };
+}
+
+/** A mode as chmod(1) reads it: octal, too. */
+function modeOf(text: string): ModeSpec {
+  return /^[0-7]{1,4}$/.test(text) ? { octal: Number.parseInt(text, 8) } : { symbolic: text };
 }
 
 /** Clean and absolute; a slash at the end stays, since it says "a directory". */

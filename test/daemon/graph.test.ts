@@ -83,7 +83,8 @@ test("files are made, copied, linked and removed as the graph says", async () =>
         includes: ["*.txt"],
         timestamp: 1_000_000_000n,
       }),
-      { ...copy("/d/*", "/all/", 0, { allowWildcard: true, createDestination: true, owner }) },
+      { ...copy("/d/*", "/all/", 0, { allowWildcard: true, createDestination: true, owner, required: ["/d/x"] }) },
+      copy("/d/x", "/octal", 0, { modeText: "0751" }),
       rm("/all/y.txt"),
       { symlink: { owner: undefined, timestamp: -1n, oldPath: "/all/x", newPath: "/link" } },
     ],
@@ -94,9 +95,12 @@ test("files are made, copied, linked and removed as the graph says", async () =>
     "all/": "755 5:6 ",
     "all/x": "600 5:6 x",
     link: "777 0:0 /all/x",
+    octal: "751 0:0 x",
     "to/": "755 0:0 ",
     "to/y.txt": "644 0:0 \xff\0",
   });
+  const missing = graph.file([copy("/d", "/to", 0, { includes: ["*.txt"], required: ["/d/x"] })], [from], -1);
+  await assert.rejects(built(graph, missing), /"\/d\/x": not found/);
 });
 
 test("a difference of trees that do not stand on each other makes one of the other", async () => {

@@ -63,6 +63,9 @@ function find(action: CopyAction, tree: FileTree): SelectedSource[] {
   const isNamed = named !== undefined && !hasWildcards(start) && !hasWildcards(named);
   if (isNamed && selected.every(({ items }) => items.length <= 1))
     throw missingSource(tree, bytePath(`${start}/${named}`));
+  for (const required of (action.required ?? []).map(bytePath))
+    if (!selected.some(({ items }) => items.some(({ path }) => `/${path}`.startsWith(required))))
+      throw missingSource(tree, required);
   return selected;
 }
 

@@ -116,6 +116,7 @@ const LLB = [
   "file.copy.includeexcludepatterns",
   "file.copy.alwaysreplaceexistingdestpaths",
   "file.copy.modestring",
+  "file.copy.requiredpaths",
   "file.symlink.create",
   "constraints",
   "platform",
