@@ -187,6 +187,8 @@ function made(
 function readOwner({ user, group }: LlbOwner, base: number): OwnerSpec | undefined {
   const read = (account: LlbUser | undefined): string | number | undefined => {
     if (account?.byName === undefined) return account?.byId;
+    if (account.byName.input === -1)
+      throw invalid(`"${account.byName.name}" is looked up nowhere: invalid user index: -1`);
     if (account.byName.input !== base) throw unsupported("an owner whose name is looked up in another file system");
     return account.byName.name;
   };

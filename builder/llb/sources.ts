@@ -124,9 +124,10 @@ function httpSource(url: string, read: Attributes): SourceOp["source"] {
     read.number("http.uid", /^\d{1,10}$/, 10),
     read.number("http.gid", /^\d{1,10}$/, 10),
   ];
-  const fileName = read.text("http.filename") || new URL(url).pathname.split("/").at(-1) || "download";
-  if (fileName.includes("/") || fileName === "." || fileName === "..")
-    throw invalid(`"${fileName.slice(0, 200)}" is no name of a file`);
+  // Of a path the last part counts, as there.
+  const named = read.text("http.filename")?.split("/").at(-1);
+  const fileName = named || new URL(url).pathname.split("/").at(-1) || "download";
+  if (fileName === "." || fileName === "..") throw invalid(`"${fileName}" is no name of a file`);
   return {
     type: "http",
     url,

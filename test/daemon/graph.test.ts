@@ -311,6 +311,9 @@ test("what is no graph, or asks for a frontend, is refused with a code", async (
   await refused({ definition: { ...good, ops: good.ops.slice(1) } }, invalidArgument, /at least two/);
   await refused({ definition: graph.closed({ ...file, index: 3 }) }, invalidArgument, /no output 3/);
   await refused({ definition: { ...good, ops: Array(100_001).fill(new Uint8Array()) } }, invalidArgument, /100001 ops/);
+  const named = { byName: { name: "x", input: -1 }, byId: undefined };
+  const nobody = graph.file([copy("/f", "/", 0, { owner: { user: named, group: undefined } })], [file], -1);
+  await refused({ definition: graph.closed(nobody) }, invalidArgument, /invalid user index: -1/);
   const local = graph.closed(graph.source("local://x"));
   await refused({ definition: local }, invalidArgument, /names no session/);
   const frontendAttrs = new Map([["source", "some/frontend"]]);

@@ -58,6 +58,7 @@ test("rm leaves whiteouts: of a directory only its own, of what the op made none
   );
   await assert.rejects(planned(t, base, empty, rm("/none")), /no such file/);
   assert.deepEqual(await planned(t, base, empty, rm("/none", { allowNotFound: true })), []);
+  await assert.rejects(planned(t, base, empty, rm("/d/a/x", { allowNotFound: true })), /not a directory/);
   await assert.rejects(planned(t, base, empty, rm("/")), /root directory/);
 });
 

@@ -65,6 +65,9 @@ function removePath(tree: WorkTree, path: BytePath, allowNotFound: boolean): voi
   if (!allowNotFound && resolvePath(tree, target, { followLast: true }).entry === undefined) {
     throw new BuildError("CONTEXT", `remove /${displayPath(target)}: no such file or directory`);
   }
+  const above = tree.find(parentOf(target));
+  if (above !== undefined && above.inode.type !== "dir")
+    throw new BuildError("CONTEXT", `remove /${displayPath(target)}: not a directory`);
   tree.remove(target);
 }
 
