@@ -55,7 +55,9 @@ export async function exportAll(
     const event = { kind: "vertex" as const, vertex: exportVertex(request, spec), name: nameOf(spec), inputs: [] };
     request.events({ ...event, started });
     try {
-      result = (await exportOne(engine, request, spec, outcomes, createdMs, signal)) ?? result;
+      const made = await exportOne(engine, request, spec, outcomes, createdMs, signal);
+      // An image without a name, in a folder, takes none from the one beside it.
+      if (made !== undefined) result = { ...made, names: [...new Set([...result.names, ...made.names])] };
       request.events({ ...event, started, completed: request.now() });
     } catch (error) {
       request.events({
