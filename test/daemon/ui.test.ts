@@ -146,11 +146,13 @@ test("the output of a build under way comes as it is made", async () => {
 test("nothing can be changed without the token, nor from somebody else's page", async () => {
   const post = async (token: string, headers: Record<string, string> = {}): Promise<Response> =>
     await fetch(`${address}/ui/prune`, { method: "POST", body: new URLSearchParams({ token, all: "on" }), headers });
-  const before = await get("/ui/disk");
+  // The sum has the database's log in it, which a build before may still be giving back.
+  const items = async (): Promise<string> => (await get("/ui/disk")).replace(/<p>\S+ in all/, "<p>");
+  const before = await items();
   assert.match(before, /name="token"/);
   assert.equal((await post("wrong")).status, 403);
   assert.equal((await post(TOKEN, { origin: "http://example.invalid" })).status, 403);
-  assert.equal(await get("/ui/disk"), before);
+  assert.equal(await items(), before);
   const pruned = await post(TOKEN);
   assert.equal(pruned.status, 200);
   assert.match(await pruned.text(), /items went/);
