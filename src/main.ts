@@ -127,8 +127,7 @@ async function splitWords(
   const named = COMMANDS.find(({ name }) => name === word);
   if (named !== undefined) {
     const rest = words.slice(at + 1);
-    // A command of commands reads its second word first.
-    const first = named.name === "builds" && rest[0]?.startsWith("-") === false ? 1 : 0;
+    const first = named.hasCommands === true && rest[0]?.startsWith("-") === false ? 1 : 0;
     return { flags, command: named, args: [...rest.slice(0, first), ...moved, ...rest.slice(first)] };
   }
   if (word === "help") return { flags, command: undefined, args: [] };

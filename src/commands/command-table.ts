@@ -7,6 +7,8 @@ export interface CommandEntry {
   readonly name: string;
   /** It means a store of this machine: where TSBUILD_HOST names a daemon, `--root` has to say which. */
   readonly ofThisStore?: true;
+  /** It has commands of its own, and reads which one before its flags; it may be meant for a daemon. */
+  readonly hasCommands?: true;
   readonly help: string;
   readonly load: () => Promise<Command>;
 }
@@ -19,7 +21,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: "run", ofThisStore: true, help: "Run a program in an image", load: async () => (await import("./run/run.ts")).run },
   { name: "bundle", ofThisStore: true, help: "Write an image as a bundle for an OCI runtime", load: async () => (await import("./run/bundle.ts")).bundle },
   { name: "shell", ofThisStore: true, help: "Open a shell in a step of a build", load: async () => (await import("./run/shell.ts")).shell },
-  { name: "builds", help: "Show what is remembered of builds: lists, logs", load: async () => (await import("./builds/builds.ts")).builds },
+  { name: "builds", hasCommands: true, help: "Show what is remembered of builds: lists, logs", load: async () => (await import("./builds/builds.ts")).builds },
   { name: "pull", ofThisStore: true, help: "Pull images from registries into the local store", load: async () => (await import("./transfer/pull.ts")).pull },
   { name: "push", ofThisStore: true, help: "Push images of the local store to registries", load: async () => (await import("./transfer/push.ts")).push },
   { name: "copy", help: "Copy an image between registries, layouts, archives, daemons and the store", load: async () => (await import("./transfer/copy.ts")).copy },

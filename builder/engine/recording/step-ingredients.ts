@@ -89,13 +89,13 @@ function inputThen(vertex: Vertex | undefined, { keys, withheld }: IngredientSou
 
 /** What an ADD fetches goes by where it is: the step has the name of the ADD, too. */
 function nameOf({ op, options }: Vertex): string {
-  const source = op.kind === "source" && options.name.startsWith("[internal]") ? undefined : op;
-  if (source?.kind !== "source") return options.name;
-  switch (source.source.type) {
+  if (op.kind !== "source" || options.name.startsWith("[internal]")) return options.name;
+  const { source } = op;
+  switch (source.type) {
     case "http":
-      return redact(source.source.url);
+      return redact(source.url);
     case "git": {
-      const { url, ref } = source.source;
+      const { url, ref } = source;
       return `${redact(url)}${ref === undefined ? "" : `#${ref}`}`;
     }
     case "image":
